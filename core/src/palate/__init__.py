@@ -1,0 +1,1 @@
+"""Palate packages trained models so that anything can run them."""

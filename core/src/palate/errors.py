@@ -1,0 +1,322 @@
+"""Every error that Palate raises on purpose.
+
+Each takes facts (what was asked, what exists) and makes its own sentence, which
+ends with what to do::
+
+    PalateError
+    ├── ModelNotFound (FileNotFoundError)      no model directory there
+    ├── ModelExists (FileExistsError)          the target of a save is taken
+    ├── SaveFailed (OSError)                   the disk refused; nothing was left behind
+    ├── InvalidModelFile (ValueError)          MLmodel or MANIFEST.json is not what it should be
+    ├── UnsafePath (ValueError)                a path that leaves, or could leave, the directory
+    ├── ModelChanged (ValueError)              files differ from MANIFEST.json
+    ├── TrustRequired (PermissionError)        opening would run code carried by the model
+    ├── UnsafeModel (ValueError)               a model file breaks a safety rule
+    ├── UnsupportedModel (TypeError)           this object, or this format, cannot be saved
+    ├── InvalidOption (TypeError)              an argument that this flavor does not take
+    ├── InvalidSignature (ValueError)          a signature is malformed or cannot be inferred
+    ├── InvalidExample (ValueError)            an input example cannot be stored or read
+    ├── InvalidRequirement (ValueError)        a requirement line that pip should never see
+    ├── InvalidInput (ValueError)              data or params do not fit the signature
+    ├── PredictionChanged (ValueError)         a model no longer predicts what it predicted
+    ├── MethodNotFound (AttributeError)        the model does not answer to that method
+    ├── FlavorNotFound (LookupError)           no installed flavor has that name
+    ├── FlavorConflict (ValueError)            two distributions claim one name or package
+    ├── FlavorBroken (ImportError)             an installed flavor could not be activated
+    └── DependencyMissing (ImportError)        an optional package is needed for this
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "DependencyMissing",
+    "FlavorBroken",
+    "FlavorConflict",
+    "FlavorNotFound",
+    "InvalidExample",
+    "InvalidInput",
+    "InvalidModelFile",
+    "InvalidOption",
+    "InvalidRequirement",
+    "InvalidSignature",
+    "MethodNotFound",
+    "ModelChanged",
+    "ModelExists",
+    "ModelNotFound",
+    "PalateError",
+    "PredictionChanged",
+    "Problem",
+    "ProblemKind",
+    "SaveFailed",
+    "TrustRequired",
+    "UnsafeModel",
+    "UnsafePath",
+    "UnsupportedModel",
+]
+
+ProblemKind = Literal["missing", "extra", "wrong_type", "wrong_value", "wrong_shape"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a document or in the data given to a model.
+
+    ``where`` leads to it, outermost first: ``("flavors", "sklearn", "data")``,
+    ``("inputs", "age")``, ``("params", "temperature")``.
+    """
+
+    where: tuple[str | int, ...]
+    kind: ProblemKind
+    message: str
+
+    def __str__(self) -> str:
+        place = ".".join(str(step) for step in self.where)
+        return f"{place}: {self.message}" if place else self.message
+
+
+class PalateError(Exception):
+    """The base of every error that Palate raises on purpose."""
+
+
+class _Problems(PalateError, ValueError):
+    """An error that lists every problem found, not only the first."""
+
+    _headline = "{count} problem(s)"
+
+    def __init__(self, problems: Iterable[Problem], *, source: str = "") -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        self.source = source
+        head = self._headline.format(count=len(self.problems), source=source)
+        if len(self.problems) == 1:
+            super().__init__(f"{head}: {self.problems[0]}")
+        else:
+            super().__init__("\n".join([head + ":", *(f"  - {p}" for p in self.problems)]))
+
+
+class InvalidModelFile(_Problems):
+    """A document of the model directory (MLmodel, MANIFEST.json) is malformed."""
+
+    _headline = "{source} is not valid"
+
+    def __init__(self, problems: Iterable[Problem], *, source: str = "MLmodel") -> None:
+        super().__init__(problems, source=source)
+
+
+class InvalidSignature(_Problems):
+    """A signature is malformed, or could not be inferred from the data given."""
+
+    _headline = "Invalid signature"
+
+
+class InvalidExample(_Problems):
+    """An input example cannot be stored as JSON or read back."""
+
+    _headline = "Invalid input example"
+
+
+class InvalidInput(_Problems):
+    """Data or params do not fit the model's signature; ``problems`` lists all of it.
+
+    The text names fields, expected and given types, never the caller's values.
+    """
+
+    _headline = "The input does not fit the model's signature"
+
+
+class ModelNotFound(PalateError, FileNotFoundError):
+    """No model directory is there."""
+
+    def __init__(self, uri: str, *, reason: str) -> None:
+        self.uri = uri
+        super().__init__(
+            f"No model at '{uri}': {reason}. Hint: give the directory that holds the MLmodel file."
+        )
+
+
+class ModelExists(PalateError, FileExistsError):
+    """The path to save to is taken."""
+
+    def __init__(self, path: str, *, is_model: bool) -> None:
+        self.path = path
+        if is_model:
+            way_on = "choose another path, or pass overwrite=True to replace that model"
+        else:
+            way_on = "choose another path: it holds files that are not a model's, so Palate will not replace it"
+        super().__init__(f"'{path}' already exists. Hint: {way_on}.")
+
+
+class SaveFailed(PalateError, OSError):
+    """Writing failed; what was there before is untouched and nothing new is left."""
+
+    def __init__(self, path: str, *, cause: OSError) -> None:
+        self.path = path
+        reason = cause.strerror or str(cause)
+        super().__init__(
+            f"Could not save to '{path}': {reason}. Nothing was saved and nothing was changed there."
+        )
+        # OSError would take two arguments as (errno, strerror) and change the text.
+        self.errno = cause.errno
+
+
+class UnsafePath(PalateError, ValueError):
+    """A path named by the model leaves its directory, or is not an ordinary file there."""
+
+    def __init__(self, path: str, *, field: str, reason: str) -> None:
+        self.path, self.field = path, field
+        super().__init__(
+            f"{field} names {path!r}, {reason}. A model may only use ordinary files inside its own directory."
+        )
+
+
+class ModelChanged(PalateError, ValueError):
+    """The files of a model are not those that its MANIFEST.json lists."""
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        changed: Sequence[str] = (),
+        missing: Sequence[str] = (),
+        extra: Sequence[str] = (),
+        cause: str = "",
+    ) -> None:
+        self.uri = uri
+        self.changed, self.missing, self.extra = tuple(changed), tuple(missing), tuple(extra)
+        groups = (("changed", self.changed), ("missing", self.missing), ("not listed", self.extra))
+        found = "; ".join(f"{word}: {', '.join(names[:10])}" for word, names in groups if names)
+        why = f" {cause}" if cause else ""
+        super().__init__(
+            f"The model at '{uri}' is not what was saved ({found}).{why} Hint: fetch it again from where it "
+            "came; if you know the change is right, run 'palate verify --accept' on it."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CodeReason:
+    """One reason why opening a model would run code that comes with it.
+
+    Attributes:
+        file: the file, relative to the model directory, that carries the code.
+        rule: what about it runs code, such as "a pickle can run any code".
+    """
+
+    file: str
+    rule: str
+
+    def __str__(self) -> str:
+        return f"{self.file} ({self.rule})"
+
+
+class TrustRequired(PalateError, PermissionError):
+    """Opening this model would run code carried by it, and the caller did not trust it."""
+
+    def __init__(self, uri: str, *, reasons: Sequence[CodeReason], safe_format: str | None = None) -> None:
+        self.uri, self.reasons = uri, tuple(reasons)
+        listing = "; ".join(map(str, self.reasons))
+        resave = f", or save it again in a safe format (format='{safe_format}')" if safe_format else ""
+        super().__init__(
+            f"Opening '{uri}' would run code that comes with the model: {listing}. Nothing was run. "
+            f"Hint: if you trust where it came from, pass trust=True (CLI: --trust){resave}."
+        )
+
+
+class UnsafeModel(PalateError, ValueError):
+    """A file in a safe format breaks one of the rules that keep opening it harmless."""
+
+    def __init__(self, file: str, *, rule: str, hint: str = "") -> None:
+        self.file, self.rule = file, rule
+        super().__init__(f"{file} was refused: {rule}." + (f" Hint: {hint}." if hint else ""))
+
+
+class UnsupportedModel(PalateError, TypeError):
+    """This object cannot be saved, or not in this format."""
+
+    def __init__(self, model_type: str, *, reason: str, hint: str) -> None:
+        self.model_type = model_type
+        super().__init__(f"Cannot save a {model_type}: {reason}. Hint: {hint}.")
+
+
+class InvalidOption(PalateError, TypeError):
+    """An argument has a value that does not work, or that this flavor does not take."""
+
+    def __init__(self, name: str, *, reason: str, hint: str) -> None:
+        self.name = name
+        super().__init__(f"{name}: {reason}. Hint: {hint}.")
+
+
+class InvalidRequirement(PalateError, ValueError):
+    """A requirement line is not a plain PEP 508 requirement."""
+
+    def __init__(self, line: str, *, reason: str) -> None:
+        self.line = line
+        super().__init__(
+            f"Requirement {line!r} was refused: {reason}. Hint: write one 'name==version' per line, without pip options."
+        )
+
+
+class PredictionChanged(PalateError, ValueError):
+    """A model does not predict what it predicted when it was saved."""
+
+    def __init__(self, uri: str, *, differences: Sequence[str]) -> None:
+        self.uri, self.differences = uri, tuple(differences)
+        super().__init__(
+            f"'{uri}' does not predict what was recorded: {'; '.join(self.differences)}. "
+            "Hint: compare the installed packages with the model's requirements.txt."
+        )
+
+
+class MethodNotFound(PalateError, AttributeError):
+    """The model does not answer to that method."""
+
+    def __init__(self, method: str, *, available: Sequence[str]) -> None:
+        self.method, self.available = method, tuple(available)
+        answers = ", ".join(self.available) or "none"
+        super().__init__(f"This model has no method '{method}' (it answers to: {answers}).")
+
+
+class FlavorNotFound(PalateError, LookupError):
+    """No installed flavor has that name, or owns that model."""
+
+    def __init__(self, flavor: str, *, installed: Sequence[str], distribution: str | None = None) -> None:
+        self.flavor, self.installed = flavor, tuple(installed)
+        names = ", ".join(self.installed) or "none"
+        hint = (
+            f"pip install {distribution}"
+            if distribution
+            else "check the spelling, or install the plugin that provides it"
+        )
+        super().__init__(f"No installed flavor is called '{flavor}' (installed: {names}). Hint: {hint}.")
+
+
+class FlavorConflict(PalateError, ValueError):
+    """Two installed distributions claim the same flavor name or the same package."""
+
+    def __init__(self, claim: str, *, distributions: Sequence[str], choices: Sequence[str]) -> None:
+        self.claim, self.distributions = claim, tuple(distributions)
+        picks = " or ".join(f"flavor='{choice}'" for choice in choices)
+        super().__init__(
+            f"{claim} is claimed by {' and by '.join(self.distributions)}. Hint: pass {picks}, or uninstall one of them."
+        )
+
+
+class FlavorBroken(PalateError, ImportError):
+    """An installed flavor could not be activated; the others go on working."""
+
+    def __init__(self, flavor: str, *, distribution: str, version: str, reason: str) -> None:
+        self.flavor, self.distribution, self.version, self.reason = flavor, distribution, version, reason
+        super().__init__(
+            f"The flavor '{flavor}' of {distribution} {version} cannot be used: {reason}. "
+            f"Hint: reinstall or upgrade {distribution}; 'palate flavors list' shows every plugin's state."
+        )
+
+
+class DependencyMissing(PalateError, ImportError):
+    """An optional package is needed for what was asked."""
+
+    def __init__(self, package: str, *, needed_for: str, install: str | None = None) -> None:
+        self.package = package
+        super().__init__(f"{needed_for} needs {package}. Hint: pip install {install or package}.")

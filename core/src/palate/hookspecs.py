@@ -1,0 +1,123 @@
+"""The contract of a flavor: what a third party reads to support a framework.
+
+A flavor is a module (or object) named by an entry point in the group ``palate.flavors``; the entry point's name is the
+flavor's name, the key under ``flavors:`` in MLmodel, and the ``flavor=`` argument: one string. It imports its framework
+inside the hooks, never at module level, and declares besides its hooks these constants:
+
+``HOOK_API: int``                     the version of this file that it was written for (``palate.hookspecs.HOOK_API``)
+``NATIVE_PACKAGES: tuple[str, ...]``  top-level packages whose classes this flavor owns, such as ``("xgboost",)``
+``FORMATS: tuple[str, ...]``          the values it takes for ``format=``; the first is the default and should be safe
+``SAVE_OPTIONS``, ``LOAD_OPTIONS``    names of keyword arguments of its own (optional)
+
+Hooks are called with keywords and may take fewer arguments than listed here, so a hook may gain arguments but never
+loses any. Required: save_model, load_model, predict, methods, requirements, executes_code. The rest is optional.
+A cross-cutting plugin (group ``palate.plugins``) implements the same hooks with ``@hookimpl(wrapper=True)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from palate._code import ModelCode
+    from palate.errors import CodeReason
+    from palate.schema import Schema
+
+__all__ = ["ENTRY_POINT_GROUP", "HOOK_API", "PLUGIN_GROUP", "LoadOptions", "SampleModel", "SaveOptions", "hookimpl"]
+
+HOOK_API = 1
+ENTRY_POINT_GROUP = "palate.flavors"
+PLUGIN_GROUP = "palate.plugins"
+
+hookspec = pluggy.HookspecMarker("palate")
+hookimpl = pluggy.HookimplMarker("palate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveOptions:
+    """What the caller asked for besides the model: one of FORMATS, and the flavor's own SAVE_OPTIONS."""
+
+    format: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """How to load: whether the caller trusts the model's code, that code, and the flavor's own LOAD_OPTIONS."""
+
+    trust: bool = False
+    code: ModelCode
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleModel:
+    """A small trained model with real input, for ``palate quickstart`` and for tests."""
+
+    model: object
+    sample: object
+    description: str
+
+
+@hookspec(firstresult=True)
+def save_model(flavor: str, model: object, path: Path, options: SaveOptions) -> dict[str, Any]:  # type: ignore[empty-body]
+    """Write *model* under *path*, an existing directory, and return this flavor's section of MLmodel.
+
+    The section must be plain YAML data (dict, list, str, int, float, bool, None) with paths relative to *path*; it is
+    handed back verbatim as *config*. Raise ``errors.UnsupportedModel`` for a model that this format cannot hold.
+    """
+
+
+@hookspec(firstresult=True)
+def load_model(flavor: str, path: Path, config: Mapping[str, Any], options: LoadOptions) -> object:
+    """Return the native model stored under *path*.
+
+    When ``options.trust`` is false, never run code that the directory carries: raise ``errors.UnsafeModel``.
+    """
+
+
+@hookspec(firstresult=True)
+def predict(flavor: str, model: object, data: Any, method: str, params: Mapping[str, Any]) -> object:
+    """Call *method* (one that ``methods`` lists) of the native *model* on *data*, which fits the signature.
+
+    At save time *model* is the object being saved; return NotImplemented if only a loaded model can predict.
+    """
+
+
+@hookspec(firstresult=True)
+def methods(model: object) -> Sequence[str]:  # type: ignore[empty-body]
+    """Return the names that *model* answers to, the default one first: ``("predict", "predict_proba")``."""
+
+
+@hookspec(firstresult=True)
+def requirements(model: object) -> Sequence[str]:  # type: ignore[empty-body]
+    """Return the pip requirements that loading *model* needs, pinned: ``("xgboost==3.2.0",)``."""
+
+
+@hookspec(firstresult=True)
+def executes_code(path: Path, config: Mapping[str, Any]) -> Sequence[CodeReason]:  # type: ignore[empty-body]
+    """Return why opening this directory would run code that it carries; empty means safe. Import nothing."""
+
+
+@hookspec(firstresult=True)
+def infer_input_schema(model: object) -> Schema | None:
+    """Return what *model* itself knows of its inputs (names, specs, categories), or None."""
+
+
+@hookspec(firstresult=True)
+def pyfunc_section(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the keys that make stock MLflow's ``mlflow.pyfunc.load_model`` open the directory.
+
+    ``loader_module`` is required. Without this hook a loader of Palate's is named, which needs Palate there; None
+    leaves the ``python_function`` section out.
+    """
+
+
+@hookspec(firstresult=True)
+def sample_models() -> Mapping[str, SampleModel]:  # type: ignore[empty-body]
+    """Train and return small models by name, on real data that ships with the framework."""

@@ -1,0 +1,1 @@
+"""The scikit-learn flavor of Palate."""
