@@ -12,6 +12,7 @@ ends with what to do::
     ├── ModelChanged (ValueError)              files differ from MANIFEST.json
     ├── TrustRequired (PermissionError)        opening would run code carried by the model
     ├── UnsafeModel (ValueError)               a model file breaks a safety rule
+    ├── LoadFailed (RuntimeError)              the framework could not read its own file
     ├── UnsupportedModel (TypeError)           this object, or this format, cannot be saved
     ├── InvalidOption (TypeError)              an argument that this flavor does not take
     ├── InvalidSignature (ValueError)          a signature is malformed or cannot be inferred
@@ -43,6 +44,7 @@ __all__ = [
     "InvalidOption",
     "InvalidRequirement",
     "InvalidSignature",
+    "LoadFailed",
     "MethodNotFound",
     "ModelChanged",
     "ModelExists",
@@ -230,6 +232,21 @@ class UnsafeModel(PalateError, ValueError):
     def __init__(self, file: str, *, rule: str, hint: str = "") -> None:
         self.file, self.rule = file, rule
         super().__init__(f"{file} was refused: {rule}." + (f" Hint: {hint}." if hint else ""))
+
+
+class LoadFailed(PalateError, RuntimeError):
+    """The framework could not read the model's file; the cause is the exception's ``__cause__``."""
+
+    def __init__(self, uri: str, *, flavor: str, cause: BaseException, differences: Sequence[str] = ()) -> None:
+        self.uri, self.flavor, self.differences = uri, flavor, tuple(differences)
+        installed = (
+            f"what is installed differs from the model's requirements: {'; '.join(self.differences)}"
+            if self.differences
+            else "the installed packages are those that the model requires, so the file itself is at fault"
+        )
+        super().__init__(
+            f"The flavor '{flavor}' could not load '{uri}': {type(cause).__name__}: {cause}. Hint: {installed}."
+        )
 
 
 class UnsupportedModel(PalateError, TypeError):

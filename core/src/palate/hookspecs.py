@@ -23,12 +23,15 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from palate._paths import confine
+
 if TYPE_CHECKING:
     from palate._code import ModelCode
     from palate.errors import CodeReason
     from palate.schema import Schema
+    from palate.signature import Signature
 
-__all__ = ["ENTRY_POINT_GROUP", "HOOK_API", "PLUGIN_GROUP", "LoadOptions", "SampleModel", "SaveOptions", "hookimpl"]
+__all__ = ["ENTRY_POINT_GROUP", "HOOK_API", "PLUGIN_GROUP", "LoadOptions", "SampleModel", "SaveOptions", "confine", "hookimpl"]
 
 HOOK_API = 1
 ENTRY_POINT_GROUP = "palate.flavors"
@@ -105,8 +108,12 @@ def executes_code(path: Path, config: Mapping[str, Any]) -> Sequence[CodeReason]
 
 
 @hookspec(firstresult=True)
-def infer_input_schema(model: object) -> Schema | None:
-    """Return what *model* itself knows of its inputs (names, specs, categories), or None."""
+def infer_input_schema(model: object) -> Schema | Signature | None:
+    """Return what *model* itself knows of its inputs (names, specs, categories), or None.
+
+    A column whose type the model does not know is of type ``any``: it adds to what an example shows. Return a
+    Signature when the model knows its outputs too.
+    """
 
 
 @hookspec(firstresult=True)

@@ -1,0 +1,44 @@
+"""The ``code/`` folder of a model: copies of the user's Python files and packages."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from palate.errors import InvalidOption
+
+__all__ = ["copy_code", "top_level_names"]
+
+CODE_FOLDER = "code"
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".venv*")
+
+
+def copy_code(paths: Sequence[Path], root: Path) -> str | None:
+    """Copy files and folders into ``root/code``, as MLflow lays them out; return its name, or None for no code.
+
+    Raises:
+        InvalidOption: a path is not there, or two have the same name.
+    """
+    if not paths:
+        return None
+    folder = root / CODE_FOLDER
+    folder.mkdir()
+    for path in paths:
+        target = folder / path.resolve().name
+        if not path.exists():
+            raise InvalidOption("code_paths", reason=f"'{path}' is not there", hint="give existing files or folders")
+        if target.exists():
+            raise InvalidOption(
+                "code_paths", reason=f"two entries are called '{target.name}'", hint="give one folder that holds both"
+            )
+        if path.is_dir():
+            shutil.copytree(path, target, ignore=_LEFT_OUT)
+        else:
+            shutil.copyfile(path, target)
+    return CODE_FOLDER
+
+
+def top_level_names(root: Path, code: str | None) -> set[str]:
+    """Return the module names that ``code/`` offers: they need no distribution."""
+    return {entry.stem for entry in (root / code).iterdir()} if code else set()

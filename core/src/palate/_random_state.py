@@ -1,0 +1,25 @@
+"""Keep the process's random number generators as they were."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import sys
+from collections.abc import Iterator
+
+__all__ = ["keep_random_state"]
+
+
+@contextlib.contextmanager
+def keep_random_state() -> Iterator[None]:
+    """Restore Python's and numpy's global generators on exit: a model that draws numbers while it proves itself at
+    save must not change the experiment around it."""
+    numpy = sys.modules.get("numpy")
+    python_state = random.getstate()
+    numpy_state = numpy.random.get_state() if numpy else None
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        if numpy is not None:
+            numpy.random.set_state(numpy_state)

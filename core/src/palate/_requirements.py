@@ -1,0 +1,225 @@
+"""The policy for requirement lines: what pip may be given on behalf of a model.
+
+A requirements file is a program for pip: its options fetch from other indexes, read other files and build from
+arbitrary places. So a line that is not one plain PEP 508 requirement never enters a model directory, and never reaches
+pip from one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from palate.errors import InvalidOption, InvalidRequirement
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+__all__ = [
+    "is_pinned",
+    "merge_requirements",
+    "normalise_name",
+    "parse_requirement",
+    "parse_requirements",
+    "read_lines",
+    "read_requirements",
+    "refuse_conflicts",
+]
+
+_MAX_LINES = 10_000
+_MAX_LINE_LENGTH = 1_000
+_MAX_FILE_BYTES = 1 << 20
+
+_COMMENT = re.compile(r"(?:^|\s)#.*")  # as pip sees it: '#' inside a word, as in a URL's fragment, is no comment
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
+_ARBITRARY_VERSION = re.compile(r"[A-Za-z0-9._+!-]+")
+# pip takes any line that ends like this for a file in the current directory, whatever else it says.
+_ARCHIVE = re.compile(r"\.(zip|whl|tgz|tbz|txz|tlz|tar(\.(gz|bz2|xz|lz|lzma))?)$", re.IGNORECASE)
+# A host may not start with '-': ssh would take it for an option.
+_GIT_URL = re.compile(
+    r"git\+(?:https://|ssh://git@)[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?(?:/[\w.~+-]+)+@[0-9a-f]{40}"
+    r"(?:#subdirectory=[\w.+-]+(?:/[\w.+-]+)*)?",
+    re.ASCII,
+)
+
+
+def normalise_name(name: str) -> str:
+    """Return a distribution's name as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _redact(line: str) -> str:
+    """Return *line* fit for an error message: short, and without what could be a password."""
+    shown = _CREDENTIALS.sub("***@", line)
+    return shown if len(shown) <= 120 else shown[:117] + "..."
+
+
+def _characters_problem(line: str) -> str:
+    # pip splits a file at every line boundary Unicode knows (\r, \x0b, U+2028, ...), so one line could become two.
+    if any(unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp") and char != "\t" for char in line):
+        return "it holds an invisible control character"
+    if len(line) > _MAX_LINE_LENGTH:
+        return f"it is longer than {_MAX_LINE_LENGTH} characters"
+    return ""
+
+
+def _text_problem(text: str) -> str:
+    if not text.isascii():
+        return "it holds letters outside ASCII, which package names cannot have"
+    if text.startswith("-") or re.search(r"\s--?[A-Za-z]", text):
+        return "pip options are not requirements"
+    if "$" in text:
+        return "environment variables are not expanded"
+    if "\\" in text:
+        return "a line cannot be continued, and a path is not a requirement"
+    return ""
+
+
+def _meaning_problem(requirement: Requirement) -> str:
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+    from packaging.version import InvalidVersion
+
+    url = requirement.url
+    if url is not None and (not _GIT_URL.fullmatch(url) or ".." in url):
+        return "a URL must be git+https:// or git+ssh://git@, without a password, and end in @ and a full commit hash"
+    if _ARCHIVE.search(str(requirement).partition(";")[0].strip()):
+        return "pip would take it for a file"
+    arbitrary = [s.version for s in requirement.specifier if s.operator == "==="]
+    if not all(map(_ARBITRARY_VERSION.fullmatch, arbitrary)):
+        return "the version after '===' holds characters that no version has"
+    try:
+        if requirement.marker is not None:
+            requirement.marker.evaluate()
+    except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion):
+        return "its marker cannot be evaluated"
+    return ""
+
+
+def parse_requirement(line: object) -> Requirement | None:
+    """Narrow one line to a requirement; None for a blank line or a comment.
+
+    Raises:
+        InvalidRequirement: it is not one plain PEP 508 requirement.
+        InvalidOption: it is not text.
+    """
+    # Loading packaging takes as long as the rest of `import palate`, and only saving needs it.
+    from packaging.requirements import InvalidRequirement as MalformedRequirement
+    from packaging.requirements import Requirement
+
+    if not isinstance(line, str):
+        raise InvalidOption(
+            "requirements",
+            reason=f"each requirement must be text, not {type(line).__name__}",
+            hint="give a list like ['numpy==2.1.0'], or the path of a requirements file",
+        )
+    if problem := _characters_problem(line):
+        raise InvalidRequirement(_redact(line), reason=problem)
+    text = _COMMENT.sub("", line).strip()
+    if not text:
+        return None
+    if problem := _text_problem(text):
+        raise InvalidRequirement(_redact(text), reason=problem)
+    try:
+        requirement = Requirement(text)
+    except MalformedRequirement as exc:
+        reason = _redact(str(exc).splitlines()[0])
+        raise InvalidRequirement(_redact(text), reason=f"it is not a PEP 508 requirement ({reason})") from exc
+    if problem := _meaning_problem(requirement):
+        raise InvalidRequirement(_redact(text), reason=problem)
+    return requirement
+
+
+def parse_requirements(lines: Iterable[object]) -> tuple[Requirement, ...]:
+    """Narrow lines to requirements; blank lines and comments are left out.
+
+    Raises:
+        InvalidRequirement: a line is not one plain requirement, two lines pin one package differently, or there are
+            more lines than any environment has.
+        InvalidOption: a line is not text.
+    """
+    found: list[Requirement] = []
+    for number, line in enumerate(lines):
+        if number >= _MAX_LINES:
+            raise InvalidRequirement("...", reason=f"there are more than {_MAX_LINES} lines")
+        requirement = parse_requirement(line)
+        if requirement is not None and requirement not in found[-1:]:
+            found.append(requirement)
+    refuse_conflicts(found)
+    return tuple(found)
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a requirements file as they are.
+
+    Raises:
+        InvalidOption: it cannot be read, is no text, or is far larger than any requirements file.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_FILE_BYTES + 1)
+        if len(content) > _MAX_FILE_BYTES:
+            reason = f"{path.name} is larger than {_MAX_FILE_BYTES >> 20} MiB"
+            raise InvalidOption("requirements", reason=reason, hint="give the requirements of one environment")
+        # Only \n and \r\n end a line here; what else pip would take for a line's end is refused in the line.
+        return content.decode("utf-8-sig").replace("\r\n", "\n").split("\n")
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = (exc.strerror or str(exc)) if isinstance(exc, OSError) else "it is not UTF-8 text"
+        raise InvalidOption(
+            "requirements",
+            reason=f"the file '{path}' cannot be read: {reason}",
+            hint="give a list like ['numpy==2.1.0'], or the path of a requirements file",
+        ) from exc
+
+
+def read_requirements(source: Sequence[str] | str | os.PathLike[str]) -> tuple[Requirement, ...]:
+    """Narrow a list of lines, or the file at a path, to requirements.
+
+    Raises:
+        InvalidRequirement: see ``parse_requirements``.
+        InvalidOption: the file cannot be read, or a line is not text.
+    """
+    # A str is a sequence of str too; nobody means its letters.
+    if isinstance(source, str | os.PathLike):
+        return parse_requirements(read_lines(Path(source)))
+    return parse_requirements(source)
+
+
+def _pin(requirement: Requirement) -> str | None:
+    """Return the one version or URL that *requirement* admits, or None when it admits several."""
+    if requirement.url:
+        return requirement.url
+    exact = [s.version for s in requirement.specifier if s.operator in ("==", "===") and not s.version.endswith(".*")]
+    return exact[0] if exact else None
+
+
+def is_pinned(requirement: Requirement) -> bool:
+    """Tell whether *requirement* admits exactly one version."""
+    return _pin(requirement) is not None
+
+
+def refuse_conflicts(requirements: Iterable[Requirement]) -> None:
+    """Raise InvalidRequirement when two requirements pin one package to different versions under one marker."""
+    pins: dict[tuple[str, str], str] = {}
+    for requirement in requirements:
+        pin = _pin(requirement)
+        if pin is None:
+            continue
+        key = (normalise_name(requirement.name), str(requirement.marker or ""))
+        if pins.setdefault(key, pin) != pin:
+            other = _redact(pins[key])
+            raise InvalidRequirement(
+                _redact(str(requirement)), reason=f"another line pins {requirement.name} to {other}"
+            )
+
+
+def merge_requirements(base: Iterable[Requirement], later: Iterable[Requirement]) -> tuple[Requirement, ...]:
+    """Return both, in order of name; a package named in *later* is taken from there alone."""
+    final = tuple(later)
+    replaced = {normalise_name(r.name) for r in final}
+    kept = [r for r in base if normalise_name(r.name) not in replaced]
+    unique = {str(r): r for r in (*kept, *final)}
+    return tuple(sorted(unique.values(), key=lambda r: (normalise_name(r.name), str(r))))

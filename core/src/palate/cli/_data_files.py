@@ -1,0 +1,227 @@
+"""Reading model input from files: csv, json, jsonl and parquet, typed by the signature."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+from palate.errors import DependencyMissing, InvalidInput, Problem
+from palate.schema import ColSpec, Schema
+
+__all__ = ["FORMATS", "DataFormat", "ModelInput", "decode_input", "format_of"]
+
+DataFormat: TypeAlias = Literal["csv", "json", "jsonl", "parquet"]
+FORMATS: tuple[DataFormat, ...] = get_args(DataFormat)
+JSON_WRAPPERS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInput:
+    """What a file holds: the data, and the params that a JSON request body may carry."""
+
+    data: Any
+    params: Mapping[str, Any] | None = None
+
+
+def format_of(name: str) -> DataFormat | None:
+    """Return the format that a file name's ending tells, or None."""
+    ending = name.rpartition(".")[2].lower()
+    return next((known for known in FORMATS if known == ending), "jsonl" if ending == "ndjson" else None)
+
+
+def decode_input(body: bytes, format: DataFormat, schema: Schema | None) -> ModelInput:
+    """Read *body*; text becomes the types that *schema* declares, never by guessing where it declares one.
+
+    Raises:
+        InvalidInput: the text is not of that format, or a cell is not of its column's type.
+        DependencyMissing: parquet without pyarrow.
+    """
+    match format:
+        case "csv":
+            return ModelInput(data=_read_csv(_text(body), schema))
+        case "json":
+            return _read_json(_parse_json(_text(body), "the file"), schema)
+        case "jsonl":
+            lines = [line for line in _text(body).splitlines() if line.strip()]
+            rows = [_parse_json(line, f"line {number}") for number, line in enumerate(lines, 1)]
+            return ModelInput(data=_decoded_rows(rows, schema))
+        case "parquet":
+            return ModelInput(data=_read_parquet(body))
+
+
+def _refuse(message: str, cause: Exception | None = None) -> InvalidInput:
+    error = InvalidInput([Problem((), "wrong_value", message)])
+    error.__cause__ = cause
+    return error
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise _refuse("the file is not UTF-8 text", exc) from exc
+
+
+# -- json ------------------------------------------------------------------------------------------------------------
+
+
+def _parse_json(text: str, place: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise _refuse(f"{place} is not JSON", exc) from exc
+
+
+def _read_json(document: Any, schema: Schema | None) -> ModelInput:
+    """A bare value is the data; MLflow's request bodies (one of JSON_WRAPPERS, and params) are understood too."""
+    if not isinstance(document, dict):
+        return ModelInput(data=_decoded_rows(document, schema))
+    wrappers = [key for key in JSON_WRAPPERS if key in document]
+    if len(wrappers) > 1:
+        raise _refuse(f"it has {' and '.join(wrappers)}: give one of them")
+    if not wrappers:
+        data = _records(document) if set(document) in ({"columns", "data"}, {"columns", "data", "index"}) else document
+        return ModelInput(data=_decoded_rows(data, schema))
+    payload = document[wrappers[0]]
+    data = _records(payload) if wrappers[0] == "dataframe_split" else payload
+    return ModelInput(data=_decoded_rows(data, schema), params=document.get("params"))
+
+
+def _records(split: Any) -> list[dict[Any, Any]]:
+    rows = split.get("data") if isinstance(split, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
+        raise _refuse("dataframe_split needs 'columns' and, under 'data', a list of rows")
+    columns = split.get("columns", list(range(len(rows[0]) if rows else 0)))
+    if any(len(row) != len(columns) for row in rows):
+        raise _refuse("a row has more or fewer cells than there are columns")
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _decoded_rows(data: Any, schema: Schema | None) -> Any:
+    """JSON has no bytes: a binary column's cells arrive as base64."""
+    binary = {column.name for column in (schema.columns if schema else ()) if column.type == "binary"}
+    if not binary or not isinstance(data, list):
+        return data
+    return [
+        {key: _base64(cell, key) if key in binary else cell for key, cell in row.items()}
+        if isinstance(row, dict)
+        else row
+        for row in data
+    ]
+
+
+# -- csv -------------------------------------------------------------------------------------------------------------
+
+
+def _base64(cell: str, column: object) -> bytes:
+    try:
+        return base64.b64decode("".join(cell.split()), validate=True)
+    except (binascii.Error, AttributeError) as exc:
+        raise _refuse(f"column '{column}' holds bytes, which must be written as base64", exc) from exc
+
+
+def _boolean(cell: str) -> bool:
+    known = {"true": True, "false": False}
+    return known[cell.lower()]
+
+
+def _number(cell: str) -> int | float | str:
+    for read in (int, float):
+        try:
+            return read(cell)
+        except ValueError:
+            continue
+    return cell
+
+
+def _read_csv(text: str, schema: Schema | None) -> Any:
+    reader = csv.reader(io.StringIO(text), strict=True)
+    try:
+        header, *rows = [row for row in reader if row]
+    except ValueError as exc:
+        raise _refuse("the csv file is empty: it needs a header line", exc) from exc
+    except csv.Error as exc:
+        raise _refuse(f"line {reader.line_num} is not csv ({exc})", exc) from exc
+    if len(set(header)) != len(header):
+        raise _refuse("two columns of the csv file have the same name")
+    for number, row in enumerate(rows, 2):
+        if len(row) != len(header):
+            raise _refuse(f"row {number} has {len(row)} cells, the header has {len(header)}")
+    columns = {name: [row[index] for row in rows] for index, name in enumerate(header)}
+    return _typed_columns(columns, schema)
+
+
+def _typed_columns(columns: Mapping[str, Sequence[str]], schema: Schema | None) -> Any:
+    import numpy as np
+
+    if schema is not None and schema.is_tensor and not schema.is_named:
+        return np.array([_cells(column, name, _number, "double") for name, column in columns.items()]).T
+    specs: dict[str, ColSpec] = {}
+    if schema is not None:
+        # csv has no numbers for names: column 0 of the signature is "0" in the header.
+        specs = {
+            str(index if spec.name is None else spec.name): spec for index, spec in enumerate(schema.columns)
+        }
+    named = {}
+    for position, (name, cells) in enumerate(columns.items()):
+        spec = specs.get(name) or (specs.get(str(position)) if schema and not schema.is_named else None)
+        kind = spec.type if spec is not None and isinstance(spec.type, str) else "any"
+        label = spec.name if spec is not None and spec.name is not None else name
+        named[label] = _cells(cells, name, _READERS[kind], kind)
+    return named if schema is not None else _frame(named)
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "boolean": _boolean,
+    "integer": int,
+    "long": int,
+    "float": float,
+    "double": float,
+    "string": str,
+    "datetime": str,
+    "binary": lambda cell: base64.b64decode(cell, validate=True),
+    "any": _number,
+}
+
+
+def _cells(cells: Sequence[str], name: str, read: Callable[[str], Any], kind: str) -> Any:
+    """Return one column as an array; an empty cell is a missing value."""
+    import numpy as np
+
+    try:
+        values = [read(cell) if cell != "" else None for cell in cells]
+    except (ValueError, KeyError) as exc:
+        raise InvalidInput([Problem(("inputs", name), "wrong_value", f"a cell is not {kind}")]) from exc
+    if kind in ("float", "double"):
+        return np.array([np.nan if value is None else value for value in values], dtype="float64")
+    if values and all(isinstance(value, int | float) for value in values):
+        return np.array(values)
+    return np.array(values, dtype=object)
+
+
+def _frame(columns: Mapping[Any, Any]) -> Any:
+    try:
+        import pandas as pd
+    except ImportError as exc:
+        raise DependencyMissing(
+            "pandas", needed_for="reading a table for a model without a signature", install="palate[pandas]"
+        ) from exc
+    return pd.DataFrame(columns).infer_objects()
+
+
+def _read_parquet(body: bytes) -> Any:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as exc:
+        raise DependencyMissing("pyarrow", needed_for="reading parquet", install="palate[parquet]") from exc
+    try:
+        return parquet.read_table(io.BytesIO(body))
+    except pa.ArrowException as exc:
+        raise _refuse("the file is not parquet", exc) from exc

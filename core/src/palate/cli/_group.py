@@ -1,0 +1,76 @@
+"""The ``palate`` command: which subcommands there are, and what their failures look like."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from palate.errors import (
+    DependencyMissing,
+    FlavorBroken,
+    FlavorConflict,
+    FlavorNotFound,
+    InvalidOption,
+    MethodNotFound,
+    ModelExists,
+    ModelNotFound,
+    PalateError,
+)
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "flavors": "palate.cli.flavors",
+    "inspect": "palate.cli.inspect",
+    "predict": "palate.cli.predict",
+    "quickstart": "palate.cli.quickstart",
+    "verify": "palate.cli.verify",
+}
+
+# Wrong use exits with 2, as click's own usage errors do; every other refusal is a failed check and exits with 1.
+WRONG_USE = (
+    DependencyMissing,
+    FlavorBroken,
+    FlavorConflict,
+    FlavorNotFound,
+    InvalidOption,
+    MethodNotFound,
+    ModelExists,
+    ModelNotFound,
+)
+
+
+class _Commands(click.Group):
+    """Imports a subcommand's module when it is spoken, so that ``palate --help`` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = importlib.import_module(module).command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PalateError as exc:
+            # One line, whatever the error's own layout: for logs and for `grep`.
+            click.echo(f"palate: {' '.join(str(exc).split())}", err=True)
+            ctx.exit(2 if isinstance(exc, WRONG_USE) else 1)
+        except BrokenPipeError:
+            # The reader of our output has gone, as `palate ... | head` does: end quietly.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(1)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="palate")
+def main() -> None:
+    """Package trained models so that anything can run them."""

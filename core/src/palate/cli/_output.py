@@ -1,0 +1,40 @@
+"""What the commands print: text for people, one JSON document for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+__all__ = ["echo_json", "echo_table", "json_option", "size_text", "trust_option"]
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+trust_option = click.option("--trust", is_flag=True, help="Allow code that comes with the model to run.")
+
+
+def echo_json(document: Any) -> None:
+    """Print *document* as JSON; what JSON has no word for is written as text."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+
+def echo_table(rows: Iterable[Sequence[str]], *, indent: str = "") -> None:
+    """Print rows with their columns aligned."""
+    listed = [list(row) for row in rows]
+    if not listed:
+        return
+    widths = [max(len(cell) for cell in column) for column in zip(*listed, strict=True)]
+    for row in listed:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo(indent + line.rstrip())
+
+
+def size_text(size: int) -> str:
+    """Return a size in bytes as people read it: "512 B", "1.4 MB"."""
+    amount, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"

@@ -1,0 +1,95 @@
+"""``palate inspect``: what a model is, without importing or running anything of it."""
+
+from __future__ import annotations
+
+import click
+
+from palate.cli._output import echo_json, echo_table, json_option, size_text
+from palate.inspection import ModelInfo, inspect_model
+from palate.schema import ColSpec, ParamSpec, Schema, TensorSpec, type_text
+
+__all__ = ["command", "echo_files", "field_text"]
+
+
+@click.command("inspect")
+@click.argument("uri")
+@click.option("--no-verify", is_flag=True, help="Skip checking the files against MANIFEST.json.")
+@json_option
+def command(uri: str, *, no_verify: bool, as_json: bool) -> None:
+    """Show what the model at URI is; nothing of it is imported or run."""
+    info = inspect_model(uri, verify=not no_verify)
+    if as_json:
+        echo_json(info.to_dict())
+    else:
+        _echo(info)
+
+
+def _echo(info: ModelInfo) -> None:
+    echo_table(
+        [
+            ("flavor", f"{info.flavor}  (MLmodel names: {', '.join(info.flavors)})"),
+            ("opens", _trust_text(info)),
+            ("identity", _identity_text(info)),
+            ("saved", " ".join(filter(None, [info.created, f"by {info.writer or f'MLflow {info.mlflow_version}'}"]))),
+            ("source", _source_text(info)),
+            ("run", info.run_id or "-"),
+            ("golden predictions", info.golden),
+            ("requirements", ", ".join(info.requirements) or "-"),
+        ]
+    )
+    for note in info.notes:
+        click.echo(f"note: {note}")
+    if info.signature is not None:
+        _echo_schema("inputs", info.signature.inputs)
+        _echo_schema("outputs", info.signature.outputs)
+        for param in info.signature.params:
+            click.echo(f"param   {param_text(param)}")
+    click.echo("files")
+    echo_files(info)
+
+
+def echo_files(info: ModelInfo) -> None:
+    """Print each file, its size and what it is for."""
+    echo_table([(f.name, size_text(f.size), f.purpose) for f in info.files], indent="  ")
+
+
+def _echo_schema(part: str, schema: Schema | None) -> None:
+    if schema is not None:
+        click.echo(part)
+        echo_table([field_text(field) for field in schema], indent="  ")
+
+
+def field_text(field: ColSpec | TensorSpec) -> tuple[str, str, str]:
+    """Return a field's name, type and what else is known of it."""
+    name = "(unnamed)" if field.name is None else str(field.name)
+    if isinstance(field, TensorSpec):
+        sizes = ", ".join("any" if size == -1 else str(size) for size in field.shape)
+        return name, f"{field.dtype} tensor ({sizes})", ""
+    known = "" if field.categories is None else f"one of {', '.join(map(str, field.categories))}"
+    return name, type_text(field.type), "; ".join(filter(None, ["" if field.required else "optional", known]))
+
+
+def param_text(param: ParamSpec) -> str:
+    """Return a param as "name: type = default"."""
+    kind = type_text(param.type)
+    return f"{param.name}: {kind if param.shape is None else f'list of {kind}'} = {param.default!r}"
+
+
+def _trust_text(info: ModelInfo) -> str:
+    if info.plugin_problem is not None:
+        return f"not here: {info.plugin_problem}"
+    if info.trust_needed:
+        return f"only with trust, since it runs code: {'; '.join(map(str, info.reasons))}"
+    return "safely: no code of the model runs"
+
+
+def _identity_text(info: ModelInfo) -> str:
+    if info.digest is None:
+        return "no MANIFEST.json: the files cannot be checked"
+    return f"sha256 {info.digest} ({'files match' if info.verified else 'files not checked'})"
+
+
+def _source_text(info: ModelInfo) -> str:
+    if not info.source:
+        return "-"
+    return f"git commit {info.source.get('commit')}{' with local changes' if info.source.get('dirty') else ''}"

@@ -1,0 +1,94 @@
+"""``palate predict``: a file of inputs in, a file of predictions out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from palate.cli._data_files import FORMATS, DataFormat, decode_input, format_of
+from palate.cli._output import json_option, trust_option
+from palate.cli._predictions import encode_predictions
+from palate.errors import InvalidOption
+from palate.loading import load_model
+
+__all__ = ["command"]
+
+STANDARD = "-"
+
+
+@click.command("predict")
+@click.argument("uri")
+@click.argument("source", default=STANDARD, metavar="[FILE]")
+@click.option("-o", "--output", default=STANDARD, help="Where to write; - is standard output.")
+@click.option("--format", "input_format", type=click.Choice(FORMATS), help="The input's format, if its name does not tell.")
+@click.option("--output-format", type=click.Choice(FORMATS), help="By default what OUTPUT's name tells, else as the input.")
+@click.option("--method", help="A method other than predict, such as predict_proba.")
+@click.option("--param", "params", multiple=True, metavar="NAME=JSON", help="A param of the model; may be repeated.")
+@trust_option
+@json_option
+def command(
+    uri: str,
+    source: str,
+    *,
+    output: str,
+    input_format: DataFormat | None,
+    output_format: DataFormat | None,
+    method: str | None,
+    params: tuple[str, ...],
+    trust: bool,
+    as_json: bool,
+) -> None:
+    """Predict on FILE (csv, json, jsonl or parquet; standard input by default) with the model at URI.
+
+    JSON may be a list of records, a table ({"columns": [...], "data": [...]}), or a request body as MLflow's server
+    takes it.
+    """
+    read_as = input_format or format_of(source)
+    if read_as is None:
+        raise InvalidOption(
+            "--format", reason=f"'{source}' does not tell its format", hint=f"give one of {', '.join(FORMATS)}"
+        )
+    write_as = "json" if as_json else output_format or format_of(output) or read_as
+    model = load_model(uri, trust=trust)
+    given = decode_input(_read(source), read_as, model.signature.inputs if model.signature else None)
+    values = {**(given.params or {}), **_params(params)}
+    predictions = model.call(method, given.data, values) if method else model.predict(given.data, values)
+    _write(output, encode_predictions(predictions, write_as))
+
+
+def _read(source: str) -> bytes:
+    if source == STANDARD:
+        return sys.stdin.buffer.read()
+    try:
+        return Path(source).read_bytes()
+    except OSError as exc:
+        raise InvalidOption("FILE", reason=f"'{source}': {exc.strerror}", hint="give a file that can be read") from exc
+
+
+def _write(output: str, body: bytes) -> None:
+    if output == STANDARD:
+        sys.stdout.buffer.write(body)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        Path(output).write_bytes(body)
+    except OSError as exc:
+        raise InvalidOption("--output", reason=f"'{output}': {exc.strerror}", hint="give a path to write to") from exc
+
+
+def _params(pairs: tuple[str, ...]) -> dict[str, Any]:
+    values = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise InvalidOption("--param", reason=f"'{pair}' has no '='", hint="write --param name=value")
+        try:
+            values[name] = json.loads(text)
+        except ValueError:
+            # Text needs no quotes on the command line.
+            values[name] = text
+    return values

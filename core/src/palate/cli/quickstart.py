@@ -1,0 +1,160 @@
+"""``palate quickstart``: the whole story on real data, with every installed flavor."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from palate.cli._output import echo_json, echo_table, json_option
+from palate.cli.inspect import echo_files, field_text
+from palate.errors import FlavorNotFound, PredictionChanged
+from palate.flavors import SampleModel, list_flavors, sample_models
+from palate.inspection import ModelInfo
+from palate.saving import save_model
+
+__all__ = ["command"]
+
+SHOWN_ROWS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One sample model's way through save, load, predict and verify."""
+
+    flavor: str
+    name: str
+    description: str
+    path: str
+    predictions: Any
+    checks: dict[str, str]
+    train_seconds: float
+    save_seconds: float
+    open_seconds: float
+
+
+@click.command("quickstart")
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("palate-quickstart"),
+    show_default=True,
+    help="Where the models are saved; models of an earlier quickstart there are replaced.",
+)
+@json_option
+def command(*, directory: Path, as_json: bool) -> None:
+    """Train, save, open and verify a real model of every installed flavor.
+
+    Each is opened and asked for predictions in a new process, by commands that do not name its framework.
+    """
+    say = _Narrator(quiet=as_json)
+    runs = [
+        run
+        for record in list_flavors()
+        if record.kind == "flavor" and record.status == "ok"
+        for run in _run_flavor(record.name, directory, say)
+    ]
+    if not runs:
+        raise FlavorNotFound("sklearn", installed=[r.name for r in list_flavors()], distribution="palate-sklearn")
+    if as_json:
+        echo_json([asdict(run) for run in runs])
+    else:
+        _summarise(runs)
+
+
+class _Narrator:
+    """Tells the story as it happens, unless a program is listening."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+
+    def __call__(self, line: str = "") -> None:
+        if not self.quiet:
+            click.echo(line)
+
+    def step(self, line: str) -> None:
+        self()
+        if not self.quiet:
+            click.secho(line, bold=True)
+
+
+def _run_flavor(flavor: str, directory: Path, say: _Narrator) -> list[Run]:
+    started = time.perf_counter()
+    samples = sample_models(flavor)
+    trained = time.perf_counter() - started
+    return [_run(flavor, name, sample, directory, say, trained) for name, sample in samples.items()]
+
+
+def _run(flavor: str, name: str, sample: SampleModel, directory: Path, say: _Narrator, trained: float) -> Run:
+    path = directory / f"{flavor}-{name}"
+    say.step(f"1. Train: {sample.description}")
+    say(f"   {type(sample.model).__name__} from {type(sample.model).__module__.partition('.')[0]} ({trained:.1f} s)")
+    say.step(f'2. Save: palate.save_model(model, "{path}", input_example=rows)')
+    started = time.perf_counter()
+    info = save_model(sample.model, path, input_example=sample.sample, overwrite=True)
+    saved = time.perf_counter() - started
+    _show(info, saved, say)
+    say.step("3. Open it in a new process, without naming its framework")
+    example = path / "serving_input_example.json"
+    started = time.perf_counter()
+    predictions = _palate(["predict", str(path), str(example)], say)["predictions"]
+    opened = time.perf_counter() - started
+    shown = predictions[:SHOWN_ROWS] if isinstance(predictions, list) else predictions
+    say(f"   predictions: {json.dumps(shown)}  ({opened:.1f} s, imports included)")
+    say.step("4. Check the files, and that it still predicts what it predicted")
+    checks = {check["name"]: check["status"] for check in _palate(["verify", str(path), "--json"], say)["checks"]}
+    say("   " + ", ".join(f"{check}: {status}" for check, status in checks.items()))
+    if checks.get("predictions") != "ok":
+        raise PredictionChanged(str(path), differences=["the golden predictions were not replayed"])
+    return Run(
+        flavor=flavor,
+        name=name,
+        description=sample.description,
+        path=str(path),
+        predictions=predictions,
+        checks=checks,
+        train_seconds=round(trained, 3),
+        save_seconds=round(saved, 3),
+        open_seconds=round(opened, 3),
+    )
+
+
+def _show(info: ModelInfo, seconds: float, say: _Narrator) -> None:
+    say(f"   proved by loading it back, sealed and published in one step ({seconds:.2f} s)")
+    say(f"   identity: sha256 {info.digest}")
+    if say.quiet:
+        return
+    say("   what is in the directory:")
+    echo_files(info)
+    if info.signature is not None and info.signature.inputs is not None:
+        say("   what it takes, inferred and enforced from now on:")
+        echo_table([field_text(field) for field in info.signature.inputs], indent="     ")
+
+
+def _palate(arguments: list[str], say: _Narrator) -> dict[str, Any]:
+    """Run ``palate`` in a new process and return the JSON that it prints."""
+    say(f"   $ palate {' '.join(arguments)}")
+    # The arguments are our own, and no shell reads them.
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "palate", *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode not in (0, 1) or not done.stdout:
+        raise click.ClickException(f"'palate {' '.join(arguments)}' failed: {done.stderr.strip()}")
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def _summarise(runs: list[Run]) -> None:
+    click.echo()
+    click.secho("Every one of them is opened by the same two lines:", bold=True)
+    click.echo("   model = palate.load_model(path)")
+    click.echo("   model.predict(rows)")
+    rows = [("FLAVOR", "PATH", "FIRST PREDICTIONS")]
+    rows += [(run.flavor, run.path, json.dumps(run.predictions[:2])) for run in runs]
+    echo_table(rows, indent="   ")

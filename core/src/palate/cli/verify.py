@@ -1,0 +1,31 @@
+"""``palate verify``: is a model whole, and does it still predict what it predicted?"""
+
+from __future__ import annotations
+
+import click
+
+from palate.cli._output import echo_json, echo_table, json_option, trust_option
+from palate.verification import accept_changes, verify_model
+
+__all__ = ["command"]
+
+
+@click.command("verify")
+@click.argument("uri")
+@trust_option
+@click.option("--accept", is_flag=True, help="First take the files as they are now for right (rewrites MANIFEST.json).")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, uri: str, *, trust: bool, accept: bool, as_json: bool) -> None:
+    """Check the files, the environment and the golden predictions of the model at URI.
+
+    Exits with 1 when a check fails.
+    """
+    if accept:
+        accept_changes(uri)
+    result = verify_model(uri, trust=trust)
+    if as_json:
+        echo_json(result.to_dict())
+    else:
+        echo_table([(check.name, check.status, check.detail) for check in result.checks])
+    ctx.exit(0 if result.ok else 1)

@@ -1,0 +1,101 @@
+"""Golden predictions: what a model predicted when it was saved, kept beside it and replayed on demand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from palate._example import read_example
+from palate._paths import confine, read_small
+from palate._values import decode_value, differences, encode_value, tolerance_of
+from palate.errors import InvalidExample, InvalidModelFile, PalateError, PredictionChanged, Problem
+from palate.model_file import ModelFile
+from palate.pyfunc import PyFuncModel
+
+__all__ = ["PREDICTIONS_FILE", "Golden", "record_golden", "replay_golden", "run_example"]
+
+PREDICTIONS_FILE = "golden_predictions.json"
+PREDICTIONS_LIMIT = 256 << 20
+
+Example = tuple[object, Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Golden:
+    """Where the golden predictions are and how close a replay must come, or why there are none."""
+
+    predictions: str | None = None
+    rtol: float = 0.0
+    atol: float = 0.0
+    skipped: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what MLmodel records."""
+        return {"skipped": self.skipped} if self.skipped else {k: v for k, v in asdict(self).items() if k != "skipped"}
+
+    @classmethod
+    def of(cls, model_file: ModelFile) -> Golden | None:
+        """Return what a model's MLmodel records, or None."""
+        recorded = model_file.palate.get("golden")
+        if recorded is None:
+            return None
+        try:
+            return cls(**recorded)
+        except TypeError as exc:
+            raise InvalidModelFile([Problem(("palate", "golden"), "wrong_value", str(exc))]) from exc
+
+
+def run_example(model: PyFuncModel, example: Example | None) -> Any:
+    """Predict on a stored example, telling the user when it is the example that does not work."""
+    if example is None:
+        raise InvalidExample([Problem((), "wrong_value", "it cannot be read back from its file")])
+    data, params = example
+    try:
+        return model.predict(data, params)
+    except PalateError:
+        raise
+    except Exception as exc:
+        message = f"the model failed on it ({type(exc).__name__}: {exc})"
+        raise InvalidExample([Problem((), "wrong_value", message)]) from exc
+
+
+def record_golden(root: Path, original: PyFuncModel, example: Example | None, predictions: Any, *, uri: str) -> Golden:
+    """Compare the reloaded model's *predictions* with the original's, and store them under *root*.
+
+    Raises:
+        PredictionChanged: the reloaded model predicts something else.
+    """
+    rtol, atol = tolerance_of(predictions)
+    try:
+        document = encode_value(predictions)
+    except InvalidExample as exc:
+        return Golden(skipped=str(exc))
+    expected = run_example(original, example)
+    if expected is not NotImplemented:
+        found = differences(expected, predictions, rtol=rtol, atol=atol)
+        if found and differences(expected, run_example(original, example), rtol=rtol, atol=atol):
+            return Golden(skipped="the model's predictions vary from call to call")
+        if found:
+            raise PredictionChanged(uri, differences=found)
+    text = json.dumps(document, allow_nan=False)
+    (root / PREDICTIONS_FILE).write_text(text, encoding="utf-8")
+    return Golden(predictions=PREDICTIONS_FILE, rtol=rtol, atol=atol)
+
+
+def replay_golden(model: PyFuncModel) -> list[str] | None:
+    """Predict on the stored example again; return how the predictions differ, or None if none are stored."""
+    golden = Golden.of(model.metadata)
+    info = model.metadata.saved_input_example_info
+    if golden is None or golden.predictions is None or info is None:
+        return None
+    stored = read_small(confine(model.path, golden.predictions, field="palate.golden"), PREDICTIONS_LIMIT)
+    try:
+        expected = decode_value(json.loads(stored))
+    except (ValueError, RecursionError) as exc:
+        raise InvalidExample([Problem((golden.predictions,), "wrong_value", f"cannot be read ({exc})")]) from exc
+    inputs = model.signature.inputs if model.signature else None
+    given = run_example(model, read_example(model.path, info, inputs))
+    return differences(expected, given, rtol=golden.rtol, atol=golden.atol)

@@ -1,0 +1,186 @@
+"""Looking at a model without opening it: nothing of it is imported and nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from palate._manifest import read_manifest
+from palate._paths import list_files
+from palate._registry import FlavorRegistry, default_registry
+from palate.errors import CodeReason, FlavorBroken, FlavorConflict, FlavorNotFound
+from palate.loading import PYFUNC, OpenedModel, code_reasons, open_model
+from palate.signature import Signature
+
+__all__ = ["FileEntry", "ModelInfo", "describe", "inspect_model"]
+
+PURPOSES = {
+    "MLmodel": "what the model is: flavors, signature, versions (YAML; stock MLflow reads it too)",
+    "MANIFEST.json": "every file's size and SHA-256; their digest is the model's identity",
+    "requirements.txt": "the pip packages that the model needs",
+    "python_env.yaml": "the Python version and build tools, for virtual environments",
+    "conda.yaml": "the same environment for conda",
+    "constraints.txt": "upper bounds for the packages in requirements.txt",
+    "input_example.json": "an input that the model predicts on",
+    "serving_input_example.json": "the same input as a request body",
+    "golden_predictions.json": "what the model predicted on it when it was saved; 'palate verify' replays it",
+    "registered_model_meta": "a note that MLflow's registry adds when it downloads a model",
+    "environment_variables.txt": "names of environment variables that the model reads",
+}
+FOLDER_PURPOSES = {
+    "code": "Python code that the model needs",
+    "artifacts": "a file that the model reads",
+    "extra_files": "a file kept with the model",
+    "metadata": "a copy of the model's description",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """One file of a model directory: its path there, its size in bytes, and what it is for."""
+
+    name: str
+    size: int
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """What can be known of a model without running any of it.
+
+    Attributes:
+        path: the model directory.
+        flavor: the flavor that opens it.
+        flavors: all flavors that its MLmodel names.
+        signature: inputs, outputs and params, or None.
+        digest: the SHA-256 identity from MANIFEST.json, or None for a directory without one, as MLflow writes them.
+        verified: whether the files were checked against MANIFEST.json just now.
+        trust_needed: whether loading needs ``trust=True``; None when the flavor's plugin is not usable here.
+        reasons: the code that loading would run.
+        plugin_problem: why the flavor's plugin cannot be used here, or None.
+        files: every file, with its purpose.
+        requirements: the lines of requirements.txt.
+        golden: whether golden predictions are stored, or why not.
+        notes: other facts worth showing, such as a file that MLflow's registry added.
+    """
+
+    path: Path
+    flavor: str
+    flavors: tuple[str, ...]
+    signature: Signature | None
+    digest: str | None
+    verified: bool
+    trust_needed: bool | None
+    reasons: tuple[CodeReason, ...]
+    plugin_problem: str | None
+    files: tuple[FileEntry, ...]
+    requirements: tuple[str, ...]
+    golden: str
+    notes: tuple[str, ...]
+    model_uuid: str | None
+    run_id: str | None
+    created: str | None
+    mlflow_version: str | None
+    writer: str | None
+    source: Mapping[str, Any] | None
+    metadata: Mapping[str, Any] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON data."""
+        return {
+            **{name: getattr(self, name) for name in self.__slots__},
+            "path": str(self.path),
+            "signature": self.signature.to_dict() if self.signature else None,
+            "reasons": [asdict(reason) for reason in self.reasons],
+            "files": [asdict(file) for file in self.files],
+        }
+
+
+def inspect_model(uri: str | PathLike[str], *, verify: bool = True) -> ModelInfo:
+    """Describe the model at *uri*: import nothing of it, run nothing.
+
+    Raises:
+        ModelNotFound, ModelChanged, InvalidModelFile: see ``load_model``.
+    """
+    return describe(open_model(uri, verify=verify), default_registry())
+
+
+def describe(opened: OpenedModel, registry: FlavorRegistry) -> ModelInfo:
+    """Describe an opened model."""
+    model_file, name = opened.model_file, opened.flavor_name()
+    reasons, plugin_problem = _reasons(opened, registry, name)
+    manifest = read_manifest(opened.path)
+    palate = model_file.palate
+    return ModelInfo(
+        path=opened.path,
+        flavor=name,
+        flavors=tuple(model_file.flavors),
+        signature=model_file.signature,
+        digest=manifest.digest if manifest else None,
+        verified=opened.seal is not None,
+        trust_needed=None if reasons is None else bool(reasons),
+        reasons=reasons or (),
+        plugin_problem=plugin_problem,
+        files=_files(opened, name),
+        requirements=_requirements(opened.path),
+        golden=_golden_state(palate.get("golden")),
+        notes=_notes(opened),
+        model_uuid=model_file.model_uuid,
+        run_id=model_file.run_id,
+        created=model_file.utc_time_created,
+        mlflow_version=model_file.mlflow_version,
+        writer=palate.get("writer"),
+        source=palate.get("source"),
+        metadata=model_file.metadata,
+    )
+
+
+def _reasons(
+    opened: OpenedModel, registry: FlavorRegistry, name: str
+) -> tuple[tuple[CodeReason, ...] | None, str | None]:
+    try:
+        return code_reasons(opened, registry.get(name)), None
+    except (FlavorNotFound, FlavorBroken, FlavorConflict) as exc:
+        return None, str(exc)
+
+
+def _files(opened: OpenedModel, flavor: str) -> tuple[FileEntry, ...]:
+    native = {str(value) for value in opened.model_file.flavors.get(flavor, {}).values() if isinstance(value, str)}
+    entries = []
+    for name in list_files(opened.path):
+        top = name.partition("/")[0]
+        purpose = PURPOSES.get(name) or FOLDER_PURPOSES.get(top)
+        if purpose is None:
+            purpose = f"the model itself, as {flavor} keeps it" if native & {name, top} else "data of the model"
+        entries.append(FileEntry(name=name, size=(opened.path / name).stat().st_size, purpose=purpose))
+    return tuple(entries)
+
+
+def _requirements(path: Path) -> tuple[str, ...]:
+    file = path / "requirements.txt"
+    if not file.is_file():
+        return ()
+    return tuple(line for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip())
+
+
+def _golden_state(recorded: Mapping[str, Any] | None) -> str:
+    if recorded is None:
+        return "none: saved without an input example"
+    return f"none: {recorded['skipped']}" if recorded.get("skipped") else "stored"
+
+
+def _notes(opened: OpenedModel) -> tuple[str, ...]:
+    notes = []
+    if opened.seal is not None and opened.seal.added_by_mlflow:
+        notes.append(f"MLflow's registry added {', '.join(opened.seal.added_by_mlflow)}")
+    if PYFUNC not in opened.model_file.flavors:
+        notes.append("mlflow.pyfunc cannot open it: the model has no predict")
+    if opened.model_file.signature is None:
+        notes.append("no signature: inputs are passed on unchecked")
+    unresolved = opened.model_file.palate.get("unresolved_modules")
+    if unresolved:
+        notes.append(f"modules whose distribution is unknown: {', '.join(map(str, unresolved))}")
+    return tuple(notes)

@@ -1,0 +1,359 @@
+"""Saving a model: written aside, proved by loading it back, sealed, then published by one rename."""
+
+from __future__ import annotations
+
+import os
+import platform
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib import metadata as distributions
+from os import PathLike
+from pathlib import Path
+from types import EllipsisType
+from typing import Any
+
+from palate._code_bundle import copy_code, top_level_names
+from palate._environment import Environment, capture_environment, write_environment
+from palate._example import ExampleInfo, read_example, write_example
+from palate._format import FORMAT_VERSION
+from palate._imports import object_imports, source_imports
+from palate._inference import infer_params, infer_schema
+from palate._manifest import write_manifest
+from palate._paths import list_files
+from palate._pickles import pickle_modules
+from palate._random_state import keep_random_state
+from palate._registry import Flavor, FlavorRegistry, default_registry
+from palate._source import active_run_id, find_source
+from palate._staging import stage
+from palate.errors import FlavorBroken, InvalidOption, PalateError, UnsupportedModel
+from palate.golden import Golden, record_golden, run_example
+from palate.hookspecs import SaveOptions
+from palate.inspection import ModelInfo, describe
+from palate.loading import MODEL_FILE, PYFUNC, OpenedModel, code_reasons, construct, open_model
+from palate.model_file import ModelFile, build_model_file, plain_problems
+from palate.pyfunc import PyFuncModel
+from palate.schema import AnyType, ColSpec, Schema
+from palate.signature import Signature
+
+__all__ = ["save_model"]
+
+# Arguments of save_model that a flavor receives among its options, when it lists them in SAVE_OPTIONS.
+SHARED_OPTIONS = ("artifacts",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveRequest:
+    """Everything that the caller of save_model asked for, checked."""
+
+    model: object
+    flavor: Flavor
+    options: SaveOptions
+    signature: Signature | None | EllipsisType
+    example: object
+    params: Mapping[str, object] | None
+    code_paths: tuple[Path, ...]
+    requirements: Sequence[str] | Path | None
+    extra_requirements: Sequence[str] | None
+    metadata: Mapping[str, Any] | None
+    run_id: str | None
+
+
+def save_model(
+    model: object,
+    path: str | PathLike[str],
+    *,
+    flavor: str | None = None,
+    signature: Signature | None | EllipsisType = ...,
+    input_example: object = None,
+    params: Mapping[str, object] | None = None,
+    code_paths: Sequence[str | PathLike[str]] | None = None,
+    requirements: Sequence[str] | Path | None = None,
+    extra_requirements: Sequence[str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    artifacts: Mapping[str, str | PathLike[str]] | None = None,
+    run_id: str | None = None,
+    format: str | None = None,
+    overwrite: bool = False,
+    **flavor_options: Any,
+) -> ModelInfo:
+    """Save *model* as a directory at *path* that Palate and stock MLflow open.
+
+    The directory appears whole or not at all. With an input example the model is loaded back and must predict the
+    same before it is published; example and predictions are kept, for ``palate verify``.
+
+    Args:
+        model: a framework's object, a PythonModel, a function, or the path of a ``.py`` file that sets a model.
+        path: where the directory shall be; its parent is created when missing.
+        flavor: the flavor to save it with; by default the one that owns the model's class.
+        signature: left out, it is inferred from the example, the model and its type hints; None saves without one.
+        input_example: data that the model predicts on, or ``(data, params)``.
+        params: params that callers may set, with their defaults.
+        code_paths: files and folders of Python code that the model needs, copied into the directory.
+        requirements: pip requirements instead of the captured ones, as a list or a requirements file.
+        extra_requirements: pip requirements on top of the captured ones.
+        metadata: plain YAML data of your own.
+        artifacts: files and folders that a PythonModel reads, by name.
+        run_id: the tracking run that made the model; by default the active MLflow run's.
+        format: how the flavor shall write it; by default its safe format.
+        overwrite: replace the model that is there, in one step.
+        **flavor_options: what the flavor takes besides.
+
+    Raises:
+        ModelExists: the path is taken.
+        UnsupportedModel: no flavor owns it, or the format cannot hold it; the message names the way out.
+        InvalidSignature, InvalidExample, InvalidOption, InvalidRequirement: an argument does not work.
+        PredictionChanged: the reloaded model predicted something else.
+        SaveFailed: the disk refused.
+    """
+    if isinstance(model, PathLike):
+        model = os.fspath(model)
+    registry = default_registry()
+    chosen = registry.get(flavor) if flavor is not None else registry.owner_of(model)
+    request = SaveRequest(
+        model=model,
+        flavor=chosen,
+        options=_options(chosen, format, {"artifacts": artifacts}, flavor_options),
+        signature=signature,
+        example=input_example,
+        params=params,
+        code_paths=tuple(Path(code) for code in code_paths or ()),
+        requirements=requirements,
+        extra_requirements=extra_requirements,
+        metadata=_plain_metadata(metadata),
+        run_id=run_id if run_id is not None else active_run_id(os.environ),
+    )
+    target = Path(path).absolute()
+    with stage(target, overwrite=overwrite) as staging, keep_random_state():
+        _write_directory(request, staging.path, registry, uri=str(path))
+        write_manifest(staging.path)
+        staging.publish()
+    return describe(open_model(target, verify=False), registry)
+
+
+# -- checking what was asked ---------------------------------------------------------------------------------------
+
+
+def _options(
+    flavor: Flavor, format_name: str | None, shared: Mapping[str, object], extra: Mapping[str, object]
+) -> SaveOptions:
+    chosen = flavor.formats[0] if format_name is None else format_name
+    if chosen not in flavor.formats:
+        raise InvalidOption(
+            "format",
+            reason=f"the flavor '{flavor.name}' has no format {format_name!r}",
+            hint=f"choose one of {', '.join(flavor.formats)}",
+        )
+    given = {**{name: value for name, value in shared.items() if value is not None}, **extra}
+    for name in given:
+        if name not in flavor.save_options:
+            known = ", ".join(sorted(flavor.save_options)) or "none"
+            raise InvalidOption(
+                name,
+                reason=f"the flavor '{flavor.name}' takes no such option at save",
+                hint=f"options it takes: {known}",
+            )
+    return SaveOptions(format=chosen, extra=given)
+
+
+def _plain_metadata(metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if metadata is None:
+        return None
+    problems = plain_problems(metadata, ("metadata",))
+    if problems:
+        raise InvalidOption(
+            "metadata", reason="; ".join(map(str, problems)), hint="use dicts with text keys, lists, text and numbers"
+        )
+    return metadata
+
+
+# -- writing ---------------------------------------------------------------------------------------------------------
+
+
+def _write_directory(request: SaveRequest, root: Path, registry: FlavorRegistry, *, uri: str) -> None:
+    flavor = request.flavor
+    code = copy_code(request.code_paths, root)
+    section = _write_native(request, root)
+    sections = _sections(flavor, section, code)
+    example = write_example(request.example, root) if request.example is not None else None
+    draft = _Draft(request=request, root=root, sections=sections, example=example, created=datetime.now(UTC))
+    signature = _declared_signature(request)
+    golden = None
+    if example is not None:
+        signature, golden = _prove(draft, signature, registry, uri=uri)
+    size = sum((root / name).stat().st_size for name in list_files(root))
+    environment = _capture(draft, code)
+    write_environment(environment, root)
+    model_file = draft.model_file(signature, size=size, facts=_facts(draft, environment, golden))
+    (root / MODEL_FILE).write_text(model_file.to_yaml(), encoding="utf-8")
+
+
+def _write_native(request: SaveRequest, root: Path) -> dict[str, Any]:
+    flavor = request.flavor
+    try:
+        section = flavor.save_model(request.model, root, request.options)
+    except (PalateError, OSError):
+        raise
+    except Exception as exc:
+        raise UnsupportedModel(
+            type(request.model).__qualname__,
+            reason=f"the flavor '{flavor.name}' failed to write it as {request.options.format}: {exc}",
+            hint=f"try another format ({', '.join(flavor.formats)}) or report this to the flavor's author",
+        ) from exc
+    problems = plain_problems(section, ()) if isinstance(section, dict) else ["it is not a dict"]
+    if problems:
+        reason = f"save_model must return plain YAML data: {'; '.join(map(str, problems))}"
+        raise FlavorBroken(flavor.name, distribution=flavor.distribution, version=flavor.version, reason=reason)
+    return section
+
+
+def _sections(flavor: Flavor, section: dict[str, Any], code: str | None) -> dict[str, dict[str, Any]]:
+    common = {
+        "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
+        "python_version": platform.python_version(),
+    }
+    if flavor.name == PYFUNC:
+        return {PYFUNC: {**common, **section, "code": code}}
+    sections = {flavor.name: {**section, "code": code}}
+    pyfunc = flavor.pyfunc_section(section)
+    if pyfunc is not None:
+        sections[PYFUNC] = {**common, **pyfunc, **({"code": code} if code else {})}
+    return sections
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """A directory that is being written."""
+
+    request: SaveRequest
+    root: Path
+    sections: Mapping[str, Mapping[str, Any]]
+    example: ExampleInfo | None
+    created: datetime
+
+    def model_file(
+        self, signature: Signature | None, *, size: int = 0, facts: Mapping[str, Any] | None = None
+    ) -> ModelFile:
+        """Return the MLmodel document; drafts without facts serve to load the model back."""
+        return build_model_file(
+            flavors=self.sections,
+            signature=signature,
+            model_uuid=uuid.uuid4().hex,
+            utc_time_created=self.created,
+            model_size_bytes=size,
+            run_id=self.request.run_id,
+            metadata=self.request.metadata,
+            example_info=self.example.info if self.example else None,
+            palate=facts or {"format": FORMAT_VERSION, "flavor": self.request.flavor.name},
+        )
+
+    def opened(self, signature: Signature | None, uri: str) -> OpenedModel:
+        """Return the unfinished directory as the loader sees a finished one."""
+        return OpenedModel(uri=uri, path=self.root, model_file=self.model_file(signature), seal=None)
+
+
+# -- signature and proof ---------------------------------------------------------------------------------------------
+
+
+def _declared_signature(request: SaveRequest) -> Signature | None:
+    """What is known of the signature before the model has predicted anything."""
+    if not isinstance(request.signature, EllipsisType):
+        if request.signature is not None and request.params is not None:
+            raise InvalidOption(
+                "params", reason="both signature= and params= declare params", hint="put them into the signature"
+            )
+        return request.signature
+    data, example_params = _split_example(request.example)
+    known = request.flavor.infer_input_schema(request.model)
+    declared = request.params if request.params is not None else example_params
+    params = infer_params(declared) if declared else ()
+    if isinstance(known, Signature):
+        return replace(known, params=params)
+    if data is not None:
+        return Signature(inputs=_enriched(infer_schema(data), known), params=params)
+    if known is not None and not any(isinstance(c.type, AnyType) for c in known.columns):
+        return Signature(inputs=known, params=params)
+    return Signature(params=params) if params else None
+
+
+def _split_example(example: object) -> tuple[object, Mapping[str, object] | None]:
+    if isinstance(example, tuple) and len(example) == 2 and isinstance(example[1], dict):
+        return example
+    return example, None
+
+
+def _enriched(inferred: Schema, known: Schema | None) -> Schema:
+    """Add the categories that the model knows of its columns to what the example shows."""
+    if known is None or inferred.is_tensor or known.is_tensor:
+        return inferred
+    categories = {column.name: column.categories for column in known.columns}
+    fields = [
+        replace(column, categories=categories[column.name])
+        if column.categories is None and categories.get(column.name) is not None
+        else column
+        for column in inferred.columns
+    ]
+    return Schema(tuple(fields))
+
+
+def _prove(
+    draft: _Draft, signature: Signature | None, registry: FlavorRegistry, *, uri: str
+) -> tuple[Signature | None, Golden | None]:
+    """Load the model back and predict on the stored example: the outputs, and the golden predictions."""
+    request, opened = draft.request, draft.opened(signature, uri)
+    trust = bool(code_reasons(opened, request.flavor))
+    loaded = construct(opened, trust=trust, asked=request.flavor.name, registry=registry)
+    if not loaded.methods or draft.example is None:
+        return signature, None
+    stored = read_example(draft.root, draft.example.info, signature.inputs if signature else None)
+    predictions = run_example(loaded, stored)
+    original = PyFuncModel(
+        request.model, flavor=request.flavor, metadata=opened.model_file, signature=signature, path=draft.root
+    )
+    golden = record_golden(draft.root, original, stored, predictions, uri=uri)
+    if isinstance(request.signature, EllipsisType) and signature is not None and signature.outputs is None:
+        signature = replace(signature, outputs=infer_schema(predictions))
+    return signature, golden
+
+
+# -- what surrounds the model ----------------------------------------------------------------------------------------
+
+
+def _capture(draft: _Draft, code: str | None) -> Environment:
+    request, root = draft.request, draft.root
+    reasons = code_reasons(draft.opened(None, ""), request.flavor)
+    carried = [root / reason.file for reason in reasons if (root / reason.file).is_file()]
+    sources = [file for file in carried if file.suffix == ".py"]
+    if code:
+        sources += sorted((root / code).rglob("*.py"))
+    modules = source_imports(sources) | object_imports(request.model)
+    for file in carried:
+        if file.suffix != ".py":
+            modules |= pickle_modules(file)
+    return capture_environment(
+        flavor_requirements=request.flavor.requirements(request.model),
+        modules=modules - top_level_names(root, code),
+        requirements=request.requirements,
+        extra_requirements=request.extra_requirements,
+    )
+
+
+def _facts(draft: _Draft, environment: Environment, golden: Golden | None) -> dict[str, Any]:
+    """The ``palate:`` section: what MLflow's format has no place for."""
+    request = draft.request
+    source = find_source(request.code_paths[0] if request.code_paths else Path.cwd())
+    facts: dict[str, Any] = {
+        "format": FORMAT_VERSION,
+        "writer": f"palate {distributions.version('palate')}",
+        "flavor": request.flavor.name,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+    if source is not None:
+        facts["source"] = {"commit": source.commit, "dirty": source.dirty}
+    if environment.unresolved:
+        facts["unresolved_modules"] = list(environment.unresolved)
+    if golden is not None:
+        facts["golden"] = golden.to_dict()
+    return facts

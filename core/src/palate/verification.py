@@ -1,0 +1,96 @@
+"""Checking that a model is whole, can run here, and still predicts what it predicted."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from os import PathLike
+from typing import Any, Literal
+
+from palate._environment import compare_requirements
+from palate._manifest import accept, read_manifest
+from palate._paths import resolve_uri
+from palate._registry import FlavorRegistry, default_registry
+from palate.errors import InvalidModelFile, ModelChanged, PalateError, UnsafePath
+from palate.golden import replay_golden
+from palate.loading import OpenedModel, construct, open_model
+
+__all__ = ["Check", "Verification", "accept_changes", "verify_model"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was looked at. A "note" tells something that need not matter."""
+
+    name: Literal["files", "environment", "predictions"]
+    status: Literal["ok", "note", "failed", "skipped"]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """The result of ``verify_model``."""
+
+    uri: str
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return all(check.status != "failed" for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON data."""
+        return {"uri": self.uri, "ok": self.ok, "checks": [asdict(check) for check in self.checks]}
+
+
+def verify_model(uri: str | PathLike[str], *, trust: bool = False) -> Verification:
+    """Check a model's files against its digest, its requirements against this environment, and replay its golden
+    predictions.
+
+    Replaying loads the model; one whose loading runs code of its own needs ``trust=True``, and counts as failed
+    without it.
+
+    Raises:
+        ModelNotFound: there is no model directory.
+    """
+    resolve_uri(uri)
+    try:
+        opened = open_model(uri)
+    except (ModelChanged, InvalidModelFile, UnsafePath) as exc:
+        return Verification(uri=str(uri), checks=(Check(name="files", status="failed", detail=str(exc)),))
+    checks = (_files(opened), _environment(opened), _predictions(opened, default_registry(), trust=trust))
+    return Verification(uri=str(uri), checks=checks)
+
+
+def accept_changes(uri: str | PathLike[str]) -> str:
+    """Take the files as they are now for right: rewrite MANIFEST.json, and return the new digest.
+
+    For directories that another tool changed on purpose, such as MLflow's ``set_signature``.
+    """
+    return accept(resolve_uri(uri)).digest
+
+
+def _files(opened: OpenedModel) -> Check:
+    manifest = read_manifest(opened.path)
+    if manifest is None or opened.seal is None:
+        return Check(name="files", status="note", detail="there is no MANIFEST.json, so nothing to check against")
+    return Check(name="files", status="ok", detail=f"{len(manifest.files)} files, sha256 {manifest.digest}")
+
+
+def _environment(opened: OpenedModel) -> Check:
+    found = compare_requirements(opened.path)
+    if not found:
+        return Check(name="environment", status="ok", detail="the installed packages are those that the model requires")
+    return Check(name="environment", status="note", detail="; ".join(found))
+
+
+def _predictions(opened: OpenedModel, registry: FlavorRegistry, *, trust: bool) -> Check:
+    try:
+        found = replay_golden(construct(opened, trust=trust, registry=registry))
+    except PalateError as exc:
+        return Check(name="predictions", status="failed", detail=str(exc))
+    if found is None:
+        return Check(name="predictions", status="skipped", detail="the model loads; it has no golden predictions")
+    if found:
+        return Check(name="predictions", status="failed", detail="; ".join(found))
+    return Check(name="predictions", status="ok", detail="equal to the golden predictions")
