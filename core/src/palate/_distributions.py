@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from palate._requirements import normalise_name
+from palate._requirements import normalise_name, parse_requirement
+from palate.errors import InvalidRequirement
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -26,7 +27,6 @@ __all__ = ["Provider", "find_providers", "installed_version", "pin_installed"]
 
 # What follows a module's name in a list of files: a package's folder, a source file, an extension module.
 _MODULE_END = re.compile(r"/|\n|\.pyc?,|\.(?:[^/,\n]+\.)?(?:so|pyd),")
-_FULL_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,8 @@ def _direct_url(distribution: Distribution) -> Mapping[str, Any]:
     """Return PEP 610's record of where a distribution came from; empty for one from an index."""
     try:
         record = json.loads(distribution.read_text("direct_url.json") or "{}")
-    except ValueError:
+        urlsplit(str(record["url"]))
+    except (ValueError, TypeError, KeyError):
         return {}
     return record if isinstance(record, dict) else {}
 
@@ -60,18 +61,18 @@ def _direct_url(distribution: Distribution) -> Mapping[str, Any]:
 def _git_requirement(name: str, origin: Mapping[str, Any]) -> str | None:
     """Return ``name @ git+https://…@commit`` when another machine could fetch it, else None."""
     vcs = origin.get("vcs_info")
-    if not isinstance(vcs, dict) or vcs.get("vcs") != "git" or not _FULL_COMMIT.fullmatch(str(vcs.get("commit_id"))):
+    if not isinstance(vcs, dict) or vcs.get("vcs") != "git":
         return None
     url = urlsplit(str(origin.get("url")))
-    if url.scheme not in ("https", "ssh") or not url.hostname:
-        return None  # file:// and the like name a place on this machine
     # Whoever installs it has their own credentials; ssh needs a user, and every host calls it git.
     user = "git@" if url.scheme == "ssh" else ""
-    place = url.hostname if url.port is None else f"{url.hostname}:{url.port}"
-    folder = origin.get("subdirectory")
-    return f"{name} @ git+{url.scheme}://{user}{place}{url.path}@{vcs['commit_id']}" + (
-        f"#subdirectory={folder}" if folder else ""
-    )
+    place = url.netloc.rpartition("@")[2]
+    folder = f"#subdirectory={origin['subdirectory']}" if origin.get("subdirectory") else ""
+    line = f"{name} @ git+{url.scheme}://{user}{place}{url.path}@{vcs.get('commit_id')}{folder}"
+    try:
+        return str(parse_requirement(line))
+    except InvalidRequirement:
+        return None  # a folder of this machine, an abbreviated commit: nothing that others could fetch
 
 
 def _public_version(version: str) -> str:
@@ -86,7 +87,8 @@ def _public_version(version: str) -> str:
 
 def _has_metadata(distribution: Distribution) -> bool:
     # An interrupted uninstall leaves directories behind that look like a distribution and say nothing.
-    return bool(distribution.read_text("METADATA") or distribution.read_text("PKG-INFO"))
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    return all(re.search(rf"^{field}: *\S", text, re.MULTILINE) for field in ("Name", "Version"))
 
 
 def _describe(distribution: Distribution) -> Provider:
@@ -136,7 +138,7 @@ class _Installed:
 
     def __init__(self) -> None:
         self._by_folder: dict[str, list[Distribution]] = {}
-        self._contents: dict[int, str] = {}
+        self._contents: dict[Distribution, str] = {}
 
     def under(self, folder: str) -> list[Distribution]:
         """Return the distributions installed in *folder*."""
@@ -148,11 +150,11 @@ class _Installed:
 
     def contents(self, distribution: Distribution) -> str:
         """Return the modules and files of *distribution*, each after a line's end."""
-        if id(distribution) not in self._contents:
+        if distribution not in self._contents:
             # Eggs and some system packages have no RECORD, wheels need not have a top_level.txt.
             parts = (distribution.read_text("top_level.txt"), distribution.read_text("RECORD"))
-            self._contents[id(distribution)] = "\n".join(("", *filter(None, parts), ""))
-        return self._contents[id(distribution)]
+            self._contents[distribution] = "\n".join(("", *filter(None, parts), ""))
+        return self._contents[distribution]
 
     def named(self, name: str, folders: Iterable[str]) -> list[Distribution]:
         """Return the distributions called *name*, which the import system finds without listing all others."""

@@ -144,10 +144,11 @@ def _python_difference(path: Path) -> str | None:
             document = read_yaml(file.read(_MAX_PYTHON_ENV_BYTES), source=path.name)
     except (OSError, InvalidModelFile):
         return None
-    wanted = str(document.get("python", "")) if isinstance(document, dict) else ""
+    wanted = document.get("python") if isinstance(document, dict) else None
     here = platform.python_version()
-    # Bytecode and wheels are tied to the minor version; patch releases keep both.
-    if not wanted or wanted.split(".")[:2] == here.split(".")[:2]:
+    # Bytecode and wheels are tied to the minor version; patch releases keep both. A version that is no text has two
+    # parts only, and YAML has made 3.1 of 3.10.
+    if not isinstance(wanted, str) or wanted.split(".")[:2] == here.split(".")[:2]:
         return None
     return f"Python {wanted:.20} is required, {here} is running"
 

@@ -166,9 +166,7 @@ class FlavorRegistry:
         """
         distribution, _, short = name.rpartition(":")
         short = ALIASES.get(short, short)
-        candidates = [
-            c for c in self._candidates.get(short, ()) if not distribution or c.distribution == distribution
-        ]
+        candidates = [c for c in self._candidates.get(short, ()) if not distribution or c.distribution == distribution]
         if not candidates:
             raise FlavorNotFound(name, installed=self.names, distribution=KNOWN_DISTRIBUTIONS.get(short))
         if len(candidates) > 1:

@@ -34,8 +34,11 @@ _MAX_DEPTH = 32
 _MAX_DIMENSION = 2**63 - 1
 _MAX_RANK = 32  # numpy's own limit was 32 up to numpy 1, 64 since
 _TENSOR_DTYPES = frozenset(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 longdouble complex64 complex128 "
-    "str bytes object".split()
+    {
+        *("bool", "str", "bytes", "object"),
+        *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+        *("float16", "float32", "float64", "longdouble", "complex64", "complex128"),
+    }
 )
 
 Where = tuple[str | int, ...]

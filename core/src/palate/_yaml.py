@@ -10,13 +10,13 @@ import math
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from palate.errors import InvalidModelFile, Problem, ProblemKind
 
 __all__ = ["find_unplain", "read_yaml", "write_yaml"]
 
-# The JSON texts of a signature with 60,000 gene columns take 4 MB, and Palate's facts about those columns about as much.
+# The JSON texts of a signature with 60,000 gene columns take 4 MB, Palate's facts about those columns about as much.
 # Nothing else in an honest file grows with the data, so nothing else of a hostile one may be large.
 MAX_BYTES: Final = 32 * 2**20
 _MAX_PALATE: Final = 8 * 2**20
@@ -40,6 +40,8 @@ _WORDS: Final[dict[str, object]] = {
 
 Where = tuple[str | int, ...]
 _NO_KEY: Final = object()
+_SIGNATURE_PARTS: Final = frozenset({("signature", part) for part in ("inputs", "outputs", "params")})
+_NOT_TEXT: Final = "holds a character that is not text (NUL or half a surrogate pair)"
 
 
 class _Open:
@@ -52,11 +54,22 @@ class _Open:
         self.where = where
         self.key: object = _NO_KEY
 
-    def inner(self) -> Where:
-        """Return the place of the value that comes next."""
+    @property
+    def awaits_key(self) -> bool:
+        return self.key is _NO_KEY and isinstance(self.value, dict)
+
+    def place(self) -> Where:
+        """Return where the value that comes next stands."""
         if isinstance(self.value, list):
             return (*self.where, len(self.value))
         return (*self.where, self.key if isinstance(self.key, str | int) else str(self.key))
+
+    def add(self, value: object) -> None:
+        if isinstance(self.value, list):
+            self.value.append(value)
+        else:
+            self.value[self.key] = value
+            self.key = _NO_KEY
 
 
 class _Composer:
@@ -68,9 +81,11 @@ class _Composer:
         self.root: object = _NO_KEY
         self.nodes = 0
         self.in_signature = self.in_palate = 0  # characters taken by the two parts that may be large
-        self.palate_from: int | None = None
+        self.palate_start: int | None = None
 
-    def refuse(self, message: str, event: Any = None, *, where: Where = (), kind: ProblemKind = "wrong_value") -> None:
+    def refuse(
+        self, message: str, event: Any = None, *, where: Where = (), kind: ProblemKind = "wrong_value"
+    ) -> NoReturn:
         line = f"line {event.start_mark.line + 1}: " if event is not None else ""
         raise InvalidModelFile([Problem(where, kind, line + message)], source=self.source)
 
@@ -91,22 +106,21 @@ class _Composer:
             case "DocumentStartEvent":
                 self.document(event)
 
+    def weigh(self, event: Any) -> None:
+        position = event.start_mark.index
+        pending = 0 if self.palate_start is None else position - self.palate_start
+        if self.in_palate + pending > _MAX_PALATE:
+            self.refuse(f"is larger than {_MAX_PALATE >> 20} MiB", event, where=("palate",))
+        if position - self.in_signature - self.in_palate - pending > _MAX_REST:
+            self.refuse(f"more than {_MAX_REST >> 20} MiB stand outside the signature", event)
+
     def document(self, event: Any) -> None:
         if self.root is not _NO_KEY:
             self.refuse("a second document starts; there must be one", event)
         if event.version or event.tags:
             self.refuse("directives (%YAML, %TAG) are not used in model files", event)
 
-    def weigh(self, event: Any) -> None:
-        pending = 0 if self.palate_from is None else event.start_mark.index - self.palate_from
-        if self.in_palate + pending > _MAX_PALATE:
-            self.refuse(f"is larger than {_MAX_PALATE >> 20} MiB", event, where=("palate",))
-        rest = event.start_mark.index - self.in_signature - self.in_palate - pending
-        if rest > _MAX_REST:
-            self.refuse(f"more than {_MAX_REST >> 20} MiB stand outside the signature", event)
-
-    def node(self, event: Any) -> Where:
-        """Check what every node has in common and return its place."""
+    def check_node(self, event: Any) -> None:
         self.nodes += 1
         if self.nodes > _MAX_NODES:
             self.refuse(f"holds more than {_MAX_NODES} values", event)
@@ -114,55 +128,50 @@ class _Composer:
             self.refuse("anchors and aliases (& and *) are not used in model files", event)
         if event.tag is not None:
             self.refuse(f"tag {event.tag!r:.60}: explicit tags are not used in model files", event)
-        return self.open[-1].inner() if self.open else ()
 
     def start(self, event: Any, value: dict[Any, Any] | list[Any]) -> None:
-        if self.open and isinstance(self.open[-1].value, dict) and self.open[-1].key is _NO_KEY:
+        self.check_node(event)
+        if self.open and self.open[-1].awaits_key:
             self.refuse("a key must be a single value, not a list or a mapping", event, where=self.open[-1].where)
-        where = self.node(event)
         if len(self.open) >= _MAX_DEPTH:
             self.refuse(f"is nested deeper than {_MAX_DEPTH}", event)
+        where = self.open[-1].place() if self.open else ()
         if where == ("palate",):
-            self.palate_from = event.start_mark.index
+            self.palate_start = event.start_mark.index
         self.open.append(_Open(value, where))
 
     def end(self, event: Any) -> None:
         done = self.open.pop()
-        if done.where == ("palate",) and self.palate_from is not None:
-            self.in_palate += event.end_mark.index - self.palate_from
-            self.palate_from = None
+        if done.where == ("palate",) and self.palate_start is not None:
+            self.in_palate += event.end_mark.index - self.palate_start
+            self.palate_start = None
         self.add(done.value)
 
     def scalar(self, event: Any) -> None:
-        parent = self.open[-1] if self.open else None
-        is_key = parent is not None and isinstance(parent.value, dict) and parent.key is _NO_KEY
-        where = parent.where if parent is not None and is_key else ()
-        if is_key:
-            self.node_key(event, where)
+        self.check_node(event)
+        if self.open and self.open[-1].awaits_key:
+            self.key(event, self.open[-1])
             return
-        where = self.node(event)
-        if len(where) == 2 and where[0] == "signature" and where[1] in ("inputs", "outputs", "params"):
+        where = self.open[-1].place() if self.open else ()
+        if where in _SIGNATURE_PARTS:
             self.in_signature += event.end_mark.index - event.start_mark.index
         self.add(self.resolve(event, where))
 
-    def node_key(self, event: Any, where: Where) -> None:
-        self.node(event)
-        parent = self.open[-1]
-        assert isinstance(parent.value, dict)
+    def key(self, event: Any, mapping: _Open) -> None:
         if event.value == "<<" and not event.style:
-            self.refuse("merge keys (<<) are not used in model files", event, where=where)
-        key = self.resolve(event, where)
-        if key != key:
-            self.refuse("not-a-number cannot be a key", event, where=where)
-        if key in parent.value:
-            self.refuse(f"the key {key!r:.60} stands there twice", event, where=where)
-        parent.key = key
+            self.refuse("merge keys (<<) are not used in model files", event, where=mapping.where)
+        key = self.resolve(event, (*mapping.where, "a key"))
+        if isinstance(key, float) and math.isnan(key):
+            self.refuse("not-a-number cannot be a key", event, where=mapping.where)
+        if key in mapping.value:
+            self.refuse(f"the key {key!r:.60} stands there twice", event, where=mapping.where)
+        mapping.key = key
 
     def resolve(self, event: Any, where: Where) -> object:
         """Return the value that a scalar stands for; quoted ones are text."""
         text: str = event.value
-        if "\0" in text or not _encodes(text):
-            self.refuse("holds a character that is not text (NUL or half a surrogate pair)", event, where=where)
+        if not _is_text(text):
+            self.refuse(_NOT_TEXT, event, where=where)
         if event.style:
             return text
         if text in _WORDS:
@@ -180,25 +189,20 @@ class _Composer:
         return text
 
     def add(self, value: object) -> None:
-        if not self.open:
-            self.root = value
-            return
-        parent = self.open[-1]
-        if isinstance(parent.value, list):
-            parent.value.append(value)
+        if self.open:
+            self.open[-1].add(value)
         else:
-            parent.value[parent.key] = value
-            parent.key = _NO_KEY
+            self.root = value
 
 
-def _encodes(text: str) -> bool:
+def _is_text(text: str) -> bool:
     if text.isascii():
-        return True
+        return "\0" not in text
     try:
         text.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return "\0" not in text
 
 
 def _names_version(where: Where) -> bool:
@@ -214,12 +218,8 @@ def _events(text: str) -> Iterator[Any]:
     # Importing yaml takes 20 ms, more than all of palate; only those who read or write a model pay for it.
     import yaml
 
-    if yaml.__with_libyaml__:
-        from yaml.cyaml import CParser
-
-        parser = CParser(text)
-    else:
-        parser = yaml.SafeLoader(text)
+    # A loader is a parser too; its constructor, which would build the objects, is never called.
+    parser: Any = yaml.CSafeLoader(text) if yaml.__with_libyaml__ else yaml.SafeLoader(text)
     while parser.check_event():
         yield parser.get_event()
 
@@ -253,11 +253,11 @@ def read_yaml(text: bytes, *, source: str) -> object:
     try:
         for event in _events(decoded):
             composer.take(event)
+    except InvalidModelFile:
+        raise
     except yaml.YAMLError as exc:
         raise InvalidModelFile([Problem((), "wrong_value", _syntax(exc))], source=source) from exc
     except (ValueError, OverflowError) as exc:
-        if isinstance(exc, InvalidModelFile):
-            raise
         # PyYAML's own parser hands escapes such as "\UFFFFFFFF" to chr() unchecked.
         problem = Problem((), "wrong_value", f"is not YAML: {exc!s:.200}")
         raise InvalidModelFile([problem], source=source) from exc
@@ -275,10 +275,9 @@ def _syntax(exc: Any) -> str:
 
 def find_unplain(value: object, where: Where = ()) -> Iterator[Problem]:
     """Yield what in *value* is not plain data that a model file can hold."""
-    kind = type(value)
     if len(where) > _MAX_DEPTH:
         yield Problem(where[:3], "wrong_value", f"is nested deeper than {_MAX_DEPTH}")
-    elif isinstance(value, dict) and kind is dict:
+    elif type(value) is dict:
         for key, inner in value.items():
             if isinstance(key, float) and math.isnan(key):
                 yield Problem(where, "wrong_value", "not-a-number cannot be a key")
@@ -287,16 +286,17 @@ def find_unplain(value: object, where: Where = ()) -> Iterator[Problem]:
             else:
                 yield from find_unplain(key, where)
                 yield from find_unplain(inner, (*where, key if isinstance(key, str | int) else str(key)))
-    elif isinstance(value, list) and kind is list:
+    elif type(value) is list:
         for index, inner in enumerate(value):
             yield from find_unplain(inner, (*where, index))
-    elif isinstance(value, str) and kind is str:
-        if "\0" in value or not _encodes(value):
-            yield Problem(where, "wrong_value", "holds a character that is not text (NUL or half a surrogate pair)")
-    elif isinstance(value, int) and kind is int:
+    elif type(value) is str:
+        if not _is_text(value):
+            yield Problem(where, "wrong_value", _NOT_TEXT)
+    elif type(value) is int:
         if abs(value) >= 10**_MAX_INT_DIGITS:
             yield Problem(where, "wrong_value", f"is an integer of more than {_MAX_INT_DIGITS} digits")
-    elif kind not in (bool, float, type(None)):
+    elif type(value) not in (bool, float, type(None)):
+        kind = type(value)
         name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
         yield Problem(where, "wrong_type", f"is a {name}; use dict, list, str, int, float, bool or None")
 

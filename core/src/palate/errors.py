@@ -134,9 +134,7 @@ class ModelNotFound(PalateError, FileNotFoundError):
 
     def __init__(self, uri: str, *, reason: str) -> None:
         self.uri = uri
-        super().__init__(
-            f"No model at '{uri}': {reason}. Hint: give the directory that holds the MLmodel file."
-        )
+        super().__init__(f"No model at '{uri}': {reason}. Hint: give the directory that holds the MLmodel file.")
 
 
 class ModelExists(PalateError, FileExistsError):
@@ -157,9 +155,7 @@ class SaveFailed(PalateError, OSError):
     def __init__(self, path: str, *, cause: OSError) -> None:
         self.path = path
         reason = cause.strerror or str(cause)
-        super().__init__(
-            f"Could not save to '{path}': {reason}. Nothing was saved and nothing was changed there."
-        )
+        super().__init__(f"Could not save to '{path}': {reason}. Nothing was saved and nothing was changed there.")
         # OSError would take two arguments as (errno, strerror) and change the text.
         self.errno = cause.errno
 
@@ -271,7 +267,8 @@ class InvalidRequirement(PalateError, ValueError):
     def __init__(self, line: str, *, reason: str) -> None:
         self.line = line
         super().__init__(
-            f"Requirement {line!r} was refused: {reason}. Hint: write one 'name==version' per line, without pip options."
+            f"Requirement {line!r} was refused: {reason}. "
+            "Hint: write one 'name==version' per line, without pip options."
         )
 
 
@@ -316,7 +313,8 @@ class FlavorConflict(PalateError, ValueError):
         self.claim, self.distributions = claim, tuple(distributions)
         picks = " or ".join(f"flavor='{choice}'" for choice in choices)
         super().__init__(
-            f"{claim} is claimed by {' and by '.join(self.distributions)}. Hint: pass {picks}, or uninstall one of them."
+            f"{claim} is claimed by {' and by '.join(self.distributions)}. "
+            f"Hint: pass {picks}, or uninstall one of them."
         )
 
 

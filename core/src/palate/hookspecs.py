@@ -31,7 +31,16 @@ if TYPE_CHECKING:
     from palate.schema import Schema
     from palate.signature import Signature
 
-__all__ = ["ENTRY_POINT_GROUP", "HOOK_API", "PLUGIN_GROUP", "LoadOptions", "SampleModel", "SaveOptions", "confine", "hookimpl"]
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "HOOK_API",
+    "PLUGIN_GROUP",
+    "LoadOptions",
+    "SampleModel",
+    "SaveOptions",
+    "confine",
+    "hookimpl",
+]
 
 HOOK_API = 1
 ENTRY_POINT_GROUP = "palate.flavors"

@@ -34,7 +34,7 @@ from palate.inspection import ModelInfo, describe
 from palate.loading import MODEL_FILE, PYFUNC, OpenedModel, code_reasons, construct, open_model
 from palate.model_file import ModelFile, build_model_file, plain_problems
 from palate.pyfunc import PyFuncModel
-from palate.schema import AnyType, ColSpec, Schema
+from palate.schema import AnyType, Schema
 from palate.signature import Signature
 
 __all__ = ["save_model"]
@@ -50,7 +50,7 @@ class SaveRequest:
     model: object
     flavor: Flavor
     options: SaveOptions
-    signature: Signature | None | EllipsisType
+    signature: Signature | EllipsisType | None
     example: object
     params: Mapping[str, object] | None
     code_paths: tuple[Path, ...]
@@ -65,7 +65,7 @@ def save_model(
     path: str | PathLike[str],
     *,
     flavor: str | None = None,
-    signature: Signature | None | EllipsisType = ...,
+    signature: Signature | EllipsisType | None = ...,
     input_example: object = None,
     params: Mapping[str, object] | None = None,
     code_paths: Sequence[str | PathLike[str]] | None = None,

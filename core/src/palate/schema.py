@@ -98,7 +98,7 @@ class ColSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec:
-    """An n-dimensional array: a numpy dtype name without a width ("float64", "str"), and a shape with -1 for any size."""
+    """An n-dimensional array: a numpy dtype name ("float64", "str" without a width) and a shape, -1 for any size."""
 
     dtype: str
     shape: tuple[int, ...]

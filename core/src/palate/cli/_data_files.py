@@ -165,9 +165,7 @@ def _typed_columns(columns: Mapping[str, Sequence[str]], schema: Schema | None) 
     specs: dict[str, ColSpec] = {}
     if schema is not None:
         # csv has no numbers for names: column 0 of the signature is "0" in the header.
-        specs = {
-            str(index if spec.name is None else spec.name): spec for index, spec in enumerate(schema.columns)
-        }
+        specs = {str(index if spec.name is None else spec.name): spec for index, spec in enumerate(schema.columns)}
     named = {}
     for position, (name, cells) in enumerate(columns.items()):
         spec = specs.get(name) or (specs.get(str(position)) if schema and not schema.is_named else None)

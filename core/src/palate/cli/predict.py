@@ -24,8 +24,12 @@ STANDARD = "-"
 @click.argument("uri")
 @click.argument("source", default=STANDARD, metavar="[FILE]")
 @click.option("-o", "--output", default=STANDARD, help="Where to write; - is standard output.")
-@click.option("--format", "input_format", type=click.Choice(FORMATS), help="The input's format, if its name does not tell.")
-@click.option("--output-format", type=click.Choice(FORMATS), help="By default what OUTPUT's name tells, else as the input.")
+@click.option(
+    "--format", "input_format", type=click.Choice(FORMATS), help="The input's format, if its name does not tell."
+)
+@click.option(
+    "--output-format", type=click.Choice(FORMATS), help="By default what OUTPUT's name tells, else as the input."
+)
 @click.option("--method", help="A method other than predict, such as predict_proba.")
 @click.option("--param", "params", multiple=True, metavar="NAME=JSON", help="A param of the model; may be repeated.")
 @trust_option

@@ -1,0 +1,67 @@
+# Everything here works in a fresh clone with Python 3.11 or newer and make; pip fetches the rest.
+# Environments are made once and brought up to date when a pyproject.toml or a list of requirements changes.
+
+PYTHON ?= python3
+PYTEST_ARGS ?= -n 2
+
+BIN := .venv/bin
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
+PROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
+TOY_FILES := $(shell find tests/toy_plugin -name '*.py' -o -name '*.toml')
+SOURCES := core/src $(wildcard plugins/*/src)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check lint types format clean .venv-mlflow
+
+help:
+	@echo "make demo    train, save, open and verify a real model of every flavor"
+	@echo "make test    run all tests (PYTEST_ARGS='-n 2' by default)"
+	@echo "make check   lint, types and all tests: what CI runs"
+	@echo "make format  rewrite the code in the project's style"
+	@echo "make clean   remove environments and caches"
+
+demo: .venv/demo.stamp
+	$(BIN)/palate quickstart --directory build/demo
+
+test: .venv/dev.stamp .venv-mlflow/ready.stamp
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: lint types test
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev.stamp
+	$(BIN)/mypy --strict $(SOURCES)
+
+format: .venv/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .venv-mlflow build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+# One pip run for all of them: a plugin's "palate>=…" is then met by the core beside it, not by the index.
+.venv/demo.stamp: .venv/bin/python $(PROJECTS) constraints.txt
+	$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[pandas]' $(addprefix -e ./,$(PLUGINS))
+	touch $@
+
+# The toy plugin is built and copied, not linked: the tests find it as they would find a stranger's.
+.venv/dev.stamp: .venv/demo.stamp requirements-dev.txt $(TOY_FILES)
+	$(BIN)/python $(PIP_INSTALL) -c constraints.txt -r requirements-dev.txt
+	$(BIN)/python $(PIP_INSTALL) --no-deps --force-reinstall ./tests/toy_plugin
+	touch $@
+
+# Stock MLflow, the judge of compatibility, apart from Palate: each has to do without the other.
+.venv-mlflow: .venv-mlflow/ready.stamp
+
+.venv-mlflow/ready.stamp: requirements-mlflow.txt
+	$(PYTHON) -m venv --clear .venv-mlflow
+	.venv-mlflow/bin/python $(PIP_INSTALL) -r requirements-mlflow.txt
+	touch $@

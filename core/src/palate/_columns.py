@@ -1,0 +1,322 @@
+"""Columns of a DataFrame: each converted to its type without changing a value, or refused.
+
+A column is compiled once. ``passes`` answers by the dtype alone whether the column can be left as it is; ``convert`` does
+the rest and returns the very same Series when nothing had to change.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Protocol
+
+from palate._exactness import Unfit, cast_array, cast_number, is_missing, read_instant
+from palate._nested import NUMPY_NAMES, Report, compile_field
+from palate.errors import Problem
+from palate.schema import AnyType, ColSpec, Scalar
+
+__all__ = ["Column", "compile_column", "from_arrow_types", "plain_values"]
+
+
+class Column(Protocol):
+    """What a compiled column can do."""
+
+    def passes(self, dtype: Any) -> bool:
+        """Tell whether a column of this pandas dtype is fine as it is."""
+
+    def convert(self, series: Any) -> Any:
+        """Return the converted Series. Raises Unfit, or InvalidCells for several problems."""
+
+
+class InvalidCells(ValueError):
+    """Nested cells that do not fit; ``problems`` has one for each place and reason."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__(f"{len(problems)} problem(s) in nested cells")
+
+
+def compile_column(spec: ColSpec, *, required: bool = True) -> Column:
+    """Compile a column of a schema; *required* says whether its nested cells must be there."""
+    if isinstance(spec.type, str):
+        if spec.categorical and spec.categories is not None:
+            return _CategoricalColumn(spec.type, spec.categories)
+        return _TextColumn(spec.type) if spec.type in ("string", "binary") else _NumpyColumn(spec.type)
+    return _NestedColumn(spec, required=required)
+
+
+# -- scalar columns ----------------------------------------------------------------------------------------------------
+
+
+class _NumpyColumn:
+    """A column that numpy has a dtype for: numbers, truth values, datetimes."""
+
+    __slots__ = ("_dtype", "_kind")
+
+    def __init__(self, kind: Scalar) -> None:
+        import numpy as np
+
+        self._kind = kind
+        self._dtype = np.dtype(NUMPY_NAMES[kind])
+
+    def passes(self, dtype: Any) -> bool:
+        return bool(dtype == self._dtype)
+
+    def convert(self, series: Any) -> Any:
+        import pandas as pd
+
+        if series.dtype == self._dtype:
+            return series
+        if _is_category(series.dtype):
+            return _by_category(series, self)
+        if series.dtype == object:
+            return self._convert_objects(series)
+        if isinstance(series.dtype, pd.StringDtype) and self._kind != "datetime":
+            raise Unfit("wrong_type", f"needs {self._kind}, got text")
+        values, missing = plain_values(series)
+        if values.dtype == object:
+            return self._rebuild(series, self._items(values.tolist()))
+        return self._rebuild(series, self._fill(values, missing))
+
+    def _fill(self, values: Any, missing: Any) -> Any:
+        import numpy as np
+
+        if missing is None or not missing.any():
+            self._refuse_gaps(values)
+            return cast_array(values, self._dtype)
+        if self._kind not in ("double", "float"):
+            raise Unfit("missing", f"holds {int(missing.sum())} missing value(s); {self._hint()}")
+        filled = np.full(len(values), np.nan, dtype=self._dtype)
+        filled[~missing] = cast_array(values[~missing], self._dtype)
+        return filled
+
+    def _refuse_gaps(self, values: Any) -> None:
+        import numpy as np
+
+        if values.dtype.kind == "f" and self._dtype.kind == "i" and (count := int(np.isnan(values).sum())):
+            raise Unfit(
+                "missing", f"needs {self._kind}, got {values.dtype} with {count} missing value(s); {self._hint()}"
+            )
+
+    def _hint(self) -> str:
+        if self._kind in ("integer", "long"):
+            return (
+                "integers cannot be missing. Fill them in before the call, or train with missing values in this "
+                "column so that the signature says double"
+            )
+        return f"{self._kind} values cannot be missing here. Fill them in before the call"
+
+    def _convert_objects(self, series: Any) -> Any:
+        if self._kind == "boolean":
+            return self._convert_truth(series)
+        return self._rebuild(series, self._items(series.tolist()))
+
+    def _convert_truth(self, series: Any) -> Any:
+        import pandas as pd
+
+        inferred = series.infer_objects()
+        if inferred.dtype == self._dtype:
+            return inferred
+        # MLflow hands on what pandas cannot classify, most of all truth values with None among them.
+        if inferred.dtype == object and pd.api.types.infer_dtype(series) not in ("string", "integer", "floating"):
+            return series
+        raise Unfit("wrong_type", f"needs boolean, got {pd.api.types.infer_dtype(series)} values")
+
+    def _items(self, items: list[Any]) -> Any:
+        import numpy as np
+
+        if self._kind == "datetime":
+            never = np.datetime64("NaT", "ns")
+            return np.array([never if is_missing(item) else read_instant(item) for item in items], dtype=self._dtype)
+        kinds = set(map(type, items))
+        if self._kind == "double" and kinds <= {bool, np.bool_} and items:
+            raise Unfit("wrong_type", "needs double, got boolean")
+        missing = sum(map(is_missing, items))
+        if missing and self._dtype.kind == "i":
+            raise Unfit("missing", f"needs {self._kind}, got {missing} missing value(s); {self._hint()}")
+        return np.array([self._number(item) for item in items], dtype=self._dtype)
+
+    def _number(self, item: Any) -> Any:
+        if is_missing(item):
+            if self._dtype.kind == "f" and type(item).__name__ not in ("NaTType", "datetime64"):
+                return float("nan")
+            raise Unfit("wrong_type", f"needs {self._kind}, got {type(item).__name__}")
+        if self._kind == "double" and isinstance(item, bool | Decimal):
+            return float(item)  # as MLflow does, though most decimals have no exact double
+        return cast_number(item, self._dtype)
+
+    def _rebuild(self, series: Any, values: Any) -> Any:
+        import pandas as pd
+
+        return pd.Series(values, index=series.index, name=series.name)
+
+
+class _TextColumn:
+    """A column of text or bytes. As in MLflow, an object column passes whatever it holds."""
+
+    __slots__ = ("_kind",)
+
+    def __init__(self, kind: Scalar) -> None:
+        self._kind = kind
+
+    def passes(self, dtype: Any) -> bool:
+        import pandas as pd
+
+        return bool(dtype == object) or isinstance(dtype, pd.StringDtype)
+
+    def convert(self, series: Any) -> Any:
+        import pandas as pd
+
+        if self.passes(series.dtype):
+            return series
+        if _is_category(series.dtype):
+            return _by_category(series, self)
+        if isinstance(series.dtype, pd.ArrowDtype):
+            plain = _from_arrow(series)
+            if self.passes(plain.dtype) and pd.api.types.infer_dtype(plain) in ("string", "bytes", "empty"):
+                return plain
+        raise Unfit("wrong_type", f"needs {self._kind}, got {series.dtype}")
+
+
+class _CategoricalColumn:
+    """A column the model was given as a pandas categorical, with exactly these categories in this order."""
+
+    __slots__ = ("_categories", "_plain")
+
+    def __init__(self, kind: Scalar, categories: tuple[object, ...]) -> None:
+        self._plain = compile_column(ColSpec(type=kind))
+        self._categories = list(categories)
+
+    def passes(self, dtype: Any) -> bool:
+        if not _is_category(dtype):
+            return False
+        given = dtype.categories.tolist()
+        return given == self._categories and list(map(type, given)) == list(map(type, self._categories))
+
+    def convert(self, series: Any) -> Any:
+        import pandas as pd
+
+        if self.passes(series.dtype):
+            return series
+        if _is_category(series.dtype):
+            series = series.cat.remove_unused_categories()
+            codes = self._codes(pd.Series(series.cat.categories)).take(series.cat.codes.to_numpy())
+            codes[series.cat.codes.to_numpy() == -1] = -1
+        else:
+            codes = self._codes(series)
+        dtype = pd.CategoricalDtype(self._categories)
+        return pd.Series(pd.Categorical.from_codes(codes, dtype=dtype), index=series.index, name=series.name)
+
+    def _codes(self, series: Any) -> Any:
+        import numpy as np
+        import pandas as pd
+
+        there = series.notna().to_numpy()
+        codes = np.full(len(series), -1, dtype=np.int64)
+        values = self._plain.convert(series[there].reset_index(drop=True))
+        codes[there] = pd.Index(self._categories).get_indexer(pd.Index(values))
+        if unknown := int((codes[there] == -1).sum()):
+            raise Unfit("wrong_value", f"holds {unknown} value(s) outside the {len(self._categories)} known categories")
+        return codes
+
+
+def _is_category(dtype: Any) -> bool:
+    import pandas as pd
+
+    return isinstance(dtype, pd.CategoricalDtype)
+
+
+def _by_category(series: Any, column: Column) -> Any:
+    import pandas as pd
+
+    used = series.cat.remove_unused_categories()
+    codes = used.cat.codes.to_numpy()
+    values = column.convert(pd.Series(used.cat.categories))
+    if (codes == -1).any():
+        if values.dtype.kind in "iub":
+            count = int((codes == -1).sum())
+            raise Unfit("missing", f"holds {count} missing value(s), which {values.dtype} cannot; fill them in first")
+        # Rows that are missing point at one more value behind the categories: a missing one of the same dtype.
+        values = values.reindex(range(len(values) + 1))
+    return values.take(codes if len(values) else codes[:0]).set_axis(series.index).rename(series.name)
+
+
+# -- what pandas wraps -------------------------------------------------------------------------------------------------
+
+
+def plain_values(series: Any) -> tuple[Any, Any]:
+    """Return a Series as a numpy array, and which items are missing where the array itself cannot say it."""
+    import pandas as pd
+
+    dtype = series.dtype
+    if isinstance(dtype, pd.ArrowDtype):
+        return plain_values(_from_arrow(series))
+    if isinstance(dtype, pd.SparseDtype):
+        return series.sparse.to_dense().to_numpy(), None
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(), None
+    if isinstance(dtype, pd.StringDtype):
+        return series.to_numpy(dtype=object), None
+    numpy_dtype = getattr(dtype, "numpy_dtype", None)  # Int64, Float32, boolean and their kin
+    if numpy_dtype is None:
+        return series.to_numpy(), None
+    missing = series.isna().to_numpy()
+    return series.array.to_numpy(dtype=numpy_dtype, na_value=numpy_dtype.type(0), copy=True), missing
+
+
+def from_arrow_types() -> dict[Any, Any]:
+    """Return the pandas dtypes that hold Arrow's integers and truth values together with missing ones."""
+    import pandas as pd
+    import pyarrow as pa
+
+    names = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+    integers = {
+        getattr(pa, name)(): pd.api.types.pandas_dtype(name.replace("i", "I").replace("u", "U")) for name in names
+    }
+    return {**integers, pa.bool_(): pd.BooleanDtype()}
+
+
+def _from_arrow(series: Any) -> Any:
+    import pyarrow as pa
+
+    array = (
+        pa.chunked_array([series.array.__arrow_array__()]) if len(series) else pa.array([], series.dtype.pyarrow_dtype)
+    )
+    mapper = from_arrow_types().get if array.null_count else None
+    plain = array.to_pandas(types_mapper=mapper)
+    return plain.set_axis(series.index).rename(series.name)
+
+
+# -- nested columns ----------------------------------------------------------------------------------------------------
+
+
+class _NestedColumn:
+    """A column of lists, dicts, or anything."""
+
+    __slots__ = ("_any", "_convert", "_required")
+
+    def __init__(self, spec: ColSpec, *, required: bool) -> None:
+        self._any = isinstance(spec.type, AnyType)
+        self._convert = compile_field(spec.type)
+        self._required = required
+
+    def passes(self, dtype: Any) -> bool:
+        return self._any
+
+    def convert(self, series: Any) -> Any:
+        import numpy as np
+        import pandas as pd
+
+        if self._any:
+            return series
+        if isinstance(series.dtype, pd.ArrowDtype):
+            series = _from_arrow(series)
+        report, given = Report(), series.tolist()
+        converted = np.empty(len(given), dtype=object)
+        for row, cell in enumerate(given):
+            report.row = row
+            converted[row] = self._convert(cell, self._required, report)
+        if problems := report.problems():
+            raise InvalidCells(problems)
+        if series.dtype == object and all(a is b for a, b in zip(given, converted, strict=True)):
+            return series
+        return pd.Series(converted, index=series.index, name=series.name)

@@ -1,0 +1,95 @@
+"""What kind of container is this? Asked without importing the package it comes from.
+
+Whoever holds a DataFrame has imported pandas, so a package that is not in ``sys.modules`` cannot have made the object.
+"""
+
+from __future__ import annotations
+
+import sys
+from numbers import Number
+from types import ModuleType
+from typing import Any, TypeGuard
+
+__all__ = [
+    "framework_tensor",
+    "is_arrow",
+    "is_dataframe",
+    "is_ndarray",
+    "is_polars",
+    "is_scalar",
+    "is_series",
+    "is_sparse",
+    "is_tabular",
+    "rows",
+]
+
+_MODULES = sys.modules
+
+
+def _attribute(module: str, *names: str) -> tuple[type, ...]:
+    package: ModuleType | None = _MODULES.get(module)
+    # A module that is being imported by another thread is there, but its names may not be yet.
+    return tuple(kind for name in names if isinstance(kind := getattr(package, name, None), type))
+
+
+def is_dataframe(data: object) -> TypeGuard[Any]:
+    """Tell whether *data* is a pandas DataFrame."""
+    return isinstance(data, _attribute("pandas", "DataFrame"))
+
+
+def is_series(data: object) -> TypeGuard[Any]:
+    """Tell whether *data* is a pandas Series."""
+    return isinstance(data, _attribute("pandas", "Series"))
+
+
+def is_polars(data: object) -> TypeGuard[Any]:
+    """Tell whether *data* is a polars DataFrame or Series (a LazyFrame holds no data yet)."""
+    return isinstance(data, _attribute("polars", "DataFrame", "Series"))
+
+
+def is_arrow(data: object) -> TypeGuard[Any]:
+    """Tell whether *data* is a pyarrow Table or RecordBatch."""
+    return isinstance(data, _attribute("pyarrow", "Table", "RecordBatch"))
+
+
+def is_tabular(data: object) -> TypeGuard[Any]:
+    """Tell whether *data* is a frame or series of any of the packages known here."""
+    return is_dataframe(data) or is_series(data) or is_polars(data) or is_arrow(data)
+
+
+def is_ndarray(data: object) -> TypeGuard[Any]:
+    """Tell whether *data* is a numpy array."""
+    return isinstance(data, _attribute("numpy", "ndarray"))
+
+
+def is_sparse(data: object) -> TypeGuard[Any]:
+    """Tell whether *data* is a scipy sparse matrix or sparse array."""
+    return isinstance(data, _attribute("scipy.sparse", "spmatrix", "sparray"))
+
+
+def is_scalar(data: object) -> bool:
+    """Tell whether *data* is one value: a number, text, bytes or a numpy scalar. None and dates are not, as in numpy."""
+    return isinstance(data, (str, bytes, Number, *_attribute("numpy", "generic")))
+
+
+def framework_tensor(data: object) -> str | None:
+    """Return "torch" or "tensorflow" when *data* is an array of that framework."""
+    if not hasattr(data, "__array__"):
+        return None
+    packages = (kind.__module__.partition(".")[0] for kind in type(data).__mro__)
+    return next((package for package in packages if package in ("torch", "tensorflow")), None)
+
+
+def rows(data: object) -> int | None:
+    """Return how many rows a container holds, or None when it is not a container with rows."""
+    if is_ndarray(data) or is_sparse(data) or framework_tensor(data):
+        shape: tuple[int, ...] = tuple(data.shape)  # type: ignore[attr-defined]
+        return int(shape[0]) if shape else None
+    if is_arrow(data):
+        return int(data.num_rows)
+    if is_tabular(data) or isinstance(data, list):
+        return len(data)
+    if isinstance(data, dict):
+        counts = {count for value in data.values() if (count := rows(value)) is not None}
+        return counts.pop() if len(counts) == 1 else None
+    return None

@@ -1,0 +1,276 @@
+"""Conversions that keep every value, or refuse.
+
+Equal means equal by ``==`` (NaN stays NaN, 0.0 may become 0); a missing value stays missing. ``bool`` never becomes a number,
+text never becomes a number or a truth value.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from palate.errors import ProblemKind
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Unfit", "cast_array", "cast_list", "cast_number", "is_missing", "read_instant", "read_moment"]
+
+# Calendar dates only: "20200101" and "2020" are ISO 8601 too, but as likely to be numbers.
+_ISO_INSTANT = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?\s?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII
+)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - numpy's datetime64 has no time zone either
+_NANOSECONDS = 10**9
+
+
+class Unfit(ValueError):
+    """A value that cannot take the wanted type without changing; the text never shows the value."""
+
+    def __init__(self, kind: ProblemKind, message: str, where: tuple[str | int, ...] = ()) -> None:
+        self.kind, self.message, self.where = kind, message, where
+        super().__init__(message)
+
+
+# -- arrays ------------------------------------------------------------------------------------------------------------
+
+
+def cast_array(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Return *array* as *dtype*, the same object when it is that already.
+
+    Raises:
+        Unfit: when a value would change.
+    """
+    import numpy as np
+
+    if array.dtype == dtype:
+        return array
+    if dtype.kind in "US":
+        return _cast_text(array, dtype)
+    if dtype.kind == "O" and array.dtype.kind not in "mM":  # times finer than microseconds would become integers
+        return array.astype(object)
+    if array.dtype.kind == "O":
+        return cast_list(array.tolist(), dtype).reshape(array.shape)
+    if not _may_hold(array.dtype, dtype):
+        raise Unfit("wrong_type", f"needs {dtype}, got {array.dtype}")
+    if array.dtype.kind in "mM":
+        return _cast_time(array, dtype)
+    with np.errstate(all="ignore"):
+        cast = array.astype(dtype)
+        if not np.can_cast(array.dtype, dtype, "safe") or (array.dtype.kind in "iu" and dtype.kind in "fc"):
+            _require_equal(array, cast)
+    return cast
+
+
+def _may_hold(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
+    families = {"b": "b", "i": "iufc", "u": "iufc", "f": "iufc", "c": "c", "M": "M", "m": "m"}
+    return wanted.kind in families.get(given.kind, "")
+
+
+def _require_equal(given: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> None:
+    import numpy as np
+
+    if given.dtype.kind in "iu" and cast.dtype.kind in "iu":
+        limits = np.iinfo(cast.dtype)
+        # Python integers compare exactly with numpy integers of any width.
+        same = not given.size or (int(given.min()) >= limits.min and int(given.max()) <= limits.max)
+    else:
+        same = (
+            bool((_returns(given, cast) | (given != given)).all()) if cast.dtype.kind in "fc" else _whole(given, cast)
+        )
+    if not same:
+        raise Unfit("wrong_value", f"holds values that {cast.dtype} cannot hold exactly (it is {given.dtype})")
+
+
+def _returns(given: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    if given.dtype.kind not in "iu":
+        back = cast if given.dtype.kind == "c" else cast.real
+        return np.asarray(back.astype(given.dtype) == given)
+    # 2.0**63 is no int64, though the largest int64 rounds to it: outside the range the way back wraps around.
+    limits, real = np.iinfo(given.dtype), _widen(cast.real)
+    inside = (real >= float(limits.min)) & (real < float(limits.max + 1))
+    return np.asarray(inside & (np.where(inside, real, 0).astype(given.dtype) == given))
+
+
+def _whole(given: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> bool:
+    import numpy as np
+
+    limits, real = np.iinfo(cast.dtype), _widen(given)
+    inside = (real >= float(limits.min)) & (real < float(limits.max + 1))
+    return bool((inside & (np.trunc(real) == real)).all())
+
+
+def _widen(real: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    # In float16 the limits of int64 are infinite, and minus infinity would lie inside them.
+    return real.astype(np.result_type(real.dtype, np.float64), copy=False)
+
+
+def _cast_time(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    try:
+        cast = array.astype(dtype)
+        # numpy wraps around silently when the unit is too fine for the date.
+        same = (cast.astype(array.dtype) == array) | np.isnat(array)
+    except (TypeError, OverflowError) as exc:
+        raise Unfit("wrong_type", f"needs {dtype}, got {array.dtype}") from exc
+    if not same.all():
+        raise Unfit("wrong_value", f"holds times that {dtype} cannot hold exactly (it is {array.dtype})")
+    return cast
+
+
+def _cast_text(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    if array.dtype.kind == dtype.kind:
+        return array
+    wanted = str if dtype.kind == "U" else bytes
+    items = array.ravel().tolist() if array.dtype.kind in "OT" else None
+    if items is None or not all(isinstance(item, wanted) for item in items):
+        raise Unfit("wrong_type", f"needs {wanted.__name__} items, got {array.dtype}")
+    cast = np.array(items, dtype=dtype).reshape(array.shape)
+    if cast.ravel().tolist() != items:
+        raise Unfit("wrong_value", "holds text that ends in NUL, which a numpy text array drops")
+    return cast
+
+
+def cast_list(items: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Return a list (or nested list) as an array of *dtype*.
+
+    Raises:
+        Unfit: when it is ragged, or a value would change.
+    """
+    import numpy as np
+
+    leaves = _leaves(items)
+    if not leaves.size:
+        return np.zeros(leaves.shape, dtype)
+    kinds = set(map(type, leaves.flat))
+    if kinds <= {float} and dtype.kind == "f":
+        return cast_array(np.asarray(items, dtype=float).reshape(leaves.shape), dtype)
+    if dtype.kind in "USO":
+        return cast_array(leaves, dtype)
+    if dtype.kind == "M":
+        moments = np.array([read_instant(leaf) for leaf in leaves.flat])
+        return cast_array(moments.reshape(leaves.shape), dtype)
+    array = np.asarray(items)
+    if array.dtype.kind == "O" or array.shape != leaves.shape:
+        names = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise Unfit("wrong_type", f"needs {dtype}, got items of type {names}")
+    # numpy joins [True, 2] to integers, ["a", 1] to text and [1.5, 2**53 + 1] to rounded floats.
+    if len(kinds) > 1 and not all(a == b or a != a for a, b in zip(leaves.flat, array.ravel().tolist(), strict=True)):
+        raise Unfit("wrong_value", f"holds values that {dtype} cannot hold exactly")
+    if len(kinds) > 1 and any(issubclass(kind, bool | np.bool_) for kind in kinds):
+        raise Unfit("wrong_type", f"needs {dtype}, got truth values among numbers")
+    return cast_array(array, dtype)
+
+
+def _leaves(items: Any) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    try:
+        leaves = np.asarray(items, dtype=object)
+        ragged = any(isinstance(leaf, list | tuple | np.ndarray) for leaf in leaves.flat)
+    except ValueError:
+        ragged = True
+    if ragged:
+        raise Unfit("wrong_shape", "lists of unequal lengths make no array")
+    return leaves
+
+
+# -- single values ----------------------------------------------------------------------------------------------------
+
+
+def is_missing(value: object) -> bool:
+    """Tell whether *value* stands for a missing one: None, NaN, NaT or pandas' NA."""
+    if value is None:
+        return True
+    if isinstance(value, float):
+        return math.isnan(value)
+    name = type(value).__name__
+    if name in ("NAType", "NaTType"):
+        return True
+    if name in ("datetime64", "float32", "float16", "longdouble"):
+        return bool(value != value)
+    return False
+
+
+def cast_number(value: Any, dtype: np.dtype[Any]) -> Any:
+    """Return a number as a numpy scalar of *dtype*.
+
+    Raises:
+        Unfit: when it is no number, or would change.
+    """
+    import numpy as np
+
+    if not isinstance(value, int | float | np.number | np.bool_):
+        raise Unfit("wrong_type", f"needs {dtype}, got {type(value).__name__}")
+    array = np.asarray(value)
+    if array.dtype.kind != "O":
+        return cast_array(array, dtype)[()]
+    # An int beyond 64 bits makes an object array, but may well be a double: 2**70 is.
+    with np.errstate(all="ignore"):
+        try:
+            wide = dtype.type(float(value)) if dtype.kind == "f" else None
+        except OverflowError:
+            wide = None
+    # Compared as Python numbers: numpy would round the int first.
+    if wide is None or wide.item() != value:
+        raise Unfit("wrong_value", f"holds values that {dtype} cannot hold exactly")
+    return wide
+
+
+def read_instant(value: Any) -> np.datetime64:
+    """Return a date, datetime, datetime64 or ISO 8601 text as datetime64[ns], in UTC where it has a time zone.
+
+    Raises:
+        Unfit: when it is none of these, or too far from 1970 for nanoseconds.
+    """
+    import numpy as np
+
+    if isinstance(value, np.datetime64):
+        return np.datetime64(cast_array(np.asarray(value), np.dtype("datetime64[ns]"))[()])
+    if isinstance(value, str):
+        return _instant(*read_moment(value))
+    if isinstance(value, datetime):
+        # pandas' Timestamp is a datetime with nanoseconds of its own, which differences of it would carry along.
+        plain = value.to_pydatetime(warn=False) if hasattr(value, "to_pydatetime") else value
+        return _instant(plain, int(getattr(value, "nanosecond", 0)))
+    if isinstance(value, date):
+        return _instant(datetime(value.year, value.month, value.day), 0)  # noqa: DTZ001
+    raise Unfit("wrong_type", f"needs a datetime, got {type(value).__name__}")
+
+
+def _instant(moment: datetime, nanosecond: int) -> np.datetime64:
+    import numpy as np
+
+    try:
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
+        since = moment - _EPOCH
+    except OverflowError as exc:
+        raise Unfit("wrong_value", "is too far from 1970 to be told in nanoseconds") from exc
+    count = (since.days * 86_400 + since.seconds) * _NANOSECONDS + since.microseconds * 1_000 + nanosecond
+    if not -(2**63) < count < 2**63:
+        raise Unfit("wrong_value", "is too far from 1970 to be told in nanoseconds")
+    return np.datetime64(count, "ns")
+
+
+def read_moment(text: str) -> tuple[datetime, int]:
+    """Read ISO 8601 text: a datetime, and the nanoseconds it has no room for. Raises Unfit."""
+    match = _ISO_INSTANT.fullmatch(text.strip())
+    if match is None or (match[5] and not match[2]):
+        raise Unfit("wrong_value", "needs a datetime, got text that is not ISO 8601 (2024-05-06T07:08:09)")
+    day, minute, second, fraction, zone = match.groups()
+    nanoseconds = int((fraction or "").ljust(9, "0"))
+    try:
+        moment = datetime.fromisoformat(f"{day}T{minute or '00:00'}:{second or '00'}{zone or ''}")
+    except ValueError as exc:
+        raise Unfit("wrong_value", "needs a datetime, got text that names no real date and time") from exc
+    return moment.replace(microsecond=nanoseconds // 1_000), nanoseconds % 1_000

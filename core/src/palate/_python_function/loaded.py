@@ -1,0 +1,65 @@
+"""A loaded python_function model, and how it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from palate._python_model import Context, call_rule, convert_input, list_hint
+
+__all__ = ["Call", "LoadedPythonModel"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One method of a model, and what it wants besides the data; found out once.
+
+    Attributes:
+        function: the method.
+        with_context: it takes the context first.
+        with_params: it takes ``params``.
+        hint: the ``list[T]`` that its data is converted to, or None.
+    """
+
+    function: Callable[..., Any]
+    with_context: bool
+    with_params: bool
+    hint: Any = None
+
+    @classmethod
+    def of_method(cls, method: Callable[..., Any]) -> Call:
+        """Return how to call a method of a PythonModel."""
+        with_context, with_params = call_rule(method)
+        hint = list_hint(method, position=1 if with_context else 0)
+        return cls(function=method, with_context=with_context, with_params=with_params, hint=hint)
+
+    @classmethod
+    def of_function(cls, function: Callable[..., Any]) -> Call:
+        """Return how to call a function, or a method that a loader module made: these know no context."""
+        hint = list_hint(function, position=0)
+        return cls(function=function, with_context=False, with_params=call_rule(function)[1], hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPythonModel:
+    """A model made by user code.
+
+    Attributes:
+        model: the PythonModel, the function, or what a loader module returned.
+        context: its artifacts and configuration; None for a loader module's.
+        calls: what it answers to, the default first.
+    """
+
+    model: Any
+    context: Context | None
+    calls: Mapping[str, Call]
+
+    def call(self, method: str, data: Any, params: Mapping[str, Any]) -> Any:
+        """Call one of its methods; params go only to a method that takes them, as in MLflow."""
+        rule = self.calls[method]
+        given = (convert_input(data, rule.hint),)
+        arguments = (self.context, *given) if rule.with_context else given
+        if rule.with_params:
+            return rule.function(*arguments, params=dict(params))
+        return rule.function(*arguments)

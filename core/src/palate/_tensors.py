@@ -1,0 +1,270 @@
+"""Tensor signatures: arrays, lists, sparse matrices, framework tensors and frames checked against dtype and shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from palate._columns import plain_values
+from palate._containers import (
+    framework_tensor,
+    is_arrow,
+    is_dataframe,
+    is_ndarray,
+    is_polars,
+    is_scalar,
+    is_series,
+    is_sparse,
+    is_tabular,
+)
+from palate._exactness import Unfit, cast_array, cast_list
+from palate._frames import arrow_to_frame, to_arrow
+from palate.errors import InvalidInput, Problem
+from palate.schema import TensorSpec
+
+__all__ = ["NamedTensorPlan", "TensorPlan"]
+
+
+class _Tensor:
+    """One tensor of a signature."""
+
+    __slots__ = ("_anything", "_array", "_dtype", "_kind", "_ragged", "_rank", "_shape", "_tail", "spec")
+
+    def __init__(self, spec: TensorSpec) -> None:
+        import numpy as np
+
+        self.spec = spec
+        self._array = np.ndarray
+        self._dtype = np.dtype(spec.dtype)
+        self._kind = self._dtype.kind
+        self._shape = spec.shape
+        self._rank = len(spec.shape)
+        self._tail = spec.shape[1:] if spec.shape and spec.shape[0] == -1 and -1 not in spec.shape[1:] else None
+        self._anything = self._kind == "O" and spec.shape == (-1,)
+        self._ragged = self._rank > 1 and -1 in spec.shape[1:]
+
+    def fits(self, data: Any) -> bool:
+        """Tell whether *data* is an array that needs no conversion: by far the most frequent case, so the first asked."""
+        if not isinstance(data, self._array):
+            return False
+        if data.dtype != self._dtype and (self._kind not in "US" or data.dtype.kind != self._kind):
+            return False
+        shape = data.shape
+        return bool(shape) and shape[1:] == self._tail if self._tail is not None else self._has_shape(shape)
+
+    def _has_shape(self, shape: tuple[int, ...]) -> bool:
+        return len(shape) == self._rank and all(a in (-1, b) for a, b in zip(self._shape, shape, strict=True))
+
+    def convert(self, data: Any) -> Any:
+        """Return *data* as this tensor. Raises Unfit."""
+        if self.fits(data):
+            return data
+        if is_sparse(data):
+            return self._convert_sparse(data)
+        if is_ndarray(data):
+            return self._convert_array(data)
+        if is_dataframe(data):
+            return self.convert_frame(data)
+        if isinstance(data, list | tuple):
+            return self._convert_list(data)
+        if is_series(data):
+            return self.convert_frame(data.to_frame())
+        if is_polars(data) or is_arrow(data):
+            return self.convert_frame(arrow_to_frame(to_arrow(data)))
+        if framework_tensor(data):
+            return self.convert(_to_numpy(data))
+        if is_scalar(data) and not self._shape:
+            return self._convert_list(data)
+        raise Unfit("wrong_type", f"needs an array of {self._text()}, got {type(data).__name__}")
+
+    def _text(self) -> str:
+        sizes = ", ".join("any" if size == -1 else str(size) for size in self._shape)
+        return f"{self.spec.dtype} with shape ({sizes})"
+
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        if not self._has_shape(shape):
+            raise Unfit("wrong_shape", f"needs {self._text()}, got shape {shape}")
+
+    def _convert_array(self, array: Any) -> Any:
+        if self._anything or (self._ragged and array.ndim == 1 and array.dtype == object):
+            return array
+        self._check_shape(array.shape)
+        return cast_array(array, self._dtype)
+
+    def _convert_list(self, items: Any) -> Any:
+        try:
+            array = cast_list(items, self._dtype)
+        except Unfit as exc:
+            # Python floats are doubles, and few of them are float32 exactly.
+            hint = f". Hint: numpy.asarray(data, dtype='{self.spec.dtype}') rounds them" if self._kind == "f" else ""
+            raise Unfit(exc.kind, exc.message + hint) from exc
+        self._check_shape(array.shape)
+        return array
+
+    def _convert_sparse(self, matrix: Any) -> Any:
+        if matrix.format not in ("csr", "csc", "coo"):
+            matrix = matrix.tocsr()
+        if self._anything:
+            return matrix
+        self._check_shape(tuple(matrix.shape))
+        data = cast_array(matrix.data, self._dtype)
+        return matrix if data is matrix.data else matrix.astype(self._dtype)
+
+    # -- frames ------------------------------------------------------------------------------------------------------
+
+    def convert_frame(self, frame: Any) -> Any:
+        """Return the columns of a DataFrame side by side, or its only column unfolded. Raises Unfit."""
+        if len(frame.columns) == 1:
+            return self.convert_column(frame.iloc[:, 0])
+        if self._shape != (-1, len(frame.columns)):
+            raise Unfit("wrong_shape", f"needs {self._text()}, got a DataFrame with {len(frame.columns)} columns")
+        import numpy as np
+
+        if self._kind == "O" or all(dtype == self._dtype for dtype in frame.dtypes):
+            return frame.to_numpy(dtype=self._dtype)
+        stacked = np.empty(frame.shape, dtype=self._dtype)
+        arrays = [self._exact_column(frame.iloc[:, position]) for position in range(len(frame.columns))]
+        if self._kind in "US":
+            return np.column_stack(arrays) if arrays else stacked
+        for position, array in enumerate(arrays):
+            stacked[:, position] = array
+        return stacked
+
+    def _exact_column(self, series: Any) -> Any:
+        values, missing = plain_values(series)
+        if missing is not None and missing.any():
+            raise Unfit("missing", f"column {str(series.name)!r:.60} holds missing values; fill them in first")
+        try:
+            return cast_array(values, self._dtype)
+        except Unfit as exc:
+            raise Unfit(exc.kind, f"column {str(series.name)!r:.60} {exc.message}") from exc
+
+    def convert_column(self, series: Any) -> Any:
+        """Return one column, of scalars, lists or arrays, as this tensor. Raises Unfit."""
+        import numpy as np
+
+        if not self._shape or self._shape[0] != -1 or -1 in self._shape[1:]:
+            raise Unfit(
+                "wrong_shape", f"a DataFrame cannot be unfolded to {self._text()}: only the first size may be any"
+            )
+        if not len(series):
+            return np.zeros((0, *self._shape[1:]), dtype=self._dtype)
+        first = series.iloc[0]
+        if is_ndarray(first) or isinstance(first, list | tuple):
+            return self._unfold(series)
+        if self._shape not in ((-1,), (-1, 1)):
+            raise Unfit("wrong_shape", f"needs {self._text()}, got one column of {type(first).__name__}")
+        values, missing = plain_values(series)
+        if missing is not None and missing.any():
+            raise Unfit("missing", "holds missing values; fill them in first")
+        return self._round(values).reshape(self._shape)
+
+    def _unfold(self, series: Any) -> Any:
+        import numpy as np
+
+        cells = series.tolist()
+        if any(map(is_ndarray, cells)):
+            kinds = {cell.dtype for cell in cells if is_ndarray(cell)}
+            if len(kinds) > 1 or not all(map(is_ndarray, cells)) or len({cell.shape for cell in cells}) > 1:
+                raise Unfit("wrong_shape", "needs cells that are all arrays of one dtype and shape")
+            array = cast_array(np.stack(cells), self._dtype)
+        else:
+            # In a list the type of the numbers is lost, so that MLflow rounds them to the type of the tensor.
+            array = self._round(cast_list(cells, np.dtype(float if self._kind == "f" else self._dtype)))
+        try:
+            return array.reshape((len(cells), *self._shape[1:]))
+        except ValueError as exc:
+            raise Unfit("wrong_shape", f"needs {self._text()}, got {array.shape[1:]} in each cell") from exc
+
+    def _round(self, values: Any) -> Any:
+        import numpy as np
+
+        if self._kind != "f" or values.dtype.kind != "f":
+            return (
+                cast_list(values.tolist(), self._dtype) if values.dtype == object else cast_array(values, self._dtype)
+            )
+        with np.errstate(all="ignore"):
+            rounded = values.astype(self._dtype)
+        if bool((np.isfinite(values) & ~np.isfinite(rounded)).any()):
+            raise Unfit("wrong_value", f"holds values too large for {self._dtype}")
+        return rounded
+
+
+def _to_numpy(tensor: Any) -> Any:
+    import numpy as np
+
+    try:
+        # torch refuses numpy() while a gradient is tracked or the tensor is on another device.
+        detached = tensor.detach().cpu() if hasattr(tensor, "detach") else tensor
+        return np.asarray(detached)
+    except (TypeError, RuntimeError, ValueError) as exc:
+        raise Unfit("wrong_type", f"numpy has no form for this {type(tensor).__name__}") from exc
+
+
+# -- plans -------------------------------------------------------------------------------------------------------------
+
+
+class TensorPlan:
+    """Enforces a signature of one unnamed tensor."""
+
+    __slots__ = ("_fits", "_tensor")
+
+    def __init__(self, spec: TensorSpec) -> None:
+        self._tensor = _Tensor(spec)
+        self._fits: Callable[[Any], bool] = self._tensor.fits
+
+    def enforce(self, data: object) -> object:
+        if self._fits(data):
+            return data
+        try:
+            return self._tensor.convert(data)
+        except Unfit as exc:
+            raise InvalidInput([Problem(("inputs",), exc.kind, exc.message)]) from exc
+
+
+class NamedTensorPlan:
+    """Enforces a signature of named tensors, which the model gets as a dict of arrays."""
+
+    __slots__ = ("_names", "_tensors")
+
+    def __init__(self, specs: tuple[TensorSpec, ...]) -> None:
+        self._tensors = {str(spec.name): _Tensor(spec) for spec in specs}
+        self._names = list(self._tensors)
+
+    def enforce(self, data: object) -> object:
+        if type(data) is dict and list(data) == self._names:
+            if all(tensor.fits(data[name]) for name, tensor in self._tensors.items()):
+                return data
+        return self._convert(self._by_name(data))
+
+    def _by_name(self, data: Any) -> dict[Any, Any]:
+        if isinstance(data, dict):
+            return data
+        if is_series(data):
+            data = data.to_frame()
+        elif is_polars(data) or is_arrow(data):
+            data = arrow_to_frame(to_arrow(data))
+        if is_dataframe(data):
+            return {name: data[name] for name in self._names if name in data.columns}
+        if len(self._names) == 1 and not is_tabular(data) and data is not None:
+            return {self._names[0]: data}
+        names = ", ".join(self._names)
+        message = f"needs a dict of arrays with the names {names}, got {type(data).__name__}"
+        raise InvalidInput([Problem(("inputs",), "wrong_type", message)])
+
+    def _convert(self, given: dict[Any, Any]) -> dict[str, Any]:
+        problems, converted = [], {}
+        for name, tensor in self._tensors.items():
+            if name not in given:
+                problems.append(Problem(("inputs", name), "missing", "this input is missing"))
+                continue
+            value = given[name]
+            try:
+                if is_dataframe(value):
+                    raise Unfit("wrong_shape", "needs one column of this name, got several")
+                converted[name] = tensor.convert_column(value) if is_series(value) else tensor.convert(value)
+            except Unfit as exc:
+                problems.append(Problem(("inputs", name), exc.kind, exc.message))
+        if problems:
+            raise InvalidInput(problems)
+        return converted

@@ -1,0 +1,41 @@
+"""The packages that loading an estimator needs."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+
+from sklearn_flavor._graph import walk
+
+__all__ = ["pinned_requirements"]
+
+# Installed along with scikit-learn, or with Python.
+_IMPLIED = frozenset({"sklearn", "numpy", "scipy", "joblib", "__main__"}) | sys.stdlib_module_names
+
+
+def pinned_requirements(model: object) -> tuple[str, ...]:
+    """Return scikit-learn, skops, and the distributions that other classes and functions inside *model* come from."""
+    found = {"scikit-learn", "skops"}
+    for module in {_top_module(place.value) for place in walk(model)} - _IMPLIED:
+        if distribution := _distribution_of(module):
+            found.add(distribution)
+    return tuple(f"{name}=={_public_version(name)}" for name in sorted(found))
+
+
+def _top_module(value: object) -> str:
+    owner = value if hasattr(value, "__qualname__") else type(value)
+    return str(getattr(owner, "__module__", None) or "__main__").partition(".")[0]
+
+
+def _distribution_of(module: str) -> str | None:
+    """Return the distribution that installs *module*; None for a module of the user's own."""
+    try:
+        return str(metadata.distribution(module).metadata["Name"])
+    except metadata.PackageNotFoundError:
+        # Looking through every installed file takes long, so it comes after the common case of equal names.
+        return next(iter(metadata.packages_distributions().get(module, ())), None)
+
+
+def _public_version(distribution: str) -> str:
+    # pip cannot find "2.4.6+cpu" on an index; the part before the plus sign is what was published.
+    return metadata.version(distribution).partition("+")[0]

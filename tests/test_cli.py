@@ -1,0 +1,187 @@
+"""The command line, run as a user runs it: in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression
+
+import palate
+
+Palate = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A regression on an integer, a float and a text column, as most tables are."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    frame = pd.DataFrame({"n": [1, 2, 3, 4], "x": [0.5, 1.5, 2.5, 0.0], "kind": ["01", "02", "01", "02"]})
+    encode = make_column_transformer((OneHotEncoder(), ["kind"]), remainder="passthrough")
+    path = tmp_path_factory.mktemp("cli") / "m"
+    palate.save_model(make_pipeline(encode, LinearRegression()).fit(frame, [1, 2, 3, 4]), path, input_example=frame)
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Palate:
+    """Run ``palate`` in a new process, in an empty directory."""
+
+    def command(*arguments: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-W", "error", "-m", "palate", *map(str, arguments)],
+            cwd=tmp_path,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return command
+
+
+ROWS = [{"n": 1, "x": 0.5, "kind": "01"}, {"n": 2, "x": 1.5, "kind": "02"}]
+CSV = "kind,x,n\n01,0.5,1\n02,1.5,2\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("rows.csv", CSV),
+        ("rows.json", json.dumps(ROWS)),
+        ("rows.jsonl", "\n".join(map(json.dumps, ROWS))),
+        ("split.json", json.dumps({"columns": ["n", "x", "kind"], "data": [[1, 0.5, "01"], [2, 1.5, "02"]]})),
+        ("body.json", json.dumps({"dataframe_records": ROWS})),
+        ("inputs.json", json.dumps({"inputs": {"n": [1, 2], "x": [0.5, 1.5], "kind": ["01", "02"]}})),
+    ],
+)
+def test_every_text_format_gives_the_same_predictions(run, saved, tmp_path, name, text) -> None:
+    """Cells become the types that the signature declares: "01" stays text."""
+    (tmp_path / name).write_text(text)
+    if name == "inputs.json":
+        pytest.importorskip("pandas")
+    done = run("predict", saved, name, "--json")
+    assert done.returncode == 0, done.stderr
+    expected = palate.load_model(saved).predict(pd.DataFrame(ROWS))
+    np.testing.assert_allclose(json.loads(done.stdout)["predictions"], expected)
+
+
+def test_parquet_goes_in_and_out(run, saved, tmp_path) -> None:
+    """With pyarrow, parquet is a format like the others."""
+    pytest.importorskip("pyarrow")
+    pd.DataFrame(ROWS).to_parquet(tmp_path / "rows.parquet")
+    done = run("predict", saved, "rows.parquet", "-o", "out.parquet")
+    assert done.returncode == 0, done.stderr
+    assert pd.read_parquet(tmp_path / "out.parquet").shape == (2, 1)
+
+
+def test_standard_input_and_output_work_in_a_pipe(run, saved) -> None:
+    """csv in, csv out, with a header."""
+    done = run("predict", saved, "-", "--format", "csv", stdin=CSV)
+    assert done.returncode == 0, done.stderr
+    header, *rows = done.stdout.splitlines()
+    assert header == "prediction"
+    assert len(rows) == 2
+
+
+def test_the_stored_request_body_is_understood(run, saved) -> None:
+    """serving_input_example.json of any model can be given to predict."""
+    assert run("predict", saved, saved / "serving_input_example.json").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "code", "text"),
+    [
+        (["predict", "nowhere", "-", "--format", "csv"], "", 2, "nowhere"),
+        (["inspect", "nowhere"], None, 2, "nowhere"),
+        (["verify", "nowhere"], None, 2, "nowhere"),
+        (["predict", "MODEL", "missing.csv"], None, 2, "missing.csv"),
+        (["predict", "MODEL", "data.xyz"], None, 2, "format"),
+        (["predict", "MODEL", "-", "--format", "csv"], "n,x\n1,2\n", 1, "kind"),
+        (["predict", "MODEL", "-", "--format", "csv"], CSV.replace("1.5", "wide"), 1, "x"),
+        (["predict", "MODEL", "-", "--format", "csv"], CSV.replace(",2\n", ",2.5\n"), 1, "n"),
+        (["predict", "MODEL", "-", "--format", "csv"], "", 1, "empty"),
+        (["predict", "MODEL", "-", "--format", "csv"], CSV + "03,1\n", 1, "row 4"),
+        (["predict", "MODEL", "-", "--format", "json"], "{", 1, "JSON"),
+        (["predict", "MODEL", "-", "--format", "csv", "--method", "fly"], CSV, 2, "fly"),
+        (["predict", "MODEL", "-", "--format", "csv", "-o", "no/such/dir/out.csv"], CSV, 2, "no/such/dir"),
+        (["predict", "MODEL", "-", "--format", "csv", "--param", "x"], CSV, 2, "name=value"),
+        (["flavors", "fly"], None, 2, "fly"),
+        (["fly"], None, 2, "fly"),
+    ],
+)
+def test_a_mistake_is_one_line_with_the_right_exit_code(run, saved, arguments, stdin, code, text) -> None:
+    """1 for a check that failed, 2 for wrong use; no traceback."""
+    done = run(*[saved if a == "MODEL" else a for a in arguments], stdin=stdin)
+    assert done.returncode == code, done.stderr
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    if done.stderr.startswith("palate:"):
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_inspect_shows_the_model_and_json_says_the_same(run, saved) -> None:
+    """People and programs learn the same."""
+    shown = run("inspect", saved)
+    assert shown.returncode == 0, shown.stderr
+    for text in ("sklearn", "safely", "sha256", "model.skops", "MANIFEST.json", "kind", "one of 01, 02"):
+        assert text in shown.stdout
+    document = json.loads(run("inspect", saved, "--json").stdout)
+    assert document["flavor"] == "sklearn"
+    assert document["trust_needed"] is False
+    assert document["digest"] in shown.stdout
+
+
+def test_verify_exits_with_one_when_a_file_changed_and_accept_mends_it(run, saved, tmp_path) -> None:
+    """The exit code is for scripts."""
+    import shutil
+
+    copy = shutil.copytree(saved, tmp_path / "copy")
+    assert run("verify", copy).returncode == 0
+    (copy / "requirements.txt").write_text("numpy")
+    failed = run("verify", copy, "--json")
+    assert failed.returncode == 1
+    assert json.loads(failed.stdout)["ok"] is False
+    assert run("verify", copy, "--accept").returncode == 0
+
+
+def test_flavors_list_shows_every_plugin(run) -> None:
+    """Names, distributions, versions and states."""
+    listed = {record["name"]: record for record in json.loads(run("flavors", "list", "--json").stdout)}
+    assert listed["python_function"]["distribution"] == "palate"
+    assert listed["sklearn"]["status"] == "ok"
+    assert "palate-sklearn" in run("flavors", "list").stdout
+
+
+def test_quickstart_runs_twice_in_one_place(run, tmp_path) -> None:
+    """The main job, from training to verified predictions in another process; a second run replaces the first."""
+    first = run("quickstart", "--json")
+    assert first.returncode == 0, first.stderr
+    runs = json.loads(first.stdout)
+    assert {r["flavor"] for r in runs} >= {"sklearn"}
+    assert all(r["checks"] == {"files": "ok", "environment": "ok", "predictions": "ok"} for r in runs)
+    assert all(r["predictions"] for r in runs)
+    told = run("quickstart")
+    assert told.returncode == 0, told.stderr
+    for text in ("Train", "Save", "new process", "golden", "palate.load_model(path)"):
+        assert text in told.stdout
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["palate-quickstart"]
+
+
+def test_help_is_quick_and_imports_no_framework() -> None:
+    """``palate --help`` loads neither numpy nor any plugin."""
+    script = (
+        "import sys\nfrom palate.cli import main\n"
+        "try: main(['--help'], prog_name='palate')\nexcept SystemExit: pass\n"
+        "assert not {'numpy', 'pandas', 'sklearn', 'sklearn_flavor'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)

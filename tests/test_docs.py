@@ -1,0 +1,63 @@
+"""The documentation is true: its Python blocks run in order, its commands succeed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = ["README.md", "docs/user-guide.md", "plugins/sklearn_flavor/README.md"]
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the fenced code blocks of one language."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_python_blocks_of_a_page_run_in_order(page, tmp_path) -> None:
+    """One program, in an empty directory, as a reader would paste it; then the page's palate commands."""
+    program = "\n".join(blocks(page, "python"))
+    assert "palate" in program
+    (tmp_path / "program.py").write_text(program)
+    done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for line in "\n".join(blocks(page, "console")).splitlines():
+        if line.startswith("$ palate "):
+            command = [sys.executable, "-m", *shlex.split(line[2:], comments=True)]
+            ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+            assert ran.returncode == 0, f"{line}: {ran.stderr}"
+
+
+def test_what_readme_says_is_printed_is_printed(tmp_path) -> None:
+    """A comment of the form "# label: value" beside a print tells its output."""
+    program = "\n".join(blocks("README.md", "python"))
+    (tmp_path / "program.py").write_text(program)
+    done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    for claim in ("[0 0 0]", "(3, 3)", "False", "[20.0, 40.0]", "['HELLO']"):
+        assert claim in program
+        assert claim in done.stdout.splitlines()
+
+
+def test_readme_is_short_enough_to_be_read() -> None:
+    """Under 150 lines; save, load, predict and inspect in the first screen."""
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) < 150
+    screen = "\n".join(lines[:30])
+    for word in ("save_model", "load_model", "predict", "inspect_model"):
+        assert word in screen
+
+
+@pytest.mark.parametrize(
+    "page", sorted(str(p.relative_to(ROOT)) for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+)
+def test_links_between_pages_lead_somewhere(page) -> None:
+    """A relative link names a file that is there."""
+    for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (ROOT / page).read_text()):
+        if "://" not in link:
+            assert (ROOT / page).parent.joinpath(link).exists(), link

@@ -1,0 +1,112 @@
+"""The adapter: one predict for every model, other methods by name, shared between threads."""
+
+from __future__ import annotations
+
+import copy
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.cluster import DBSCAN
+from sklearn.linear_model import LogisticRegression
+
+import palate
+from palate import errors
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    """Twenty rows of two columns."""
+    generator = np.random.default_rng(1)
+    return pd.DataFrame({"a": generator.normal(size=20), "b": generator.normal(size=20)})
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory, frame: pd.DataFrame) -> palate.PyFuncModel:
+    """A classifier, saved and loaded."""
+    path = tmp_path_factory.mktemp("pyfunc") / "m"
+    palate.save_model(LogisticRegression().fit(frame, frame.a > 0), path, input_example=frame.head(3))
+    return palate.load_model(path)
+
+
+def test_every_method_of_the_model_answers_by_name(loaded, frame) -> None:
+    """They are found on the native model, not frozen at save."""
+    native = loaded.native
+    np.testing.assert_array_equal(loaded.predict(frame), native.predict(frame))
+    np.testing.assert_array_equal(loaded.predict_proba(frame), native.predict_proba(frame))
+    np.testing.assert_array_equal(loaded.call("decision_function", frame), native.decision_function(frame))
+    assert {"predict", "predict_proba", "decision_function"} <= set(dir(loaded))
+
+
+def test_a_method_that_the_model_lacks_is_named_with_those_it_has(loaded, frame) -> None:
+    """The error is an AttributeError, so hasattr works."""
+    with pytest.raises(errors.MethodNotFound, match=r"transform.*predict_proba"):
+        loaded.transform(frame)
+    assert not hasattr(loaded, "transform")
+    with pytest.raises(errors.MethodNotFound):
+        loaded.call("fit", frame)
+
+
+def test_every_method_is_enforced(loaded, frame) -> None:
+    """predict_proba checks its input as predict does, and lists all problems."""
+    with pytest.raises(errors.InvalidInput) as caught:
+        loaded.predict_proba(frame.drop(columns="a").assign(b="x"))
+    assert {problem.where[:2] for problem in caught.value.problems} == {("inputs", "a"), ("inputs", "b")}
+
+
+def test_a_model_that_predicts_nothing_says_so(tmp_path) -> None:
+    """DBSCAN labels only what it was fitted on."""
+    palate.save_model(DBSCAN().fit([[0.0], [1.0]]), tmp_path / "m")
+    model = palate.load_model(tmp_path / "m")
+    assert model.methods == ()
+    with pytest.raises(errors.MethodNotFound, match="none"):
+        model.predict(np.array([[0.0]]))
+
+
+def test_the_directorys_predict_method_is_honoured() -> None:
+    """MLflow's predict_fn says what predict means."""
+    model = palate.load_model(Path(__file__).parent / "data" / "mlflow_models" / "sk_predict_proba" / "model")
+    data = pd.DataFrame({"a": [0.1], "b": np.array([0.2], dtype="float32"), "c": [1]})
+    assert model.predict(data).shape == (1, 2)
+
+
+def test_params_reach_the_method_with_their_defaults(tmp_path) -> None:
+    """A declared param takes its default, a given one wins, a wrong one is a problem."""
+
+    class Power(palate.PythonModel):
+        def predict(self, context, model_input, params=None):
+            return model_input["x"] ** params["power"]
+
+    data = pd.DataFrame({"x": [3.0]})
+    palate.save_model(Power(), tmp_path / "m", input_example=(data, {"power": 2}))
+    model = palate.load_model(tmp_path / "m", trust=True)
+    assert model.predict(data).tolist() == [9.0]
+    assert model.predict(data, {"power": 3}).tolist() == [27.0]
+    with pytest.raises(errors.InvalidInput, match="power"):
+        model.predict(data, {"power": "3"})
+
+
+def test_threads_share_one_model(loaded, frame) -> None:
+    """Eight threads get what one gets."""
+    expected = loaded.predict_proba(frame)
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda _: loaded.predict_proba(frame), range(64)))
+    assert all(np.array_equal(result, expected) for result in results)
+
+
+def test_a_copy_is_a_model_too(loaded, frame) -> None:
+    """copy looks attributes up on an empty object; that must not recurse."""
+    np.testing.assert_array_equal(copy.copy(loaded).predict(frame), loaded.predict(frame))
+
+
+def test_the_models_own_exception_reaches_the_caller(tmp_path) -> None:
+    """A bug in user code is not dressed up as bad input."""
+
+    def fail(model_input):
+        raise ZeroDivisionError("mine")
+
+    palate.save_model(fail, tmp_path / "m")
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        palate.load_model(tmp_path / "m", trust=True).predict([1])

@@ -1,0 +1,261 @@
+"""The registry: discovery, ownership, and every way in which a plugin can be broken."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from palate._registry import FlavorRegistry
+from palate.errors import FlavorBroken, FlavorConflict, FlavorNotFound, UnsupportedModel
+
+GOOD = """
+from palate.hookspecs import hookimpl
+
+HOOK_API = 1
+NATIVE_PACKAGES = ("{package}",)
+FORMATS = ("text",)
+
+@hookimpl
+def save_model(model, path):
+    (path / "model.txt").write_text("saved")
+    return {{"data": "model.txt"}}
+
+@hookimpl
+def load_model(path, config):
+    return (path / config["data"]).read_text()
+
+@hookimpl
+def predict(model, data, method):
+    return [model, data, method]
+
+@hookimpl
+def methods(model):
+    return ("predict",)
+
+@hookimpl
+def requirements(model):
+    return ()
+
+@hookimpl
+def executes_code(path, config):
+    return ()
+"""
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory of installed distributions, made for one test and put on sys.path."""
+    directory = tmp_path / "site"
+    directory.mkdir()
+    monkeypatch.syspath_prepend(str(directory))
+    before = set(sys.modules)
+    yield directory
+    for name in set(sys.modules) - before:
+        if name.startswith("plug_"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def install(site: Path) -> Install:
+    """Write a distribution with one plugin module, as pip would leave it."""
+
+    def write(dist: str, name: str, source: str, *, group: str = "palate.flavors", module: str | None = None) -> None:
+        module = module or f"plug_{dist.replace('-', '_')}"
+        (site / f"{module}.py").write_text(textwrap.dedent(source))
+        info = site / f"{dist.replace('-', '_')}-1.2.dist-info"
+        info.mkdir(exist_ok=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: 1.2\n")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {module}\n")
+
+    return write
+
+
+@pytest.fixture
+def registry(site: Path) -> Callable[[], FlavorRegistry]:
+    """Build a registry of only the distributions in *site*."""
+
+    def build() -> FlavorRegistry:
+        points = [p for dist in metadata.distributions(path=[str(site)]) for p in dist.entry_points]
+        return FlavorRegistry(points)
+
+    return build
+
+
+def test_a_flavor_is_imported_only_when_its_name_is_spoken(install, registry) -> None:
+    """Listing names loads nothing; get loads exactly one plugin."""
+    install("one", "alpha", GOOD.format(package="aaa"))
+    install("two", "beta", GOOD.format(package="bbb"))
+    built = registry()
+    assert built.names == ("alpha", "beta")
+    assert "plug_one" not in sys.modules
+    assert built.get("alpha").formats == ("text",)
+    assert "plug_one" in sys.modules
+    assert "plug_two" not in sys.modules
+
+
+def test_only_the_named_flavor_answers_whatever_is_activated_later(install, registry, tmp_path) -> None:
+    """A hook reaches one flavor, also when others are activated after its first call."""
+    install("one", "alpha", GOOD.format(package="aaa").replace("saved", "by one"))
+    install("two", "beta", GOOD.format(package="bbb").replace("saved", "by two"))
+    built = registry()
+    alpha = built.get("alpha")
+    assert alpha.methods(object()) == ("predict",)
+    beta = built.get("beta")
+    alpha.save_model(object(), tmp_path, None)
+    assert (tmp_path / "model.txt").read_text() == "by one"
+    beta.save_model(object(), tmp_path, None)
+    assert (tmp_path / "model.txt").read_text() == "by two"
+
+
+def test_an_unknown_flavor_names_what_is_installed_and_what_to_install(registry) -> None:
+    """A known framework's error says which distribution to pip install."""
+    with pytest.raises(FlavorNotFound, match="pip install palate-torch"):
+        registry().get("torch")
+    with pytest.raises(FlavorNotFound, match=r"installed: none\).*spelling"):
+        registry().get("nonsense")
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("raise OSError('libfoo.so is missing')", "OSError: libfoo.so is missing"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
+        ("this is not python", "SyntaxError"),
+        (GOOD.format(package="x") + "\n@hookimpl\ndef predikt(model): ...\n", "predikt"),
+        (GOOD.format(package="x").replace("predict(model, data", "predict(modell, data"), "modell"),
+        (GOOD.format(package="x").replace("@hookimpl\ndef methods", "def methods"), "does not implement methods"),
+        (GOOD.format(package="x").replace("HOOK_API = 1", "HOOK_API = 99"), "hook API 99.*upgrade palate"),
+    ],
+    ids=["raises", "exits", "syntax", "wrong hook name", "wrong argument", "missing hook", "newer hook API"],
+)
+def test_a_broken_plugin_is_recorded_and_the_others_go_on(install, registry, source: str, reason: str) -> None:
+    """A plugin that fails in any way is named with its distribution when asked for, and hurts nobody else."""
+    install("bad", "broken", source)
+    install("good", "fine", GOOD.format(package="fff"))
+    built = registry()
+    assert built.get("fine").name == "fine"
+    with pytest.raises(FlavorBroken, match=f"(?s)bad 1.2.*{reason}"):
+        built.get("broken")
+    states = {record.name: record for record in built.records()}
+    assert states["fine"].status == "ok"
+    assert states["broken"].status == "broken"
+    assert states["broken"].error
+
+
+def test_a_broken_plugin_raises_at_once_in_strict_mode(install, registry, monkeypatch) -> None:
+    """PALATE_STRICT_PLUGINS=1 turns a record into an exception for whoever triggers it."""
+    install("bad", "broken", "raise OSError('no')")
+    assert registry().records()[0].status == "broken"
+    sys.modules.pop("plug_bad", None)
+    monkeypatch.setenv("PALATE_STRICT_PLUGINS", "1")
+    with pytest.raises(FlavorBroken):
+        registry().records()
+
+
+def test_two_distributions_with_one_flavor_name_are_an_error_solved_by_naming_one(install, registry) -> None:
+    """The error names both; distribution:name picks."""
+    install("one", "same", GOOD.format(package="aaa"))
+    install("two", "same", GOOD.format(package="bbb"))
+    built = registry()
+    with pytest.raises(FlavorConflict, match=r"one and by two.*flavor='one:same' or flavor='two:same'"):
+        built.get("same")
+    assert built.get("two:same").packages == ("bbb",)
+    assert {record.status for record in built.records()} == {"conflict"}
+
+
+def test_two_flavors_for_one_package_are_an_error_naming_both(install, registry) -> None:
+    """Ownership of a class is never decided by accident."""
+    install("one", "alpha", GOOD.format(package="decimal"))
+    install("two", "beta", GOOD.format(package="decimal"))
+    from decimal import Decimal
+
+    with pytest.raises(FlavorConflict, match="'decimal' is claimed by one and by two"):
+        registry().owner_of(Decimal(1))
+
+
+def test_one_distribution_found_twice_is_no_conflict(install, site) -> None:
+    """An editable install beside a built one is still one distribution."""
+    install("one", "alpha", GOOD.format(package="aaa"))
+    points = [p for dist in metadata.distributions(path=[str(site)]) for p in dist.entry_points]
+    assert FlavorRegistry(points * 2).get("alpha").name == "alpha"
+
+
+def test_the_nearest_class_decides_who_owns_a_model(install, registry) -> None:
+    """A subclass in a package of its own belongs to that package's flavor, a user's subclass to the base's."""
+    install("one", "base", GOOD.format(package="collections"))
+    install("two", "derived", GOOD.format(package="plug_models"))
+    import collections
+
+    derived = type("Derived", (collections.OrderedDict,), {"__module__": "plug_models.sub"})
+    mine = type("Mine", (collections.OrderedDict,), {"__module__": "__main__"})
+    built = registry()
+    assert built.owner_of(derived()).name == "derived"
+    assert built.owner_of(mine()).name == "base"
+    assert built.owner_of(type("Mine2", (derived,), {"__module__": "__main__"})()).name == "derived"
+
+
+def test_a_model_that_nobody_owns_says_so_and_mentions_broken_plugins(install, registry) -> None:
+    """The way on depends on whether the framework's plugin is known."""
+    install("bad", "broken", "raise OSError('no')")
+    with pytest.raises(
+        UnsupportedModel, match=r"(?s)no installed flavor owns classes of 'fractions'.*broken: bad:broken"
+    ):
+        registry().owner_of(Fraction(1))
+    net = type("Net", (type("Module", (), {"__module__": "torch.nn"}),), {"__module__": "__main__"})
+    with pytest.raises(UnsupportedModel, match="pip install palate-torch"):
+        registry().owner_of(net())
+
+
+OBSERVER = """
+from palate.hookspecs import hookimpl
+seen = []
+
+@hookimpl(wrapper=True)
+def predict(flavor, method):
+    seen.append((flavor, method))
+    return (yield)
+"""
+
+
+def test_an_observer_runs_around_every_flavor(install, registry) -> None:
+    """A wrapper from palate.plugins sees the calls of all flavors and changes nothing."""
+    install("one", "alpha", GOOD.format(package="aaa"))
+    install("watch", "watcher", OBSERVER, group="palate.plugins")
+    built = registry()
+    assert built.get("alpha").predict("m", "d", "predict", {}) == ["m", "d", "predict"]
+    assert sys.modules["plug_watch"].seen == [("alpha", "predict")]
+    assert [r.kind for r in built.records()] == ["flavor", "observer"]
+
+
+def test_an_observer_that_would_answer_for_a_flavor_is_refused(install, registry) -> None:
+    """A plain implementation in palate.plugins could replace a prediction, so it is not registered."""
+    install("one", "alpha", GOOD.format(package="aaa"))
+    install("watch", "watcher", OBSERVER.replace("(wrapper=True)", "").replace("(yield)", "1"), group="palate.plugins")
+    built = registry()
+    assert built.get("alpha").predict("m", "d", "predict", {}) == ["m", "d", "predict"]
+    assert "wrapper=True" in (built.records()[1].error or "")
+
+
+def test_the_toy_plugin_is_found_like_a_strangers(tmp_path) -> None:
+    """A separately installed distribution is discovered, owns its models and round-trips through the public API."""
+    script = """
+        import palate, toy_framework
+        model = toy_framework.Adder(3)
+        palate.save_model(model, "toy", input_example=[[1.0], [2.0]] and __import__("numpy").array([1.0, 2.0]))
+        loaded = palate.load_model("toy")
+        print(loaded.flavor, [float(x) for x in loaded.predict(__import__("numpy").array([5.0]))])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["toy", "[8.0]"]

@@ -1,0 +1,259 @@
+"""Saving through the public door: arguments, proofs, and failures that leave nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+import palate
+from palate import errors
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    """Ten rows of two numeric columns."""
+    generator = np.random.default_rng(0)
+    return pd.DataFrame({"a": generator.normal(size=10), "b": generator.normal(size=10)})
+
+
+@pytest.fixture
+def regression(frame: pd.DataFrame) -> LinearRegression:
+    """A model fitted on named columns."""
+    return LinearRegression().fit(frame, frame.a * 2 - frame.b)
+
+
+def entries(directory: Path) -> set[str]:
+    """Return everything in a directory, hidden entries too."""
+    return {entry.name for entry in directory.iterdir()}
+
+
+def test_save_returns_what_inspect_shows(tmp_path, regression, frame) -> None:
+    """The info of a save describes the published directory."""
+    info = palate.save_model(regression, tmp_path / "m", input_example=frame.head(2))
+    seen = palate.inspect_model(tmp_path / "m")
+    assert info.digest == seen.digest
+    assert info.flavor == "sklearn"
+    assert info.trust_needed is False
+    assert seen.verified
+    assert {"MLmodel", "MANIFEST.json", "requirements.txt", "golden_predictions.json"} <= {f.name for f in seen.files}
+    json.dumps(seen.to_dict())
+
+
+def test_an_example_gives_signature_params_and_golden_predictions(tmp_path, regression, frame) -> None:
+    """Inputs come from the example, outputs from the reloaded model's predictions."""
+    info = palate.save_model(regression, tmp_path / "m", input_example=frame.head(2))
+    assert [c.name for c in info.signature.inputs.columns] == ["a", "b"]
+    assert info.signature.outputs is not None
+    assert info.golden == "stored"
+
+
+def test_an_explicit_none_saves_without_signature(tmp_path, regression, frame) -> None:
+    """signature=None is a decision, and inspect tells it."""
+    info = palate.save_model(regression, tmp_path / "m", input_example=frame.head(2), signature=None)
+    assert info.signature is None
+    assert any("unchecked" in note for note in info.notes)
+
+
+def test_an_example_that_no_signature_fits_is_an_error_not_a_missing_signature(tmp_path) -> None:
+    """uint64 has no column type: the save fails, naming the column, and leaves nothing."""
+    model = LinearRegression().fit([[1.0]], [1.0])
+    data = pd.DataFrame({"huge": np.array([1, 2], dtype="uint64")})
+    with pytest.raises(errors.InvalidSignature, match="huge"):
+        palate.save_model(model, tmp_path / "m", input_example=data)
+    assert entries(tmp_path) == set()
+
+
+def test_an_existing_path_is_refused_before_any_work(tmp_path, regression) -> None:
+    """What is there stays as it was."""
+    target = tmp_path / "m"
+    target.mkdir()
+    (target / "notes.txt").write_text("mine")
+    with pytest.raises(errors.ModelExists):
+        palate.save_model(regression, target)
+    with pytest.raises(errors.ModelExists, match="not a model"):
+        palate.save_model(regression, target, overwrite=True)
+    assert (target / "notes.txt").read_text() == "mine"
+    assert entries(tmp_path) == {"m"}
+
+
+def test_overwrite_replaces_a_model_and_only_when_the_new_one_is_whole(tmp_path, regression, frame) -> None:
+    """A failing overwrite leaves the old model; a good one replaces it."""
+    old = palate.save_model(regression, tmp_path / "m")
+    broken = FunctionTransformer(lambda x: x)
+    with pytest.raises(errors.UnsupportedModel):
+        palate.save_model(broken, tmp_path / "m", overwrite=True)
+    assert palate.inspect_model(tmp_path / "m").digest == old.digest
+    new = palate.save_model(regression, tmp_path / "m", overwrite=True, input_example=frame.head(1))
+    assert palate.inspect_model(tmp_path / "m").digest == new.digest != old.digest
+    assert entries(tmp_path) == {"m"}
+
+
+def test_an_object_that_no_flavor_owns_names_the_way_out(tmp_path) -> None:
+    """An arbitrary object cannot be saved by accident."""
+    with pytest.raises(errors.UnsupportedModel, match=r"threading.*PythonModel"):
+        palate.save_model(threading.Barrier(1), tmp_path / "m")
+    assert entries(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"format": "joblib"}, errors.InvalidOption, "skops, pickle, cloudpickle"),
+        ({"compresion": 3}, errors.InvalidOption, "compresion"),
+        ({"metadata": {"when": {1, 2}}}, errors.InvalidOption, "metadata"),
+        ({"metadata": {"ratio": float("nan")}}, errors.InvalidOption, "metadata"),
+        ({"requirements": ["--index-url http://x"]}, errors.InvalidRequirement, "index-url"),
+        ({"extra_requirements": ["-e ."]}, errors.InvalidRequirement, "refused"),
+        ({"code_paths": ["nowhere.py"]}, errors.InvalidOption, "nowhere.py"),
+        ({"flavor": "torch"}, errors.FlavorNotFound, "palate-torch"),
+        ({"artifacts": {"x": "y"}}, errors.InvalidOption, "artifacts"),
+        ({"params": {"x": 1}, "signature": palate.Signature()}, errors.InvalidOption, "params"),
+    ],
+)
+def test_a_wrong_argument_is_named_and_nothing_is_left(tmp_path, regression, options, error, text) -> None:
+    """Each mistake has one typed error with the argument in it."""
+    with pytest.raises(error, match=text):
+        palate.save_model(regression, tmp_path / "m", **options)
+    assert entries(tmp_path) == set()
+
+
+class Forgetful(RegressorMixin, BaseEstimator):
+    """Predicts with something that it does not keep."""
+
+    def fit(self, X, y):
+        """Learn a number."""
+        self.offset_ = 1.0
+        self.lost = 1.0
+        return self
+
+    def predict(self, X):
+        """Predict differently after a round trip."""
+        return np.asarray(X)[:, 0] * 0 + self.lost
+
+    def __getstate__(self):
+        return {"offset_": 1.0, "lost": 2.0}
+
+
+def test_a_model_that_comes_back_different_is_not_published(tmp_path, frame) -> None:
+    """The reloaded model must predict what the original predicts."""
+    model = Forgetful().fit(frame, frame.a)
+    with pytest.raises(errors.PredictionChanged):
+        palate.save_model(model, tmp_path / "m", input_example=frame.head(2), format="cloudpickle")
+    assert entries(tmp_path) == set()
+
+
+def test_an_unrepeatable_model_is_told_apart_from_a_changed_one(tmp_path, frame) -> None:
+    """A sklearn model whose predictions vary is saved without golden predictions, and says why."""
+
+    class Dice(RegressorMixin, BaseEstimator):
+        def fit(self, X, y):
+            return self
+
+        def predict(self, X):
+            return np.random.normal(size=len(X))
+
+    info = palate.save_model(Dice().fit(frame, None), tmp_path / "m", input_example=frame.head(2), format="cloudpickle")
+    assert "vary" in info.golden
+
+
+def test_saving_draws_no_numbers_from_the_experiment(tmp_path, frame, regression) -> None:
+    """Python's and numpy's global generators stand where they stood."""
+    random.seed(1)
+    np.random.seed(1)
+    expected = (random.random(), np.random.random())
+    random.seed(1)
+    np.random.seed(1)
+    palate.save_model(regression, tmp_path / "m", input_example=frame.head(2))
+    assert (random.random(), np.random.random()) == expected
+
+
+def test_categories_that_the_encoder_knows_reach_the_signature(tmp_path) -> None:
+    """They are kept beside MLflow's signature and survive the round trip."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    data = pd.DataFrame({"city": ["Bern", "Graz", "Bern"], "area": [1.0, 2.0, 3.0]})
+    model = make_pipeline(
+        make_column_transformer((OneHotEncoder(), ["city"]), remainder="passthrough"), LinearRegression()
+    )
+    palate.save_model(model.fit(data, [1, 2, 3]), tmp_path / "m", input_example=data.head(1))
+    columns = palate.load_model(tmp_path / "m").signature.inputs.columns
+    assert columns[0].categories == ("Bern", "Graz")
+    assert columns[1].categories is None
+
+
+def test_a_pandas_categorical_comes_back_as_one(tmp_path) -> None:
+    """A model fitted on categoricals gets them, also when the caller has only text."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    data = pd.DataFrame({"city": pd.Categorical(["Bern", "Graz", "Linz"] * 20), "area": np.arange(60.0)})
+    model = HistGradientBoostingRegressor(categorical_features="from_dtype", max_iter=5).fit(data, np.arange(60.0))
+    palate.save_model(model, tmp_path / "m", input_example=data.head(3))
+    loaded = palate.load_model(tmp_path / "m")
+    text = data.astype({"city": str})
+    np.testing.assert_array_equal(loaded.predict(text), model.predict(data))
+    with pytest.raises(errors.InvalidInput, match="city"):
+        loaded.predict(text.assign(city="Atlantis"))
+
+
+def test_run_id_comes_from_the_argument_or_the_active_mlflow_run(tmp_path, regression, monkeypatch) -> None:
+    """MLFLOW_RUN_ID is the active run's variable; the argument wins."""
+    run = "0123456789abcdef0123456789abcdef"
+    monkeypatch.setenv("MLFLOW_RUN_ID", run)
+    assert palate.save_model(regression, tmp_path / "a").run_id == run
+    assert palate.save_model(regression, tmp_path / "b", run_id="mine").run_id == "mine"
+
+
+def test_the_directory_has_ordinary_modes_and_no_absolute_path(tmp_path, regression, frame) -> None:
+    """The staging directory's private mode does not stay, and no path of this machine is written."""
+    palate.save_model(regression, tmp_path / "m", input_example=frame.head(1))
+    assert (tmp_path / "m").stat().st_mode & 0o777 == 0o777 & ~_umask()
+    for file in (tmp_path / "m").rglob("*"):
+        assert str(tmp_path).encode() not in file.read_bytes()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_a_transformer_predicts_by_transforming(tmp_path, frame) -> None:
+    """A model without predict answers predict with its first method, and MLflow's pyfunc is left out."""
+    scaler = StandardScaler().fit(frame)
+    info = palate.save_model(scaler, tmp_path / "m", input_example=frame)
+    assert info.flavors == ("sklearn",)
+    np.testing.assert_array_equal(palate.load_model(tmp_path / "m").predict(frame), scaler.transform(frame))
+
+
+def test_two_savers_of_one_path_publish_one_whole_model(tmp_path, frame) -> None:
+    """Exactly one thread wins; the others get ModelExists."""
+    outcomes: list[object] = []
+
+    def save(slope: float) -> None:
+        model = LogisticRegression().fit(frame, frame.a > slope)
+        try:
+            outcomes.append(palate.save_model(model, tmp_path / "m").digest)
+        except errors.ModelExists:
+            outcomes.append("exists")
+
+    threads = [threading.Thread(target=save, args=(slope,)) for slope in (0.0, 0.1, -0.1, 0.2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    won = [outcome for outcome in outcomes if outcome != "exists"]
+    assert len(outcomes) == 4
+    assert won == [palate.inspect_model(tmp_path / "m").digest]
+    assert entries(tmp_path) == {"m"}

@@ -1,0 +1,73 @@
+"""verify: files, environment, golden predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression
+
+import palate
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A sealed model with golden predictions."""
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0]})
+    palate.save_model(LinearRegression().fit(frame, [1, 2, 3]), tmp_path / "m", input_example=frame)
+    return tmp_path / "m"
+
+
+def states(path: Path, **options: bool) -> dict[str, str]:
+    """Return each check's status."""
+    return {check.name: check.status for check in palate.verify_model(path, **options).checks}
+
+
+def test_a_fresh_model_passes_every_check(saved) -> None:
+    """Files, environment and predictions are as they were a moment ago."""
+    assert states(saved) == {"files": "ok", "environment": "ok", "predictions": "ok"}
+    assert palate.verify_model(saved).ok
+
+
+def test_a_model_that_predicts_otherwise_fails(saved) -> None:
+    """Accepting a changed file does not make its predictions right."""
+    golden = saved / "golden_predictions.json"
+    golden.write_text(golden.read_text().replace("2.0", "7.0") if "2.0" in golden.read_text() else "{}")
+    assert states(saved) == {"files": "failed"}
+    palate.accept_changes(saved)
+    assert states(saved)["predictions"] == "failed"
+    assert not palate.verify_model(saved).ok
+
+
+def test_other_versions_are_a_note_that_names_them(saved) -> None:
+    """Whether a difference matters is what the replay decides."""
+    (saved / "requirements.txt").write_text("scikit-learn==0.1\nno-such-distribution==1")
+    palate.accept_changes(saved)
+    result = palate.verify_model(saved)
+    check = next(check for check in result.checks if check.name == "environment")
+    assert check.status == "note"
+    assert "0.1" in check.detail
+    assert "no-such-distribution" in check.detail
+    assert result.ok
+
+
+def test_code_is_not_run_for_a_check_without_trust(tmp_path) -> None:
+    """A model that needs trust fails the replay without it: an unchecked model has not passed."""
+    data = pd.DataFrame({"x": [1.0]})
+    palate.save_model(lambda model_input: model_input["x"] * 2, tmp_path / "m", input_example=data)
+    assert states(tmp_path / "m")["predictions"] == "failed"
+    assert states(tmp_path / "m", trust=True)["predictions"] == "ok"
+
+
+def test_a_model_without_golden_predictions_is_only_loaded(tmp_path) -> None:
+    """The check says that there was nothing to replay."""
+    palate.save_model(LinearRegression().fit(np.eye(2), [1, 2]), tmp_path / "m")
+    assert states(tmp_path / "m")["predictions"] == "skipped"
+
+
+def test_an_mlflow_directory_has_no_digest_to_check() -> None:
+    """That is told as a note."""
+    path = Path(__file__).parent / "data" / "mlflow_models" / "sk_default_skops_inferredreqs" / "model"
+    assert states(path)["files"] == "note"
