@@ -2,7 +2,8 @@
 # Environments are made once and brought up to date when a pyproject.toml or a list of requirements changes.
 
 PYTHON ?= python3
-PYTEST_ARGS ?= -n 2
+# By file: what a file's tests share (an environment, built wheels) is then made once.
+PYTEST_ARGS ?= -n 2 --dist loadfile
 
 BIN := .venv/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
@@ -17,7 +18,7 @@ SOURCES := core/src $(wildcard plugins/*/src)
 
 help:
 	@echo "make demo    train, save, open and verify a real model of every flavor"
-	@echo "make test    run all tests (PYTEST_ARGS='-n 2' by default)"
+	@echo "make test    run all tests (PYTEST_ARGS='-x -k name' and the like choose)"
 	@echo "make check   lint, types and all tests: what CI runs"
 	@echo "make format  rewrite the code in the project's style"
 	@echo "make clean   remove environments and caches"

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def skip_unless_ci(reason: str) -> None:
+    """Skip a test whose environment is not there; in CI that is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +33,15 @@ def mlflow_python() -> Path:
     given = os.environ.get("PALATE_MLFLOW_PYTHON")
     interpreter = Path(given) if given else REPOSITORY / ".venv-mlflow" / "bin" / "python"
     if not interpreter.exists():
-        reason = f"no stock MLflow at {interpreter}: run 'make .venv-mlflow', or set PALATE_MLFLOW_PYTHON"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        skip_unless_ci(f"no stock MLflow at {interpreter}: run 'make .venv-mlflow', or set PALATE_MLFLOW_PYTHON")
     return interpreter
+
+
+@pytest.fixture(scope="session")
+def toy_flavor() -> str:
+    """Return the name of the toy plugin's flavor, which is installed as a stranger's would be."""
+    try:
+        importlib.metadata.version("palate-toy")
+    except importlib.metadata.PackageNotFoundError:
+        skip_unless_ci("palate-toy is not installed: run 'make .venv/dev.stamp', or 'pip install ./tests/toy_plugin'")
+    return "toy"

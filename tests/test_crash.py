@@ -185,7 +185,7 @@ def _check_outcome(fault: str, code: int, target: Path, before: str | None) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize(("mode", "before"), [("fresh", None), ("overwrite", "old")])
 def test_a_save_is_whole_or_absent_whatever_fails(saver, scene, mode, before) -> None:
-    """Killed, or refused by the disk, at any call: the old _state or the new one, whole; errors are reported and clean."""
+    """Killed or refused by the disk at any call: the old state or the new, whole; errors are reported and clean."""
     bad = _run_all(saver, scene, mode, lambda fault, code, target: _check_outcome(fault, code, target, before))
     assert bad == []
 

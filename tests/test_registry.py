@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -129,7 +128,7 @@ def test_an_unknown_flavor_names_what_is_installed_and_what_to_install(registry)
     [
         ("raise OSError('libfoo.so is missing')", "OSError: libfoo.so is missing"),
         ("import sys; sys.exit(3)", "SystemExit: 3"),
-        ("this is not python", "SyntaxError"),
+        ("def (:", "SyntaxError"),
         (GOOD.format(package="x") + "\n@hookimpl\ndef predikt(model): ...\n", "predikt"),
         (GOOD.format(package="x").replace("predict(model, data", "predict(modell, data"), "modell"),
         (GOOD.format(package="x").replace("@hookimpl\ndef methods", "def methods"), "does not implement methods"),
@@ -243,19 +242,3 @@ def test_an_observer_that_would_answer_for_a_flavor_is_refused(install, registry
     built = registry()
     assert built.get("alpha").predict("m", "d", "predict", {}) == ["m", "d", "predict"]
     assert "wrapper=True" in (built.records()[1].error or "")
-
-
-def test_the_toy_plugin_is_found_like_a_strangers(tmp_path) -> None:
-    """A separately installed distribution is discovered, owns its models and round-trips through the public API."""
-    script = """
-        import palate, toy_framework
-        model = toy_framework.Adder(3)
-        palate.save_model(model, "toy", input_example=[[1.0], [2.0]] and __import__("numpy").array([1.0, 2.0]))
-        loaded = palate.load_model("toy")
-        print(loaded.flavor, [float(x) for x in loaded.predict(__import__("numpy").array([5.0]))])
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["toy", "[8.0]"]

@@ -102,7 +102,13 @@ def test_core_alone(core_alone: Path, tmp_path: Path) -> None:
     listed = json.loads(run(core_alone / "palate", "flavors", "list", "--json", cwd=tmp_path).stdout)
     assert [(record["name"], record["status"]) for record in listed] == [("python_function", "ok")]
     run(core_alone / "palate", "flavors", "list", cwd=tmp_path)
-    code = "import palate\ntry: palate.save_model(1, 'x', flavor='sklearn')\nexcept palate.errors.FlavorNotFound as e: print(e)"
+    code = """
+import palate
+try:
+    palate.save_model(1, "x", flavor="sklearn")
+except palate.errors.FlavorNotFound as exc:
+    print(exc)
+"""
     assert "pip install palate-sklearn" in run(core_alone / "python", "-c", code, cwd=tmp_path).stdout
 
 

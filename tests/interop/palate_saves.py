@@ -108,7 +108,7 @@ keep("py_array", lambda model_input: model_input * 2, array[:3])
 keep("py_arrays", lambda model_input: {k: v + 1 for k, v in model_input.items()}, {"p": array[:3], "q": label[:3]})
 nested = [{"id": 1, "tags": ["x", "y"], "size": {"w": 1.5}}, {"id": 2, "tags": ["z"], "size": {"w": 2.5}}]
 keep("py_nested", lambda model_input: [len(tags) for tags in model_input["tags"]], nested)
-dated = pd.DataFrame({"when": pd.to_datetime(["2024-01-02", "2024-05-06T07:08:09"]), "flag": [True, False]})
+dated = pd.DataFrame({"when": pd.to_datetime(["2024-01-02T00:00:00", "2024-05-06T07:08:09"]), "flag": [True, False]})
 keep("py_dates", lambda model_input: model_input["when"].dt.month.tolist(), dated)
 
 package = OUT / "lib" / "steps"

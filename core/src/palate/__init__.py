@@ -1,1 +1,79 @@
-"""Palate packages trained models so that anything can run them."""
+"""Palate packages trained models so that anything can run them.
+
+The public names, each imported from its module when it is first used: ``import palate`` stays a matter of milliseconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from palate import errors
+    from palate._inference import infer_signature
+    from palate._model_slot import set_model
+    from palate._python_model import PythonModel
+    from palate.hookspecs import hookimpl
+    from palate.inspection import ModelInfo, inspect_model
+    from palate.loading import load_model, load_native
+    from palate.pyfunc import PyFuncModel
+    from palate.saving import save_model
+    from palate.schema import ColSpec, ParamSpec, Schema, TensorSpec
+    from palate.signature import Signature
+    from palate.verification import accept_changes, verify_model
+
+__all__ = [
+    "ColSpec",
+    "ModelInfo",
+    "ParamSpec",
+    "PyFuncModel",
+    "PythonModel",
+    "Schema",
+    "Signature",
+    "TensorSpec",
+    "accept_changes",
+    "errors",
+    "hookimpl",
+    "infer_signature",
+    "inspect_model",
+    "load_model",
+    "load_native",
+    "save_model",
+    "set_model",
+    "verify_model",
+]
+
+_HOMES = {
+    "ColSpec": "palate.schema",
+    "ModelInfo": "palate.inspection",
+    "ParamSpec": "palate.schema",
+    "PyFuncModel": "palate.pyfunc",
+    "PythonModel": "palate._python_model",
+    "Schema": "palate.schema",
+    "Signature": "palate.signature",
+    "TensorSpec": "palate.schema",
+    "accept_changes": "palate.verification",
+    "hookimpl": "palate.hookspecs",
+    "infer_signature": "palate._inference",
+    "inspect_model": "palate.inspection",
+    "load_model": "palate.loading",
+    "load_native": "palate.loading",
+    "save_model": "palate.saving",
+    "set_model": "palate._model_slot",
+    "verify_model": "palate.verification",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name == "errors":
+        return import_module("palate.errors")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'palate' has no attribute {name!r}")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

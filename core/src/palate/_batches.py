@@ -14,7 +14,7 @@ from typing import Any
 from palate._containers import is_arrow, is_dataframe, is_ndarray, is_polars, is_series
 from palate._exactness import Unfit, cast_array, is_missing, read_moment
 from palate._frames import to_arrow
-from palate._nested import Convert, Report
+from palate._nested import Convert, Report, as_is
 from palate.errors import InvalidInput, Problem
 from palate.schema import AnyType, Array, FieldType, Map, Object, Scalar, Schema, SparkVector, type_text
 
@@ -95,7 +95,7 @@ class BatchPlan:
 
 def _plain_list(array: Any) -> list[Any]:
     # tolist() turns datetime64[ns] into integers.
-    return list(array) if array.dtype.kind == "M" else array.tolist()  # type: ignore[no-any-return]
+    return list(array) if array.dtype.kind == "M" else list(array.tolist())
 
 
 def _without_nan(value: Any) -> Any:
@@ -115,7 +115,7 @@ def _without_nan(value: Any) -> Any:
 def _compile_element(kind: FieldType) -> Convert:
     match kind:
         case AnyType():
-            return lambda value, required, report: value
+            return as_is
         case SparkVector():
             return _list_of(kind, _compile_element("double"))
         case Array(items=items):
@@ -200,9 +200,8 @@ def _members_of(kind: Object) -> Convert:
 
 def _is_instance(value: object) -> bool:
     kind = type(value)
-    return any(
-        hasattr(kind, mark) for mark in ("model_fields", "__pydantic_fields__", "__fields__", "__dataclass_fields__")
-    )
+    # pydantic 2, pydantic 1 and dataclasses, told apart from the rest without importing pydantic.
+    return any(hasattr(kind, mark) for mark in ("model_fields", "__fields__", "__dataclass_fields__"))
 
 
 # -- scalars -----------------------------------------------------------------------------------------------------------

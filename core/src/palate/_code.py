@@ -261,22 +261,24 @@ class _StageFinder(MetaPathFinder):
     def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
         if table_on_stage() is not self._table or not self._code.owns(name):
             return None
-        try:
-            return ModuleSpec(name, _Handover(self._code.import_module(name)))
-        except ModuleNotFoundError as exc:
-            if exc.name != name:
-                raise
-            return None
+        return ModuleSpec(name, _Handover(self._code))
 
 
 class _Handover(Loader):
-    """A loader for a module that has been run already."""
+    """Gives the import system a module that the model's code has loaded.
 
-    def __init__(self, module: ModuleType) -> None:
-        self._module, self._spec = module, module.__spec__
+    The module is loaded here and not by the finder: the import system drops a finder's answer when the module has
+    appeared in ``sys.modules`` meanwhile.
+    """
 
-    def create_module(self, _: ModuleSpec) -> ModuleType:
-        return self._module
+    def __init__(self, code: ModelCode) -> None:
+        self._code = code
+        self._spec: ModuleSpec | None = None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = self._code.import_module(spec.name)
+        self._spec = module.__spec__
+        return module
 
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__ = self._spec  # the import system has just replaced it

@@ -77,7 +77,7 @@ def _check(fact: object, where: Where) -> Iterator[Problem]:
     if not isinstance(categorical, bool):
         yield Problem((*where, "categorical"), "wrong_type", "must be true or false")
     if categories is None:
-        if categorical:
+        if categorical is True:
             yield Problem((*where, "categories"), "missing", "a categorical column needs its categories")
     elif not isinstance(categories, list) or not all(isinstance(item, str | int | float) for item in categories):
         yield Problem((*where, "categories"), "wrong_type", "must be a list of text, numbers, true and false")

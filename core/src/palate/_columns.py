@@ -1,7 +1,7 @@
 """Columns of a DataFrame: each converted to its type without changing a value, or refused.
 
-A column is compiled once. ``passes`` answers by the dtype alone whether the column can be left as it is; ``convert`` does
-the rest and returns the very same Series when nothing had to change.
+A column is compiled once. ``passes`` answers by the dtype alone whether the column can be left as it is; ``convert``
+does the rest and returns the very same Series when nothing had to change.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from palate._nested import NUMPY_NAMES, Report, compile_field
 from palate.errors import Problem
 from palate.schema import AnyType, ColSpec, Scalar
 
-__all__ = ["Column", "compile_column", "from_arrow_types", "plain_values"]
+__all__ = ["Column", "InvalidCells", "cast_with_gaps", "compile_column", "from_arrow_types", "plain_values"]
 
 
 class Column(Protocol):
@@ -80,22 +80,12 @@ class _NumpyColumn:
     def _fill(self, values: Any, missing: Any) -> Any:
         import numpy as np
 
-        if missing is None or not missing.any():
-            self._refuse_gaps(values)
-            return cast_array(values, self._dtype)
-        if self._kind not in ("double", "float"):
+        if missing is not None and missing.any() and self._dtype.kind != "f":
             raise Unfit("missing", f"holds {int(missing.sum())} missing value(s); {self._hint()}")
-        filled = np.full(len(values), np.nan, dtype=self._dtype)
-        filled[~missing] = cast_array(values[~missing], self._dtype)
-        return filled
-
-    def _refuse_gaps(self, values: Any) -> None:
-        import numpy as np
-
         if values.dtype.kind == "f" and self._dtype.kind == "i" and (count := int(np.isnan(values).sum())):
-            raise Unfit(
-                "missing", f"needs {self._kind}, got {values.dtype} with {count} missing value(s); {self._hint()}"
-            )
+            given = f"{values.dtype} with {count} missing value(s)"
+            raise Unfit("missing", f"needs {self._kind}, got {given}; {self._hint()}")
+        return cast_with_gaps(values, missing, self._dtype)
 
     def _hint(self) -> str:
         if self._kind in ("integer", "long"):
@@ -116,8 +106,9 @@ class _NumpyColumn:
         inferred = series.infer_objects()
         if inferred.dtype == self._dtype:
             return inferred
-        # MLflow hands on what pandas cannot classify, most of all truth values with None among them.
-        if inferred.dtype == object and pd.api.types.infer_dtype(series) not in ("string", "integer", "floating"):
+        # MLflow hands on what pandas cannot classify, most of all truth values with None among them. pandas 2 gives
+        # text no dtype of its own, so that MLflow lets "false" through there.
+        if inferred.dtype == object and pd.api.types.infer_dtype(series) != "string":
             return series
         raise Unfit("wrong_type", f"needs boolean, got {pd.api.types.infer_dtype(series)} values")
 
@@ -161,7 +152,7 @@ class _TextColumn:
     def passes(self, dtype: Any) -> bool:
         import pandas as pd
 
-        return bool(dtype == object) or isinstance(dtype, pd.StringDtype)
+        return getattr(dtype, "char", "") == "O" or isinstance(dtype, pd.StringDtype)
 
     def convert(self, series: Any) -> Any:
         import pandas as pd
@@ -263,24 +254,38 @@ def plain_values(series: Any) -> tuple[Any, Any]:
     return series.array.to_numpy(dtype=numpy_dtype, na_value=numpy_dtype.type(0), copy=True), missing
 
 
+def cast_with_gaps(values: Any, missing: Any, dtype: Any) -> Any:
+    """Return *values* as *dtype*, with NaN where they are missing. Raises Unfit."""
+    import numpy as np
+
+    if values.dtype == object and dtype.kind == "f":
+        missing = np.fromiter(map(is_missing, values), bool, count=len(values))
+    if missing is None or not missing.any():
+        return cast_array(values, dtype)
+    if dtype.kind != "f":
+        raise Unfit(
+            "missing", f"needs {dtype}, got {int(missing.sum())} missing value(s); fill them in before the call"
+        )
+    filled = np.full(len(values), np.nan, dtype=dtype)
+    filled[~missing] = cast_array(values[~missing], dtype)
+    return filled
+
+
 def from_arrow_types() -> dict[Any, Any]:
     """Return the pandas dtypes that hold Arrow's integers and truth values together with missing ones."""
     import pandas as pd
     import pyarrow as pa
 
-    names = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-    integers = {
-        getattr(pa, name)(): pd.api.types.pandas_dtype(name.replace("i", "I").replace("u", "U")) for name in names
-    }
+    names = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
+    integers = {getattr(pa, name.lower())(): pd.api.types.pandas_dtype(name) for name in names}
     return {**integers, pa.bool_(): pd.BooleanDtype()}
 
 
 def _from_arrow(series: Any) -> Any:
     import pyarrow as pa
 
-    array = (
-        pa.chunked_array([series.array.__arrow_array__()]) if len(series) else pa.array([], series.dtype.pyarrow_dtype)
-    )
+    given = series.array.__arrow_array__()
+    array = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array([given])
     mapper = from_arrow_types().get if array.null_count else None
     plain = array.to_pandas(types_mapper=mapper)
     return plain.set_axis(series.index).rename(series.name)
@@ -299,7 +304,7 @@ class _NestedColumn:
         self._convert = compile_field(spec.type)
         self._required = required
 
-    def passes(self, dtype: Any) -> bool:
+    def passes(self, dtype: Any) -> bool:  # noqa: ARG002 - no dtype tells what the cells are
         return self._any
 
     def convert(self, series: Any) -> Any:

@@ -68,7 +68,7 @@ def is_sparse(data: object) -> TypeGuard[Any]:
 
 
 def is_scalar(data: object) -> bool:
-    """Tell whether *data* is one value: a number, text, bytes or a numpy scalar. None and dates are not, as in numpy."""
+    """Tell whether *data* is one number, text, bytes or numpy scalar; to numpy, None and dates are no scalars."""
     return isinstance(data, (str, bytes, Number, *_attribute("numpy", "generic")))
 
 

@@ -1,8 +1,8 @@
 """Check and convert a model's input by its signature.
 
-What stock MLflow accepts is accepted with the same values; of what it refuses, only what converts without changing a value
-(``docs/decisions/0002-enforcement.md``). A signature is compiled once to a plan; an input that fits already passes
-through it as the same object.
+What stock MLflow accepts is accepted with the same values; of what it refuses, only what converts without changing a
+value (``docs/decisions/0002-enforcement.md``). A signature is compiled once to a plan; an input that fits already
+passes through it as the same object.
 """
 
 from __future__ import annotations
@@ -68,16 +68,14 @@ class _ColumnPlan:
         self._compiled: tuple[Column, ...] | None = None
 
     def enforce(self, data: object) -> object:
-        if not is_dataframe(data):
-            try:
-                data = to_frame(data, self._specs)
-            except Unfit as exc:
-                raise InvalidInput([Problem(("inputs",), exc.kind, exc.message)]) from exc
+        try:
+            frame = data if is_dataframe(data) else to_frame(data, self._specs)
+        except Unfit as exc:
+            raise InvalidInput([Problem(("inputs",), exc.kind, exc.message)]) from exc
         columns = self._compiled or self._compile()
-        if self._has_labels(data):
-            if all(column.passes(dtype) for column, dtype in zip(columns, data.dtypes.tolist(), strict=True)):
-                return data
-        return self._convert(data, columns)
+        if self._has_labels(frame) and all(map(_passes, columns, frame.dtypes.tolist())):
+            return frame
+        return self._convert(frame, columns)
 
     def _compile(self) -> tuple[Column, ...]:
         # Not before data comes: pandas need not be there, nor be loaded, to open a model.
@@ -85,7 +83,7 @@ class _ColumnPlan:
         self._compiled = tuple(compile_column(spec, required=self._needs_cells(spec)) for spec in self._specs)
         return self._compiled
 
-    def _needs_cells(self, spec: ColSpec) -> bool:
+    def _needs_cells(self, spec: ColSpec) -> bool:  # noqa: ARG002 - the named columns need it
         return True
 
     def _has_labels(self, frame: Any) -> bool:
@@ -121,6 +119,10 @@ class _ColumnPlan:
         return _assemble(frame, given, converted)
 
 
+def _passes(column: Column, dtype: Any) -> bool:
+    return column.passes(dtype)
+
+
 class _NamedColumnPlan(_ColumnPlan):
     """Enforces columns by their names, in any order; those the schema does not know are left out."""
 
@@ -152,13 +154,10 @@ class _NamedColumnPlan(_ColumnPlan):
             match positions[spec.name]:
                 case [position]:
                     places[index] = position
-                case []:
-                    if spec.required:
-                        given = "" if any(p.kind == "missing" for p in problems) else _describe(labels, self._names)
-                        problems.append(
-                            Problem(("inputs", self._key(index)), "missing", "this column is missing" + given)
-                        )
-                case several:
+                case [] if spec.required:
+                    given = "" if problems else _describe(labels, self._names)
+                    problems.append(Problem(("inputs", self._key(index)), "missing", "this column is missing" + given))
+                case [_, _, *_] as several:
                     message = f"there are {len(several)} columns of this name"
                     problems.append(Problem(("inputs", self._key(index)), "wrong_value", message))
         return places
@@ -167,7 +166,7 @@ class _NamedColumnPlan(_ColumnPlan):
 def _describe(labels: list[Any], names: list[Any]) -> str:
     if labels == list(range(len(labels))) and not any(isinstance(name, int) for name in names):
         return f" (got {len(labels)} column(s) without names. Hint: pass a DataFrame or a dict with the column names)"
-    extra = [f"{str(label):.60}" for label in labels if label not in names]
+    extra = [f"{label!s:.60}" for label in labels if label not in names]
     shown = ", ".join(extra[:10]) + (", …" if len(extra) > 10 else "")
     return f" (columns not in the signature: {shown})" if extra else ""
 

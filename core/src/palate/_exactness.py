@@ -1,7 +1,7 @@
 """Conversions that keep every value, or refuse.
 
-Equal means equal by ``==`` (NaN stays NaN, 0.0 may become 0); a missing value stays missing. ``bool`` never becomes a number,
-text never becomes a number or a truth value.
+Equal means equal by ``==`` (NaN stays NaN, 0.0 may become 0); a missing value stays missing. A truth value never
+becomes a number, text never becomes a number or a truth value.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ def _require_equal(given: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> N
         limits = np.iinfo(cast.dtype)
         # Python integers compare exactly with numpy integers of any width.
         same = not given.size or (int(given.min()) >= limits.min and int(given.max()) <= limits.max)
+    elif cast.dtype.kind in "iu":
+        same = _whole(given, cast)
     else:
-        same = (
-            bool((_returns(given, cast) | (given != given)).all()) if cast.dtype.kind in "fc" else _whole(given, cast)
-        )
+        same = bool((_returns(given, cast) | (given != given)).all())
     if not same:
         raise Unfit("wrong_value", f"holds values that {cast.dtype} cannot hold exactly (it is {given.dtype})")
 
@@ -235,7 +235,8 @@ def read_instant(value: Any) -> np.datetime64:
     import numpy as np
 
     if isinstance(value, np.datetime64):
-        return np.datetime64(cast_array(np.asarray(value), np.dtype("datetime64[ns]"))[()])
+        instant: Any = cast_array(np.asarray(value), np.dtype("datetime64[ns]"))[()]
+        return instant  # type: ignore[no-any-return]
     if isinstance(value, str):
         return _instant(*read_moment(value))
     if isinstance(value, datetime):

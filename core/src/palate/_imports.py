@@ -10,10 +10,10 @@ from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-__all__ = ["BY_VALUE_MODULE", "is_carried", "object_imports", "source_imports"]
+__all__ = ["is_carried", "object_imports", "source_imports"]
 
-# Pickled by value into every python_function model, though it can be imported here.
-BY_VALUE_MODULE = "palate._python_model"
+# Written whole into python_function models, though they can be imported here.
+_BY_VALUE = ("__main__", "palate._python_model", "palate._standins")
 _MAX_OBJECTS = 100_000  # of a model's object graph; big data sits in arrays, which are not walked
 
 
@@ -69,7 +69,7 @@ def _top(module: str) -> str:
 def is_carried(obj: Any) -> bool:
     """Return whether cloudpickle writes a function or class itself instead of a reference to its module."""
     module = sys.modules.get(getattr(obj, "__module__", None) or "")
-    if module is None or module.__name__ in ("__main__", BY_VALUE_MODULE):
+    if module is None or module.__name__ in _BY_VALUE:
         return True
     found: Any = module
     for step in obj.__qualname__.split("."):

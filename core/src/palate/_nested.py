@@ -15,7 +15,7 @@ from palate._exactness import Unfit, cast_array, cast_list, cast_number, is_miss
 from palate.errors import Problem, ProblemKind
 from palate.schema import AnyType, Array, FieldType, Map, Object, Scalar, SparkVector, type_text
 
-__all__ = ["NUMPY_NAMES", "Convert", "Report", "compile_field"]
+__all__ = ["NUMPY_NAMES", "Convert", "Report", "as_is", "compile_field"]
 
 NUMPY_NAMES: dict[str, str] = {
     "boolean": "bool",
@@ -67,6 +67,11 @@ Convert: TypeAlias = Callable[[Any, bool, Report], Any]
 """From a value, whether it is required, and a report, to the converted value."""
 
 
+def as_is(value: Any, required: bool, report: Report) -> Any:  # noqa: ARG001 - it stands where a Convert stands
+    """Let any value pass."""
+    return value
+
+
 def compile_field(kind: FieldType) -> Convert:
     """Compile a type to the function that checks and converts its values."""
     match kind:
@@ -83,7 +88,7 @@ def compile_field(kind: FieldType) -> Convert:
         case Object():
             return _object(kind)
         case AnyType():
-            return lambda value, required, report: value
+            return as_is
         case _:
             return _scalar(kind)
 
@@ -129,13 +134,13 @@ def _value_converter(kind: Scalar) -> Callable[[Any], Any]:
 
 def _number_converter(kind: Scalar) -> Callable[[Any], Any]:
     name = NUMPY_NAMES[kind]
-    same = {"double": float, "long": int}.get(kind)
 
     def number(value: Any) -> Any:
         import numpy as np
 
-        # numpy's float64 is a float, its int64 no int.
-        if type(value) is same and (same is float or -(2**63) <= value < 2**63):
+        if type(value) is float and kind == "double":
+            return value
+        if type(value) is int and kind == "long" and -(2**63) <= value < 2**63:
             return value
         if kind == "double" and isinstance(value, Decimal):
             return np.float64(value)
@@ -165,7 +170,7 @@ def _absent(value: Any, *, lenient: bool) -> bool:
 
 
 def _any_array(kind: FieldType) -> Convert:
-    def any_array(value: Any, required: bool, report: Report) -> Any:
+    def any_array(value: Any, required: bool, report: Report) -> Any:  # noqa: ARG001
         if is_missing(value):
             return None
         if not _is_array(value):
@@ -185,9 +190,8 @@ def _scalar_array(kind: FieldType, items: Scalar) -> Convert:
             report.add("wrong_type", f"needs {type_text(kind)}, got {_name(value)}")
             return value
         try:
-            return (
-                _list_items(value, items, convert) if isinstance(value, list) else _array_items(value, items, convert)
-            )
+            convert_items = _list_items if isinstance(value, list) else _array_items
+            return convert_items(value, items, convert)
         except Unfit as exc:
             report.add(exc.kind, f"{type_text(kind)} {exc.message}")
             return value
@@ -198,7 +202,10 @@ def _scalar_array(kind: FieldType, items: Scalar) -> Convert:
 def _item_converter(items: Scalar) -> Callable[[Any], Any]:
     convert = _value_converter(items)
     gaps = {"double": float("nan"), "float": float("nan")}
-    strict = {"boolean": bool, "string": str}.get(items)
+    # MLflow makes text and truth values of anything here; single values it hands on as they are.
+    foreign: tuple[type, ...] = {"boolean": (bytes, Decimal), "string": (bytes, Decimal), "binary": (Decimal,)}.get(
+        items, ()
+    )
 
     def item(value: Any) -> Any:
         if is_missing(value):
@@ -214,9 +221,7 @@ def _item_converter(items: Scalar) -> Callable[[Any], Any]:
         if items == "double" and isinstance(value, bool):
             return float(value)
         converted = convert(value)
-        if (strict and isinstance(converted, bytes | Decimal)) or (
-            items == "binary" and isinstance(converted, Decimal)
-        ):
+        if isinstance(converted, foreign):
             raise Unfit("wrong_type", f"needs {items} items, got {type(value).__name__}")
         return converted
 

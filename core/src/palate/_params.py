@@ -99,11 +99,8 @@ def _convert_scalar(value: Any, kind: Scalar) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return (
-        value.item()
-        if type(value).__module__ == "numpy" and hasattr(value, "item") and not is_ndarray(value)
-        else value
-    )
+    is_numpy_scalar = type(value).__module__ == "numpy" and not is_ndarray(value)
+    return value.item() if is_numpy_scalar and hasattr(value, "item") else value
 
 
 def _convert_number(value: Any, kind: Scalar) -> int | float:
@@ -141,9 +138,10 @@ def _convert_datetime(value: Any) -> date | datetime | None:
     if np.isnat(moment):
         return None
     if np.datetime_data(moment.dtype)[0] not in ("Y", "M", "W", "D"):
-        moment = cast_array(np.asarray(moment), np.dtype("datetime64[us]"))[()]
-    plain = moment.item()
-    if not isinstance(plain, date) or getattr(value, "nanosecond", 0):
+        plain = cast_array(np.asarray(moment), np.dtype("datetime64[us]")).item()
+    else:
+        plain = moment.item()
+    if not isinstance(plain, date) or (isinstance(value, datetime) and getattr(value, "nanosecond", None)):
         raise Unfit("wrong_value", "needs datetime, got a time that Python's datetime cannot hold exactly")
     return plain
 

@@ -191,8 +191,8 @@ class FlavorRegistry:
             if len(owners) > 1:
                 raise FlavorConflict(
                     f"The package '{package}'",
-                    distributions=[key.partition(":")[0] for key in owners],
-                    choices=list(owners),
+                    distributions=[key.partition(":")[0] for key in sorted(owners)],
+                    choices=sorted(owners),
                 )
             if owners:
                 return next(iter(owners.values()))
@@ -364,6 +364,7 @@ def _group_by_name(entry_points: Iterable[metadata.EntryPoint]) -> dict[str, lis
         # One distribution can be on sys.path twice (an editable install beside a built one): that is no conflict.
         if all(c.distribution != candidate.distribution for c in same_name):
             same_name.append(candidate)
+            same_name.sort(key=lambda c: c.distribution)
     return grouped
 
 

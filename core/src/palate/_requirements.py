@@ -36,8 +36,9 @@ _MAX_FILE_BYTES = 1 << 20
 
 _COMMENT = re.compile(r"(?:^|\s)#.*")  # as pip sees it: '#' inside a word, as in a URL's fragment, is no comment
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
+_NAME = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")  # PEP 508; packaging also takes "foo_"
 _ARBITRARY_VERSION = re.compile(r"[A-Za-z0-9._+!-]+")
-# pip takes any line that ends like this for a file in the current directory, whatever else it says.
+# pip takes any line that ends like this, extras and marker apart, for a file in the current directory.
 _ARCHIVE = re.compile(r"\.(zip|whl|tgz|tbz|txz|tlz|tar(\.(gz|bz2|xz|lz|lzma))?)$", re.IGNORECASE)
 # A host may not start with '-': ssh would take it for an option.
 _GIT_URL = re.compile(
@@ -86,7 +87,9 @@ def _meaning_problem(requirement: Requirement) -> str:
     url = requirement.url
     if url is not None and (not _GIT_URL.fullmatch(url) or ".." in url):
         return "a URL must be git+https:// or git+ssh://git@, without a password, and end in @ and a full commit hash"
-    if _ARCHIVE.search(str(requirement).partition(";")[0].strip()):
+    if not _NAME.fullmatch(requirement.name):
+        return "its name does not begin and end with a letter or digit"
+    if any(map(_ARCHIVE.search, (requirement.name, str(requirement).partition(";")[0].strip()))):
         return "pip would take it for a file"
     arbitrary = [s.version for s in requirement.specifier if s.operator == "==="]
     if not all(map(_ARBITRARY_VERSION.fullmatch, arbitrary)):

@@ -138,7 +138,7 @@ class _Reader:
             self.refuse(where, "missing", "a tensor needs a mapping under 'tensor-spec'")
             return TensorSpec(dtype="float64", shape=(-1,), name=name)
         dtype, shape = inner.get("dtype"), inner.get("shape")
-        if not _is_tensor_dtype(dtype):
+        if not isinstance(dtype, str) or not _is_tensor_dtype(dtype):
             self.refuse((*where, "dtype"), "wrong_value", f"{dtype!r:.60} is not a numpy dtype name without a width")
             dtype = "float64"
         return TensorSpec(dtype=dtype, shape=self.shape(shape, (*where, "shape")), name=name)
@@ -200,9 +200,7 @@ class _Reader:
         return ParamSpec(name=name, type=kind, default=default, shape=length)
 
 
-def _is_tensor_dtype(name: object) -> bool:
-    if not isinstance(name, str):
-        return False
+def _is_tensor_dtype(name: str) -> bool:
     return name in _TENSOR_DTYPES or (name.startswith(("datetime64", "timedelta64")) and len(name) < 24)
 
 

@@ -166,10 +166,13 @@ def refuse_taken(target: Path, *, overwrite: bool) -> None:
 def _real(target: Path) -> Path:
     """Resolve links on the way to the target, not the target itself: what is renamed is the name given."""
     try:
-        absolute = Path(os.path.abspath(target)) if target.name == ".." else target.absolute()
-        return Path(os.path.realpath(absolute.parent), absolute.name)
+        if b"\0" in os.fsencode(target):
+            raise ValueError("it holds a NUL character")
     except ValueError as exc:
         raise InvalidOption("path", reason=str(exc), hint="give the path of a directory") from exc
+    if target.name in ("", ".."):
+        return Path(os.path.realpath(target))
+    return Path(os.path.realpath(target.absolute().parent), target.name)
 
 
 def _is_ours(exc: OSError, target: Path, home: Path | None) -> bool:

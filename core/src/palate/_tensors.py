@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
-from palate._columns import plain_values
+from palate._columns import cast_with_gaps, plain_values
 from palate._containers import (
     framework_tensor,
     is_arrow,
@@ -44,7 +45,7 @@ class _Tensor:
         self._ragged = self._rank > 1 and -1 in spec.shape[1:]
 
     def fits(self, data: Any) -> bool:
-        """Tell whether *data* is an array that needs no conversion: by far the most frequent case, so the first asked."""
+        """Tell whether *data* is an array that needs no conversion."""
         if not isinstance(data, self._array):
             return False
         if data.dtype != self._dtype and (self._kind not in "US" or data.dtype.kind != self._kind):
@@ -107,6 +108,8 @@ class _Tensor:
         if self._anything:
             return matrix
         self._check_shape(tuple(matrix.shape))
+        if self._kind not in "biufc":
+            raise Unfit("wrong_type", f"needs {self._text()}, got a sparse matrix, which holds numbers only")
         data = cast_array(matrix.data, self._dtype)
         return matrix if data is matrix.data else matrix.astype(self._dtype)
 
@@ -131,11 +134,8 @@ class _Tensor:
         return stacked
 
     def _exact_column(self, series: Any) -> Any:
-        values, missing = plain_values(series)
-        if missing is not None and missing.any():
-            raise Unfit("missing", f"column {str(series.name)!r:.60} holds missing values; fill them in first")
         try:
-            return cast_array(values, self._dtype)
+            return cast_with_gaps(*plain_values(series), self._dtype)
         except Unfit as exc:
             raise Unfit(exc.kind, f"column {str(series.name)!r:.60} {exc.message}") from exc
 
@@ -144,9 +144,7 @@ class _Tensor:
         import numpy as np
 
         if not self._shape or self._shape[0] != -1 or -1 in self._shape[1:]:
-            raise Unfit(
-                "wrong_shape", f"a DataFrame cannot be unfolded to {self._text()}: only the first size may be any"
-            )
+            raise Unfit("wrong_shape", f"no DataFrame unfolds to {self._text()}: only the first size may be any")
         if not len(series):
             return np.zeros((0, *self._shape[1:]), dtype=self._dtype)
         first = series.iloc[0]
@@ -155,9 +153,10 @@ class _Tensor:
         if self._shape not in ((-1,), (-1, 1)):
             raise Unfit("wrong_shape", f"needs {self._text()}, got one column of {type(first).__name__}")
         values, missing = plain_values(series)
-        if missing is not None and missing.any():
-            raise Unfit("missing", "holds missing values; fill them in first")
-        return self._round(values).reshape(self._shape)
+        if values.dtype == object and self._kind == "f":
+            values = np.array([float(v) if isinstance(v, Decimal) else v for v in values.tolist()], dtype=object)
+        wide = np.dtype(float if self._kind == "f" and values.dtype.kind in "Oiu" else values.dtype)
+        return self._round(cast_with_gaps(values, missing, wide)).reshape(self._shape)
 
     def _unfold(self, series: Any) -> Any:
         import numpy as np
@@ -179,10 +178,8 @@ class _Tensor:
     def _round(self, values: Any) -> Any:
         import numpy as np
 
-        if self._kind != "f" or values.dtype.kind != "f":
-            return (
-                cast_list(values.tolist(), self._dtype) if values.dtype == object else cast_array(values, self._dtype)
-            )
+        if self._kind != "f" or values.dtype.kind != "f" or values.dtype == self._dtype:
+            return cast_array(values, self._dtype)
         with np.errstate(all="ignore"):
             rounded = values.astype(self._dtype)
         if bool((np.isfinite(values) & ~np.isfinite(rounded)).any()):
@@ -232,10 +229,10 @@ class NamedTensorPlan:
         self._names = list(self._tensors)
 
     def enforce(self, data: object) -> object:
-        if type(data) is dict and list(data) == self._names:
-            if all(tensor.fits(data[name]) for name, tensor in self._tensors.items()):
-                return data
-        return self._convert(self._by_name(data))
+        given = self._by_name(data)
+        if given is data and list(given) == self._names and all(t.fits(given[n]) for n, t in self._tensors.items()):
+            return data
+        return self._convert(given)
 
     def _by_name(self, data: Any) -> dict[Any, Any]:
         if isinstance(data, dict):

@@ -76,7 +76,7 @@ def _encode_column(column: Any, encode: Codec) -> Document:
         return {"kind": "masked", "dtype": dtype.name, **parts}
     if dtype.name in ("str", "string") and not hasattr(dtype, "pyarrow_dtype"):
         data = [None if gone else str(value) for value, gone in zip(column, missing, strict=True)]
-        return {"kind": "text", "missing": "NaN" if dtype.na_value != dtype.na_value else "NA", "data": data}
+        return {"kind": "text", "missing": "NaN" if isinstance(dtype.na_value, float) else "NA", "data": data}
     zone = str(getattr(dtype, "tz", ""))
     if ZONE_NAME.fullmatch(zone):
         naive = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()

@@ -1,7 +1,8 @@
 """The type of one value, as the signature grammar names it: scalars, arrays, objects and how they merge.
 
-The rules are MLflow's (``mlflow.types.utils``). What MLflow gives up on is refused here with the reason, as an
-``UntypedValue``, which the caller turns into a problem of the column it found it in.
+The rules are MLflow's (``mlflow.types.utils``), except that numbers of several types, as in ``[1, 2.5]``, have the wider
+one. What else MLflow gives up on is refused here with the reason, as an ``UntypedValue``, which the caller turns into a
+problem of the column it found it in.
 """
 
 from __future__ import annotations
@@ -11,26 +12,18 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any, cast
 
+from palate._exactness import is_missing
 from palate.schema import AnyType, Array, FieldType, Object, Property, Scalar, type_text
 
-__all__ = ["UntypedValue", "array_items", "dtype_scalar", "is_missing", "merge_types", "value_type"]
+__all__ = ["UntypedValue", "array_items", "dtype_scalar", "merge_types", "value_type"]
 
 _MAX_DEPTH = 32
+_WIDTHS = frozenset(["integer", "long", "float", "double"])
 _LONG = range(-(2**63), 2**63)
 
 
 class UntypedValue(ValueError):
     """A value has no type in a signature."""
-
-
-def is_missing(value: object) -> bool:
-    """Whether a value is None, NaN, or one of pandas' markers for a missing one."""
-    if value is None:
-        return True
-    if isinstance(value, float):
-        return value != value
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and (value is pandas.NA or value is pandas.NaT)
 
 
 def dtype_scalar(dtype: Any) -> Scalar | None:
@@ -103,6 +96,8 @@ def merge_types(one: FieldType, other: FieldType) -> FieldType:
         return other if isinstance(other, str) else merge_types(other, one)
     if isinstance(other, AnyType):
         return _all_optional(one) if isinstance(one, Object) else one
+    if one in _WIDTHS and other in _WIDTHS:
+        return "long" if {one, other} == {"integer", "long"} else "double"
     if isinstance(one, Array) and isinstance(other, Array):
         return Array(merge_types(one.items, other.items))
     if isinstance(one, Object) and isinstance(other, Object):

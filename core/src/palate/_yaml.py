@@ -179,7 +179,7 @@ class _Composer:
         if _names_version(where):
             return text
         if _INT.fullmatch(text):
-            if len(text) > _MAX_INT_DIGITS:
+            if len(text.lstrip("+-")) > _MAX_INT_DIGITS:
                 self.refuse(f"is an integer of more than {_MAX_INT_DIGITS} digits", event, where=where)
             return int(text)
         if _FLOAT.fullmatch(text):

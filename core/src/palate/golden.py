@@ -10,7 +10,8 @@ from typing import Any
 
 from palate._example import read_example
 from palate._paths import confine, read_small
-from palate._values import decode_value, differences, encode_value, tolerance_of
+from palate._differences import differences, tolerance_of
+from palate._values import decode_value, encode_value
 from palate.errors import InvalidExample, InvalidModelFile, PalateError, PredictionChanged, Problem
 from palate.model_file import ModelFile
 from palate.pyfunc import PyFuncModel

@@ -333,7 +333,8 @@ def build_model_file(
     if signature is not None and (signature.inputs or signature.outputs or signature.params):
         document |= _signature_keys(signature)
         if facts := column_facts(signature):
-            document["palate"]["inputs"] = facts
+            given = palate.get("inputs") or {}
+            document["palate"]["inputs"] = given | {key: {**given.get(key, {}), **fact} for key, fact in facts.items()}
     if unplain := list(find_unplain(document)):
         raise InvalidModelFile(unplain)
     return ModelFile(document)

@@ -16,16 +16,16 @@ from typing import Any
 
 from palate._code_bundle import copy_code, top_level_names
 from palate._environment import Environment, capture_environment, write_environment
-from palate._example import ExampleInfo, read_example, write_example
+from palate._example import ExampleInfo, read_example, split_example, write_example
 from palate._format import FORMAT_VERSION
 from palate._imports import object_imports, source_imports
-from palate._inference import infer_params, infer_schema
+from palate._inference import infer_outputs, infer_params, infer_schema
 from palate._manifest import write_manifest
 from palate._paths import list_files
 from palate._pickles import pickle_modules
 from palate._random_state import keep_random_state
 from palate._registry import Flavor, FlavorRegistry, default_registry
-from palate._source import active_run_id, find_source
+from palate._source import active_run_id, check_run_id, find_source
 from palate._staging import stage
 from palate.errors import FlavorBroken, InvalidOption, PalateError, UnsupportedModel
 from palate.golden import Golden, record_golden, run_example
@@ -122,7 +122,7 @@ def save_model(
         requirements=requirements,
         extra_requirements=extra_requirements,
         metadata=_plain_metadata(metadata),
-        run_id=run_id if run_id is not None else active_run_id(os.environ),
+        run_id=check_run_id(run_id) if run_id is not None else active_run_id(os.environ),
     )
     target = Path(path).absolute()
     with stage(target, overwrite=overwrite) as staging, keep_random_state():
@@ -264,7 +264,7 @@ def _declared_signature(request: SaveRequest) -> Signature | None:
                 "params", reason="both signature= and params= declare params", hint="put them into the signature"
             )
         return request.signature
-    data, example_params = _split_example(request.example)
+    data, example_params = split_example(request.example)
     known = request.flavor.infer_input_schema(request.model)
     declared = request.params if request.params is not None else example_params
     params = infer_params(declared) if declared else ()
@@ -275,12 +275,6 @@ def _declared_signature(request: SaveRequest) -> Signature | None:
     if known is not None and not any(isinstance(c.type, AnyType) for c in known.columns):
         return Signature(inputs=known, params=params)
     return Signature(params=params) if params else None
-
-
-def _split_example(example: object) -> tuple[object, Mapping[str, object] | None]:
-    if isinstance(example, tuple) and len(example) == 2 and isinstance(example[1], dict):
-        return example
-    return example, None
 
 
 def _enriched(inferred: Schema, known: Schema | None) -> Schema:
@@ -313,7 +307,7 @@ def _prove(
     )
     golden = record_golden(draft.root, original, stored, predictions, uri=uri)
     if isinstance(request.signature, EllipsisType) and signature is not None and signature.outputs is None:
-        signature = replace(signature, outputs=infer_schema(predictions))
+        signature = replace(signature, outputs=infer_outputs(predictions, signature.inputs))
     return signature, golden
 
 

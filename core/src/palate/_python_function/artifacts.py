@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from palate._paths import confine
 from palate.errors import InvalidModelFile, InvalidOption, Problem
 
-__all__ = ["copy_artifacts", "copy_into", "find_artifacts"]
+__all__ = ["base_name", "copy_artifacts", "copy_into", "find_artifacts", "find_source"]
 
 FOLDER = "artifacts"
 

@@ -61,5 +61,6 @@ class LoadedPythonModel:
         given = (convert_input(data, rule.hint),)
         arguments = (self.context, *given) if rule.with_context else given
         if rule.with_params:
-            return rule.function(*arguments, params=dict(params))
+            # A model without params gets None, as from MLflow.
+            return rule.function(*arguments, params=dict(params) or None)
         return rule.function(*arguments)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from palate._environment import compare_requirements
+from palate._model_slot import open_slot
 from palate._paths import confine
 from palate._pickles import COMPRESSIONS, pickle_globals
 from palate._python_function.artifacts import base_name, find_artifacts
@@ -16,7 +17,6 @@ from palate._python_function.loaded import Call, LoadedPythonModel
 from palate._python_function.subjects import is_python_model, streams, unwrap
 from palate._python_function.writing import read_config
 from palate._python_model import Context
-from palate._model_slot import open_slot
 from palate._standins import mlflow_installed
 from palate.errors import CodeReason, InvalidModelFile, InvalidOption, LoadFailed, PalateError, Problem, UnsafeModel
 from palate.hookspecs import LoadOptions
@@ -110,7 +110,7 @@ def _unpickle(path: Path, config: Mapping[str, Any], options: LoadOptions) -> An
     name, compression = config.get("python_model"), config.get("python_model_compression")
     if name is None:
         raise _invalid("python_model", "missing", "names no pickle and there is no model_code_path")
-    if compression is not None and compression not in COMPRESSIONS:
+    if compression is not None and not (isinstance(compression, str) and compression in COMPRESSIONS):
         known = ", ".join(COMPRESSIONS)
         raise _invalid("python_model_compression", "wrong_value", f"is {compression!r:.40}, not one of {known}")
     file = confine(path, name, field=f"flavors.{FLAVOR}.python_model")
@@ -120,9 +120,8 @@ def _unpickle(path: Path, config: Mapping[str, Any], options: LoadOptions) -> An
     except PalateError:
         raise
     except Exception as exc:
-        raise LoadFailed(
-            str(file), flavor=FLAVOR, cause=exc, differences=[*_versions(config), *compare_requirements(path)]
-        ) from exc
+        differences = [*_missing(exc), *_versions(config), *compare_requirements(path)]
+        raise LoadFailed(str(file), flavor=FLAVOR, cause=exc, differences=differences) from exc
 
 
 def _check_byte_code(file: Path, name: str, config: Mapping[str, Any]) -> None:
@@ -134,7 +133,7 @@ def _check_byte_code(file: Path, name: str, config: Mapping[str, Any]) -> None:
     if any(module.startswith("cloudpickle.") and made == "_make_function" for module, made in pickle_globals(file)):
         raise UnsafeModel(
             name,
-            rule=f"its functions are byte code of Python {recorded}, which Python {platform.python_version()} cannot run",
+            rule=f"its functions are byte code of Python {recorded}, and this is Python {platform.python_version()}",
             hint=f"open it with Python {saved}, or save the model as a .py file",
         )
 
@@ -142,6 +141,10 @@ def _check_byte_code(file: Path, name: str, config: Mapping[str, Any]) -> None:
 def _minor(version: object) -> str | None:
     parts = version.split(".") if isinstance(version, str) else []
     return ".".join(parts[:2]) if len(parts) > 1 else None
+
+
+def _missing(exc: Exception) -> list[str]:
+    return [f"the module '{exc.name}' is not installed"] if isinstance(exc, ModuleNotFoundError) and exc.name else []
 
 
 def _versions(config: Mapping[str, Any]) -> list[str]:
@@ -193,5 +196,3 @@ def _run_loader(
         message = f"names {loader}, whose _load_pyfunc returned a {type(made).__name__} without {predict}"
         raise _invalid("loader_module", "wrong_value", message)
     return LoadedPythonModel(made, None, calls)
-
-

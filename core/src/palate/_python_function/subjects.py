@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from palate import _python_model
+from palate import _python_model, _standins
 from palate._python_function.loaded import LoadedPythonModel
 from palate._python_model import FunctionModel, HintedModel, call_rule, list_hint
 from palate.errors import UnsupportedModel
@@ -26,19 +26,17 @@ def is_python_model(model: Any) -> bool:
 def unwrap(model: Any) -> Any:
     """Return what a loaded model, or a wrapper from a pickle, holds."""
     while True:
-        if isinstance(model, LoadedPythonModel):
+        if isinstance(model, LoadedPythonModel) or _is_copy(model, HintedModel):
             model = model.model
-        elif _is_copy(model, HintedModel):
-            model = model.model
-        elif _is_copy(model, FunctionModel):
+        elif _is_copy(model, FunctionModel, _standins.FunctionPythonModel):
             model = model.func
         else:
             return model
 
 
-def _is_copy(model: Any, cls: type) -> bool:
+def _is_copy(model: Any, *classes: type) -> bool:
     kind = type(model)
-    return (kind.__module__, kind.__qualname__) == (_python_model.__name__, cls.__qualname__)
+    return any((kind.__module__, kind.__qualname__) == (cls.__module__, cls.__qualname__) for cls in classes)
 
 
 def find_hinted(model: Any) -> Callable[..., Any] | None:
@@ -80,7 +78,9 @@ def prepare(model: Any) -> Any:
     if isinstance(model, type):
         raise UnsupportedModel("class", reason=f"'{model.__qualname__}' is a class", hint="save an instance of it")
     if _AGENTS & {cls.__name__ for cls in type(model).__mro__ if cls.__module__ == "mlflow.pyfunc.model"}:
-        raise UnsupportedModel(name, reason="MLflow's chat and agent classes have loaders of their own", hint=_WRITE_ONE)
+        raise UnsupportedModel(
+            name, reason="MLflow's chat and agent classes have loaders of their own", hint=_WRITE_ONE
+        )
     if is_python_model(model):
         if not _defines_predict(model):
             raise UnsupportedModel(name, reason="it defines no predict", hint="define predict(self, model_input)")

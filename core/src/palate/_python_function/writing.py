@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from palate import _python_model
-from palate._imports import is_importable_elsewhere
+from palate import _python_model, _standins
+from palate._code_bundle import CODE_FOLDER, top_level_names
+from palate._distributions import find_providers
 from palate._paths import read_small
 from palate._pickles import COMPRESSIONS, pickle_modules
 from palate._python_function.artifacts import copy_artifacts, copy_into, find_source
@@ -34,7 +35,9 @@ def write_native(model: Any, root: Path, options: Mapping[str, Any]) -> dict[str
         _refuse(options, "data_path", "compression")
         section = _copy_code_file(Path(model), root)
     elif model is None:
-        raise UnsupportedModel("NoneType", reason="there is no model", hint="pass one, or loader_module= with data_path=")
+        raise UnsupportedModel(
+            "NoneType", reason="there is no model", hint="pass one, or loader_module= with data_path="
+        )
     else:
         _refuse(options, "data_path")
         section = _pickle_model(model, root, options.get("compression"))
@@ -58,7 +61,7 @@ def _refuse(options: Mapping[str, Any], *names: str) -> None:
 def _pickle_model(model: Any, root: Path, compression: str | None) -> dict[str, Any]:
     import cloudpickle
 
-    if compression is not None and compression not in COMPRESSIONS:
+    if compression is not None and not (isinstance(compression, str) and compression in COMPRESSIONS):
         known = ", ".join(COMPRESSIONS)
         raise InvalidOption("compression", reason=f"{compression!r} is not known", hint=f"choose one of {known}")
     subject = prepare(model)
@@ -98,33 +101,32 @@ def _by_value() -> Iterator[None]:
     import cloudpickle
 
     with _registry_lock:
-        registered = _python_model.__name__ in cloudpickle.list_registry_pickle_by_value()
-        if not registered:
-            cloudpickle.register_pickle_by_value(_python_model)
+        known = cloudpickle.list_registry_pickle_by_value()
+        modules = [module for module in (_python_model, _standins) if module.__name__ not in known]
+        for module in modules:
+            cloudpickle.register_pickle_by_value(module)
         try:
             yield
         finally:
-            if not registered:
-                cloudpickle.unregister_pickle_by_value(_python_model)
+            for module in modules:
+                cloudpickle.unregister_pickle_by_value(module)
 
 
 def _check_references(model_type: str, written: bytes, root: Path) -> None:
     """Refuse a pickle that refers to modules which only this machine has."""
-    local = sorted(
-        {
-            top
-            for module in pickle_modules(written)
-            if not is_importable_elsewhere(module, root / "code")
-            for top in [module.partition(".")[0]]
-        }
-    )
+    local = sorted({module.partition(".")[0] for module in _unresolved(pickle_modules(written), root)})
     if local:
         names = ", ".join(local)
         raise UnsupportedModel(
             model_type,
-            reason=f"it needs code that is not installed and not in the model: {names}",
-            hint=f"pass code_paths=[...] with {'the files' if len(local) > 1 else 'the file or folder'} of {names}",
+            reason=f"it refers to code that is neither installed nor in the model: {names}",
+            hint=f"pass code_paths=[...] with the file or folder of {names}",
         )
+
+
+def _unresolved(modules: Iterable[str], root: Path) -> list[str]:
+    code = CODE_FOLDER if (root / CODE_FOLDER).is_dir() else None
+    return find_providers(modules, top_level_names(root, code))[1]
 
 
 def _write(path: Path, content: bytes, compression: str | None) -> None:
@@ -144,7 +146,9 @@ def _write(path: Path, content: bytes, compression: str | None) -> None:
 def _copy_code_file(source: Path, root: Path) -> dict[str, Any]:
     if source.suffix != ".py" or not source.is_file():
         reason = "there is no such file" if source.suffix == ".py" else "it is not a .py file"
-        raise UnsupportedModel(f"path '{source}'", reason=reason, hint="give a .py file that calls palate.set_model(...)")
+        raise UnsupportedModel(
+            f"path '{source}'", reason=reason, hint="give a .py file that calls palate.set_model(...)"
+        )
     copy_into(source, root / source.name)
     # MLflow records the absolute path and reads only its last part.
     return {
@@ -160,7 +164,7 @@ def _write_data(model: Any, root: Path, options: Mapping[str, Any]) -> dict[str,
         raise InvalidOption("loader_module", reason="a model is given too", hint="pass None as the model")
     if not isinstance(loader, str) or not all(part.isidentifier() for part in loader.split(".")):
         raise InvalidOption("loader_module", reason=f"{loader!r:.60} is no module name", hint="write 'package.module'")
-    if not is_importable_elsewhere(loader, root / "code"):
+    if _unresolved([loader], root):
         raise InvalidOption(
             "loader_module",
             reason=f"'{loader}' is not installed and not in the model",

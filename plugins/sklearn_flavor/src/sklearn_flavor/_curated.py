@@ -117,9 +117,9 @@ FUNCTIONS: frozenset[str] = frozenset().union(
     _names(
         "numpy",
         "all amax amin any argmax argmin argsort around array asarray atleast_2d average clip concatenate cumprod "
-        "cumsum diff empty_like expand_dims full_like hstack log1p max mean median min nan_to_num nanmax nanmean nanmedian "
-        "nanmin nanstd nansum nanvar ones_like ptp prod ravel repeat reshape round sort sqrt squeeze std sum swapaxes "
-        "take tile transpose unique var vstack where zeros_like",
+        "cumsum diff empty_like expand_dims full_like hstack log1p max mean median min nan_to_num nanmax nanmean "
+        "nanmedian nanmin nanstd nansum nanvar ones_like ptp prod ravel repeat reshape round sort sqrt squeeze std sum "
+        "swapaxes take tile transpose unique var vstack where zeros_like",
     ),
 )
 
@@ -165,7 +165,13 @@ BIT_GENERATORS: frozenset[str] = frozenset({"PCG64", "PCG64DXSM", "SFC64"})
 LOADER_CLASSES: dict[str, frozenset[str]] = {
     "JsonNode": frozenset({"builtins.str"}),
     "ListNode": frozenset({"builtins.list"}),
-    "TupleNode": frozenset({"builtins.tuple"}),
+    "TupleNode": frozenset(
+        {
+            "builtins.tuple",
+            "sklearn.gaussian_process.kernels.Hyperparameter",
+            "sklearn.impute._iterative._ImputerTriplet",
+        }
+    ),
     "SetNode": frozenset({"builtins.set"}),
     "BytesNode": frozenset({"builtins.bytes"}),
     "BytearrayNode": frozenset({"builtins.bytearray"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -30,10 +31,15 @@ def format_of(config: Mapping[str, Any]) -> str:
 def allowed_names(extra: Mapping[str, Any]) -> frozenset[str]:
     """Return the names given as ``allow=``: types of the caller's own that a .skops file may build."""
     names = extra.get("allow") or ()
-    if isinstance(names, str) or not all(isinstance(name, str) and "." in name for name in names):
-        hint = 'give a list such as ["mypackage.steps.Clipper"]'
-        raise InvalidOption("allow", reason="it must be a list of full class or function names", hint=hint)
+    if isinstance(names, str) or not all(isinstance(name, str) and _is_importable(name) for name in names):
+        hint = 'give a list such as ["mypackage.steps.Clipper"]; a class of the main script has to move to a module first'
+        raise InvalidOption("allow", reason="it must list classes or functions that can be imported", hint=hint)
     return frozenset(names)
+
+
+def _is_importable(name: str) -> bool:
+    parts = name.split(".")
+    return len(parts) > 1 and parts[0] != "__main__" and all(part.isidentifier() for part in parts)
 
 
 # -- writing ------------------------------------------------------------------------------------------------------
@@ -112,14 +118,21 @@ def _audit_own(model: object, stream: IO[bytes], allow: frozenset[str]) -> None:
             reason=f"skops wrote a file that could not be opened safely: {exc.rule}",
             hint="use format='cloudpickle', which loads with trust=True",
         ) from exc
-    if contents.unknown:
-        raise explain_unknown(model, contents.unknown)
+    # An allowed name that leads nowhere, such as a function inside a function, would be found out by the reader.
+    lost = {name: "a name" for name in contents.named & allow if not _leads_somewhere(name)}
+    if contents.unknown or lost:
+        raise explain_unknown(model, {**contents.unknown, **lost})
     if contents.lossy:
         raise UnsupportedModel(
             type(model).__name__,
             reason=f"skops does not read back dict keys of type {', '.join(sorted(contents.lossy))}",
             hint="use numbers or text as keys (such as class_weight={0: 1, 1: 5}), or format='cloudpickle'",
         )
+
+
+def _leads_somewhere(name: str) -> bool:
+    module, _, attribute = name.rpartition(".")
+    return hasattr(sys.modules.get(module), attribute)
 
 
 # -- reading ------------------------------------------------------------------------------------------------------

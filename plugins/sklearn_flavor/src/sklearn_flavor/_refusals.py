@@ -15,8 +15,9 @@ _OTHERWISE = "format='cloudpickle' holds it, and loads with trust=True"
 
 def explain_unknown(model: object, unknown: Mapping[str, str]) -> UnsupportedModel:
     """Return the error for a model that names what the reader's list does not allow."""
-    found = [_describe(place, name) for name, place in _places(model, set(unknown)).items()]
-    found.extend(name for name in unknown if not any(name in text for text in found))
+    places = _places(model, set(unknown))
+    found = [_describe(place, name) for name, place in places.items()]
+    found.extend(name for name in unknown if name not in places)
     lambdas = any("<lambda>" in name for name in unknown)
     search = any(name.startswith("scipy.stats.") for name in unknown)
     if lambdas:

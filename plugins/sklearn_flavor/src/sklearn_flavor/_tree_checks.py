@@ -174,6 +174,8 @@ def _check_remapping(model: Any, count: int) -> None:
     need(type(front) is ColumnTransformer, "its preprocessor is not its own")
     taken = np.zeros(count, dtype=int)
     for _, transformer, columns in front.transformers_:
+        if transformer == "drop":
+            continue
         need(type(transformer) in (OrdinalEncoder, FunctionTransformer), "its preprocessor is not its own")
         if type(transformer) is FunctionTransformer:
             function = getattr(transformer.func, "func", transformer.func)

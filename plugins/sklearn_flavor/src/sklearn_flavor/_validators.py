@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Hashable
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
 from palate.errors import UnsafeModel
 from sklearn_flavor import _estimator_checks as estimators
@@ -49,30 +48,27 @@ _TREE = "sklearn.tree._tree.Tree"
 _TREE_OWNER = "sklearn.tree._classes.BaseDecisionTree"
 
 
-@functools.cache
-def _class_names(kind: Hashable) -> tuple[str, ...]:
-    return tuple(f"{base.__module__}.{base.__qualname__}" for base in cast(type, kind).__mro__)
+def _class_names(value: object) -> tuple[str, ...]:
+    return tuple(f"{base.__module__}.{base.__qualname__}" for base in type(value).__mro__)
 
 
-@functools.cache
-def _behaviour(kind: Hashable) -> frozenset[str]:
-    """Return the names of a class's methods and properties."""
-    return frozenset(
-        name for base in cast(type, kind).__mro__ for name, value in vars(base).items() if hasattr(value, "__get__")
-    )
+def _behaviour(value: object) -> frozenset[str]:
+    """Return the names of the methods and properties of an object's class."""
+    members = (vars(base).items() for base in type(value).__mro__)
+    return frozenset(name for items in members for name, member in items if hasattr(member, "__get__"))
 
 
 def _check_place(place: Place) -> None:
     """Check what depends on where an object hangs, or holds for every estimator."""
-    names = _class_names(type(place.value))
+    names = _class_names(place.value)
     if names[0] == _TREE:
         # Only a decision tree compares the features of its input with those of its Tree.
         owner = place.parent
-        owned = owner is not None and place.step == ".tree_" and _TREE_OWNER in _class_names(type(owner.value))
+        owned = owner is not None and place.step == ".tree_" and _TREE_OWNER in _class_names(owner.value)
         trees.need(owned, "a Tree stands outside of a decision tree")
     if names[0].startswith("sklearn.") and hasattr(place.value, "__dict__"):
         # A file can give an object any attribute; one named as a method would be called in its place.
-        hidden = vars(place.value).keys() & _behaviour(type(place.value))
+        hidden = vars(place.value).keys() & _behaviour(place.value)
         trees.need(not hidden, f"it hides its own method {', '.join(sorted(hidden))}")
 
 
@@ -92,7 +88,7 @@ def find_problem(model: object) -> tuple[str, str] | None:
     for place in walk(model):
         if problem := _run(_check_place, place, place):
             return problem
-        for name in _class_names(type(place.value)):
+        for name in _class_names(place.value):
             for check in _CHECKS.get(name, ()):
                 if problem := _run(check, place.value, place):
                     return problem

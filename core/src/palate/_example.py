@@ -1,0 +1,223 @@
+"""Input examples: the files beside a model that show what it takes, in MLflow's form.
+
+``input_example.json`` holds the data as its kind asks for, ``serving_input_example.json`` the same as a request body of
+the scoring server.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from palate._containers import (
+    framework_tensor,
+    is_arrow,
+    is_dataframe,
+    is_ndarray,
+    is_polars,
+    is_scalar,
+    is_series,
+    is_sparse,
+)
+from palate._example_json import array_json, frame_json, invalid, plain_json, sparse_json
+from palate._example_reading import read_arrays, read_frame, read_plain, read_sparse
+from palate._paths import confine, read_small
+from palate.schema import Schema
+
+__all__ = ["ExampleInfo", "read_example", "split_example", "write_example"]
+
+EXAMPLE_FILE = "input_example.json"
+SERVING_FILE = "serving_input_example.json"
+_EXAMPLE_LIMIT = 256 << 20
+# A request body has no sparse form; a wide matrix of a few rows is fine, a large one would fill the disk.
+_MAX_DENSE = 10_000_000
+# Bodies with these keys go to MLflow's chat path as they are.
+_CHAT_KEYS = frozenset(["messages", "prompt", "input"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleInfo:
+    """An example that was written.
+
+    Attributes:
+        info: the ``saved_input_example_info`` of MLmodel.
+        data: the data that the model is to predict on, in the container that the files stand for.
+        params: the params given with it, or None.
+    """
+
+    info: Mapping[str, str]
+    data: object
+    params: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Encoded:
+    """An example's kind, its JSON, and the same as a request body (None: there is none)."""
+
+    info: Mapping[str, str]
+    document: Any
+    body: dict[str, Any] | None
+
+
+def split_example(example: object) -> tuple[object, dict[str, Any] | None]:
+    """Return the data and the params of an example, ``data`` or ``(data, params)``.
+
+    Data that the files have no form for becomes what they have, when nothing is lost: a Series a DataFrame of one
+    column, a tensor an ndarray.
+
+    Raises:
+        InvalidExample: it is another tuple, or a tensor without an ndarray's dtype.
+    """
+    params: dict[str, Any] | None = None
+    if isinstance(example, tuple):
+        if len(example) != 2 or not isinstance(example[1], dict):
+            raise invalid((), "a tuple means (data, params), with params a dict. Hint: use a list for data")
+        example, params = example
+    if isinstance(example, dict) and example and all(is_ndarray(v) or framework_tensor(v) for v in example.values()):
+        return {name: _as_array(value, (str(name),)) for name, value in example.items()}, params or None
+    return _as_container(example), params or None
+
+
+def write_example(example: object, directory: Path) -> ExampleInfo:
+    """Write *example*, which may be ``(data, params)``, into *directory*.
+
+    Raises:
+        InvalidExample: with everything in it that JSON cannot hold.
+    """
+    data, params = split_example(example)
+    encoded = _encode(data)
+    info = {"artifact_path": EXAMPLE_FILE, **encoded.info}
+    document, body = encoded.document, encoded.body
+    if params is not None:
+        stored = plain_json(params, ("params",))
+        info["params"] = "true"
+        document = {"inputs": document, "params": stored}
+        if body is not None:
+            body = {**body, "params": stored} if "inputs" in body or "dataframe_split" in body else {**body, **stored}
+    (directory / EXAMPLE_FILE).write_text(json.dumps(document, allow_nan=False), encoding="ascii")
+    if body is not None:
+        info["serving_input_path"] = SERVING_FILE
+        (directory / SERVING_FILE).write_text(json.dumps(body, allow_nan=False, indent=2), encoding="ascii")
+    return ExampleInfo(info=info, data=data, params=params)
+
+
+def read_example(
+    directory: Path, info: Mapping[str, Any], schema: Schema | None
+) -> tuple[object, dict[str, Any] | None] | None:
+    """Read a stored example back: the data with the dtypes of *schema*, and the params given with it.
+
+    A value that does not fit the schema is returned as it is stored, since to judge it is enforcement's part.
+
+    Returns:
+        ``(data, params)``, or None when the example is of a type that only later versions know.
+
+    Raises:
+        InvalidExample: the file is malformed.
+        UnsafePath: *info* names a file outside the directory.
+        DependencyMissing: it is a DataFrame or a sparse matrix, and pandas or scipy is not installed.
+    """
+    kind = info.get("type")
+    if kind not in ("dataframe", "ndarray", "json_object", "sparse_matrix_csr", "sparse_matrix_csc"):
+        return None
+    path = confine(directory, info.get("artifact_path"), field="saved_input_example_info.artifact_path")
+    document = _parse(read_small(path, _EXAMPLE_LIMIT), path.name)
+    params = None
+    if info.get("params"):
+        if not isinstance(document, dict) or "inputs" not in document or not isinstance(document.get("params"), dict):
+            raise invalid((path.name,), "must hold 'inputs' and 'params'")
+        document, params = document["inputs"], document["params"]
+    elif info.get("format") == "tf-serving" and isinstance(document, dict):  # MLflow before 2.0
+        document = document.get("inputs", document.get("instances"))
+    if kind == "dataframe":
+        return read_frame(document, schema), params
+    if kind == "ndarray":
+        return read_arrays(document, schema), params
+    if kind == "json_object":
+        return read_plain(document, schema), params
+    return read_sparse(document, schema, layout=kind.removeprefix("sparse_matrix_")), params
+
+
+def _parse(content: bytes, name: str) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as exc:
+        reason = "is nested too deeply" if isinstance(exc, RecursionError) else f"is not JSON: {exc}"
+        raise invalid((name,), reason) from exc
+
+
+# -- kinds of data -----------------------------------------------------------------------------------------------------
+
+
+def _as_array(value: Any, where: tuple[str | int, ...] = ()) -> Any:
+    """Return an ndarray for a tensor of torch or TensorFlow."""
+    package = framework_tensor(value)
+    if package is None:
+        return value
+    try:
+        return value.detach().cpu().numpy() if package == "torch" else value.numpy()
+    except (TypeError, AttributeError) as exc:  # bfloat16; a symbolic tensor
+        raise invalid(where, f"this {type(value).__name__} has no form as an ndarray. Hint: use float32") from exc
+
+
+def _as_container(data: Any) -> Any:
+    if is_series(data):
+        return data.to_frame() if data.name is not None else data.to_frame(0)
+    if is_polars(data) and not hasattr(data, "get_columns"):
+        return data.to_frame()
+    if is_sparse(data) and data.format not in ("csr", "csc"):
+        return data.tocsr()
+    return _as_array(data)
+
+
+def _encode(data: Any) -> _Encoded:
+    if is_dataframe(data) or is_arrow(data) or is_polars(data):
+        document = frame_json(data)
+        info = {"type": "dataframe", "pandas_orient": "split" if "columns" in document else "values"}
+        return _Encoded(info=info, document=document, body={"dataframe_split": document})
+    if is_ndarray(data):
+        return _inputs("ndarray", array_json(data, ()))
+    if is_sparse(data):
+        dense = array_json(data.toarray(), ()) if math.prod(data.shape) <= _MAX_DENSE else None
+        body = None if dense is None else {"inputs": dense}
+        return _Encoded(info={"type": f"sparse_matrix_{data.format}"}, document=sparse_json(data), body=body)
+    if isinstance(data, dict) and any(map(is_ndarray, data.values())):
+        if not all(map(is_ndarray, data.values())):
+            raise invalid((), "a dict holds either ndarrays only, or none. Hint: make all its values ndarrays or lists")
+        return _inputs("ndarray", plain_json(data, ()))
+    return _encode_plain(data)
+
+
+def _inputs(kind: str, document: Any) -> _Encoded:
+    return _Encoded(info={"type": kind}, document=document, body={"inputs": document})
+
+
+def _encode_plain(data: Any) -> _Encoded:
+    pydantic = sys.modules.get("pydantic")
+    is_record = (dataclasses.is_dataclass(data) and not isinstance(data, type)) or (
+        pydantic is not None and isinstance(data, pydantic.BaseModel)
+    )
+    if not (isinstance(data, dict | list | date) or is_scalar(data) or is_record):
+        raise invalid(
+            (),
+            f"a {type(data).__name__} cannot be an input example. Hint: give a DataFrame, an ndarray, a dict, a list, "
+            "a sparse matrix or a scalar",
+        )
+    if isinstance(data, list) and _holds_array(data):
+        raise invalid((), "a list of ndarrays cannot be an input example. Hint: use numpy.stack, or a dict of ndarrays")
+    document = plain_json(data, ())
+    if isinstance(document, dict) and _CHAT_KEYS & document.keys():
+        return _Encoded(info={"type": "json_object"}, document=document, body=document)
+    return _inputs("json_object", document)
+
+
+def _holds_array(value: object) -> bool:
+    if isinstance(value, list):
+        return any(map(_holds_array, value))
+    return is_ndarray(value) or framework_tensor(value) is not None

@@ -1,0 +1,154 @@
+"""Every estimator of scikit-learn through the default format and back."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.utils import all_estimators
+
+import sklearn_flavor
+from palate.errors import UnsupportedModel
+
+X, LABELS = make_classification(60, 8, n_informative=4, n_classes=3, random_state=0)
+X = np.abs(X)
+TARGET = X @ np.arange(1, 9)
+TEXTS = ["one two", "two three", "three one four"] * 20
+
+# What cannot be held in the safe format, with the words that the error must use.
+UNSUPPORTED = {"Birch": "Birch"}
+
+NESTED: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(["VotingClassifier", "StackingClassifier"], {"estimators": [("a", LogisticRegression())]}),
+    **dict.fromkeys(["VotingRegressor", "StackingRegressor"], {"estimators": [("a", Ridge())]}),
+    **dict.fromkeys(["Pipeline"], {"steps": [("a", LogisticRegression())]}),
+    **dict.fromkeys(["FeatureUnion"], {"transformer_list": []}),
+    **dict.fromkeys(["ColumnTransformer"], {"transformers": []}),
+    **dict.fromkeys(["GridSearchCV", "HalvingGridSearchCV"], {"param_grid": {"C": [0.1, 1.0]}, "cv": 2}),
+    **dict.fromkeys(
+        ["RandomizedSearchCV", "HalvingRandomSearchCV"], {"param_distributions": {"C": [0.1, 1.0]}, "cv": 2}
+    ),
+    "SparseCoder": {"dictionary": np.eye(8)[:4]},
+}
+CLASSIFIER_INSIDE = {
+    "ClassifierChain",
+    "FixedThresholdClassifier",
+    "FrozenEstimator",
+    "GridSearchCV",
+    "HalvingGridSearchCV",
+    "HalvingRandomSearchCV",
+    "MultiOutputClassifier",
+    "OneVsOneClassifier",
+    "OneVsRestClassifier",
+    "OutputCodeClassifier",
+    "RFE",
+    "RFECV",
+    "RandomizedSearchCV",
+    "SelectFromModel",
+    "SelfTrainingClassifier",
+    "SequentialFeatureSelector",
+    "TunedThresholdClassifierCV",
+}
+REGRESSOR_INSIDE = {"MultiOutputRegressor", "RegressorChain"}
+
+
+def build(name: str, kind: type[BaseEstimator]) -> BaseEstimator:
+    """Return an unfitted estimator with what its constructor needs."""
+    arguments = dict(NESTED.get(name, {}))
+    if name in CLASSIFIER_INSIDE or name in REGRESSOR_INSIDE:
+        inner = Ridge() if name in REGRESSOR_INSIDE else LogisticRegression(max_iter=500)
+        key = "base_estimator" if "Chain" in name and "base_estimator" in kind._get_param_names() else "estimator"
+        arguments[key] = inner.fit(X, LABELS) if name == "FrozenEstimator" else inner
+    quick = {"n_estimators": 5, "max_iter": 200, "n_components": 2, "n_clusters": 3, "random_state": 0}
+    if name == "MiniBatchDictionaryLearning":
+        quick["max_iter"] = 5
+    known = kind(**arguments).get_params(deep=False)
+    return kind(**arguments).set_params(**{key: quick[key] for key in quick.keys() & known.keys()})
+
+
+def training_data(name: str) -> tuple[Any, Any]:
+    """Return an input and a target that *name* can learn from."""
+    if name in ("CountVectorizer", "TfidfVectorizer", "HashingVectorizer"):
+        return TEXTS, LABELS
+    if name in ("DictVectorizer", "FeatureHasher"):
+        return [{"a": 1.0, "b": float(i)} for i in range(60)], LABELS
+    if name in ("LabelEncoder", "LabelBinarizer"):
+        return LABELS, None
+    if name == "MultiLabelBinarizer":
+        return [(1, 2), (3,)] * 30, None
+    if name == "IsotonicRegression":
+        return X[:, 0], TARGET
+    if name == "PatchExtractor":
+        return np.random.default_rng(0).random((4, 8, 8)), None
+    if name == "KernelCenterer":
+        return X @ X.T, LABELS
+    if name in ("ClassifierChain", "MultiOutputClassifier", "MultiOutputRegressor", "RegressorChain"):
+        return X, np.column_stack([LABELS > 0, LABELS > 1]).astype(int)
+    if name in ("FixedThresholdClassifier", "TunedThresholdClassifierCV"):
+        return X, (LABELS > 0).astype(int)
+    if name.startswith("MultiTask") or name in ("CCA", "PLSCanonical", "PLSSVD", "PLSRegression"):
+        return X, np.column_stack([TARGET, TARGET**2])
+    return X, LABELS if name not in REGRESSORS else TARGET
+
+
+REGRESSORS = {name for name, _ in all_estimators(type_filter="regressor")}
+ESTIMATORS = dict(all_estimators())
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Let estimators complain about how they are used; this is about what is saved."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Whether two outputs are the same, bit for bit."""
+    if isinstance(left, tuple | list):
+        return len(left) == len(right) and all(map(equal, left, right))
+    if sp.issparse(left):
+        return bool((left != right).nnz == 0)
+    left, right = np.asarray(left), np.asarray(right)
+    return left.dtype == right.dtype and np.array_equal(left, right, equal_nan=left.dtype.kind == "f")
+
+
+@pytest.mark.parametrize("name", sorted(ESTIMATORS.keys() - UNSUPPORTED.keys()))
+def test_round_trip(name, save, load):
+    """A fitted estimator loads without trust and gives the same outputs from every method it has."""
+    data, target = training_data(name)
+    model = build(name, ESTIMATORS[name]).fit(data, target)
+    path, section = save(model)
+    loaded = load(path, section)
+    assert type(loaded) is type(model)
+    methods = sklearn_flavor.methods(model=loaded)
+    assert list(methods) == list(sklearn_flavor.methods(model=model))
+    for method in methods:
+        if isinstance(getattr(model, "random_state", None), np.random.RandomState):
+            continue
+        before = sklearn_flavor.predict(model=model, data=data, method=method, params={})
+        after = sklearn_flavor.predict(model=loaded, data=data, method=method, params={})
+        assert equal(before, after), method
+
+
+@pytest.mark.parametrize("name", sorted(UNSUPPORTED))
+def test_unsupported(name, save):
+    """An estimator that skops cannot hold is refused by name, with the format that can hold it."""
+    data, target = training_data(name)
+    model = build(name, ESTIMATORS[name]).fit(data, target)
+    with pytest.raises(UnsupportedModel, match=UNSUPPORTED[name]) as caught:
+        save(model)
+    assert "format='cloudpickle'" in str(caught.value)
+
+
+def test_nothing_is_left_out():
+    """Every estimator that scikit-learn lists is tried, except those named as unsupported."""
+    assert len(ESTIMATORS) > 180
+    assert UNSUPPORTED.keys() <= ESTIMATORS.keys()

@@ -1,0 +1,100 @@
+"""Containers are recognised, and nothing is imported to do so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from palate import _containers as containers
+
+pd = pytest.importorskip("pandas")
+pa = pytest.importorskip("pyarrow")
+sparse = pytest.importorskip("scipy.sparse")
+
+FRAME = pd.DataFrame({"a": [1, 2]})
+THINGS = {
+    "is_dataframe": [FRAME],
+    "is_series": [FRAME["a"]],
+    "is_arrow": [pa.table({"a": [1]}), pa.record_batch({"a": [1]})],
+    "is_ndarray": [np.ones(2), np.ones((1, 2))],
+    "is_sparse": [sparse.csr_matrix(np.eye(2)), sparse.coo_array(np.eye(2))],
+    "is_polars": [],
+}
+
+
+@pytest.mark.parametrize("question", THINGS)
+def test_each_container_is_recognised_by_one_question_only(question: str) -> None:
+    """A question is true for its own containers and false for all others, and for plain objects."""
+    ask = getattr(containers, question)
+    for owner, things in THINGS.items():
+        assert [ask(thing) for thing in things] == [owner == question] * len(things)
+    assert not any(map(ask, [None, 1, "x", [1], {"a": 1}, object()]))
+
+
+def test_polars_frames_and_series_are_recognised() -> None:
+    """Polars' eager containers are tabular; a lazy frame holds no data yet."""
+    pl = pytest.importorskip("polars")
+    assert containers.is_polars(pl.DataFrame({"a": [1]}))
+    assert containers.is_polars(pl.Series([1]))
+    assert not containers.is_polars(pl.LazyFrame({"a": [1]}))
+
+
+def test_asking_imports_nothing() -> None:
+    """All questions together leave numpy, pandas, pyarrow, polars and scipy unimported."""
+    code = """
+import sys
+from palate import _containers as c
+for ask in (c.is_dataframe, c.is_series, c.is_polars, c.is_arrow, c.is_ndarray, c.is_sparse, c.is_tabular, c.rows):
+    assert not ask([]), ask
+assert c.is_scalar(1) and c.framework_tensor(1) is None
+assert not {"numpy", "pandas", "pyarrow", "polars", "scipy"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_half_imported_package_has_no_containers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that another thread is still importing answers no, instead of failing."""
+    monkeypatch.setitem(sys.modules, "polars", type(sys)("polars"))
+    assert not containers.is_polars(FRAME)
+
+
+@pytest.mark.parametrize(
+    ("data", "count"),
+    [
+        (FRAME, 2),
+        (FRAME["a"], 2),
+        (pa.table({"a": [1, 2, 3]}), 3),
+        (np.ones((4, 2)), 4),
+        (np.float64(1), None),
+        (np.array(1.0), None),
+        (sparse.csr_matrix(np.eye(2)), 2),
+        ([1, 2], 2),
+        ({"a": np.ones(3), "b": [1, 2, 3]}, 3),
+        ({"a": np.ones(3), "b": [1]}, None),
+        ({"a": 1}, None),
+        ("text", None),
+        (None, None),
+    ],
+)
+def test_rows_are_counted(data: object, count: int | None) -> None:
+    """A container tells its rows; what has none, or columns of several lengths, tells None."""
+    assert containers.rows(data) == count
+
+
+@pytest.mark.parametrize("value", [1, 1.5, 1j, True, "x", b"x", np.float32(1), np.datetime64("2020")])
+def test_scalars_are_what_numpy_calls_scalars(value: object) -> None:
+    """Numbers, text, bytes and numpy's scalars are scalars; containers and None are not."""
+    assert containers.is_scalar(value)
+    assert not containers.is_scalar([value])
+    assert not containers.is_scalar(None)
+
+
+def test_tensors_are_told_by_the_package_of_their_class() -> None:
+    """An array-like class of torch counts, a subclass too; an array of another package does not."""
+    tensor = type("Tensor", (), {"__module__": "torch", "__array__": lambda self: np.ones(1)})
+    assert containers.framework_tensor(tensor()) == "torch"
+    assert containers.framework_tensor(type("Mine", (tensor,), {"__module__": "mine"})()) == "torch"
+    assert containers.framework_tensor(np.ones(1)) is None

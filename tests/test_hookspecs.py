@@ -1,0 +1,114 @@
+"""Each hook at work in the toy plugin, which knows only public names and is installed like a stranger's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from palate import hookspecs
+from palate._code import ModelCode
+from palate._registry import Flavor, FlavorRegistry
+from palate.errors import UnsafeModel, UnsafePath
+from palate.hookspecs import LoadOptions, SaveOptions
+from palate.schema import Schema, TensorSpec
+
+X = np.array([0.0, 1.0, 2.0])
+
+
+@pytest.fixture
+def flavor(toy_flavor: str) -> Flavor:
+    """Return the toy flavor, found through its installed entry point."""
+    return FlavorRegistry().get(toy_flavor)
+
+
+@pytest.fixture
+def line() -> object:
+    """Return a trained toy model."""
+    from toy_framework import Line
+
+    return Line().fit(X, 2 * X + 1)
+
+
+def test_every_hook_has_a_test() -> None:
+    """A hook that is added is shown at work here."""
+    hooks = {name for name, value in vars(hookspecs).items() if hasattr(value, "palate_spec")}
+    assert {name.removeprefix("test_hook_") for name in globals() if name.startswith("test_hook_")} == hooks
+
+
+def test_hook_save_model(flavor: Flavor, line: object, tmp_path: Path) -> None:
+    """The flavor writes its file and returns its section of MLmodel."""
+    section = flavor.save_model(line, tmp_path, SaveOptions(format="json"))
+    assert section == {"data": "line.json", "serialization_format": "json", "toy_version": flavor.version}
+    assert sorted(json.loads((tmp_path / "line.json").read_text())) == ["intercept", "slope"]
+
+
+def test_hook_load_model(flavor: Flavor, line: object, tmp_path: Path) -> None:
+    """The native object comes back; a hostile file or path is refused by a typed error."""
+    section = flavor.save_model(line, tmp_path, SaveOptions(format="json"))
+    options = LoadOptions(code=ModelCode(None))
+    loaded = flavor.load_model(tmp_path, section, options)
+    assert vars(loaded) == vars(line)
+    with pytest.raises(UnsafePath):
+        flavor.load_model(tmp_path, {"data": "../line.json"}, options)
+    (tmp_path / "line.json").write_text("[]")
+    with pytest.raises(UnsafeModel, match=r"line\.json"):
+        flavor.load_model(tmp_path, section, options)
+
+
+def test_hook_predict(flavor: Flavor, line: object) -> None:
+    """Each method is called by name, with its params."""
+    np.testing.assert_allclose(flavor.predict(line, X, "predict", {"shift": 10.0}), 2 * X + 11)
+    np.testing.assert_allclose(flavor.predict(line, 2 * X + 1, "invert", {}), X, atol=1e-12)
+
+
+def test_hook_methods(flavor: Flavor, line: object) -> None:
+    """The default method comes first."""
+    assert flavor.methods(line) == ("predict", "invert")
+
+
+def test_hook_requirements(flavor: Flavor, line: object) -> None:
+    """The flavor pins what loading needs."""
+    assert flavor.requirements(line) == (f"palate-toy=={flavor.version}",)
+
+
+def test_hook_executes_code(flavor: Flavor, tmp_path: Path) -> None:
+    """Two numbers run nothing."""
+    assert flavor.executes_code(tmp_path, {}) == ()
+
+
+def test_hook_infer_input_schema(flavor: Flavor, line: object) -> None:
+    """The model knows its input without an example."""
+    assert flavor.infer_input_schema(line) == Schema((TensorSpec(dtype="float64", shape=(-1,)),))
+
+
+def test_hook_pyfunc_section(flavor: Flavor) -> None:
+    """A flavor without this hook gets a loader of Palate's, which stock MLflow imports."""
+    assert flavor.pyfunc_section({"data": "line.json"}) == {"loader_module": "palate.mlflow_loader"}
+
+
+def test_hook_sample_models(flavor: Flavor) -> None:
+    """The samples are trained models with input that they predict on."""
+    for sample in flavor.sample_models().values():
+        assert len(flavor.predict(sample.model, sample.sample, "predict", {})) == len(sample.sample)
+
+
+def test_stranger_is_discovered(flavor: Flavor, line: object) -> None:
+    """An installed plugin owns the classes of its framework, and is listed with its distribution."""
+    registry = FlavorRegistry()
+    assert registry.owner_of(line).name == "toy"
+    [record] = [record for record in registry.records() if record.name == "toy"]
+    assert (record.distribution, record.status, record.packages) == ("palate-toy", "ok", ("toy_framework",))
+
+
+def test_stranger_takes_the_whole_way(toy_flavor: str, line: object, tmp_path: Path) -> None:
+    """Saved, proved, loaded in the safe default and predicting, with no help from the core."""
+    from palate.loading import load_model
+    from palate.saving import save_model
+
+    save_model(line, tmp_path / "model", input_example=X)
+    model = load_model(tmp_path / "model")
+    np.testing.assert_allclose(model.predict(X), 2 * X + 1)
+    np.testing.assert_allclose(model.invert(2 * X + 1), X, atol=1e-12)
