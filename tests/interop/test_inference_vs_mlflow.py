@@ -198,7 +198,9 @@ def ours(kind: str, text: str) -> str | None:
 
 # Where MLflow gives up (and infer_signature then records "any"), Palate knows better.
 MORE = {
-    "pd.DataFrame({'c': [[1, 2.5]]})": '[{"type": "array", "items": {"type": "double"}, "name": "c", "required": true}]',
+    "pd.DataFrame({'c': [[1, 2.5]]})": (
+        '[{"type": "array", "items": {"type": "double"}, "name": "c", "required": true}]'
+    ),
     "{'a': [1, 2.5]}": '[{"type": "array", "items": {"type": "double"}, "name": "a", "required": true}]',
     "pd.Series([1.5, None])": '[{"type": "double", "required": true}]',
     "pd.Series([pd.Timestamp('2024-01-01'), None], dtype=object).to_list()": '[{"type": "datetime", "required": true}]',

@@ -105,7 +105,7 @@ keep("records_frame", records, pd.DataFrame({"a": ["x"], "b": ["y"]}), inputs=ma
 keep("lambda", lambda data: data["a"].sum(), frame)
 keep("partial", functools.partial(np.multiply, 2), np.array([1.0, 2.0]))
 keep("code", UsesCode(), frame, code=["lib"])
-keep("streams", Streams(), frame)
+keep("streams", Streams(), "text")
 keep("packed", Plain(3), frame, compression="gzip")
 keep("from_code", OUT / "made_x.py", frame)
 keep("loader", None, frame, loader_module="loader_x", data_path=OUT / "note.txt", code=["loader_x.py"])
@@ -176,6 +176,43 @@ def test_stock_mlflow_predicts_the_same(name, saved) -> None:
         assert given.tolist() == expected.tolist()
     else:
         assert given == expected
+
+
+SLOT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from palate._code import ModelCode
+from palate._model_slot import open_slot, set_model
+
+def run(text, config=None):
+    file = Path(sys.argv[2])
+    file.write_text(text)
+    with open_slot(config) as slot:
+        ModelCode().run_file(file)
+    return slot.model
+
+assert run("import mlflow\\nmlflow.models.set_model(len)") is len
+assert run("import mlflow") is None, "the model of the file before came back"
+import mlflow
+mlflow.models.set_model(max)
+assert run("import mlflow\\nmlflow.models.set_model(min)") is min
+assert run("x = 1") is None
+assert mlflow.models.model.__mlflow_model__ is max
+read = "from mlflow.models import ModelConfig, set_model\\nc = ModelConfig(development_config={'a': 1}).get('a')\\n"
+assert run(read + "set_model(lambda data: c)", {"a": 2})(0) == 2
+assert mlflow.models.model_config.__mlflow_model_config__ is None
+set_model(sum)
+assert mlflow.models.model.__mlflow_model__ is sum
+print("slots are clean")
+"""
+
+
+def test_the_slot_of_a_real_mlflow(mlflow_python, repository, tmp_path) -> None:
+    """Files that use the real set_model and ModelConfig work, and leave nothing in MLflow's globals."""
+    command = [str(mlflow_python), "-W", "ignore", "-c", SLOT, str(repository / "core" / "src"), str(tmp_path / "f.py")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout.strip() == "slots are clean", done.stderr
 
 
 def test_no_path_of_this_machine_is_recorded(saved) -> None:

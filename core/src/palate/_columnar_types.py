@@ -90,7 +90,10 @@ def _declared_type(dtype: Any) -> FieldType | None:
 
 
 def _categorical(categories: list[object], name: Name, *, required: bool) -> ColSpec:
-    kind = array_items(categories) if categories else "string"
+    try:
+        kind = array_items(categories) if categories else "string"
+    except UntypedValue:
+        kind = None
     if kind not in ("string", "long", "double", "boolean"):
         raise UntypedValue("it has categories that are neither text, numbers nor booleans. Hint: convert them to text")
     return ColSpec(type=kind, name=name, required=required, categories=tuple(categories), categorical=True)
@@ -100,8 +103,8 @@ def polars_column(column: Any, name: Name) -> ColSpec:
     """Return the spec of a polars Series. Raises UntypedValue."""
     floating = column.dtype.is_float()
     required = name is None or not (column.null_count() or (floating and column.is_nan().any()))
-    if type(column.dtype).__name__ in ("Categorical", "Enum"):
-        return _categorical(column.cat.get_categories().to_list(), name, required=required)
+    if type(column.dtype).__name__ == "Enum":  # a Categorical's categories depend on what else was read before
+        return _categorical(column.dtype.categories.to_list(), name, required=required)
     return ColSpec(type=_polars_type(column.dtype), name=name, required=required)
 
 

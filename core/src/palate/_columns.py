@@ -287,7 +287,7 @@ def _from_arrow(series: Any) -> Any:
     given = series.array.__arrow_array__()
     array = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array([given])
     mapper = from_arrow_types().get if array.null_count else None
-    plain = array.to_pandas(types_mapper=mapper)
+    plain = array.to_pandas(types_mapper=mapper, maps_as_pydicts="strict")
     return plain.set_axis(series.index).rename(series.name)
 
 

@@ -70,18 +70,31 @@ def _may_hold(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
 
 
 def _require_equal(given: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> None:
-    import numpy as np
-
+    if given.dtype.kind in "iu" and _within(given, *_exact_range(cast.dtype)):
+        return
     if given.dtype.kind in "iu" and cast.dtype.kind in "iu":
-        limits = np.iinfo(cast.dtype)
-        # Python integers compare exactly with numpy integers of any width.
-        same = not given.size or (int(given.min()) >= limits.min and int(given.max()) <= limits.max)
+        same = False
     elif cast.dtype.kind in "iu":
         same = _whole(given, cast)
     else:
         same = bool((_returns(given, cast) | (given != given)).all())
     if not same:
         raise Unfit("wrong_value", f"holds values that {cast.dtype} cannot hold exactly (it is {given.dtype})")
+
+
+def _exact_range(dtype: np.dtype[Any]) -> tuple[int, int]:
+    """Return a range in which the type holds every integer."""
+    import numpy as np
+
+    if dtype.kind in "iu":
+        return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    bits = int(np.finfo(dtype).nmant) + 1
+    return -(2**bits), 2**bits
+
+
+def _within(given: np.ndarray[Any, Any], low: int, high: int) -> bool:
+    # Python integers compare exactly with numpy integers of any width.
+    return not given.size or (int(given.min()) >= low and int(given.max()) <= high)
 
 
 def _returns(given: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

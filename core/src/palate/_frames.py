@@ -47,7 +47,7 @@ def to_frame(data: Any, columns: tuple[ColSpec, ...]) -> Any:
     pd = require_pandas()
     try:
         return _build(pd, data, columns)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as exc:
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, NotImplementedError) as exc:
         if isinstance(exc, Unfit):
             raise
         # pandas' own text may show the caller's values.

@@ -114,8 +114,9 @@ def _enter(table: ModuleTable | None) -> None:
 
 
 def _leave(table: ModuleTable | None) -> None:
-    _here.table = None
-    if table is not None:
+    # After an interrupt while waiting to come back on stage, there is nothing left to leave.
+    if table is not None and _here.table is table:
+        _here.table = None
         with _condition:
             _stage.threads -= 1
             if _stage.threads == 0:

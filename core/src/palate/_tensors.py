@@ -211,6 +211,7 @@ class TensorPlan:
         self._fits: Callable[[Any], bool] = self._tensor.fits
 
     def enforce(self, data: object) -> object:
+        """Return *data* as the tensor, the same object where it fits already. Raises InvalidInput."""
         if self._fits(data):
             return data
         try:
@@ -229,6 +230,7 @@ class NamedTensorPlan:
         self._names = list(self._tensors)
 
     def enforce(self, data: object) -> object:
+        """Return *data* as a dict of arrays, the same object where it fits already. Raises InvalidInput."""
         given = self._by_name(data)
         if given is data and list(given) == self._names and all(t.fits(given[n]) for n, t in self._tensors.items()):
             return data

@@ -174,6 +174,13 @@ def _class_hints(cls: type[Any], where: Where) -> dict[str, Any]:
         raise _unresolvable((*where, cls.__name__), exc) from exc
 
 
+def _optional_keys(cls: Any) -> frozenset[str]:
+    # Where annotations are text, a TypedDict's own __optional_keys__ overlooks NotRequired.
+    hints = typing.get_type_hints(cls, include_extras=True)
+    optional = {name for name, hint in hints.items() if get_origin(hint) is typing.NotRequired}
+    return frozenset(cls.__optional_keys__) | optional
+
+
 class _HintReader:
     """Collects problems while it turns hints into types."""
 
@@ -237,7 +244,7 @@ class _HintReader:
 
     def members(self, cls: type[Any], hints: Mapping[str, Any], where: Where) -> tuple[Property, ...]:
         names = [field.name for field in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else list(hints)
-        optional_keys: frozenset[str] = getattr(cls, "__optional_keys__", frozenset())
+        optional_keys = _optional_keys(cls) if typing.is_typeddict(cls) else frozenset()
         found = []
         for name in names:
             kind, required = self.field_type(hints[name], (*where, name))

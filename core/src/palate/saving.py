@@ -321,7 +321,7 @@ def _capture(draft: _Draft, code: str | None) -> Environment:
     sources = [file for file in carried if file.suffix == ".py"]
     if code:
         sources += sorted((root / code).rglob("*.py"))
-    modules = source_imports(sources) | object_imports(request.model)
+    modules = source_imports(sources) | object_imports(request.model) | _container_packages(request.example)
     for file in carried:
         if file.suffix != ".py":
             modules |= pickle_modules(file)
@@ -331,6 +331,12 @@ def _capture(draft: _Draft, code: str | None) -> Environment:
         requirements=request.requirements,
         extra_requirements=request.extra_requirements,
     )
+
+
+def _container_packages(example: object) -> set[str]:
+    """A model that is given frames needs the package that frames are of."""
+    data, _ = split_example(example)
+    return {cls.__module__.partition(".")[0] for cls in type(data).__mro__} - {"builtins"}
 
 
 def _facts(draft: _Draft, environment: Environment, golden: Golden | None) -> dict[str, Any]:

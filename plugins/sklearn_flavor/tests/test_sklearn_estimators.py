@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import all_estimators
 
 import sklearn_flavor
@@ -28,14 +30,23 @@ UNSUPPORTED = {"Birch": "Birch"}
 NESTED: dict[str, dict[str, Any]] = {
     **dict.fromkeys(["VotingClassifier", "StackingClassifier"], {"estimators": [("a", LogisticRegression())]}),
     **dict.fromkeys(["VotingRegressor", "StackingRegressor"], {"estimators": [("a", Ridge())]}),
-    **dict.fromkeys(["Pipeline"], {"steps": [("a", LogisticRegression())]}),
-    **dict.fromkeys(["FeatureUnion"], {"transformer_list": []}),
-    **dict.fromkeys(["ColumnTransformer"], {"transformers": []}),
+    "Pipeline": {"steps": [("a", LogisticRegression())]},
+    "FeatureUnion": {"transformer_list": [("a", StandardScaler())]},
+    "ColumnTransformer": {"transformers": [("a", StandardScaler(), [0, 2]), ("b", "passthrough", slice(3, 5))]},
     **dict.fromkeys(["GridSearchCV", "HalvingGridSearchCV"], {"param_grid": {"C": [0.1, 1.0]}, "cv": 2}),
     **dict.fromkeys(
         ["RandomizedSearchCV", "HalvingRandomSearchCV"], {"param_distributions": {"C": [0.1, 1.0]}, "cv": 2}
     ),
     "SparseCoder": {"dictionary": np.eye(8)[:4]},
+    "PatchExtractor": {"patch_size": (2, 2)},
+    "TunedThresholdClassifierCV": {"cv": 2},
+    "SequentialFeatureSelector": {"n_features_to_select": 1, "cv": 2},
+    "LatentDirichletAllocation": {"max_iter": 2},
+    "TSNE": {"max_iter": 250},
+    "SpectralBiclustering": {"n_components": 3},
+    "HistGradientBoostingClassifier": {"max_iter": 5},
+    "HistGradientBoostingRegressor": {"max_iter": 5},
+    "MiniBatchSparsePCA": {"max_iter": 5},
 }
 CLASSIFIER_INSIDE = {
     "ClassifierChain",
@@ -67,10 +78,12 @@ def build(name: str, kind: type[BaseEstimator]) -> BaseEstimator:
         key = "base_estimator" if "Chain" in name and "base_estimator" in kind._get_param_names() else "estimator"
         arguments[key] = inner.fit(X, LABELS) if name == "FrozenEstimator" else inner
     quick = {"n_estimators": 5, "max_iter": 200, "n_components": 2, "n_clusters": 3, "random_state": 0}
-    if name == "MiniBatchDictionaryLearning":
+    if name in ("DictionaryLearning", "MiniBatchDictionaryLearning"):
         quick["max_iter"] = 5
-    known = kind(**arguments).get_params(deep=False)
-    return kind(**arguments).set_params(**{key: quick[key] for key in quick.keys() & known.keys()})
+    if name == "OrthogonalMatchingPursuitCV":
+        del quick["max_iter"]
+    known = inspect.signature(kind).parameters
+    return kind(**{key: value for key, value in quick.items() if key in known} | arguments)
 
 
 def training_data(name: str) -> tuple[Any, Any]:
@@ -79,10 +92,10 @@ def training_data(name: str) -> tuple[Any, Any]:
         return TEXTS, LABELS
     if name in ("DictVectorizer", "FeatureHasher"):
         return [{"a": 1.0, "b": float(i)} for i in range(60)], LABELS
-    if name in ("LabelEncoder", "LabelBinarizer"):
-        return LABELS, None
     if name == "MultiLabelBinarizer":
         return [(1, 2), (3,)] * 30, None
+    if name in ("LabelEncoder", "LabelBinarizer"):
+        return LABELS, None
     if name == "IsotonicRegression":
         return X[:, 0], TARGET
     if name == "PatchExtractor":
@@ -111,20 +124,30 @@ def quiet() -> Iterator[None]:
 
 
 def equal(left: Any, right: Any) -> bool:
-    """Whether two outputs are the same, bit for bit."""
+    """Whether two outputs are the same; BLAS rounds differently when an array starts at another address."""
     if isinstance(left, tuple | list):
         return len(left) == len(right) and all(map(equal, left, right))
     if sp.issparse(left):
-        return bool((left != right).nnz == 0)
+        return left.shape == right.shape and abs(left - right).max() <= 1e-13
     left, right = np.asarray(left), np.asarray(right)
-    return left.dtype == right.dtype and np.array_equal(left, right, equal_nan=left.dtype.kind == "f")
+    if left.dtype != right.dtype or left.shape != right.shape:
+        return False
+    if left.dtype.kind == "f":
+        return np.allclose(left, right, rtol=1e-13, atol=1e-13, equal_nan=True)
+    return np.array_equal(left, right)
+
+
+def fit(name: str) -> tuple[Any, Any]:
+    """Return a fitted estimator and the input it was fitted on."""
+    data, target = training_data(name)
+    model = build(name, ESTIMATORS[name])
+    return (model.fit(data) if target is None else model.fit(data, target)), data
 
 
 @pytest.mark.parametrize("name", sorted(ESTIMATORS.keys() - UNSUPPORTED.keys()))
 def test_round_trip(name, save, load):
     """A fitted estimator loads without trust and gives the same outputs from every method it has."""
-    data, target = training_data(name)
-    model = build(name, ESTIMATORS[name]).fit(data, target)
+    model, data = fit(name)
     path, section = save(model)
     loaded = load(path, section)
     assert type(loaded) is type(model)
@@ -141,8 +164,7 @@ def test_round_trip(name, save, load):
 @pytest.mark.parametrize("name", sorted(UNSUPPORTED))
 def test_unsupported(name, save):
     """An estimator that skops cannot hold is refused by name, with the format that can hold it."""
-    data, target = training_data(name)
-    model = build(name, ESTIMATORS[name]).fit(data, target)
+    model, _ = fit(name)
     with pytest.raises(UnsupportedModel, match=UNSUPPORTED[name]) as caught:
         save(model)
     assert "format='cloudpickle'" in str(caught.value)

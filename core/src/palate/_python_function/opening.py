@@ -41,7 +41,7 @@ def code_reasons(path: Path, config: Mapping[str, Any]) -> tuple[CodeReason, ...
     elif config.get("model_code_path") is not None:
         reasons.append(CodeReason(base_name(str(config["model_code_path"])), "this Python file makes the model"))
     else:
-        reasons.append(CodeReason(str(config.get("python_model")), "a pickle can run any code"))
+        reasons.append(CodeReason(str(config.get("python_model") or "python_model.pkl"), "a pickle can run any code"))
     if config.get("code"):
         reasons.append(CodeReason(f"{config['code']}/", "the model can import the modules in it"))
     return tuple(reasons)
@@ -68,11 +68,12 @@ def open_native(path: Path, config: Mapping[str, Any], options: LoadOptions) -> 
     loader = config.get("loader_module")
     if loader not in (PICKLE_LOADER, CODE_LOADER):
         return _run_loader(path, config, options, model_config)
+    # Paths are checked before any code runs: trust in the code is no trust in a path that leaves the directory.
+    context = Context(find_artifacts(path, config.get("artifacts")), model_config)
     if config.get("model_code_path") is not None:
         model = _run_code_file(path, config, options, model_config)
     else:
         model = _unpickle(path, config, options)
-    context = Context(find_artifacts(path, config.get("artifacts")), model_config)
     if is_python_model(model):
         # Libraries that load_context calls to read artifacts import the classes in them by name.
         with options.code.activated():

@@ -13,6 +13,7 @@ from palate.errors import UnsupportedModel
 
 __all__ = ["find_hinted", "model_methods", "prepare", "streams", "unwrap"]
 
+_MLFLOW_MODEL = "mlflow.pyfunc.model"  # the module of the real PythonModel
 _AGENTS = frozenset({"ChatModel", "ChatAgent", "ResponsesAgent"})
 _WRITE_ONE = "subclass palate.PythonModel and save an instance, or save a function of one argument"
 
@@ -63,9 +64,7 @@ def streams(model: Any) -> bool:
 
 def _defines_predict(model: Any) -> bool:
     method = getattr(type(model), "predict", None)
-    return getattr(method, "__module__", None) not in (_python_model.__name__, "mlflow.pyfunc.model") or hasattr(
-        method, "__wrapped__"
-    )
+    return getattr(method, "__module__", None) not in (_python_model.__name__, _MLFLOW_MODEL)
 
 
 def prepare(model: Any) -> Any:
@@ -77,19 +76,23 @@ def prepare(model: Any) -> Any:
     name = type(model).__qualname__
     if isinstance(model, type):
         raise UnsupportedModel("class", reason=f"'{model.__qualname__}' is a class", hint="save an instance of it")
-    if _AGENTS & {cls.__name__ for cls in type(model).__mro__ if cls.__module__ == "mlflow.pyfunc.model"}:
-        raise UnsupportedModel(
-            name, reason="MLflow's chat and agent classes have loaders of their own", hint=_WRITE_ONE
-        )
+    of_mlflow = {cls.__name__ for cls in type(model).__mro__ if cls.__module__ == _MLFLOW_MODEL}
+    if of_mlflow & _AGENTS:
+        raise UnsupportedModel(name, reason="MLflow's chat and agent classes need loaders of MLflow's", hint=_WRITE_ONE)
     if is_python_model(model):
         if not _defines_predict(model):
             raise UnsupportedModel(name, reason="it defines no predict", hint="define predict(self, model_input)")
-        with_context, _ = call_rule(model.predict)
-        return HintedModel(model) if list_hint(model.predict, position=1 if with_context else 0) else model
+        # MLflow's own base class converts what is hinted.
+        return HintedModel(model) if _is_hinted(model) and not of_mlflow else model
     if not callable(model):
-        raise UnsupportedModel(name, reason="it cannot predict", hint=_WRITE_ONE)
+        raise UnsupportedModel(name, reason="it is neither a PythonModel nor a function", hint=_WRITE_ONE)
     _check_function(model, name)
     return FunctionModel(model)
+
+
+def _is_hinted(model: Any) -> bool:
+    with_context, _ = call_rule(model.predict)
+    return list_hint(model.predict, position=1 if with_context else 0) is not None
 
 
 def _check_function(function: Callable[..., Any], name: str) -> None:

@@ -48,9 +48,9 @@ def _echo(info: ModelInfo) -> None:
     echo_files(info)
 
 
-def echo_files(info: ModelInfo) -> None:
+def echo_files(info: ModelInfo, *, indent: str = "  ") -> None:
     """Print each file, its size and what it is for."""
-    echo_table([(f.name, size_text(f.size), f.purpose) for f in info.files], indent="  ")
+    echo_table([(f.name, size_text(f.size), f.purpose) for f in info.files], indent=indent)
 
 
 def _echo_schema(part: str, schema: Schema | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -78,9 +79,16 @@ def _write(output: str, body: bytes) -> None:
         sys.stdout.buffer.write(body)
         sys.stdout.buffer.flush()
         return
+    path = Path(output)
+    # A full disk must not cost the file that was there; a device or a FIFO cannot be replaced, only written to.
+    written = path if path.exists() and not path.is_file() else path.with_name(f".{path.name}.palate-{os.getpid()}")
     try:
-        Path(output).write_bytes(body)
+        written.write_bytes(body)
+        if written is not path:
+            written.replace(path)
     except OSError as exc:
+        if written is not path:
+            written.unlink(missing_ok=True)
         raise InvalidOption("--output", reason=f"'{output}': {exc.strerror}", hint="give a path to write to") from exc
 
 

@@ -54,14 +54,10 @@ def command(*, directory: Path, as_json: bool) -> None:
     Each is opened and asked for predictions in a new process, by commands that do not name its framework.
     """
     say = _Narrator(quiet=as_json)
-    runs = [
-        run
-        for record in list_flavors()
-        if record.kind == "flavor" and record.status == "ok"
-        for run in _run_flavor(record.name, directory, say)
-    ]
+    usable = [record.name for record in list_flavors() if record.kind == "flavor" and record.status == "ok"]
+    runs = [run for flavor in usable for run in _run_flavor(flavor, directory, say)]
     if not runs:
-        raise FlavorNotFound("sklearn", installed=[r.name for r in list_flavors()], distribution="palate-sklearn")
+        raise FlavorNotFound("sklearn", installed=usable, distribution="palate-sklearn")
     if as_json:
         echo_json([asdict(run) for run in runs])
     else:
@@ -93,7 +89,8 @@ def _run_flavor(flavor: str, directory: Path, say: _Narrator) -> list[Run]:
 
 def _run(flavor: str, name: str, sample: SampleModel, directory: Path, say: _Narrator, trained: float) -> Run:
     path = directory / f"{flavor}-{name}"
-    say.step(f"1. Train: {sample.description}")
+    say.step(f"== {flavor}, {name}: {sample.description}")
+    say.step("1. Train")
     say(f"   {type(sample.model).__name__} from {type(sample.model).__module__.partition('.')[0]} ({trained:.1f} s)")
     say.step(f'2. Save: palate.save_model(model, "{path}", input_example=rows)')
     started = time.perf_counter()
@@ -131,7 +128,7 @@ def _show(info: ModelInfo, seconds: float, say: _Narrator) -> None:
     if say.quiet:
         return
     say("   what is in the directory:")
-    echo_files(info)
+    echo_files(info, indent="     ")
     if info.signature is not None and info.signature.inputs is not None:
         say("   what it takes, inferred and enforced from now on:")
         echo_table([field_text(field) for field in info.signature.inputs], indent="     ")

@@ -32,7 +32,9 @@ def allowed_names(extra: Mapping[str, Any]) -> frozenset[str]:
     """Return the names given as ``allow=``: types of the caller's own that a .skops file may build."""
     names = extra.get("allow") or ()
     if isinstance(names, str) or not all(isinstance(name, str) and _is_importable(name) for name in names):
-        hint = 'give a list such as ["mypackage.steps.Clipper"]; a class of the main script has to move to a module first'
+        hint = (
+            'give a list such as ["mypackage.steps.Clipper"]; a class of the main script has to move to a module first'
+        )
         raise InvalidOption("allow", reason="it must list classes or functions that can be imported", hint=hint)
     return frozenset(names)
 
