@@ -47,7 +47,7 @@ def test_asking_imports_nothing() -> None:
     code = """
 import sys
 from palate import _containers as c
-for ask in (c.is_dataframe, c.is_series, c.is_polars, c.is_arrow, c.is_ndarray, c.is_sparse, c.is_tabular, c.rows):
+for ask in (c.is_dataframe, c.is_series, c.is_polars, c.is_arrow, c.is_ndarray, c.is_sparse, c.is_tabular):
     assert not ask([]), ask
 assert c.is_scalar(1) and c.framework_tensor(1) is None
 assert not {"numpy", "pandas", "pyarrow", "polars", "scipy"} & set(sys.modules)
@@ -59,29 +59,6 @@ def test_a_half_imported_package_has_no_containers(monkeypatch: pytest.MonkeyPat
     """A module that another thread is still importing answers no, instead of failing."""
     monkeypatch.setitem(sys.modules, "polars", type(sys)("polars"))
     assert not containers.is_polars(FRAME)
-
-
-@pytest.mark.parametrize(
-    ("data", "count"),
-    [
-        (FRAME, 2),
-        (FRAME["a"], 2),
-        (pa.table({"a": [1, 2, 3]}), 3),
-        (np.ones((4, 2)), 4),
-        (np.float64(1), None),
-        (np.array(1.0), None),
-        (sparse.csr_matrix(np.eye(2)), 2),
-        ([1, 2], 2),
-        ({"a": np.ones(3), "b": [1, 2, 3]}, 3),
-        ({"a": np.ones(3), "b": [1]}, None),
-        ({"a": 1}, None),
-        ("text", None),
-        (None, None),
-    ],
-)
-def test_rows_are_counted(data: object, count: int | None) -> None:
-    """A container tells its rows; what has none, or columns of several lengths, tells None."""
-    assert containers.rows(data) == count
 
 
 @pytest.mark.parametrize("value", [1, 1.5, 1j, True, "x", b"x", np.float32(1), np.datetime64("2020")])

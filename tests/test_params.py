@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palate._params import convert_param, enforce_params
-from palate.errors import InvalidInput
+from palate.errors import InvalidInput, PalateWarning
 from palate.schema import Object, ParamSpec, Property
 
 POINT = Object((Property("x", "double"), Property("label", "string", required=False)))
@@ -127,26 +127,27 @@ def test_defaults_are_filled_in_as_copies() -> None:
 
 
 def test_all_problems_are_reported_at_once() -> None:
-    """Unknown names, names that are not text and wrong values come in one error, which names the known params."""
+    """Wrong values come in one error, which shows none of them."""
     with pytest.raises(InvalidInput) as failure:
-        enforce_params({"temprature": 1, 3: 1, "temperature": "hot", "stop": "x"}, SPECS)  # type: ignore[dict-item]
+        enforce_params({"temperature": "hot", "stop": "x"}, SPECS)
     kinds = {problem.where: problem.kind for problem in failure.value.problems}
-    assert kinds == {
-        ("params", "temprature"): "extra",
-        ("params",): "wrong_type",
-        ("params", "temperature"): "wrong_type",
-        ("params", "stop"): "wrong_shape",
-    }
-    assert "this model takes: temperature, stop" in str(failure.value)
+    assert kinds == {("params", "temperature"): "wrong_type", ("params", "stop"): "wrong_shape"}
     assert "hot" not in str(failure.value)
 
 
+def test_unknown_params_are_left_out_with_a_warning() -> None:
+    """As MLflow leaves them out; the warning names them and the known ones, and no value."""
+    with pytest.warns(PalateWarning, match="'temprature', '3': this model takes: temperature, stop"):
+        values = enforce_params({"temprature": "hot", 3: 1, "temperature": 2}, SPECS)  # type: ignore[dict-item]
+    assert values == {"temperature": 2.0, "stop": ["a"]}
+
+
 def test_a_model_without_params_says_so() -> None:
-    """Params for a model that declares none are refused; none at all is fine."""
+    """Params for a model that declares none are left out; none at all is fine."""
     assert enforce_params(None, ()) == {}
     assert enforce_params({}, ()) == {}
-    with pytest.raises(InvalidInput, match="takes none"):
-        enforce_params({"x": 1}, ())
+    with pytest.warns(PalateWarning, match="takes none"):
+        assert enforce_params({"x": 1}, ()) == {}
 
 
 @pytest.mark.parametrize("params", [[1], "x", 3, [("temperature", 1)]])

@@ -6,8 +6,9 @@ The public names, each imported from its module when it is first used: ``import 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+# Type checkers know this name wherever it comes from; importing typing would cost more than all the rest here.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from palate import errors
     from palate._inference import infer_signature

@@ -24,7 +24,7 @@ class Column(Protocol):
         """Tell whether a column of this pandas dtype is fine as it is."""
 
     def convert(self, series: Any) -> Any:
-        """Return the converted Series. Raises Unfit, or InvalidCells for several problems."""
+        """Return the same Series, or a new one, or an array. Raises Unfit, or InvalidCells for several problems."""
 
 
 class InvalidCells(ValueError):
@@ -74,8 +74,8 @@ class _NumpyColumn:
             raise Unfit("wrong_type", f"needs {self._kind}, got text")
         values, missing = plain_values(series)
         if values.dtype == object:
-            return self._rebuild(series, self._items(values.tolist()))
-        return self._rebuild(series, self._fill(values, missing))
+            return self._items(values.tolist())
+        return self._fill(values, missing)
 
     def _fill(self, values: Any, missing: Any) -> Any:
         import numpy as np
@@ -98,7 +98,7 @@ class _NumpyColumn:
     def _convert_objects(self, series: Any) -> Any:
         if self._kind == "boolean":
             return self._convert_truth(series)
-        return self._rebuild(series, self._items(series.tolist()))
+        return self._items(series.tolist())
 
     def _convert_truth(self, series: Any) -> Any:
         import pandas as pd
@@ -134,11 +134,6 @@ class _NumpyColumn:
         if self._kind == "double" and isinstance(item, bool | Decimal):
             return float(item)  # as MLflow does, though most decimals have no exact double
         return cast_number(item, self._dtype)
-
-    def _rebuild(self, series: Any, values: Any) -> Any:
-        import pandas as pd
-
-        return pd.Series(values, index=series.index, name=series.name)
 
 
 class _TextColumn:
@@ -221,7 +216,7 @@ def _by_category(series: Any, column: Column) -> Any:
 
     used = series.cat.remove_unused_categories()
     codes = used.cat.codes.to_numpy()
-    values = column.convert(pd.Series(used.cat.categories))
+    values = pd.Series(column.convert(pd.Series(used.cat.categories)))
     if (codes == -1).any():
         if values.dtype.kind in "iub":
             count = int((codes == -1).sum())

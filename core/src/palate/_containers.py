@@ -20,7 +20,6 @@ __all__ = [
     "is_series",
     "is_sparse",
     "is_tabular",
-    "rows",
 ]
 
 _MODULES = sys.modules
@@ -78,18 +77,3 @@ def framework_tensor(data: object) -> str | None:
         return None
     packages = (kind.__module__.partition(".")[0] for kind in type(data).__mro__)
     return next((package for package in packages if package in ("torch", "tensorflow")), None)
-
-
-def rows(data: object) -> int | None:
-    """Return how many rows a container holds, or None when it is not a container with rows."""
-    if is_ndarray(data) or is_sparse(data) or framework_tensor(data):
-        shape: tuple[int, ...] = tuple(data.shape)  # type: ignore[attr-defined]
-        return int(shape[0]) if shape else None
-    if is_arrow(data):
-        return int(data.num_rows)
-    if is_tabular(data) or isinstance(data, list):
-        return len(data)
-    if isinstance(data, dict):
-        counts = {count for value in data.values() if (count := rows(value)) is not None}
-        return counts.pop() if len(counts) == 1 else None
-    return None

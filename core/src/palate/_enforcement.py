@@ -105,11 +105,12 @@ class _ColumnPlan:
     def _convert(self, frame: Any, columns: tuple[Column, ...]) -> Any:
         problems: list[Problem] = []
         places = self._place(frame, problems)
-        given, converted = [frame.iloc[:, position] for position in places.values()], {}
-        for series, (index, position) in zip(given, places.items(), strict=True):
+        series = [column for _, column in frame.items()]  # several times as fast as iloc for each
+        given, converted = [series[position] for position in places.values()], {}
+        for before, (index, position) in zip(given, places.items(), strict=True):
             where = ("inputs", self._key(index))
             try:
-                converted[position] = columns[index].convert(series)
+                converted[position] = columns[index].convert(before)
             except Unfit as exc:
                 problems.append(Problem(where, exc.kind, exc.message))
             except InvalidCells as exc:

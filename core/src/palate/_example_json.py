@@ -100,12 +100,18 @@ def array_json(array: Any, where: Where) -> Any:
         return _map_nested(_base64, array.tolist())
     if kind == "O":
         return _map_nested(lambda item: plain_json(item, where), array.tolist(), array.ndim)
-    if kind == "m" or (kind == "M" and numpy.datetime_data(array.dtype)[0] not in _ISO_UNITS):
-        # MLflow writes datetime64[ns] as integers; its reader makes datetimes of them by the signature.
-        return array.astype(array.dtype.newbyteorder("=")).view(numpy.int64).tolist()
-    if kind == "M":
-        return _with_null(numpy.asarray(numpy.datetime_as_string(array)), numpy.isnat(array))
+    if kind in "mM":
+        return _with_null(_time_values(array), numpy.isnat(array))
     raise invalid(where, f"arrays of the dtype {array.dtype} have no JSON form")
+
+
+def _time_values(array: Any) -> Any:
+    import numpy
+
+    if array.dtype.kind == "M" and numpy.datetime_data(array.dtype)[0] in _ISO_UNITS:
+        return numpy.asarray(numpy.datetime_as_string(array))
+    # MLflow writes datetime64[ns] as integers; its reader makes datetimes of them by the signature.
+    return array.astype(array.dtype.newbyteorder("=")).view(numpy.int64)
 
 
 _ISO_UNITS = frozenset(["Y", "M", "W", "D", "h", "m", "s", "ms", "us"])

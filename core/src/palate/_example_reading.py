@@ -24,6 +24,7 @@ __all__ = ["read_arrays", "read_frame", "read_plain", "read_sparse"]
 _DTYPES = {"boolean": "bool", "integer": "int32", "long": "int64", "float": "float32", "double": "float64"}
 _ZONED = re.compile(r".*\d(Z|[+-]\d\d:?\d\d)", re.ASCII)
 _NAN = float("nan")
+_NAT = -(2**63)  # numpy's integer for "not a time"
 _MAX_RANK = 32
 
 
@@ -37,15 +38,15 @@ def read_frame(document: Any, schema: Schema | None) -> Any:
     except ModuleNotFoundError as exc:
         raise DependencyMissing("pandas", needed_for="Reading this input example", install="palate[pandas]") from exc
     rows, labels = _table(document)
-    index = document.get("index")
     columns = {
         position: _frame_column([row[position] for row in rows], field, pandas)
         for position, field in enumerate(_fields(schema, labels))
     }
-    frame = pandas.DataFrame(columns, index=pandas.RangeIndex(len(rows)) if index is None else index)
-    if "columns" in document:
+    frame = pandas.DataFrame(columns, index=pandas.RangeIndex(len(rows)))
+    if document.get("columns") is not None:
         frame.columns = pandas.Index(labels)
-    return frame
+    # Only now, because pandas aligns columns that are Series with the index it is given.
+    return frame if document.get("index") is None else frame.set_axis(document["index"], axis=0)
 
 
 def _table(document: Any) -> tuple[list[list[Any]], list[str | int]]:
@@ -61,7 +62,9 @@ def _table(document: Any) -> tuple[list[list[Any]], list[str | int]]:
     if any(len(row) != len(labels) for row in rows):
         raise invalid(("data",), "must have a value for each column in every row")
     index = document.get("index")
-    if index is not None and not (isinstance(index, list) and len(index) == len(rows)):
+    if index is not None and not (
+        isinstance(index, list) and len(index) == len(rows) and all(isinstance(label, str | int) for label in index)
+    ):
         raise invalid(("index",), "must have a label for each row")
     return rows, labels
 
@@ -177,7 +180,7 @@ def _read_array(value: Any, field: ColSpec | TensorSpec | None) -> Any:
     if array is None:
         array = _natural_array(value)
     if array.size == 0 and shape is not None and len(shape) != array.ndim and -1 in shape[:1]:
-        return array.reshape([0, *(max(size, 0) for size in shape[1:])])  # [] stands for any shape without rows
+        return array.reshape([*array.shape[:1], *(max(size, 0) for size in shape[1:])])  # [] may mean (0, 3)
     return array
 
 
@@ -236,8 +239,9 @@ def _time_array(value: Any, dtype: Any) -> Any:
         return None
     kinds = set(map(type, leaves.flat))
     try:
-        if kinds <= {int}:
-            return leaves.astype(numpy.int64).view(dtype)
+        if kinds <= {int, type(None)}:
+            counts = [_NAT if leaf is None else leaf for leaf in leaves.flat]
+            return numpy.array(counts, dtype=numpy.int64).view(dtype).reshape(leaves.shape)
         if kinds <= {str, type(None)} and dtype.kind == "M":
             texts = ["NaT" if leaf is None else leaf for leaf in leaves.flat]
             return numpy.array(texts, dtype=dtype).reshape(leaves.shape)
@@ -286,6 +290,8 @@ def read_sparse(document: Any, schema: Schema | None, *, layout: str) -> Any:
     if any(part is None or part.ndim != 1 for part in positions):
         raise invalid(("indices",), "must be lists of integers")
     values = _read_array(data, None if schema is None or len(schema) != 1 else _values_field(schema.fields[0]))
+    if values.dtype.kind not in "biuf" or values.ndim != 1:
+        raise invalid(("data",), "must be a list of numbers")
     build = scipy.sparse.csc_matrix if layout == "csc" else scipy.sparse.csr_matrix
     try:
         matrix = build((values, *positions), shape=tuple(shape))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from copy import deepcopy
 from datetime import UTC, date, datetime
@@ -10,7 +11,7 @@ from typing import Any
 from palate._containers import is_ndarray
 from palate._exactness import Unfit, cast_array, cast_number, is_missing, read_moment
 from palate._nested import NUMPY_NAMES, Report, compile_field
-from palate.errors import InvalidInput, Problem
+from palate.errors import InvalidInput, PalateWarning, Problem
 from palate.schema import Object, ParamSpec, Scalar
 
 __all__ = ["convert_param", "enforce_params"]
@@ -37,16 +38,21 @@ def convert_param(value: object, kind: Scalar | Object, shape: tuple[int] | None
 def enforce_params(params: Mapping[str, object] | None, specs: tuple[ParamSpec, ...]) -> dict[str, object]:
     """Return the values of all params: those given, checked and converted, and the defaults of the others.
 
+    Params that the signature does not know are left out, as MLflow leaves them out, and a PalateWarning says so.
+
     Raises:
-        InvalidInput: with every problem, also for names that the signature does not know.
+        InvalidInput: with every problem.
     """
+    if not params and not specs:
+        return {}
     if params is not None and not isinstance(params, Mapping):
         raise InvalidInput([Problem(("params",), "wrong_type", f"needs a dict, got {type(params).__name__}")])
-    given: Mapping[Any, object] = params or {}
-    known = {spec.name: spec for spec in specs}
-    problems = [_unknown(name, known) for name in given if not (isinstance(name, str) and name in known)]
+    given: Mapping[str, object] = {str(name): value for name, value in (params or {}).items()}
+    _warn_of_unknown(given, specs)
+    problems: list[Problem] = []
     values: dict[str, object] = {}
-    for name, spec in known.items():
+    for spec in specs:
+        name = spec.name
         if name not in given:
             # A copy: the model may change a list it is given, and the next call has the same default.
             values[name] = deepcopy(spec.default)
@@ -60,11 +66,13 @@ def enforce_params(params: Mapping[str, object] | None, specs: tuple[ParamSpec, 
     return values
 
 
-def _unknown(name: object, known: Mapping[str, ParamSpec]) -> Problem:
-    if not isinstance(name, str):
-        return Problem(("params",), "wrong_type", f"names must be text, one is {type(name).__name__}")
-    takes = f"this model takes: {', '.join(known)}" if known else "this model takes none"
-    return Problem(("params", f"{name:.60}"), "extra", f"no such param ({takes})")
+def _warn_of_unknown(given: Mapping[str, object], specs: tuple[ParamSpec, ...]) -> None:
+    known = [spec.name for spec in specs]
+    unknown = [f"'{name:.60}'" for name in given if name not in known]
+    if unknown:
+        takes = f"takes: {', '.join(known)}" if known else "takes none"
+        # Up from here: enforce_params, PyFuncModel.call, PyFuncModel.predict, the caller.
+        warnings.warn(f"Ignored params {', '.join(unknown)}: this model {takes}.", PalateWarning, stacklevel=5)
 
 
 def _convert_list(value: Any, kind: Scalar | Object) -> list[Any]:

@@ -50,6 +50,7 @@ __all__ = [
     "ModelExists",
     "ModelNotFound",
     "PalateError",
+    "PalateWarning",
     "PredictionChanged",
     "Problem",
     "ProblemKind",
@@ -191,6 +192,10 @@ class ModelChanged(PalateError, ValueError):
             f"The model at '{uri}' is not what was saved ({found}).{why} Hint: fetch it again from where it "
             "came; if you know the change is right, run 'palate verify --accept' on it."
         )
+
+
+class PalateWarning(UserWarning):
+    """Something that the caller asked for was left out, as stock MLflow leaves it out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,15 +28,18 @@ TEXTS = ["one two", "two three", "three one four"] * 20
 UNSUPPORTED = {"Birch": "Birch"}
 
 NESTED: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(["VotingClassifier", "StackingClassifier"], {"estimators": [("a", LogisticRegression())]}),
-    **dict.fromkeys(["VotingRegressor", "StackingRegressor"], {"estimators": [("a", Ridge())]}),
+    "VotingClassifier": {"estimators": [("a", LogisticRegression())]},
+    "StackingClassifier": {"estimators": [("a", LogisticRegression())]},
+    "VotingRegressor": {"estimators": [("a", Ridge())]},
+    "StackingRegressor": {"estimators": [("a", Ridge())]},
+    "GridSearchCV": {"param_grid": {"C": [0.1, 1.0]}, "cv": 2},
+    "HalvingGridSearchCV": {"param_grid": {"C": [0.1, 1.0]}, "cv": 2},
+    "RandomizedSearchCV": {"param_distributions": {"C": [0.1, 1.0]}, "cv": 2},
+    "HalvingRandomSearchCV": {"param_distributions": {"C": [0.1, 1.0]}, "cv": 2},
     "Pipeline": {"steps": [("a", LogisticRegression())]},
     "FeatureUnion": {"transformer_list": [("a", StandardScaler())]},
     "ColumnTransformer": {"transformers": [("a", StandardScaler(), [0, 2]), ("b", "passthrough", slice(3, 5))]},
     **dict.fromkeys(["GridSearchCV", "HalvingGridSearchCV"], {"param_grid": {"C": [0.1, 1.0]}, "cv": 2}),
-    **dict.fromkeys(
-        ["RandomizedSearchCV", "HalvingRandomSearchCV"], {"param_distributions": {"C": [0.1, 1.0]}, "cv": 2}
-    ),
     "SparseCoder": {"dictionary": np.eye(8)[:4]},
     "PatchExtractor": {"patch_size": (2, 2)},
     "TunedThresholdClassifierCV": {"cv": 2},

@@ -448,7 +448,7 @@ def _() -> Any:
     return model
 
 
-@case("sparse rows outside", "sparse matrix is malformed")
+@case("sparse rows outside", "rows of a sparse matrix overlap")
 def _() -> Any:
     model = SparseRandomProjection(3, random_state=0).fit(X)
     model.components_.indptr = model.components_.indptr[::-1].copy()
