@@ -340,7 +340,7 @@ def test_frames_without_a_schema_come_back_by_their_json(tmp_path: Path) -> None
         pd.DataFrame([[1, "a"]], columns=[5, "x"]),
         pd.DataFrame({"a": [], "b": []}),
         pd.DataFrame(index=[0, 1]),
-        pd.DataFrame({"a": pd.to_datetime(["1500-01-01"]).as_unit("s")}),
+        pd.DataFrame({"a": np.array(["1500-01-01", "NaT"], dtype="datetime64[s]")}),
         pd.DataFrame({"a": [dt.date(2024, 1, 2)]}, dtype=object),
         pd.DataFrame({"a": [None, None]}, dtype=object),
         pd.DataFrame({"a": pd.to_datetime([None, None])}),
@@ -472,6 +472,15 @@ def test_a_schema_brings_types_back(value: Any, tmp_path: Path) -> None:
     assert differences(expected, back, rtol=0, atol=0) == []
 
 
+def test_unsigned_integers_keep_every_digit(tmp_path: Path) -> None:
+    """Integers above 2**63 among small ones come back exactly, which numpy alone would round."""
+    array = np.array([2**63 + 1, 0], dtype="uint64")
+    info = write_example(array, tmp_path).info
+    for schema in (infer_schema(array), None):
+        back, _ = read_example(tmp_path, info, schema)
+        assert (back.dtype, back.tolist()) == (array.dtype, array.tolist())
+
+
 @pytest.mark.parametrize("build", ["csr_matrix", "csc_matrix", "csr_array", "coo_matrix"])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int8", "bool"])
 def test_sparse_matrices_come_back(build: str, dtype: str, tmp_path: Path) -> None:
@@ -492,6 +501,17 @@ def test_what_does_not_fit_the_schema_stays_as_stored(tmp_path: Path) -> None:
     assert {label: back[label].tolist() for label in back} == {label: frame[label].tolist() for label in frame}
     array = round_trip(np.array([1.5, 2.5]), tmp_path, Schema((TensorSpec(dtype="int64", shape=(-1,)),)))
     assert array.tolist() == [1.5, 2.5]
+
+
+@pytest.mark.parametrize("text", ["now", "today", "soon", "2024-01-01T00:00:00+25:99"])
+def test_texts_that_are_no_dates_stay_text(text: str, tmp_path: Path) -> None:
+    """What pandas or numpy would read as the present moment is not a date in a file."""
+    column = Schema((ColSpec(type="datetime", name="d"),))
+    info = write(tmp_path, json.dumps({"columns": ["d"], "data": [[text]]}), type="dataframe")
+    frame, _ = read_example(tmp_path, info, column)
+    assert frame["d"].tolist() == [text]
+    tensor = Schema((TensorSpec(dtype="datetime64[s]", shape=(-1,)),))
+    assert read_example(tmp_path, write(tmp_path, json.dumps([text]), type="ndarray"), tensor)[0].tolist() == [text]
 
 
 def write(directory: Path, text: str, **info: str) -> dict[str, str]:

@@ -71,7 +71,7 @@ def test_hook_methods(flavor: Flavor, line: object) -> None:
 
 def test_hook_requirements(flavor: Flavor, line: object) -> None:
     """The flavor pins what loading needs."""
-    assert flavor.requirements(line) == (f"palate-toy=={flavor.version}",)
+    assert flavor.requirements(line, SaveOptions(format="json")) == (f"palate-toy=={flavor.version}",)
 
 
 def test_hook_executes_code(flavor: Flavor, tmp_path: Path) -> None:

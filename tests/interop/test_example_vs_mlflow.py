@@ -73,7 +73,6 @@ CASES = [
     "np.array(['2024-01-01', 'NaT'], dtype='datetime64[ns]')",
     "np.array(['2024-01-01', 'NaT'], dtype='datetime64[s]')",
     "np.array(['2024-01-01'], dtype='datetime64[D]')",
-    "np.zeros((0, 2))",
     "{'a': np.eye(2, dtype='f4'), 'b': np.array([1, 2])}",
     "{'a': 1, 'b': [1.5, 2.5], 'c': 'x', 'd': {'e': True}}",
     "[{'a': 1}, {'a': 2, 'b': 'x'}]",

@@ -172,6 +172,12 @@ def cast_list(items: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     if dtype.kind == "M":
         moments = np.array([read_instant(leaf) for leaf in leaves.flat])
         return cast_array(moments.reshape(leaves.shape), dtype)
+    if kinds == {int} and dtype.kind in "iu":
+        # Left to itself numpy joins [2**63 + 1, 0] to rounded floats.
+        try:
+            return np.asarray(items, dtype=dtype).reshape(leaves.shape)
+        except OverflowError as exc:
+            raise Unfit("wrong_value", f"holds values that {dtype} cannot hold exactly") from exc
     array = np.asarray(items)
     if array.dtype.kind == "O" or array.shape != leaves.shape:
         names = ", ".join(sorted(kind.__name__ for kind in kinds))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -29,6 +28,7 @@ from palate._containers import (
 from palate._example_json import array_json, frame_json, invalid, plain_json, sparse_json
 from palate._example_reading import read_arrays, read_frame, read_plain, read_sparse
 from palate._paths import confine, read_small
+from palate._type_hints import is_pydantic
 from palate.schema import Schema
 
 __all__ = ["ExampleInfo", "read_example", "split_example", "write_example"]
@@ -127,14 +127,7 @@ def read_example(
     if kind not in ("dataframe", "ndarray", "json_object", "sparse_matrix_csr", "sparse_matrix_csc"):
         return None
     path = confine(directory, info.get("artifact_path"), field="saved_input_example_info.artifact_path")
-    document = _parse(read_small(path, _EXAMPLE_LIMIT), path.name)
-    params = None
-    if info.get("params"):
-        if not isinstance(document, dict) or "inputs" not in document or not isinstance(document.get("params"), dict):
-            raise invalid((path.name,), "must hold 'inputs' and 'params'")
-        document, params = document["inputs"], document["params"]
-    elif info.get("format") == "tf-serving" and isinstance(document, dict):  # MLflow before 2.0
-        document = document.get("inputs", document.get("instances"))
+    document, params = _stored(read_small(path, _EXAMPLE_LIMIT), info, path.name)
     if kind == "dataframe":
         return read_frame(document, schema), params
     if kind == "ndarray":
@@ -142,6 +135,18 @@ def read_example(
     if kind == "json_object":
         return read_plain(document, schema), params
     return read_sparse(document, schema, layout=kind.removeprefix("sparse_matrix_")), params
+
+
+def _stored(content: bytes, info: Mapping[str, Any], name: str) -> tuple[Any, dict[str, Any] | None]:
+    """Return the JSON of the data, and that of the params."""
+    document = _parse(content, name)
+    if info.get("params"):
+        if not isinstance(document, dict) or "inputs" not in document or not isinstance(document.get("params"), dict):
+            raise invalid((name,), "must hold 'inputs' and 'params'")
+        return document["inputs"], document["params"]
+    if info.get("format") == "tf-serving" and isinstance(document, dict):  # MLflow before 2.0
+        return document.get("inputs", document.get("instances")), None
+    return document, None
 
 
 def _parse(content: bytes, name: str) -> Any:
@@ -199,10 +204,7 @@ def _inputs(kind: str, document: Any) -> _Encoded:
 
 
 def _encode_plain(data: Any) -> _Encoded:
-    pydantic = sys.modules.get("pydantic")
-    is_record = (dataclasses.is_dataclass(data) and not isinstance(data, type)) or (
-        pydantic is not None and isinstance(data, pydantic.BaseModel)
-    )
+    is_record = is_pydantic(type(data)) or (dataclasses.is_dataclass(data) and not isinstance(data, type))
     if not (isinstance(data, dict | list | date) or is_scalar(data) or is_record):
         raise invalid(
             (),

@@ -14,6 +14,8 @@ from datetime import date, datetime
 from typing import Any
 
 from palate._containers import is_arrow, is_dataframe, is_ndarray
+from palate._exactness import is_missing
+from palate._type_hints import is_pydantic
 from palate.errors import InvalidExample, Problem
 
 __all__ = ["array_json", "frame_json", "invalid", "plain_json", "sparse_json"]
@@ -39,8 +41,7 @@ def plain_json(value: Any, where: Where, depth: int = 0) -> Any:
         return [plain_json(item, where, depth + 1) for item in value]
     if is_ndarray(value):
         return array_json(value, where)
-    pydantic = sys.modules.get("pydantic")
-    if pydantic is not None and isinstance(value, pydantic.BaseModel):
+    if is_pydantic(type(value)):
         return plain_json(value.model_dump(), where, depth + 1)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return plain_json(dataclasses.asdict(value), where, depth + 1)
@@ -54,17 +55,17 @@ def _key(name: object, where: Where) -> str:
 
 
 def _scalar_json(value: Any, where: Where) -> Any:
-    numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")
+    numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.generic):
         return array_json(numpy.asarray(value), where)
-    if value is None or (pandas is not None and (value is pandas.NaT or value is pandas.NA)):
+    if is_missing(value):
         return None
     if isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
         if math.isinf(value):
             raise _infinite(where)
-        return None if math.isnan(value) else value
+        return value
     if isinstance(value, bytes | bytearray):
         return _base64(value)
     if isinstance(value, datetime):

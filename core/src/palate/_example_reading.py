@@ -23,6 +23,8 @@ __all__ = ["read_arrays", "read_frame", "read_plain", "read_sparse"]
 
 _DTYPES = {"boolean": "bool", "integer": "int32", "long": "int64", "float": "float32", "double": "float64"}
 _ZONED = re.compile(r".*\d(Z|[+-]\d\d:?\d\d)", re.ASCII)
+# numpy itself also reads "now", and drops offsets with a warning.
+_NUMPY_TIME = re.compile(r"NaT|-?\d{1,20}(-\d\d(-\d\d([T ]\d\d(:\d\d)*(\.\d*)?)?)?)?", re.ASCII)
 _NAN = float("nan")
 _NAT = -(2**63)  # numpy's integer for "not a time"
 _MAX_RANK = 32
@@ -112,10 +114,20 @@ def _fit(values: Any, dtype: str) -> Any:
     import numpy
 
     wanted = numpy.dtype(dtype)
+    if wanted.kind in "iu" and (leaves := _whole_numbers(values)) is not None:
+        limits = numpy.iinfo(wanted)
+        fits = not leaves.size or (limits.min <= leaves.min() and leaves.max() <= limits.max)
+        return leaves.astype(wanted) if fits else None
     try:
         return cast_list(_fill(values, _NAN) if wanted.kind in "fc" else values, wanted)
     except (Unfit, ValueError, OverflowError):
         return None
+
+
+def _whole_numbers(values: Any) -> Any:
+    """Return the integers of (nested) lists as objects, for numpy makes floats of [2**63, 0]; None if some are none."""
+    leaves = _object_array(values, _rank(values))
+    return leaves if leaves is not None and all(type(leaf) is int for leaf in leaves.flat) else None
 
 
 def _fill(values: Any, missing: object) -> Any:
@@ -147,16 +159,24 @@ def _datetime_column(values: list[Any], pandas: Any) -> Any:
     texts = [None if value == "NaT" else value for value in values]
     present = [text for text in texts if text is not None]
     zoned = {bool(_ZONED.fullmatch(text)) for text in present if isinstance(text, str)}
-    if len(zoned) > 1 or not all(isinstance(text, str) for text in present):
+    dated = all(isinstance(text, str) and text[:4].isdigit() for text in present)  # pandas also reads "now"
+    if len(zoned) > 1 or not dated:
         return _natural_column(values, pandas)
     try:
         column = pandas.to_datetime(pandas.Series(texts, dtype=object), format="ISO8601", utc=zoned == {True})
-    except ValueError:
-        return _natural_column(values, pandas)
-    try:
         return column.dt.as_unit("ns")
     except pandas.errors.OutOfBoundsDatetime:
-        return column
+        return _distant_dates(texts, pandas)
+    except ValueError:
+        return _natural_column(values, pandas)
+
+
+def _distant_dates(texts: list[str | None], pandas: Any) -> Any:
+    """Return datetimes that are too far from 1970 for nanoseconds, in microseconds."""
+    import numpy
+
+    moments = _time_array(texts, numpy.dtype("datetime64[us]"))
+    return _natural_column(texts, pandas) if moments is None else pandas.Series(moments)
 
 
 # -- arrays ------------------------------------------------------------------------------------------------------------
@@ -179,9 +199,10 @@ def _read_array(value: Any, field: ColSpec | TensorSpec | None) -> Any:
     array = None if dtype is None else _typed_array(value, dtype, shape)
     if array is None:
         array = _natural_array(value)
-    if array.size == 0 and shape is not None and len(shape) != array.ndim and -1 in shape[:1]:
-        return array.reshape([*array.shape[:1], *(max(size, 0) for size in shape[1:])])  # [] may mean (0, 3)
-    return array
+    if shape is None or array.size or not array.ndim or array.ndim == len(shape):
+        return array
+    full = [*array.shape[:1], *(max(size, 0) for size in shape[1:])]  # [] may stand for (0, 3)
+    return array if math.prod(full) else array.reshape(full)
 
 
 def _typed_array(value: Any, dtype: str, shape: tuple[int, ...] | None) -> Any:
@@ -242,8 +263,8 @@ def _time_array(value: Any, dtype: Any) -> Any:
         if kinds <= {int, type(None)}:
             counts = [_NAT if leaf is None else leaf for leaf in leaves.flat]
             return numpy.array(counts, dtype=numpy.int64).view(dtype).reshape(leaves.shape)
-        if kinds <= {str, type(None)} and dtype.kind == "M":
-            texts = ["NaT" if leaf is None else leaf for leaf in leaves.flat]
+        texts = ["NaT" if leaf is None else leaf for leaf in leaves.flat]
+        if dtype.kind == "M" and all(isinstance(text, str) and _NUMPY_TIME.fullmatch(text) for text in texts):
             return numpy.array(texts, dtype=dtype).reshape(leaves.shape)
     except (ValueError, OverflowError):
         return None
@@ -265,11 +286,13 @@ def _natural_array(value: Any) -> Any:
     if leaves is None:  # ragged
         return _object_array(value, 1) if isinstance(value, list) else numpy.array(value, dtype=object)
     kinds = set(map(type, leaves.flat))
-    if kinds == {int} or kinds == {bool} or kinds == {str} or not kinds:
+    if kinds == {bool} or kinds == {str} or not kinds:
         return numpy.array(leaves.tolist())
-    if kinds <= {int, float, type(None)} and kinds != {type(None)}:
-        fitted = _fit(leaves.tolist() if leaves.ndim else [leaves.item()], "float64")
-        return leaves if fitted is None else fitted.reshape(leaves.shape)
+    if not kinds <= {int, float, type(None)} or kinds == {type(None)}:
+        return leaves
+    for dtype in ("int64", "uint64") if kinds == {int} else ("float64",):
+        if (fitted := _fit(leaves.ravel().tolist(), dtype)) is not None:
+            return fitted.reshape(leaves.shape)
     return leaves
 
 

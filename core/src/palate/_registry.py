@@ -111,9 +111,9 @@ class Flavor:
         """Return what the native model answers to, the default first."""
         return tuple(self._caller("methods")(model=model) or ())
 
-    def requirements(self, model: object) -> tuple[str, ...]:
-        """Return the pinned pip requirements of the model."""
-        return tuple(self._caller("requirements")(model=model) or ())
+    def requirements(self, model: object, options: SaveOptions) -> tuple[str, ...]:
+        """Return the pinned pip requirements of the model, saved with those options."""
+        return tuple(self._caller("requirements")(model=model, options=options) or ())
 
     def executes_code(self, path: Path, config: Mapping[str, Any]) -> tuple[CodeReason, ...]:
         """Return why opening the directory would run its code; empty means safe."""

@@ -18,7 +18,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from palate.errors import InvalidSignature, Problem
 from palate.schema import AnyType, Array, ColSpec, FieldType, Map, Object, Property, Scalar, Schema
 
-__all__ = ["dataclass_properties", "schema_from_hints"]
+__all__ = ["dataclass_properties", "is_pydantic", "schema_from_hints"]
 
 _SCALAR_HINTS: Mapping[object, Scalar] = {
     str: "string",
@@ -157,14 +157,13 @@ def _speaks(hint: object) -> bool:
 
 
 def _is_record(hint: object) -> bool:
-    return isinstance(hint, type) and (
-        _is_pydantic(hint) or typing.is_typeddict(hint) or dataclasses.is_dataclass(hint)
-    )
+    return isinstance(hint, type) and (is_pydantic(hint) or typing.is_typeddict(hint) or dataclasses.is_dataclass(hint))
 
 
-def _is_pydantic(hint: object) -> bool:
-    pydantic = sys.modules.get("pydantic")
-    return pydantic is not None and isinstance(hint, type) and issubclass(hint, pydantic.BaseModel)
+def is_pydantic(hint: object) -> bool:
+    """Tell whether *hint* is a pydantic model class, without importing pydantic."""
+    base = getattr(sys.modules.get("pydantic"), "BaseModel", None)
+    return isinstance(base, type) and isinstance(hint, type) and issubclass(hint, base)
 
 
 def _class_hints(cls: type[Any], where: Where) -> dict[str, Any]:
@@ -234,7 +233,7 @@ class _HintReader:
             self.refuse(where, f"'{cls.__name__}' contains itself, which a signature cannot say. Hint: use Any there")
             return AnyType()
         self.open.append(cls)
-        hints = self.pydantic_hints(cls, where) if _is_pydantic(cls) else _class_hints(cls, where)
+        hints = self.pydantic_hints(cls, where) if is_pydantic(cls) else _class_hints(cls, where)
         properties = self.members(cls, hints, where)
         self.open.pop()
         if not properties:

@@ -182,7 +182,9 @@ def _check_items(items: list[Any], dtype: Any) -> None:
     if kind == "b":
         fits = all(type(item) is bool for item in items)
     elif kind in "iumM":
-        fits = all(type(item) is int for item in items)  # numpy refuses what is out of range
+        signed = 8 * width - (kind != "u")
+        limits = range(0 if kind == "u" else -(2**signed), 2**signed)
+        fits = all(type(item) is int and item in limits for item in items)  # numpy 1 wraps around
     elif kind in "US":
         characters = width // 4 if kind == "U" else width
         fits = all(type(item) is str and len(item) <= characters for item in items)
@@ -207,6 +209,8 @@ _COMPRESSED = {
     "coo": ("data", "row", "col"),
 }
 
+_SPARSE_MEMBERS = {"format": str, "container": str, "shape": list}
+
 
 def encode_sparse(matrix: Any) -> Document:
     """Write a CSR, CSC or COO matrix or sparse array. Raises InvalidExample for other formats."""
@@ -229,7 +233,7 @@ def decode_sparse(document: Document) -> Any:
     except ModuleNotFoundError as exc:
         raise DependencyMissing("scipy", needed_for="Reading a stored sparse matrix") from exc
 
-    name, container, shape = document.get("format"), document.get("container"), member(document, "shape", list)
+    name, container, shape = (member(document, key, kind) for key, kind in _SPARSE_MEMBERS.items())
     if name not in _COMPRESSED or container not in ("matrix", "array"):
         raise malformed("unknown sparse format")
     if len(shape) != 2 or any(type(size) is not int or not 0 <= size < 2**62 for size in shape):

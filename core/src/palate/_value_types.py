@@ -1,8 +1,8 @@
 """The type of one value, as the signature grammar names it: scalars, arrays, objects and how they merge.
 
-The rules are MLflow's (``mlflow.types.utils``), except that numbers of several types, as in ``[1, 2.5]``, have the wider
-one. What else MLflow gives up on is refused here with the reason, as an ``UntypedValue``, which the caller turns into a
-problem of the column it found it in.
+The rules are MLflow's (``mlflow.types.utils``), except that numbers of several types, as in ``[1, 2.5]``, have the
+wider one. What else MLflow gives up on is refused here with the reason, as an ``UntypedValue``, which the caller turns
+into a problem of the column it found it in.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any, cast
 
 from palate._exactness import is_missing
+from palate._type_hints import is_pydantic
 from palate.schema import AnyType, Array, FieldType, Object, Property, Scalar, type_text
 
 __all__ = ["UntypedValue", "array_items", "dtype_scalar", "merge_types", "value_type"]
@@ -148,8 +149,7 @@ def _scalar_type(value: object) -> Scalar:
 
 def _refusal(value: object) -> str:
     name = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-    pydantic = sys.modules.get("pydantic")
-    if pydantic is not None and isinstance(value, pydantic.BaseModel):
+    if is_pydantic(type(value)):
         return (
             f"the pydantic model {name} is declared by a type hint, not inferred. Hint: write "
             f"'def predict(self, model_input: list[{type(value).__name__}])'"

@@ -109,14 +109,13 @@ class _Writer:
 
 
 def _encode_scalar(value: Any) -> Document:
-    numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")
+    numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.generic):
         return encode_numpy_scalar(value)
-    if pandas is not None:
-        if value is pandas.NaT or value is pandas.NA:
-            return {"kind": "missing", "value": "NaT" if value is pandas.NaT else "NA"}
-        if isinstance(value, pandas.Timestamp):
-            return {"kind": "timestamp", "value": value.isoformat()}
+    if type(value).__name__ in ("NaTType", "NAType"):
+        return {"kind": "missing", "value": type(value).__name__.removesuffix("Type")}
+    if isinstance(value, datetime) and hasattr(value, "nanosecond"):  # pandas' Timestamp
+        return {"kind": "timestamp", "value": value.isoformat()}
     for name, (kind, write, _) in _SCALARS.items():
         if type(value) is kind:
             return {"kind": name, "value": write(value)}

@@ -107,8 +107,8 @@ def methods(model: object) -> Sequence[str]:  # type: ignore[empty-body]
 
 
 @hookspec(firstresult=True)
-def requirements(model: object) -> Sequence[str]:  # type: ignore[empty-body]
-    """Return the pip requirements that loading *model* needs, pinned: ``("xgboost==3.2.0",)``."""
+def requirements(model: object, options: SaveOptions) -> Sequence[str]:  # type: ignore[empty-body]
+    """Return the pip requirements that loading *model*, saved so, needs, pinned: ``("xgboost==3.2.0",)``."""
 
 
 @hookspec(firstresult=True)

@@ -326,7 +326,7 @@ def _capture(draft: _Draft, code: str | None) -> Environment:
         if file.suffix != ".py":
             modules |= pickle_modules(file)
     return capture_environment(
-        flavor_requirements=request.flavor.requirements(request.model),
+        flavor_requirements=request.flavor.requirements(request.model, request.options),
         modules=modules - top_level_names(root, code),
         requirements=request.requirements,
         extra_requirements=request.extra_requirements,

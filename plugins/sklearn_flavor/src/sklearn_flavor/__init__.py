@@ -120,11 +120,11 @@ def infer_input_schema(model: object) -> Schema | None:
 
 
 @hookimpl
-def requirements(model: object) -> Sequence[str]:
-    """Return scikit-learn, skops, and whatever else the objects inside *model* come from."""
+def requirements(model: object, options: SaveOptions) -> Sequence[str]:
+    """Return scikit-learn, what reads the file, and whatever else the objects inside *model* come from."""
     from sklearn_flavor._packages import pinned_requirements
 
-    return pinned_requirements(model)
+    return pinned_requirements(model, options.format)
 
 
 @hookimpl

@@ -134,7 +134,7 @@ class _Auditor:
     def json_value(self, node: Node, name: str, _depth: int) -> tuple[Any, ...]:
         self.fixed_class(node, name)
         content = self.text(node, "content")
-        if content[:1] in ("[", "{", ""):
+        if content.lstrip()[:1] in ("[", "{", ""):
             self.refuse("a JsonNode of its schema holds a container")
         return (content,)
 

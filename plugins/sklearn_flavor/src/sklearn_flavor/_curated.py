@@ -68,7 +68,7 @@ OBJECTS: frozenset[str] = frozenset().union(
     _names("sklearn.cluster._bisect_k_means", "_BisectingTree"),
     _names("sklearn.multiclass", "_ConstantPredictor"),
     _names("sklearn.frozen._frozen", "FrozenEstimator"),
-    _names("sklearn.compose._column_transformer", "make_column_selector"),
+    _names("sklearn.compose._column_transformer", "make_column_selector _RemainderColsList"),
     _names("scipy.interpolate._bsplines", "BSpline"),
 )
 

@@ -13,9 +13,13 @@ __all__ = ["pinned_requirements"]
 _IMPLIED = frozenset({"sklearn", "numpy", "scipy", "joblib", "__main__"}) | sys.stdlib_module_names
 
 
-def pinned_requirements(model: object) -> tuple[str, ...]:
-    """Return scikit-learn, skops, and the distributions that other classes and functions inside *model* come from."""
-    found = {"scikit-learn", "skops"}
+# What reads a file of each format, besides scikit-learn; pickles need only Python.
+_READERS = {"skops": {"skops"}, "pickle": set[str](), "cloudpickle": {"cloudpickle"}}
+
+
+def pinned_requirements(model: object, file_format: str) -> tuple[str, ...]:
+    """Return scikit-learn, the format's reader, and what other classes and functions inside *model* come from."""
+    found = {"scikit-learn"} | _READERS[file_format]
     for module in {_top_module(place.value) for place in walk(model)} - _IMPLIED:
         if distribution := _distribution_of(module):
             found.add(distribution)

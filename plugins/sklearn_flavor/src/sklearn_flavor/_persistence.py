@@ -90,13 +90,14 @@ def _write_skops(model: object, target: Path, allow: frozenset[str]) -> list[str
     draft = target.with_name(target.name + ".draft")
     try:
         _dump_skops(model, draft)
+        untrusted = skops.io.get_untrusted_types(file=draft)
         with draft.open("rb") as stream:
-            _audit_own(model, stream, allow)
+            _audit_own(model, stream, allow, untrusted)
             stream.seek(0)
             rewrite_archive(stream, target)
-        return skops.io.get_untrusted_types(file=draft) or None
     finally:
         draft.unlink(missing_ok=True)
+    return untrusted or None
 
 
 def _dump_skops(model: object, draft: Path) -> None:
@@ -110,7 +111,7 @@ def _dump_skops(model: object, draft: Path) -> None:
         raise explain_dump_error(model, exc) from exc
 
 
-def _audit_own(model: object, stream: IO[bytes], allow: frozenset[str]) -> None:
+def _audit_own(model: object, stream: IO[bytes], allow: frozenset[str], untrusted: list[str]) -> None:
     """Refuse what has just been written when a reader without trust would refuse it."""
     try:
         contents = audit_archive(SkopsArchive.read(stream, "model.skops"), allow=allow)
@@ -120,10 +121,12 @@ def _audit_own(model: object, stream: IO[bytes], allow: frozenset[str]) -> None:
             reason=f"skops wrote a file that could not be opened safely: {exc.rule}",
             hint="use format='cloudpickle', which loads with trust=True",
         ) from exc
-    # An allowed name that leads nowhere, such as a function inside a function, would be found out by the reader.
-    lost = {name: "a name" for name in contents.named & allow if not _leads_somewhere(name)}
-    if contents.unknown or lost:
-        raise explain_unknown(model, {**contents.unknown, **lost})
+    # What is left to skops has to pass there; and an allowed name has to lead somewhere, as that of a function inside
+    # a function does not.
+    refused = set(contents.unknown) | set(untrusted) - contents.named
+    lost = {name for name in contents.named & allow if not _leads_somewhere(name)}
+    if refused | lost:
+        raise explain_unknown(model, sorted(refused | lost))
     if contents.lossy:
         raise UnsupportedModel(
             type(model).__name__,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from palate.errors import UnsupportedModel
@@ -13,7 +13,7 @@ __all__ = ["explain_dump_error", "explain_unknown"]
 _OTHERWISE = "format='cloudpickle' holds it, and loads with trust=True"
 
 
-def explain_unknown(model: object, unknown: Mapping[str, str]) -> UnsupportedModel:
+def explain_unknown(model: object, unknown: Sequence[str]) -> UnsupportedModel:
     """Return the error for a model that names what the reader's list does not allow."""
     places = _places(model, set(unknown))
     found = [_describe(place, name) for name, place in places.items()]
@@ -25,7 +25,7 @@ def explain_unknown(model: object, unknown: Mapping[str, str]) -> UnsupportedMod
     elif search:
         way_on = f"save the search's best_estimator_, which predicts the same; or else {_OTHERWISE}"
     else:
-        names = ", ".join(f"'{name}'" for name in list(unknown)[:3])
+        names = ", ".join(f"'{name}'" for name in unknown[:3])
         way_on = (
             f"if readers have its package installed, pass allow=[{names}] here and when loading; or else {_OTHERWISE}"
         )
