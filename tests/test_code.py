@@ -16,7 +16,7 @@ from pathlib import Path
 import cloudpickle
 import pytest
 
-from palate._code import ModelCode
+from palate._code.model_code import ModelCode
 from palate.errors import DependencyMissing
 
 
@@ -117,7 +117,9 @@ def test_installed_modules_are_shared(two) -> None:
 
 def test_code_wins_over_installed_packages_inside_the_model_only(tmp_path) -> None:
     """A vendored package shadows the installed one for the model, and is not used by third parties."""
-    code = ModelCode(write(tmp_path / "code", yaml__="MINE = True", user="import yaml\nimport palate._yaml as ours"))
+    code = ModelCode(
+        write(tmp_path / "code", yaml__="MINE = True", user="import yaml\nimport palate._disk.strict_yaml as ours")
+    )
     module = code.import_module("user")
     assert module.yaml.MINE
     assert module.ours.read_yaml(b"a: 1", source="x") == {"a": 1}
@@ -418,7 +420,7 @@ def test_a_real_mlflow_is_never_shadowed(mlflow_python, tmp_path) -> None:
     program = f"""
 import sys; sys.path[:0] = [{str(root)!r}]
 from pathlib import Path
-from palate._code import ModelCode
+from palate._code.model_code import ModelCode
 print(ModelCode().run_file(Path({str(tmp_path / "f.py")!r})).VERSION)
 """
     done = subprocess.run([mlflow_python, "-c", program], capture_output=True, text=True)

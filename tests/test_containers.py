@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from palate import _containers as containers
+from palate._enforcement import containers as containers
 
 pd = pytest.importorskip("pandas")
 pa = pytest.importorskip("pyarrow")
@@ -46,7 +46,7 @@ def test_asking_imports_nothing() -> None:
     """All questions together leave numpy, pandas, pyarrow, polars and scipy unimported."""
     code = """
 import sys
-from palate import _containers as c
+from palate._enforcement import containers as c
 for ask in (c.is_dataframe, c.is_series, c.is_polars, c.is_arrow, c.is_ndarray, c.is_sparse, c.is_tabular):
     assert not ask([]), ask
 assert c.is_scalar(1) and c.framework_tensor(1) is None

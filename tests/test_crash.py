@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 
 import palate
-from palate._manifest import check_manifest, read_manifest, write_manifest
-from palate._staging import stage
+from palate._disk.manifest import check_manifest, read_manifest, write_manifest
+from palate._disk.staging import stage
 from palate.errors import ModelExists, SaveFailed
 
 SAVER = Path(__file__).parent / "data" / "crash_saver.py"

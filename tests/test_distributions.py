@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from palate._distributions import find_providers, installed_version, pin_installed
+from palate._environment.distributions import find_providers, installed_version, pin_installed
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 Install = Callable[..., Path]
@@ -158,7 +158,10 @@ def test_local_file_is_not_taken_for_a_namesake(
 
 def test_what_python_brings_is_passed_over() -> None:
     """The standard library, the running script and Palate's private modules need no distribution."""
-    assert find_providers(["json", "os.path", "__main__", "__future__", "palate._code", "builtins", ""]) == ([], [])
+    assert find_providers(["json", "os.path", "__main__", "__future__", "palate._code.model_code", "builtins", ""]) == (
+        [],
+        [],
+    )
 
 
 def test_own_modules_are_passed_over() -> None:

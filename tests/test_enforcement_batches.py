@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from palate._enforcement import compile_inputs
+from palate._enforcement.plan import compile_inputs
 from palate.errors import InvalidInput
 from palate.schema import AnyType, Array, ColSpec, Map, Object, Property, Schema
 

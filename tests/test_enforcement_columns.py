@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palate._enforcement import InputPlan, compile_inputs
+from palate._enforcement.plan import InputPlan, compile_inputs
 from palate.errors import InvalidInput
 from palate.schema import AnyType, ColSpec, Schema
 
@@ -475,7 +475,7 @@ def test_only_columns_need_pandas() -> None:
 import sys
 sys.modules["pandas"] = None
 import numpy as np
-from palate._enforcement import compile_inputs
+from palate._enforcement.plan import compile_inputs
 from palate.errors import DependencyMissing
 from palate.schema import ColSpec, Schema, TensorSpec
 tensor = compile_inputs(Schema((TensorSpec(dtype="float64", shape=(-1,)),)))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palate._enforcement import compile_inputs
+from palate._enforcement.plan import compile_inputs
 from palate.errors import InvalidInput
 from palate.schema import AnyType, Array, ColSpec, Map, Object, Property, Schema, SparkVector
 

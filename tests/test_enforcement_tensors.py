@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from palate._enforcement import InputPlan, compile_inputs
+from palate._enforcement.plan import InputPlan, compile_inputs
 from palate.errors import InvalidInput
 from palate.schema import Schema, TensorSpec
 

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from palate._environment import Environment, capture_environment, compare_requirements, write_environment
+from palate._environment.environment import Environment, capture_environment, compare_requirements, write_environment
 from palate.errors import InvalidOption, InvalidRequirement
 
 EXAMPLE = Environment(
@@ -37,7 +37,7 @@ def test_flavor_and_imports_are_joined() -> None:
 
 def test_palate_and_mlflow_are_not_added() -> None:
     """A model asks for neither of them unless its code or the caller does."""
-    found = capture_environment(flavor_requirements=["a==1"], modules=["json", "palate._code"])
+    found = capture_environment(flavor_requirements=["a==1"], modules=["json", "palate._code.model_code"])
     assert found.requirements == ("a==1",)
     assert capture_environment(
         flavor_requirements=["a==1"], modules=[], extra_requirements=["mlflow"]
@@ -236,7 +236,7 @@ def test_long_lists_are_cut(tmp_path: Path) -> None:
 def test_capture_loads_nothing_heavy() -> None:
     """Capturing the environment imports none of the packages it names."""
     script = (
-        "import sys; from palate._environment import capture_environment as c;"
+        "import sys; from palate._environment.environment import capture_environment as c;"
         "c(flavor_requirements=[], modules=['numpy', 'sklearn', 'pandas']);"
         "print(sorted({'numpy', 'sklearn', 'pandas'} & set(sys.modules)))"
     )

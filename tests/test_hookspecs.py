@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from palate import hookspecs
-from palate._code import ModelCode
+from palate._code.model_code import ModelCode
 from palate._registry import Flavor, FlavorRegistry
 from palate.errors import UnsafeModel, UnsafePath
 from palate.hookspecs import LoadOptions, SaveOptions

@@ -7,7 +7,7 @@ import json
 import math
 import types
 
-from palate._imports import is_carried, object_imports, source_imports
+from palate._code.imports import is_carried, object_imports, source_imports
 
 
 def run_as(source: str, name: str) -> types.ModuleType:

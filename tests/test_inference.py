@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palate._inference import infer_outputs, infer_params, infer_schema, infer_signature
+from palate._inference.inference import infer_outputs, infer_params, infer_schema, infer_signature
 from palate._schema_json import dump_params, dump_schema, parse_params, parse_schema
 from palate.errors import InvalidSignature
 from palate.schema import AnyType, Array, ColSpec, Object, ParamSpec, Property, Schema, TensorSpec, type_text
@@ -318,7 +318,7 @@ def test_pydantic_objects_point_to_type_hints() -> None:
 def test_inferring_from_plain_data_imports_nothing() -> None:
     """Plain lists and dicts are judged without numpy or pandas being imported."""
     script = (
-        "import sys; from palate._inference import infer_schema; infer_schema([{'a': 1, 'b': ['x']}]); "
+        "import sys; from palate._inference.inference import infer_schema; infer_schema([{'a': 1, 'b': ['x']}]); "
         "sys.exit(bool({'numpy', 'pandas', 'pyarrow', 'scipy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

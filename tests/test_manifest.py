@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palate._manifest import FileEntry, Manifest, accept, check_manifest, read_manifest, write_manifest
+from palate._disk.manifest import FileEntry, Manifest, accept, check_manifest, read_manifest, write_manifest
 from palate.errors import InvalidModelFile, ModelChanged, SaveFailed, UnsafePath
 
 FILES = {

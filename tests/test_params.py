@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palate._params import convert_param, enforce_params
+from palate._enforcement.params import convert_param, enforce_params
 from palate.errors import InvalidInput, PalateWarning
 from palate.schema import Object, ParamSpec, Property
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palate._paths import confine, list_files, name_problem, read_small, resolve_uri
+from palate._disk.paths import confine, list_files, name_problem, read_small, resolve_uri
 from palate.errors import InvalidModelFile, InvalidOption, ModelChanged, ModelNotFound, UnsafePath
 
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palate._pickles import pickle_globals, pickle_modules
+from palate._code.pickles import pickle_globals, pickle_modules
 
 MODELS = Path(__file__).parent / "data" / "mlflow_models"
 

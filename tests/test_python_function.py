@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from palate import _python_function as flavor
-from palate._code import ModelCode
-from palate._python_model import PythonModel
+from palate._code.model_code import ModelCode
+from palate._code.python_model import PythonModel
 from palate.errors import (
     InvalidModelFile,
     InvalidOption,
@@ -199,7 +199,7 @@ def test_a_loaded_model_can_be_saved_again(tmp_path) -> None:
 
 def test_the_pickle_needs_no_palate(tmp_path) -> None:
     """No name of Palate's stands in a pickle, also not with type hints: stock MLflow opens it."""
-    from palate._pickles import pickle_modules
+    from palate._code.pickles import pickle_modules
 
     hinted = "class Model(PythonModel):\n    def predict(self, context, model_input: list[str]): return model_input\n"
     for number, model in enumerate((local_class(SIMPLE)(), local_class(hinted)(), lambda x: x)):
@@ -264,9 +264,7 @@ def test_what_cannot_be_pickled(tmp_path) -> None:
 
 def test_code_that_only_this_machine_has(tmp_path, monkeypatch) -> None:
     """A class of a module that is neither installed nor in code/ is refused; with code_paths it is saved."""
-    source = (
-        "from palate._python_model import PythonModel\nclass Model(PythonModel):\n    def predict(self, x): return x\n"
-    )
+    source = "from palate import PythonModel\nclass Model(PythonModel):\n    def predict(self, x): return x\n"
     (tmp_path / "my_project_x.py").write_text(source)
     monkeypatch.syspath_prepend(str(tmp_path))
     import my_project_x
@@ -315,8 +313,8 @@ def write_file(path: Path, text: str) -> Path:
 
 
 FROM_CODE = """
-from palate._model_slot import set_model
-from palate._python_model import PythonModel
+from palate._code.model_slot import set_model
+from palate._code.python_model import PythonModel
 class Model(PythonModel):
     def predict(self, model_input): return [word + "!" for word in model_input]
 set_model(Model())
@@ -335,7 +333,7 @@ def test_models_from_code(tmp_path) -> None:
 
 def test_a_file_that_sets_a_function(tmp_path) -> None:
     """A function is a model too."""
-    file = write_file(tmp_path / "f.py", "from palate._model_slot import set_model\nset_model(len)\n")
+    file = write_file(tmp_path / "f.py", "from palate._code.model_slot import set_model\nset_model(len)\n")
     assert call(there_and_back(file, tmp_path / "m"), "abc") == 3
 
 
@@ -343,8 +341,8 @@ def test_a_file_that_sets_a_function(tmp_path) -> None:
     ("text", "words"),
     [
         ("x = 1", "never calls palate.set_model"),
-        ("from palate._model_slot import set_model\nset_model(5)", "neither a PythonModel"),
-        ("from palate._model_slot import set_model\nset_model(dict)", "neither a PythonModel"),
+        ("from palate._code.model_slot import set_model\nset_model(5)", "neither a PythonModel"),
+        ("from palate._code.model_slot import set_model\nset_model(dict)", "neither a PythonModel"),
     ],
 )
 def test_a_file_that_sets_no_model(text, words, tmp_path) -> None:
@@ -554,7 +552,7 @@ sys.meta_path.insert(0, Block())
 import numpy as np
 import pandas as pd
 from palate import _python_function as flavor
-from palate._code import ModelCode
+from palate._code.model_code import ModelCode
 from palate.hookspecs import LoadOptions
 
 def same(a, b):

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from palate._model_slot import current_slot, open_slot, set_model
-from palate._python_model import FunctionModel, HintedModel, PythonModel, call_rule, convert_input, list_hint
+from palate._code.model_slot import current_slot, open_slot, set_model
+from palate._code.python_model import FunctionModel, HintedModel, PythonModel, call_rule, convert_input, list_hint
 
 
 @dataclasses.dataclass

@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from palate._requirements import is_pinned, merge_requirements, parse_requirements, read_requirements, refuse_conflicts
+from palate._environment.requirements import (
+    is_pinned,
+    merge_requirements,
+    parse_requirements,
+    read_requirements,
+    refuse_conflicts,
+)
 from palate.errors import InvalidOption, InvalidRequirement
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from palate._source import Source, active_run_id, check_run_id, find_source
+from palate._environment.source import Source, active_run_id, check_run_id, find_source
 from palate.errors import InvalidOption
 
 Git = Callable[..., str]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from palate._staging import stage
+from palate._disk.staging import stage
 from palate.errors import InvalidOption, ModelExists, SaveFailed, UnsupportedModel
 
 

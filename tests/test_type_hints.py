@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired, Optional, TypedDict
 
 import pytest
 
-from palate._type_hints import schema_from_hints
+from palate._inference.type_hints import schema_from_hints
 from palate.errors import InvalidSignature
 from palate.schema import type_text
 

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from palate._values import decode_value, differences, encode_value, tolerance_of
+from palate._stored.values import decode_value, differences, encode_value, tolerance_of
 from palate.errors import InvalidExample
 
 np = pytest.importorskip("numpy")
@@ -243,7 +243,7 @@ def test_polars_frames_come_back() -> None:
 @pytest.mark.parametrize(
     ("value", "name"),
     [
-        (object(), "builtins.object"),
+        pytest.param(object(), "builtins.object", id="object"),
         ({1, 2}, "builtins.set"),
         (iter([]), "list_iterator"),
         ([{"a": lambda: None}], "function"),
@@ -272,7 +272,7 @@ def test_frames_need_pandas_and_say_so() -> None:
     document = json.dumps(encode_value(pd.DataFrame({"a": [1]})))
     script = (
         "import json, sys; sys.modules['pandas'] = None\n"
-        "from palate._values import decode_value\n"
+        "from palate._stored.values import decode_value\n"
         "from palate.errors import DependencyMissing\n"
         "assert decode_value([1, {'kind': 'dict', 'items': []}]) == [1, {}] and 'numpy' not in sys.modules\n"
         "try: decode_value(json.loads(sys.argv[1]))\n"
@@ -466,7 +466,7 @@ def test_damaged_documents_never_crash(seed: int) -> None:
         ),
         (pd.Series([1], name="a"), pd.Series([1], name="b"), "was named 'a', is named 'b'"),
         (pd.Series([1]), pd.DataFrame({0: [1]}), "was a Series, is a DataFrame"),
-        (object(), object(), "was <object"),
+        pytest.param(object(), object(), "was <object", id="objects"),
     ],
     ids=str,
 )

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from palate._yaml import find_unplain, read_yaml, write_yaml
+from palate._disk.strict_yaml import find_unplain, read_yaml, write_yaml
 from palate.errors import InvalidModelFile
 
 

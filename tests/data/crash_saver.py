@@ -18,8 +18,8 @@ sys.modules["palate"] = package
 import ctypes  # noqa: E402, F401  (these two would be imported on the way)
 import shutil  # noqa: E402
 
-from palate._manifest import write_manifest  # noqa: E402
-from palate._staging import stage  # noqa: E402
+from palate._disk.manifest import write_manifest  # noqa: E402
+from palate._disk.staging import stage  # noqa: E402
 from palate.errors import PalateError  # noqa: E402
 
 

@@ -9,8 +9,8 @@ import subprocess
 
 import pytest
 
-from palate._enforcement import compile_inputs
-from palate._nested import NUMPY_NAMES
+from palate._enforcement.nested import NUMPY_NAMES
+from palate._enforcement.plan import compile_inputs
 from palate._schema_json import parse_schema
 from palate.errors import InvalidInput
 from palate.schema import TensorSpec, type_text

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from palate._example import read_example, split_example, write_example
-from palate._inference import infer_params, infer_schema
-from palate._values import differences
+from palate._inference.inference import infer_params, infer_schema
+from palate._stored.examples import read_example, split_example, write_example
+from palate._stored.values import differences
 from palate.schema import Schema
 from palate.signature import Signature
 

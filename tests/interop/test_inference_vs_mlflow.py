@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from palate._inference import infer_params, infer_schema
+from palate._inference.inference import infer_params, infer_schema
 from palate._schema_json import dump_params, dump_schema, parse_schema
 from palate.errors import InvalidSignature
 

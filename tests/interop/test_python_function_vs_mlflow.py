@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 import yaml
 from palate import _python_function as flavor
-from palate._code import ModelCode
-from palate._code_bundle import copy_code
-from palate._model_slot import set_model
-from palate._python_model import PythonModel
+from palate._code.model_code import ModelCode
+from palate._code.bundle import copy_code
+from palate._code.model_slot import set_model
+from palate._code.python_model import PythonModel
 from palate.hookspecs import LoadOptions, SaveOptions
 
 OUT = Path(sys.argv[1])
@@ -182,8 +182,8 @@ SLOT = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from palate._code import ModelCode
-from palate._model_slot import open_slot, set_model
+from palate._code.model_code import ModelCode
+from palate._code.model_slot import open_slot, set_model
 
 def run(text, config=None):
     file = Path(sys.argv[2])

@@ -11,9 +11,9 @@ from importlib import import_module
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from palate import errors
-    from palate._inference import infer_signature
-    from palate._model_slot import set_model
-    from palate._python_model import PythonModel
+    from palate._code.model_slot import set_model
+    from palate._code.python_model import PythonModel
+    from palate._inference.inference import infer_signature
     from palate.hookspecs import hookimpl
     from palate.inspection import ModelInfo, inspect_model
     from palate.loading import load_model, load_native
@@ -49,18 +49,18 @@ _HOMES = {
     "ModelInfo": "palate.inspection",
     "ParamSpec": "palate.schema",
     "PyFuncModel": "palate.pyfunc",
-    "PythonModel": "palate._python_model",
+    "PythonModel": "palate._code.python_model",
     "Schema": "palate.schema",
     "Signature": "palate.signature",
     "TensorSpec": "palate.schema",
     "accept_changes": "palate.verification",
     "hookimpl": "palate.hookspecs",
-    "infer_signature": "palate._inference",
+    "infer_signature": "palate._inference.inference",
     "inspect_model": "palate.inspection",
     "load_model": "palate.loading",
     "load_native": "palate.loading",
     "save_model": "palate.saving",
-    "set_model": "palate._model_slot",
+    "set_model": "palate._code.model_slot",
     "verify_model": "palate.verification",
 }
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from palate._params import convert_param
+from palate._enforcement.params import convert_param
 from palate.errors import InvalidSignature, Problem, ProblemKind
 from palate.schema import (
     SCALARS,

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from palate._example import read_example
-from palate._paths import confine, read_small
-from palate._differences import differences, tolerance_of
-from palate._values import decode_value, encode_value
+from palate._disk.paths import confine, read_small
+from palate._stored.differences import differences, tolerance_of
+from palate._stored.examples import read_example
+from palate._stored.values import decode_value, encode_value
 from palate.errors import InvalidExample, InvalidModelFile, PalateError, PredictionChanged, Problem
 from palate.model_file import ModelFile
 from palate.pyfunc import PyFuncModel

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from palate._paths import confine
+from palate._disk.paths import confine
 
 if TYPE_CHECKING:
-    from palate._code import ModelCode
+    from palate._code.model_code import ModelCode
     from palate.errors import CodeReason
     from palate.schema import Schema
     from palate.signature import Signature

@@ -8,8 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from palate._manifest import read_manifest
-from palate._paths import list_files
+from palate._disk.manifest import read_manifest
+from palate._disk.paths import list_files
 from palate._registry import FlavorRegistry, default_registry
 from palate.errors import CodeReason, FlavorBroken, FlavorConflict, FlavorNotFound
 from palate.loading import PYFUNC, OpenedModel, code_reasons, open_model

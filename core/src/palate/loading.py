@@ -12,10 +12,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from palate._code import ModelCode
-from palate._environment import compare_requirements
-from palate._manifest import Seal, check_manifest, read_manifest
-from palate._paths import confine, read_small, resolve_uri
+from palate._code.model_code import ModelCode
+from palate._disk.manifest import Seal, check_manifest, read_manifest
+from palate._disk.paths import confine, read_small, resolve_uri
+from palate._environment.environment import compare_requirements
 from palate._registry import Flavor, FlavorRegistry, default_registry
 from palate.errors import (
     CodeReason,

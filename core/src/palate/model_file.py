@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from palate._column_facts import add_facts, column_facts
-from palate._format import FORMAT_VERSION, MLFLOW_FORMAT_VERSION
-from palate._yaml import find_unplain, read_yaml, write_yaml
+from palate._disk.column_facts import add_facts, column_facts
+from palate._disk.format import FORMAT_VERSION, MLFLOW_FORMAT_VERSION
+from palate._disk.strict_yaml import find_unplain, read_yaml, write_yaml
 from palate.errors import InvalidModelFile, InvalidOption, InvalidSignature, Problem
 from palate.signature import Signature
 

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from palate._enforcement import compile_inputs
-from palate._params import enforce_params
+from palate._enforcement.params import enforce_params
+from palate._enforcement.plan import compile_inputs
 from palate._registry import Flavor
 from palate.errors import MethodNotFound
 from palate.model_file import ModelFile

@@ -14,19 +14,19 @@ from pathlib import Path
 from types import EllipsisType
 from typing import Any
 
-from palate._code_bundle import copy_code, top_level_names
-from palate._environment import Environment, capture_environment, write_environment
-from palate._example import ExampleInfo, read_example, split_example, write_example
-from palate._format import FORMAT_VERSION
-from palate._imports import object_imports, source_imports
-from palate._inference import infer_outputs, infer_params, infer_schema
-from palate._manifest import write_manifest
-from palate._paths import list_files
-from palate._pickles import pickle_modules
+from palate._code.bundle import copy_code, top_level_names
+from palate._code.imports import object_imports, source_imports
+from palate._code.pickles import pickle_modules
+from palate._disk.format import FORMAT_VERSION
+from palate._disk.manifest import write_manifest
+from palate._disk.paths import list_files
+from palate._disk.staging import stage
+from palate._environment.environment import Environment, capture_environment, write_environment
+from palate._environment.source import active_run_id, check_run_id, find_source
+from palate._inference.inference import infer_outputs, infer_params, infer_schema
 from palate._random_state import keep_random_state
 from palate._registry import Flavor, FlavorRegistry, default_registry
-from palate._source import active_run_id, check_run_id, find_source
-from palate._staging import stage
+from palate._stored.examples import ExampleInfo, read_example, split_example, write_example
 from palate.errors import FlavorBroken, InvalidOption, PalateError, UnsupportedModel
 from palate.golden import Golden, record_golden, run_example
 from palate.hookspecs import SaveOptions

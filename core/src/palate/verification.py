@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from os import PathLike
 from typing import Any, Literal
 
-from palate._environment import compare_requirements
-from palate._manifest import accept, read_manifest
-from palate._paths import resolve_uri
+from palate._disk.manifest import accept, read_manifest
+from palate._disk.paths import resolve_uri
+from palate._environment.environment import compare_requirements
 from palate._registry import FlavorRegistry, default_registry
 from palate.errors import InvalidModelFile, ModelChanged, PalateError, UnsafePath
 from palate.golden import replay_golden

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import sklearn_flavor
-from palate._code import ModelCode
+from palate._code.model_code import ModelCode
 from palate.hookspecs import LoadOptions, SaveOptions
 
 

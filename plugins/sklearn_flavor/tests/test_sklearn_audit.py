@@ -446,7 +446,7 @@ import random, sys, tempfile, warnings
 from pathlib import Path
 import numpy as np
 import sklearn_flavor
-from palate._code import ModelCode
+from palate._code.model_code import ModelCode
 from palate.errors import PalateError
 from palate.hookspecs import LoadOptions
 warnings.simplefilter("ignore")

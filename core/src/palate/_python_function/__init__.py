@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from palate._inference.type_hints import schema_from_hints
 from palate._python_function.loaded import LoadedPythonModel
 from palate._python_function.opening import code_reasons, open_native
 from palate._python_function.subjects import find_hinted, model_methods, unwrap
 from palate._python_function.writing import write_native
-from palate._type_hints import schema_from_hints
 from palate.errors import CodeReason, UnsafeModel
 from palate.hookspecs import LoadOptions, SaveOptions, hookimpl
 from palate.signature import Signature

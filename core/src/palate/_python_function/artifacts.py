@@ -9,7 +9,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from palate._paths import confine
+from palate._disk.paths import confine
 from palate.errors import InvalidModelFile, InvalidOption, Problem
 
 __all__ = ["base_name", "copy_artifacts", "copy_into", "find_artifacts", "find_source"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from palate._python_model import Context, call_rule, convert_input, list_hint
+from palate._code.python_model import Context, call_rule, convert_input, list_hint
 
 __all__ = ["Call", "LoadedPythonModel"]
 

@@ -8,16 +8,16 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from palate._environment import compare_requirements
-from palate._model_slot import open_slot
-from palate._paths import confine
-from palate._pickles import COMPRESSIONS, pickle_globals
+from palate._code.model_slot import open_slot
+from palate._code.pickles import COMPRESSIONS, pickle_globals
+from palate._code.python_model import Context
+from palate._code.standins import mlflow_installed
+from palate._disk.paths import confine
+from palate._environment.environment import compare_requirements
 from palate._python_function.artifacts import base_name, find_artifacts
 from palate._python_function.loaded import Call, LoadedPythonModel
 from palate._python_function.subjects import is_python_model, streams, unwrap
 from palate._python_function.writing import read_config
-from palate._python_model import Context
-from palate._standins import mlflow_installed
 from palate.errors import CodeReason, InvalidModelFile, InvalidOption, LoadFailed, PalateError, Problem, UnsafeModel
 from palate.hookspecs import LoadOptions
 

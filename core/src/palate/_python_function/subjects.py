@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from palate import _python_model, _standins
+from palate._code import python_model, standins
+from palate._code.python_model import FunctionModel, HintedModel, call_rule, list_hint
 from palate._python_function.loaded import LoadedPythonModel
-from palate._python_model import FunctionModel, HintedModel, call_rule, list_hint
 from palate.errors import UnsupportedModel
 
 __all__ = ["find_hinted", "model_methods", "prepare", "streams", "unwrap"]
@@ -29,7 +29,7 @@ def unwrap(model: Any) -> Any:
     while True:
         if isinstance(model, LoadedPythonModel) or _is_copy(model, HintedModel):
             model = model.model
-        elif _is_copy(model, FunctionModel, _standins.FunctionPythonModel):
+        elif _is_copy(model, FunctionModel, standins.FunctionPythonModel):
             model = model.func
         else:
             return model
@@ -64,7 +64,7 @@ def streams(model: Any) -> bool:
 
 def _defines_predict(model: Any) -> bool:
     method = getattr(type(model), "predict", None)
-    return getattr(method, "__module__", None) not in (_python_model.__name__, _MLFLOW_MODEL)
+    return getattr(method, "__module__", None) not in (python_model.__name__, _MLFLOW_MODEL)
 
 
 def prepare(model: Any) -> Any:

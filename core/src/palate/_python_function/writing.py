@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from palate import _python_model, _standins
-from palate._code_bundle import CODE_FOLDER, top_level_names
-from palate._distributions import find_providers
-from palate._paths import read_small
-from palate._pickles import COMPRESSIONS, pickle_modules
+from palate._code import python_model, standins
+from palate._code.bundle import CODE_FOLDER, top_level_names
+from palate._code.pickles import COMPRESSIONS, pickle_modules
+from palate._disk.paths import read_small
+from palate._disk.strict_yaml import read_yaml
+from palate._environment.distributions import find_providers
 from palate._python_function.artifacts import copy_artifacts, copy_into, find_source
 from palate._python_function.subjects import is_python_model, prepare, streams
-from palate._yaml import read_yaml
 from palate.errors import InvalidOption, UnsupportedModel
 from palate.model_file import plain_problems
 
@@ -102,7 +102,7 @@ def _by_value() -> Iterator[None]:
 
     with _registry_lock:
         known = cloudpickle.list_registry_pickle_by_value()
-        modules = [module for module in (_python_model, _standins) if module.__name__ not in known]
+        modules = [module for module in (python_model, standins) if module.__name__ not in known]
         for module in modules:
             cloudpickle.register_pickle_by_value(module)
         try:

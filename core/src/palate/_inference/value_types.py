@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any, cast
 
-from palate._exactness import is_missing
-from palate._type_hints import is_pydantic
+from palate._enforcement.exactness import is_missing
+from palate._inference.type_hints import is_pydantic
 from palate.schema import AnyType, Array, FieldType, Object, Property, Scalar, type_text
 
 __all__ = ["UntypedValue", "array_items", "dtype_scalar", "merge_types", "value_type"]

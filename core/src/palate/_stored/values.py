@@ -14,9 +14,9 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from palate._containers import is_arrow, is_dataframe, is_ndarray, is_polars, is_series, is_sparse
-from palate._differences import differences, tolerance_of
-from palate._value_arrays import (
+from palate._enforcement.containers import is_arrow, is_dataframe, is_ndarray, is_polars, is_series, is_sparse
+from palate._stored.differences import differences, tolerance_of
+from palate._stored.value_arrays import (
     JSON,
     Document,
     decode_array,
@@ -31,8 +31,8 @@ from palate._value_arrays import (
     member,
     unsupported,
 )
-from palate._value_columns import decode_arrow, decode_polars, encode_arrow, encode_polars
-from palate._value_frames import decode_pandas, encode_pandas
+from palate._stored.value_columns import decode_arrow, decode_polars, encode_arrow, encode_polars
+from palate._stored.value_frames import decode_pandas, encode_pandas
 from palate.errors import DependencyMissing
 
 __all__ = ["decode_value", "differences", "encode_value", "tolerance_of"]

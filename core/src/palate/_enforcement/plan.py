@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from palate._batches import BatchPlan
-from palate._columns import Column, InvalidCells, compile_column
-from palate._containers import is_dataframe
-from palate._exactness import Unfit
-from palate._frames import require_pandas, to_frame
-from palate._tensors import NamedTensorPlan, TensorPlan
+from palate._enforcement.batches import BatchPlan
+from palate._enforcement.columns import Column, InvalidCells, compile_column
+from palate._enforcement.containers import is_dataframe
+from palate._enforcement.exactness import Unfit
+from palate._enforcement.frames import require_pandas, to_frame
+from palate._enforcement.tensors import NamedTensorPlan, TensorPlan
 from palate.errors import InvalidInput, Problem
 from palate.schema import ColSpec, Schema
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from palate._value_arrays import Codec, Document, decode_array, encode_array, malformed, member, unsupported
+from palate._stored.value_arrays import Codec, Document, decode_array, encode_array, malformed, member, unsupported
 from palate.errors import DependencyMissing, PalateError
 
 __all__ = ["ZONE_NAME", "decode_pandas", "encode_pandas"]

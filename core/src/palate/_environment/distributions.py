@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from palate._requirements import normalise_name, parse_requirement
+from palate._environment.requirements import normalise_name, parse_requirement
 from palate.errors import InvalidRequirement
 
 if TYPE_CHECKING:

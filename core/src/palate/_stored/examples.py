@@ -15,7 +15,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from palate._containers import (
+from palate._disk.paths import confine, read_small
+from palate._enforcement.containers import (
     framework_tensor,
     is_arrow,
     is_dataframe,
@@ -25,10 +26,9 @@ from palate._containers import (
     is_series,
     is_sparse,
 )
-from palate._example_json import array_json, frame_json, invalid, plain_json, sparse_json
-from palate._example_reading import read_arrays, read_frame, read_plain, read_sparse
-from palate._paths import confine, read_small
-from palate._type_hints import is_pydantic
+from palate._inference.type_hints import is_pydantic
+from palate._stored.example_json import array_json, frame_json, invalid, plain_json, sparse_json
+from palate._stored.example_reading import read_arrays, read_frame, read_plain, read_sparse
 from palate.schema import Schema
 
 __all__ = ["ExampleInfo", "read_example", "split_example", "write_example"]

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from palate._containers import is_arrow, is_dataframe, is_ndarray, is_polars, is_series, is_sparse
+from palate._enforcement.containers import is_arrow, is_dataframe, is_ndarray, is_polars, is_series, is_sparse
 
 __all__ = ["differences", "tolerance_of"]
 

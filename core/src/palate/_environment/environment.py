@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from palate._distributions import find_providers, installed_version, pin_installed
-from palate._requirements import (
+from palate._disk.strict_yaml import read_yaml, write_yaml
+from palate._environment.distributions import find_providers, installed_version, pin_installed
+from palate._environment.requirements import (
     is_pinned,
     merge_requirements,
     normalise_name,
@@ -24,7 +25,6 @@ from palate._requirements import (
     read_requirements,
     refuse_conflicts,
 )
-from palate._yaml import read_yaml, write_yaml
 from palate.errors import InvalidModelFile, InvalidOption, InvalidRequirement
 
 if TYPE_CHECKING:

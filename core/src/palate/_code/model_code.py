@@ -34,10 +34,10 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from palate._pickles import open_pickle
-from palate._stage import ModuleTable, on_stage, table_on_stage
-from palate._standins import mlflow_installed, stand_ins
-from palate._unpickling import ModelUnpickler
+from palate._code.pickles import open_pickle
+from palate._code.stage import ModuleTable, on_stage, table_on_stage
+from palate._code.standins import mlflow_installed, stand_ins
+from palate._code.unpickling import ModelUnpickler
 from palate.errors import DependencyMissing
 
 __all__ = ["ModelCode"]

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
-from palate._containers import is_arrow, is_dataframe, is_ndarray, is_polars, is_series
-from palate._exactness import Unfit, cast_array, is_missing, read_moment
-from palate._frames import to_arrow
-from palate._nested import Convert, Report, as_is
+from palate._enforcement.containers import is_arrow, is_dataframe, is_ndarray, is_polars, is_series
+from palate._enforcement.exactness import Unfit, cast_array, is_missing, read_moment
+from palate._enforcement.frames import to_arrow
+from palate._enforcement.nested import Convert, Report, as_is
 from palate.errors import InvalidInput, Problem
 from palate.schema import AnyType, Array, FieldType, Map, Object, Scalar, Schema, SparkVector, type_text
 

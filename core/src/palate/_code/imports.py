@@ -13,7 +13,7 @@ from typing import Any
 __all__ = ["is_carried", "object_imports", "source_imports"]
 
 # Written whole into python_function models, though they can be imported here.
-_BY_VALUE = ("__main__", "palate._python_model", "palate._standins")
+_BY_VALUE = ("__main__", "palate._code.python_model", "palate._code.standins")
 _MAX_OBJECTS = 100_000  # of a model's object graph; big data sits in arrays, which are not walked
 
 

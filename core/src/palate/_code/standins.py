@@ -17,9 +17,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from palate._model_slot import current_slot, set_model
-from palate._python_model import Context, PythonModel, call_rule, convert_input, list_hint
-from palate._yaml import read_yaml
+from palate._code.model_slot import current_slot, set_model
+from palate._code.python_model import Context, PythonModel, call_rule, convert_input, list_hint
+from palate._disk.strict_yaml import read_yaml
 
 __all__ = ["StandIn", "mlflow_installed", "stand_ins"]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from palate._exactness import Unfit, cast_array, cast_list, cast_number, is_missing, read_instant
+from palate._enforcement.exactness import Unfit, cast_array, cast_list, cast_number, is_missing, read_instant
 from palate.errors import Problem, ProblemKind
 from palate.schema import AnyType, Array, FieldType, Map, Object, Scalar, SparkVector, type_text
 

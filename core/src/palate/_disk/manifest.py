@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from palate._format import MANIFEST_FORMAT
-from palate._paths import MODEL_FILE, list_files, name_problem, open_plain, read_small
+from palate._disk.format import MANIFEST_FORMAT
+from palate._disk.paths import MODEL_FILE, list_files, name_problem, open_plain, read_small
 from palate.errors import InvalidModelFile, ModelChanged, PalateError, Problem, ProblemKind, SaveFailed, UnsafePath
 
 __all__ = [

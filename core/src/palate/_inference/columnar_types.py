@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palate._value_types import UntypedValue, array_items, dtype_scalar
+from palate._inference.value_types import UntypedValue, array_items, dtype_scalar
 from palate.schema import AnyType, Array, ColSpec, FieldType, Map, Object, Property, Scalar
 
 __all__ = ["arrow_column", "pandas_column", "polars_column"]

@@ -19,8 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from palate._manifest import sync_directory
-from palate._paths import MODEL_FILE
+from palate._disk.manifest import sync_directory
+from palate._disk.paths import MODEL_FILE
 from palate.errors import InvalidOption, ModelExists, PalateError, SaveFailed
 
 __all__ = ["Staging", "stage"]

@@ -13,9 +13,9 @@ import sys
 from datetime import date, datetime
 from typing import Any
 
-from palate._containers import is_arrow, is_dataframe, is_ndarray
-from palate._exactness import is_missing
-from palate._type_hints import is_pydantic
+from palate._enforcement.containers import is_arrow, is_dataframe, is_ndarray
+from palate._enforcement.exactness import is_missing
+from palate._inference.type_hints import is_pydantic
 from palate.errors import InvalidExample, Problem
 
 __all__ = ["array_json", "frame_json", "invalid", "plain_json", "sparse_json"]

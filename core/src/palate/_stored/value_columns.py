@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from palate._value_arrays import Codec, Document, malformed, member, unsupported
+from palate._stored.value_arrays import Codec, Document, malformed, member, unsupported
 from palate.errors import DependencyMissing, PalateError
 
 __all__ = ["decode_arrow", "decode_polars", "encode_arrow", "encode_polars"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Protocol
 
-from palate._exactness import Unfit, cast_array, cast_number, is_missing, read_instant
-from palate._nested import NUMPY_NAMES, Report, compile_field
+from palate._enforcement.exactness import Unfit, cast_array, cast_number, is_missing, read_instant
+from palate._enforcement.nested import NUMPY_NAMES, Report, compile_field
 from palate.errors import Problem
 from palate.schema import AnyType, ColSpec, Scalar
 

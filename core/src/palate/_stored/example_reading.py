@@ -14,8 +14,8 @@ from datetime import datetime
 from itertools import chain
 from typing import Any
 
-from palate._exactness import Unfit, cast_list, read_moment
-from palate._example_json import invalid
+from palate._enforcement.exactness import Unfit, cast_list, read_moment
+from palate._stored.example_json import invalid
 from palate.errors import DependencyMissing
 from palate.schema import Array, ColSpec, FieldType, Map, Object, Schema, TensorSpec
 

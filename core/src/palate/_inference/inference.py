@@ -13,12 +13,20 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any, cast
 
-from palate._columnar_types import arrow_column, pandas_column, polars_column
-from palate._containers import framework_tensor, is_arrow, is_dataframe, is_ndarray, is_polars, is_series, is_sparse
-from palate._exactness import is_missing
-from palate._params import convert_param
-from palate._type_hints import dataclass_properties
-from palate._value_types import UntypedValue, array_items, dtype_scalar, value_type
+from palate._enforcement.containers import (
+    framework_tensor,
+    is_arrow,
+    is_dataframe,
+    is_ndarray,
+    is_polars,
+    is_series,
+    is_sparse,
+)
+from palate._enforcement.exactness import is_missing
+from palate._enforcement.params import convert_param
+from palate._inference.columnar_types import arrow_column, pandas_column, polars_column
+from palate._inference.type_hints import dataclass_properties
+from palate._inference.value_types import UntypedValue, array_items, dtype_scalar, value_type
 from palate.errors import InvalidSignature, Problem
 from palate.schema import ColSpec, Object, ParamSpec, Scalar, Schema, TensorSpec
 from palate.signature import Signature

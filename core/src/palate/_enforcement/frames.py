@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from palate._columns import from_arrow_types
-from palate._containers import (
+from palate._enforcement.columns import from_arrow_types
+from palate._enforcement.containers import (
     framework_tensor,
     is_arrow,
     is_dataframe,
@@ -16,7 +16,7 @@ from palate._containers import (
     is_series,
     is_sparse,
 )
-from palate._exactness import Unfit
+from palate._enforcement.exactness import Unfit
 from palate.errors import DependencyMissing
 from palate.schema import Array, ColSpec, Object, SparkVector
 

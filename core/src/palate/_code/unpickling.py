@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import FunctionType, ModuleType
 from typing import IO, Any
 
-from palate._stage import on_stage
+from palate._code.stage import on_stage
 
 __all__ = ["ModelUnpickler"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from palate._columns import cast_with_gaps, plain_values
-from palate._containers import (
+from palate._enforcement.columns import cast_with_gaps, plain_values
+from palate._enforcement.containers import (
     framework_tensor,
     is_arrow,
     is_dataframe,
@@ -18,8 +18,8 @@ from palate._containers import (
     is_sparse,
     is_tabular,
 )
-from palate._exactness import Unfit, cast_array, cast_list
-from palate._frames import arrow_to_frame, to_arrow
+from palate._enforcement.exactness import Unfit, cast_array, cast_list
+from palate._enforcement.frames import arrow_to_frame, to_arrow
 from palate.errors import InvalidInput, Problem
 from palate.schema import TensorSpec
 

@@ -1,0 +1,1 @@
+"""Documents and files: strict YAML, confined paths, the manifest, atomic publishing."""

@@ -1,0 +1,1 @@
+"""A schema from data, and from the type hints of a function."""
