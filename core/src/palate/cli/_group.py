@@ -23,12 +23,13 @@ from palate.errors import (
 
 __all__ = ["main"]
 
+# Each command is in the module of its name; what it does stands here, so that --help need not import any of them.
 COMMANDS = {
-    "flavors": "palate.cli.flavors",
-    "inspect": "palate.cli.inspect",
-    "predict": "palate.cli.predict",
-    "quickstart": "palate.cli.quickstart",
-    "verify": "palate.cli.verify",
+    "flavors": "See the installed flavors.",
+    "inspect": "Show what a model is; nothing of it is imported or run.",
+    "predict": "Predict on a file of inputs.",
+    "quickstart": "Train, save, open and verify a real model of every installed flavor.",
+    "verify": "Check a model's files, environment and golden predictions.",
 }
 
 # Wrong use exits with 2, as click's own usage errors do; every other refusal is a failed check and exits with 1.
@@ -51,11 +52,14 @@ class _Commands(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(module).command
+        command: click.Command = importlib.import_module(f"palate.cli.{cmd_name}").command
         return command
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
