@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -28,11 +29,9 @@ _HINT = "pass a DataFrame, a dict of columns, or a list of records"
 def require_pandas() -> ModuleType:
     """Return pandas. Raises DependencyMissing."""
     try:
-        import pandas
+        return import_module("pandas")
     except ImportError as exc:
         raise DependencyMissing("pandas", needed_for="A model with columns", install="palate[pandas]") from exc
-    else:
-        return pandas
 
 
 def to_frame(data: Any, columns: tuple[ColSpec, ...]) -> Any:
