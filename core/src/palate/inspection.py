@@ -36,6 +36,10 @@ FOLDER_PURPOSES = {
     "extra_files": "a file kept with the model",
     "metadata": "a copy of the model's description",
 }
+ENVIRONMENT_NOTES = {
+    "unresolved_modules": "modules that no installed distribution provided",
+    "unpublished_packages": "packages that were installed from a local path, so pip cannot find them elsewhere",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +184,7 @@ def _notes(opened: OpenedModel) -> tuple[str, ...]:
         notes.append("mlflow.pyfunc cannot open it: the model has no predict")
     if opened.model_file.signature is None:
         notes.append("no signature: inputs are passed on unchecked")
-    unresolved = opened.model_file.palate.get("unresolved_modules")
-    if unresolved:
-        notes.append(f"modules whose distribution is unknown: {', '.join(map(str, unresolved))}")
+    for key, text in ENVIRONMENT_NOTES.items():
+        if names := opened.model_file.palate.get(key):
+            notes.append(f"{text}: {', '.join(map(str, names))}")
     return tuple(notes)

@@ -354,6 +354,8 @@ def _facts(draft: _Draft, environment: Environment, golden: Golden | None) -> di
         facts["source"] = {"commit": source.commit, "dirty": source.dirty}
     if environment.unresolved:
         facts["unresolved_modules"] = list(environment.unresolved)
+    if environment.unpublished:
+        facts["unpublished_packages"] = list(environment.unpublished)
     if golden is not None:
         facts["golden"] = golden.to_dict()
     return facts
