@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import importlib
 import inspect
 import os
 import re
@@ -36,9 +37,6 @@ LAYERS = {
     "the command line": "cli __main__",
 }
 LAYER = {module: level for level, modules in enumerate(LAYERS.values()) for module in modules.split()}
-
-# Imports that wait for the call, each for a reason that stands in the code.
-LATE_IMPORTS: set[tuple[str, str]] = set()
 
 PUBLIC_NAMES = {
     "PythonModel",
@@ -118,6 +116,11 @@ def is_folder_note(file: Path) -> bool:
     return file.name == "__init__.py" and len(ast.parse(file.read_text()).body) == 1
 
 
+def offered(module: str) -> list[str]:
+    """Return a module's `__all__`."""
+    return list(importlib.import_module(module).__all__)
+
+
 def run_python(code: str, *flags: str) -> str:
     """Run *code* in a fresh interpreter."""
     command = [sys.executable, *flags, "-c", code]
@@ -161,13 +164,22 @@ def test_imports_have_no_circles() -> None:
 
 @pytest.mark.parametrize("file", modules(), ids=relative)
 def test_no_import_of_palate_waits_for_a_call(file: Path) -> None:
-    """An import inside a function hides a cycle; the few that save time are listed with their reason."""
+    """An import inside a function hides a cycle."""
     tree = ast.parse(file.read_text())
     inside = late(tree)
-    found = {
-        (unit_of(file), unit(name)) for node, name in imports(tree) if node in inside and name.split(".")[0] == "palate"
-    }
-    assert found <= LATE_IMPORTS
+    assert [name for node, name in imports(tree) if node in inside and name.split(".")[0] == "palate"] == []
+
+
+@pytest.mark.parametrize("file", modules(), ids=relative)
+def test_what_modules_take_from_each_other_is_offered(file: Path) -> None:
+    """A name that another module imports stands in the `__all__` of its own."""
+    taken = [
+        (node.module, alias.name)
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("palate.")
+        for alias in node.names
+    ]
+    assert [(home, name) for home, name in taken if f"{home}.{name}" not in MODULES and name not in offered(home)] == []
 
 
 @pytest.mark.parametrize("file", [f for f in modules() if unit_of(f) not in ("cli", "__main__")], ids=relative)

@@ -14,6 +14,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 import palate
+import palate.flavors
 
 Palate = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -93,6 +94,66 @@ def test_standard_input_and_output_work_in_a_pipe(run, saved) -> None:
     assert len(rows) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "mark", "arguments"),
+    [("rows.tsv", "\t", []), ("a.csv", ";", ["--delimiter", ";"]), ("b.csv", "\t", ["--delimiter", "tab"])],
+)
+def test_csv_may_have_another_delimiter(run, saved, tmp_path, name, mark, arguments) -> None:
+    """A .tsv file is read by its tabs; any one character can be named."""
+    (tmp_path / name).write_text(CSV.replace(",", mark))
+    done = run("predict", saved, name, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 3
+
+
+def test_csv_of_one_column_feeds_a_function_of_plain_values(run, tmp_path) -> None:
+    """A function of list[str] is given the cells as a list."""
+
+    def shout(words: list[str]) -> list[str]:
+        return [word.upper() for word in words]
+
+    palate.save_model(shout, tmp_path / "shout")
+    done = run("predict", "shout", "--trust", "--format", "csv", stdin="word\nhello\nyou\n")
+    assert done.stdout.split() == ["prediction", "HELLO", "YOU"], done.stderr
+
+
+def test_a_warning_is_one_line_without_source_code(saved, tmp_path) -> None:
+    """A param that the model does not take is told as errors are told."""
+    (tmp_path / "rows.csv").write_text(CSV)
+    command = [sys.executable, "-m", "palate", "predict", saved, tmp_path / "rows.csv", "--param", "fly=1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr.startswith("palate: Ignored params 'fly'")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_traceback_shows_where_an_error_came_from(run, saved) -> None:
+    """Only on demand, and the one line still ends it."""
+    done = run("--traceback", "predict", saved, "--format", "csv", stdin="n,x,kind\n")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("palate: The model failed")
+
+
+def test_quickstart_shows_the_others_when_one_flavor_fails(tmp_path, monkeypatch) -> None:
+    """What one plugin's samples raise is told in the end, with exit code 1."""
+    from click.testing import CliRunner
+
+    from palate.cli import main, quickstart
+
+    def sample_models(flavor: str) -> dict[str, palate.flavors.SampleModel]:
+        if flavor != "sklearn":
+            raise ZeroDivisionError("out of beads")
+        model = LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
+        return {"line": palate.flavors.SampleModel(model=model, sample=np.eye(1), description="a line")}
+
+    monkeypatch.setattr(quickstart, "sample_models", sample_models)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["quickstart", "--json"])
+    assert done.exit_code == 1
+    assert "ZeroDivisionError: out of beads" in done.stderr
+    assert [run["name"] for run in json.loads(done.stdout)] == ["line"]
+
+
 def test_the_stored_request_body_is_understood(run, saved) -> None:
     """serving_input_example.json of any model can be given to predict."""
     assert run("predict", saved, saved / "serving_input_example.json").returncode == 0
@@ -110,8 +171,15 @@ def test_the_stored_request_body_is_understood(run, saved) -> None:
         (["predict", "MODEL", "-", "--format", "csv"], CSV.replace("1.5", "wide"), 1, "x"),
         (["predict", "MODEL", "-", "--format", "csv"], CSV.replace(",2\n", ",2.5\n"), 1, "n"),
         (["predict", "MODEL", "-", "--format", "csv"], "", 1, "empty"),
-        (["predict", "MODEL", "-", "--format", "csv"], CSV + "03,1\n", 1, "row 4"),
-        (["predict", "MODEL", "-", "--format", "json"], "{", 1, "JSON"),
+        (["predict", "MODEL", "-", "--format", "csv"], CSV + "\n03,1\n", 1, "line 5"),
+        (["predict", "MODEL", "-", "--format", "csv"], CSV.replace("1.5", "wide"), 1, "line 3"),
+        (["predict", "MODEL", "-", "--format", "csv"], CSV.replace("1.5", "1_5"), 1, "line 3"),
+        (["predict", "MODEL", "-", "--format", "csv"], CSV.replace(",", ";"), 1, "--delimiter ';'"),
+        (["predict", "MODEL", "-", "--format", "csv"], "n,x,kind\n", 1, "The model failed on this input: ValueError"),
+        (["predict", "MODEL", "-", "--format", "csv"], "n\n1\n", 1, "missing; inputs."),
+        (["predict", "MODEL", "-", "--format", "csv", "--delimiter", ";;"], CSV, 2, "one character"),
+        (["predict", "MODEL"], CSV, 2, "standard input does not tell its format"),
+        (["predict", "MODEL", "-", "--format", "json"], "{", 1, "line 1, column 2"),
         (["predict", "MODEL", "-", "--format", "csv", "--method", "fly"], CSV, 2, "fly"),
         (["predict", "MODEL", "-", "--format", "csv", "-o", "no/such/dir/out.csv"], CSV, 2, "no/such/dir"),
         (["predict", "MODEL", "-", "--format", "csv", "--param", "x"], CSV, 2, "name=value"),

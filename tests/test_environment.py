@@ -32,7 +32,7 @@ def test_flavor_and_imports_are_joined() -> None:
     assert [line.partition("=")[0] for line in found.requirements] == ["pyyaml", "scikit-learn"]
     assert found.requirements[1] == "scikit-learn==1.9.1"
     assert found.python == platform.python_version()
-    assert (found.unresolved, found.unpinned) == ((), ())
+    assert found.unresolved == ()
 
 
 def test_palate_and_mlflow_are_not_added() -> None:
@@ -67,7 +67,6 @@ def test_requirements_replace_the_evidence(tmp_path: Path) -> None:
             flavor_requirements=["a==1"], modules=["nowhere_at_all"], requirements=given_requirements
         )
         assert (found.requirements, found.unresolved) == (("numpy==2.0", "pandas"), ())
-        assert found.unpinned == ("pandas",)
 
 
 def test_extra_requirements_win_over_evidence() -> None:
@@ -103,9 +102,8 @@ def test_missing_requirements_file(tmp_path: Path) -> None:
 
 
 def test_files_are_mlflows(tmp_path: Path) -> None:
-    """Names, keys and layout are those of MLflow; the returned mapping is the one MLmodel holds."""
-    env = write_environment(EXAMPLE, tmp_path)
-    assert env == {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}
+    """Names, keys and layout are those of MLflow."""
+    write_environment(EXAMPLE, tmp_path)
     assert (tmp_path / "requirements.txt").read_bytes() == b"numpy==2.4.6\nscikit-learn==1.9.1"
     assert yaml.safe_load((tmp_path / "python_env.yaml").read_text()) == {
         "python": "3.11.7",

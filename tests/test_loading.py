@@ -140,8 +140,16 @@ def test_an_uninstalled_flavor_is_named_with_its_distribution(tmp_path) -> None:
 
 def test_a_flavor_that_the_directory_does_not_name_is_refused(saved) -> None:
     """flavor= chooses among what is there."""
-    with pytest.raises(errors.FlavorNotFound, match="sklearn"):
+    with pytest.raises(errors.InvalidOption, match=r"has no flavor 'toy' \(it has: .*sklearn"):
         palate.load_model(saved, flavor="toy")
+
+
+def test_a_directory_of_several_flavors_and_no_main_one_wants_to_be_told(tmp_path) -> None:
+    """Inspecting it says so and lists them; so does loading it without flavor=."""
+    (tmp_path / "MLmodel").write_text("flavors: {sklearn: {}, xgboost: {}}\n")
+    assert "it has: sklearn, xgboost" in (palate.inspect_model(tmp_path).plugin_problem or "")
+    with pytest.raises(errors.InvalidOption, match=r"it has: sklearn, xgboost.* name one"):
+        palate.load_model(tmp_path)
 
 
 def test_an_unknown_load_option_is_refused(saved) -> None:

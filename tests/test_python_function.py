@@ -36,8 +36,9 @@ VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}.0"
 
 
 def save(model, path, **options):
-    """Save through the hook."""
+    """Save through the hook, which is given paths as text."""
     path.mkdir(parents=True, exist_ok=True)
+    model = str(model) if isinstance(model, Path) else model
     return flavor.save_model(model=model, path=path, options=SaveOptions(format="cloudpickle", extra=options))
 
 
@@ -243,7 +244,7 @@ async def awaited(data):
         (lambda: 0, "takes no argument"),
         (None, "loader_module="),
         ("nowhere.py", "no such file"),
-        (Path("notes.txt"), "not a .py file"),
+        ("notes.txt", "not a .py file"),
         (functools.partial(lambda a, b: 0), "takes the data alone"),
     ],
 )

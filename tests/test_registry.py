@@ -242,3 +242,14 @@ def test_an_observer_that_would_answer_for_a_flavor_is_refused(install, registry
     built = registry()
     assert built.get("alpha").predict("m", "d", "predict", {}) == ["m", "d", "predict"]
     assert "wrapper=True" in (built.records()[1].error or "")
+
+
+@pytest.mark.parametrize("watcher", [OBSERVER, "raise OSError('no')"], ids=["working", "broken"])
+def test_a_flavor_and_an_observer_of_one_distribution_may_share_a_name(site, watcher) -> None:
+    """Neither takes the other's place, and a broken observer does not break the flavor."""
+    (site / "plug_both.py").write_text(GOOD.format(package="aaa"))
+    (site / "plug_watch.py").write_text(watcher)
+    groups = {"plug_both": "palate.flavors", "plug_watch": "palate.plugins"}
+    built = FlavorRegistry([metadata.EntryPoint("same", module, group) for module, group in groups.items()])
+    assert built.get("same").predict("m", "d", "predict", {}) == ["m", "d", "predict"]
+    assert [r.status for r in built.records()] == ["ok", "broken" if "OSError" in watcher else "ok"]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -257,3 +260,18 @@ def test_two_savers_of_one_path_publish_one_whole_model(tmp_path, frame) -> None
     assert len(outcomes) == 4
     assert won == [palate.inspect_model(tmp_path / "m").digest]
     assert entries(tmp_path) == {"m"}
+
+
+def test_modules_in_code_need_no_distribution(tmp_path) -> None:
+    """What a pickle names below code/ counts as there, by its full name too."""
+    package = tmp_path / "carried_pkg"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "part.py").write_text("def double(model_input):\n    return model_input['x'] * 2\n")
+    code = (
+        "import sys, palate; sys.path.insert(0, '.')\n"
+        "from carried_pkg.part import double\n"
+        "palate.save_model(double, 'm', code_paths=['carried_pkg'])\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+    assert "unresolved_modules" not in yaml.safe_load((tmp_path / "m" / "MLmodel").read_text())["palate"]

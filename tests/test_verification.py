@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from sklearn.linear_model import LinearRegression
 
 import palate
@@ -41,6 +42,15 @@ def test_a_model_that_predicts_otherwise_fails(saved) -> None:
     assert not palate.verify_model(saved).ok
 
 
+def test_malformed_golden_predictions_fail_the_check(saved) -> None:
+    """The file is named as the cause."""
+    (saved / "golden_predictions.json").write_text('{"kind": "array"}')
+    palate.accept_changes(saved)
+    check = palate.verify_model(saved).checks[-1]
+    assert check.status == "failed"
+    assert "golden_predictions.json is not valid" in check.detail
+
+
 def test_other_versions_are_a_note_that_names_them(saved) -> None:
     """Whether a difference matters is what the replay decides."""
     (saved / "requirements.txt").write_text("scikit-learn==0.1\nno-such-distribution==1")
@@ -71,3 +81,14 @@ def test_an_mlflow_directory_has_no_digest_to_check() -> None:
     """That is told as a note."""
     path = Path(__file__).parent / "data" / "mlflow_models" / "sk_default_skops_inferredreqs" / "model"
     assert states(path)["files"] == "note"
+
+
+@pytest.mark.parametrize("recorded", ["rtol: wide", "predictions: [a]", "unheard_of: 1"])
+def test_golden_facts_of_another_kind_fail_the_check(saved, recorded: str) -> None:
+    """What a stranger wrote under palate.golden is judged before it is used, and named."""
+    document = yaml.safe_load((saved / "MLmodel").read_text())
+    document["palate"]["golden"] |= yaml.safe_load(recorded)
+    (saved / "MLmodel").write_text(yaml.safe_dump(document))
+    palate.accept_changes(saved)
+    check = next(check for check in palate.verify_model(saved).checks if check.name == "predictions")
+    assert (check.status, f"palate.golden.{recorded.partition(':')[0]}" in check.detail) == ("failed", True)

@@ -84,10 +84,10 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_refused(name) -> None:
     """Every hostile document is refused quickly, as InvalidModelFile naming its source."""
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(InvalidModelFile, match="MLmodel is not valid") as caught:
         _read(HOSTILE[name])
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert len(str(caught.value)) < 500
 
 

@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from palate._inference.inference import infer_params, infer_schema
+from palate._stored.differences import differences
 from palate._stored.examples import read_example, split_example, write_example
-from palate._stored.values import differences
+from palate._stored.snapshots import snapshot
 from palate.schema import Schema
 from palate.signature import Signature
 
@@ -170,7 +171,7 @@ def test_mlflow_reads_our_examples(text: str, cases: dict[str, Case]) -> None:
     """``load_input_example`` of stock MLflow returns from our files what was given."""
     case = cases[text]
     data, params = case.read
-    assert differences(without(case.data, categories=True), data, rtol=0, atol=0) == []
+    assert differences(snapshot(without(case.data, categories=True)), snapshot(data), rtol=0, atol=0) == []
     assert params == case.params
 
 
@@ -183,7 +184,7 @@ def test_mlflow_reads_our_examples_as_text(text: str, cases: dict[str, Case]) ->
         case.ours, yaml.safe_load((case.ours / "MLmodel").read_text())["saved_input_example_info"], case.schema
     )
     expected = [1.5, float("nan")] if text == "[1.5, None]" else case.data
-    assert differences(expected, back, rtol=0, atol=0) == []
+    assert differences(snapshot(expected), snapshot(back), rtol=0, atol=0) == []
 
 
 @pytest.mark.parametrize("text", [*CASES, *TEXT_IN_MLFLOW])
@@ -193,7 +194,7 @@ def test_we_read_mlflow_examples(text: str, cases: dict[str, Case]) -> None:
     assert case.info is not None
     data, params = read_example(case.theirs, case.info, case.schema)
     expected = [1.5, float("nan")] if text == "[1.5, None]" else without(case.data, categories=False)
-    assert differences(expected, data, rtol=0, atol=0) == []
+    assert differences(snapshot(expected), snapshot(data), rtol=0, atol=0) == []
     assert params == case.params
 
 

@@ -147,6 +147,7 @@ class FlavorRegistry:
         self._flavors: dict[str, Flavor] = {}
         self._plugins: dict[str, object] = {}
         self._broken: dict[str, FlavorBroken] = {}
+        self._broken_observers: dict[str, FlavorBroken] = {}
         self._callers: dict[tuple[str, str], pluggy.HookCaller] = {}
         self._observing = False
         self._lock = threading.RLock()
@@ -231,8 +232,6 @@ class FlavorRegistry:
                     plugin = self._register(candidate, check=_check_flavor)
                 except FlavorBroken as broken:
                     self._broken[key] = broken
-                    if os.environ.get(STRICT_VARIABLE) == "1":
-                        raise
                 else:
                     self._plugins[key] = plugin
                     self._flavors[key] = Flavor(
@@ -264,7 +263,7 @@ class FlavorRegistry:
             try:
                 self._register(candidate, check=_check_observer)
             except FlavorBroken as broken:
-                self._broken[candidate.qualified] = broken
+                self._broken_observers[candidate.qualified] = broken
                 if os.environ.get(STRICT_VARIABLE) == "1":
                     raise
 
@@ -274,7 +273,8 @@ class FlavorRegistry:
         plugin: object | None = None
         try:
             plugin = candidate.entry_point.load()
-            self._manager.register(plugin, name=candidate.qualified)
+            # One distribution may offer a flavor and an observer of the same name.
+            self._manager.register(plugin, name=f"{candidate.entry_point.group} {candidate.qualified}")
             self._manager.check_pending()
             problem = check(self._manager, plugin)
         except (Exception, SystemExit) as exc:  # a plugin may fail in any way; the host goes on
@@ -301,7 +301,7 @@ class FlavorRegistry:
         return caller
 
     def _observer_record(self, candidate: _Candidate) -> FlavorRecord:
-        broken = self._broken.get(candidate.qualified)
+        broken = self._broken_observers.get(candidate.qualified)
         return FlavorRecord(
             name=candidate.entry_point.name,
             kind="observer",

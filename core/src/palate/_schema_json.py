@@ -7,6 +7,7 @@ refuse a model (an unknown key in a scalar column) is refused here, so that a di
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -31,6 +32,7 @@ from palate.schema import (
 __all__ = ["dump_params", "dump_schema", "parse_params", "parse_schema"]
 
 _MAX_DEPTH = 32
+_MAX_PROBLEMS = 1000
 _MAX_DIMENSION = 2**63 - 1
 _MAX_RANK = 32  # numpy's own limit was 32 up to numpy 1, 64 since
 _TENSOR_DTYPES = frozenset(
@@ -52,6 +54,8 @@ class _Reader:
 
     def refuse(self, where: Where, kind: ProblemKind, message: str) -> None:
         self.problems.append(Problem(where, kind, message))
+        if len(self.problems) >= _MAX_PROBLEMS:
+            self.finish()  # millions of them would fill the memory
 
     def finish(self) -> None:
         if self.problems:
@@ -236,8 +240,8 @@ def parse_params(text: object) -> tuple[ParamSpec, ...]:
             found.append(reader.param(spec, ("params", index)))
         else:
             reader.refuse(("params", index), "wrong_type", "must be a mapping")
-    names = [param.name for param in found if param]
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    names = Counter(param.name for param in found if param)
+    for name in sorted(name for name, count in names.items() if count > 1):
         reader.refuse(("params",), "wrong_value", f"two params are called {name!r}")
     reader.finish()
     return tuple(param for param in found if param)

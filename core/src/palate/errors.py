@@ -34,6 +34,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
+    "CodeReason",
     "DependencyMissing",
     "FlavorBroken",
     "FlavorConflict",
@@ -61,6 +62,9 @@ __all__ = [
     "UnsupportedModel",
 ]
 
+# Of a table with 60,000 wrong columns, nobody reads more.
+_SHOWN_PROBLEMS = 100
+
 ProblemKind = Literal["missing", "extra", "wrong_type", "wrong_value", "wrong_shape"]
 
 
@@ -86,7 +90,7 @@ class PalateError(Exception):
 
 
 class _Problems(PalateError, ValueError):
-    """An error that lists every problem found, not only the first."""
+    """An error that lists every problem found, not only the first; its text stops after a hundred."""
 
     _headline = "{count} problem(s)"
 
@@ -96,8 +100,11 @@ class _Problems(PalateError, ValueError):
         head = self._headline.format(count=len(self.problems), source=source)
         if len(self.problems) == 1:
             super().__init__(f"{head}: {self.problems[0]}")
-        else:
-            super().__init__("\n".join([head + ":", *(f"  - {p}" for p in self.problems)]))
+            return
+        lines = [f"  - {problem}" for problem in self.problems[:_SHOWN_PROBLEMS]]
+        if len(self.problems) > _SHOWN_PROBLEMS:
+            lines.append(f"  - and {len(self.problems) - _SHOWN_PROBLEMS} more")
+        super().__init__("\n".join([head + ":", *lines]))
 
 
 class InvalidModelFile(_Problems):
@@ -298,7 +305,7 @@ class MethodNotFound(PalateError, AttributeError):
 
 
 class FlavorNotFound(PalateError, LookupError):
-    """No installed flavor has that name, or owns that model."""
+    """No installed flavor has that name."""
 
     def __init__(self, flavor: str, *, installed: Sequence[str], distribution: str | None = None) -> None:
         self.flavor, self.installed = flavor, tuple(installed)

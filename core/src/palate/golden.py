@@ -6,17 +6,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from palate._disk.paths import confine, read_small
-from palate._stored.differences import differences, tolerance_of
+from palate._stored.differences import differences
 from palate._stored.examples import read_example
-from palate._stored.values import decode_value, encode_value
+from palate._stored.snapshots import snapshot, tolerance_of
 from palate.errors import InvalidExample, InvalidModelFile, PalateError, PredictionChanged, Problem
 from palate.model_file import ModelFile
 from palate.pyfunc import PyFuncModel
 
-__all__ = ["PREDICTIONS_FILE", "Golden", "record_golden", "replay_golden", "run_example"]
+__all__ = ["Golden", "record_golden", "replay_golden", "run_example"]
 
 PREDICTIONS_FILE = "golden_predictions.json"
 PREDICTIONS_LIMIT = 256 << 20
@@ -43,10 +44,20 @@ class Golden:
         recorded = model_file.palate.get("golden")
         if recorded is None:
             return None
-        try:
-            return cls(**recorded)
-        except TypeError as exc:
-            raise InvalidModelFile([Problem(("palate", "golden"), "wrong_value", str(exc))]) from exc
+        kinds: dict[str, type | UnionType] = {
+            "predictions": str,
+            "skipped": str,
+            "rtol": float | int,
+            "atol": float | int,
+        }
+        problems = [
+            Problem(("palate", "golden", str(key)), "wrong_type", "is not what Palate records")
+            for key, value in recorded.items()
+            if key not in kinds or not isinstance(value, kinds[key])
+        ]
+        if problems:
+            raise InvalidModelFile(problems)
+        return cls(**recorded)
 
 
 def run_example(model: PyFuncModel, example: Example | None) -> Any:
@@ -69,15 +80,16 @@ def record_golden(root: Path, original: PyFuncModel, example: Example | None, pr
     Raises:
         PredictionChanged: the reloaded model predicts something else.
     """
-    rtol, atol = tolerance_of(predictions)
     try:
-        document = encode_value(predictions)
+        document = snapshot(predictions)
     except InvalidExample as exc:
-        return Golden(skipped=str(exc))
-    expected = run_example(original, example)
-    if expected is not NotImplemented:
-        found = differences(expected, predictions, rtol=rtol, atol=atol)
-        if found and differences(expected, run_example(original, example), rtol=rtol, atol=atol):
+        return Golden(skipped="; ".join(problem.message for problem in exc.problems))
+    rtol, atol = tolerance_of(document)
+    predicted = run_example(original, example)
+    if predicted is not NotImplemented:
+        expected = snapshot(predicted)
+        found = differences(expected, document, rtol=rtol, atol=atol)
+        if found and differences(expected, snapshot(run_example(original, example)), rtol=rtol, atol=atol):
             return Golden(skipped="the model's predictions vary from call to call")
         if found:
             raise PredictionChanged(uri, differences=found)
@@ -93,10 +105,11 @@ def replay_golden(model: PyFuncModel) -> list[str] | None:
     if golden is None or golden.predictions is None or info is None:
         return None
     stored = read_small(confine(model.path, golden.predictions, field="palate.golden"), PREDICTIONS_LIMIT)
-    try:
-        expected = decode_value(json.loads(stored))
-    except (ValueError, RecursionError) as exc:
-        raise InvalidExample([Problem((golden.predictions,), "wrong_value", f"cannot be read ({exc})")]) from exc
     inputs = model.signature.inputs if model.signature else None
-    given = run_example(model, read_example(model.path, info, inputs))
-    return differences(expected, given, rtol=golden.rtol, atol=golden.atol)
+    given = snapshot(run_example(model, read_example(model.path, info, inputs)))
+    try:
+        return differences(json.loads(stored), given, rtol=golden.rtol, atol=golden.atol)
+    except (ValueError, RecursionError) as exc:
+        raise InvalidModelFile(
+            [Problem((), "wrong_value", f"cannot be read ({exc})")], source=golden.predictions
+        ) from exc

@@ -6,6 +6,7 @@ inside the hooks, never at module level, and declares besides its hooks these co
 
 ``HOOK_API: int``                     the version of this file that it was written for (``palate.hookspecs.HOOK_API``)
 ``NATIVE_PACKAGES: tuple[str, ...]``  top-level packages whose classes this flavor owns, such as ``("xgboost",)``
+``NATIVE_TYPES: tuple[str, ...]``     single classes by full name, such as ``("functools.partial",)`` (optional)
 ``FORMATS: tuple[str, ...]``          the values it takes for ``format=``; the first is the default and should be safe
 ``SAVE_OPTIONS``, ``LOAD_OPTIONS``    names of keyword arguments of its own (optional)
 

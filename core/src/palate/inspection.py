@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from os import PathLike
@@ -9,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from palate._disk.manifest import read_manifest
-from palate._disk.paths import list_files
+from palate._disk.paths import list_files, read_small
+from palate._disk.replaced import read_one_model
 from palate._registry import FlavorRegistry, default_registry
-from palate.errors import CodeReason, FlavorBroken, FlavorConflict, FlavorNotFound
-from palate.loading import PYFUNC, OpenedModel, code_reasons, open_model
+from palate.errors import CodeReason, FlavorBroken, FlavorConflict, FlavorNotFound, InvalidOption, ModelChanged
+from palate.loading import OpenedModel, code_reasons, open_model
 from palate.signature import Signature
 
 __all__ = ["FileEntry", "ModelInfo", "describe", "inspect_model"]
 
+REQUIREMENTS_LIMIT = 1 << 20
 PURPOSES = {
     "MLmodel": "what the model is: flavors, signature, versions (YAML; stock MLflow reads it too)",
     "MANIFEST.json": "every file's size and SHA-256; their digest is the model's identity",
@@ -109,7 +112,11 @@ def inspect_model(uri: str | PathLike[str], *, verify: bool = True) -> ModelInfo
     Raises:
         ModelNotFound, ModelChanged, InvalidModelFile: see ``load_model``.
     """
-    return describe(open_model(uri, verify=verify), default_registry())
+
+    def read() -> ModelInfo:
+        return describe(open_model(uri, verify=verify), default_registry())
+
+    return read_one_model(uri, read, is_whole=lambda _: False)
 
 
 def describe(opened: OpenedModel, registry: FlavorRegistry) -> ModelInfo:
@@ -147,7 +154,7 @@ def _reasons(
 ) -> tuple[tuple[CodeReason, ...] | None, str | None]:
     try:
         return code_reasons(opened, registry.get(name)), None
-    except (FlavorNotFound, FlavorBroken, FlavorConflict) as exc:
+    except (FlavorNotFound, FlavorBroken, FlavorConflict, InvalidOption) as exc:
         return None, str(exc)
 
 
@@ -159,15 +166,23 @@ def _files(opened: OpenedModel, flavor: str) -> tuple[FileEntry, ...]:
         purpose = PURPOSES.get(name) or FOLDER_PURPOSES.get(top)
         if purpose is None:
             purpose = f"the model itself, as {flavor} keeps it" if native & {name, top} else "data of the model"
-        entries.append(FileEntry(name=name, size=(opened.path / name).stat().st_size, purpose=purpose))
+        entries.append(FileEntry(name=name, size=_size(opened.path, name), purpose=purpose))
     return tuple(entries)
+
+
+def _size(root: Path, name: str) -> int:
+    try:
+        return os.lstat(root / name).st_size
+    except OSError as exc:
+        raise ModelChanged(str(root), missing=[name], cause="It was there a moment ago.") from exc
 
 
 def _requirements(path: Path) -> tuple[str, ...]:
     file = path / "requirements.txt"
-    if not file.is_file():
+    if not os.path.lexists(file):
         return ()
-    return tuple(line for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip())
+    text = read_small(file, REQUIREMENTS_LIMIT).decode("utf-8", "replace")
+    return tuple(line for line in text.splitlines() if line.strip())
 
 
 def _golden_state(recorded: Mapping[str, Any] | None) -> str:
@@ -180,7 +195,7 @@ def _notes(opened: OpenedModel) -> tuple[str, ...]:
     notes = []
     if opened.seal is not None and opened.seal.added_by_mlflow:
         notes.append(f"MLflow's registry added {', '.join(opened.seal.added_by_mlflow)}")
-    if PYFUNC not in opened.model_file.flavors:
+    if opened.model_file.pyfunc is None:
         notes.append("mlflow.pyfunc cannot open it: the model has no predict")
     if opened.model_file.signature is None:
         notes.append("no signature: inputs are passed on unchecked")

@@ -14,12 +14,13 @@ from typing import Any
 
 from palate._code.model_code import ModelCode
 from palate._disk.manifest import Seal, check_manifest, read_manifest
-from palate._disk.paths import confine, read_small, resolve_uri
+from palate._disk.paths import MODEL_FILE, confine, read_small, resolve_uri
+from palate._disk.replaced import read_one_model
+from palate._disk.strict_yaml import MAX_BYTES
 from palate._environment.environment import compare_requirements
 from palate._registry import Flavor, FlavorRegistry, default_registry
 from palate.errors import (
     CodeReason,
-    FlavorNotFound,
     InvalidModelFile,
     InvalidOption,
     LoadFailed,
@@ -29,14 +30,10 @@ from palate.errors import (
     TrustRequired,
 )
 from palate.hookspecs import LoadOptions
-from palate.model_file import ModelFile, parse_model_file
+from palate.model_file import PYFUNC, ModelFile, parse_model_file
 from palate.pyfunc import PyFuncModel
 
-__all__ = ["OpenedModel", "load_model", "load_native", "open_model"]
-
-PYFUNC = "python_function"
-MODEL_FILE = "MLmodel"
-MODEL_FILE_LIMIT = 64 << 20
+__all__ = ["OpenedModel", "code_reasons", "construct", "load_model", "load_native", "open_model"]
 
 # Whose directory a loader of MLflow's is, for directories whose section of that flavor is missing.
 LOADER_FLAVORS = {
@@ -64,7 +61,7 @@ class OpenedModel:
         recorded = self.model_file.palate.get("flavor")
         if isinstance(recorded, str) and recorded in self.model_file.flavors:
             return recorded
-        pyfunc = self.model_file.flavors.get(PYFUNC)
+        pyfunc = self.model_file.pyfunc
         loader = LOADER_FLAVORS.get(str(pyfunc.get("loader_module"))) if pyfunc else None
         native = [name for name in self.model_file.flavors if name != PYFUNC]
         if loader is not None:
@@ -73,16 +70,17 @@ class OpenedModel:
         return native[0] if native and len(native) == 1 else PYFUNC
 
     def config(self, flavor: str) -> Mapping[str, Any]:
-        """Return the flavor's section; where MLflow wrote none, what its python_function section says instead."""
-        sections = self.model_file.flavors
-        if flavor in sections:
-            return sections[flavor]
-        pyfunc = sections.get(PYFUNC)
-        if pyfunc is not None and LOADER_FLAVORS.get(str(pyfunc.get("loader_module"))) == flavor:
+        """Return the flavor's section; where MLflow wrote none, what its python_function section says instead.
+
+        Raises:
+            InvalidOption: the model has no such flavor.
+        """
+        pyfunc = self.model_file.pyfunc or {}
+        if flavor not in self.model_file.flavors and LOADER_FLAVORS.get(str(pyfunc.get("loader_module"))) == flavor:
             # MLflow's own fallback: a pickle, or the flavor's default file.
             path = pyfunc.get("model_path") or pyfunc.get("data")
             return {"pickled_model": path, "data": path}
-        raise FlavorNotFound(flavor, installed=tuple(sections))
+        return self.model_file.flavor(flavor)
 
 
 def open_model(uri: str | PathLike[str], *, verify: bool = True) -> OpenedModel:
@@ -96,7 +94,9 @@ def open_model(uri: str | PathLike[str], *, verify: bool = True) -> OpenedModel:
     path = resolve_uri(uri)
     manifest = read_manifest(path)
     seal = check_manifest(path, manifest) if manifest is not None and verify else None
-    document = read_small(confine(path, MODEL_FILE, field="the model directory"), MODEL_FILE_LIMIT)
+    document = read_small(confine(path, MODEL_FILE, field="the model directory"), MAX_BYTES)
+    if seal is not None:
+        seal.check_content(MODEL_FILE, document)
     model_file = parse_model_file(document)
     if manifest is None and model_file.palate:
         raise ModelChanged(str(uri), missing=["MANIFEST.json"])
@@ -125,12 +125,18 @@ def load_model(
     Raises:
         TrustRequired: opening it would run code and ``trust`` is false; nothing was run.
         UnsafeModel: a file breaks a rule of its safe format.
-        FlavorNotFound: the plugin is not installed.
+        FlavorNotFound, FlavorBroken: the plugin is not installed, or does not work.
+        InvalidOption: the model has no flavor of that name, or the flavor takes no such option.
         ModelNotFound, ModelChanged, InvalidModelFile: see ``open_model``.
         LoadFailed: the framework could not read its file.
     """
-    opened = open_model(uri, verify=verify)
-    return construct(opened, trust=trust, asked=flavor, registry=default_registry(), options=flavor_options)
+
+    def read() -> tuple[OpenedModel, PyFuncModel]:
+        opened = open_model(uri, verify=verify)
+        registry = default_registry()
+        return opened, construct(opened, trust=trust, asked=flavor, registry=registry, options=flavor_options)
+
+    return read_one_model(uri, read, is_whole=lambda result: result[0].seal is not None)[1]
 
 
 def load_native(

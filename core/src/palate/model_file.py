@@ -18,7 +18,7 @@ from palate._disk.strict_yaml import find_unplain, read_yaml, write_yaml
 from palate.errors import InvalidModelFile, InvalidOption, InvalidSignature, Problem
 from palate.signature import Signature
 
-__all__ = ["ModelFile", "build_model_file", "parse_model_file", "plain_problems", "validate"]
+__all__ = ["PYFUNC", "ModelFile", "build_model_file", "parse_model_file", "plain_problems"]
 
 PYFUNC: Final = "python_function"
 Where = tuple[str | int, ...]
@@ -116,9 +116,7 @@ def parse_model_file(text: bytes) -> ModelFile:
     Raises:
         InvalidModelFile: with every problem found.
     """
-    document = read_yaml(text, source="MLmodel")
-    if not isinstance(document, dict):
-        raise InvalidModelFile(validate(document))
+    document: Any = read_yaml(text, source="MLmodel")
     return ModelFile(document)
 
 
@@ -167,15 +165,16 @@ _PYFUNC: Final = {
     "streamable": "true or false",
 }
 _ANY_FLAVOR: Final = {"code": "text or null", "extra_files": "a list or null"}
+_PALATE: Final = {
+    **dict.fromkeys(("writer", "flavor", "python", "platform"), "text or null"),
+    **dict.fromkeys(("inputs", "source", "golden"), "a mapping or null"),
+    **dict.fromkeys(("unresolved_modules", "unpublished_packages"), "a list of text or null"),
+}
 _TYPE_WORDS: Final = {dict: "a mapping", list: "a list", str: "text", type(None): "null", bool: "true or false"}
 
 
-def validate(document: object) -> list[Problem]:
-    """Return everything that is wrong with an MLmodel document; nothing is wrong when the list is empty."""
-    return _read(document)[0]
-
-
 def _read(document: object) -> tuple[list[Problem], Signature | None]:
+    """Return everything that is wrong with an MLmodel document, and its signature if that part is right."""
     if not isinstance(document, dict):
         return [Problem((), "wrong_type", f"must be a mapping, not {_type_word(document)}")], None
     problems = [*_check_text_keys(document, ()), *_check_kinds(document, _TOP_LEVEL, ())]
@@ -265,9 +264,7 @@ def _check_palate(section: Mapping[Any, Any]) -> Iterator[Problem]:
         yield Problem(("palate", "format"), "wrong_value", message)
         return
     yield from _check_text_keys(section, ("palate",))
-    inputs = section.get("inputs")
-    if inputs is not None and not isinstance(inputs, dict):
-        yield Problem(("palate", "inputs"), "wrong_type", f"must be a mapping or null, not {_type_word(inputs)}")
+    yield from _check_kinds(section, _PALATE, ("palate",))
 
 
 def plain_problems(value: object, where: Where = ()) -> list[Problem]:

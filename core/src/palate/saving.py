@@ -19,9 +19,9 @@ from palate._code.imports import object_imports, source_imports
 from palate._code.pickles import pickle_modules
 from palate._disk.format import FORMAT_VERSION
 from palate._disk.manifest import write_manifest
-from palate._disk.paths import list_files
+from palate._disk.paths import MODEL_FILE, list_files
 from palate._disk.staging import stage
-from palate._environment.environment import Environment, capture_environment, write_environment
+from palate._environment.environment import ENVIRONMENT_FILES, Environment, capture_environment, write_environment
 from palate._environment.source import active_run_id, check_run_id, find_source
 from palate._inference.inference import infer_outputs, infer_params, infer_schema
 from palate._random_state import keep_random_state
@@ -31,16 +31,13 @@ from palate.errors import FlavorBroken, InvalidOption, PalateError, UnsupportedM
 from palate.golden import Golden, record_golden, run_example
 from palate.hookspecs import SaveOptions
 from palate.inspection import ModelInfo, describe
-from palate.loading import MODEL_FILE, PYFUNC, OpenedModel, code_reasons, construct, open_model
-from palate.model_file import ModelFile, build_model_file, plain_problems
+from palate.loading import OpenedModel, code_reasons, construct, open_model
+from palate.model_file import PYFUNC, ModelFile, build_model_file, plain_problems
 from palate.pyfunc import PyFuncModel
 from palate.schema import AnyType, Schema
 from palate.signature import Signature
 
 __all__ = ["save_model"]
-
-# Arguments of save_model that a flavor receives among its options, when it lists them in SAVE_OPTIONS.
-SHARED_OPTIONS = ("artifacts",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +125,10 @@ def save_model(
     with stage(target, overwrite=overwrite) as staging, keep_random_state():
         _write_directory(request, staging.path, registry, uri=str(path))
         write_manifest(staging.path)
+        # Before it is published: from then on somebody else may replace it.
+        info = describe(open_model(staging.path, verify=False), registry)
         staging.publish()
-    return describe(open_model(target, verify=False), registry)
+    return replace(info, path=staging.target)
 
 
 # -- checking what was asked ---------------------------------------------------------------------------------------
@@ -210,7 +209,7 @@ def _write_native(request: SaveRequest, root: Path) -> dict[str, Any]:
 
 def _sections(flavor: Flavor, section: dict[str, Any], code: str | None) -> dict[str, dict[str, Any]]:
     common = {
-        "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
+        "env": dict(ENVIRONMENT_FILES),
         "python_version": platform.python_version(),
     }
     if flavor.name == PYFUNC:
@@ -327,7 +326,8 @@ def _capture(draft: _Draft, code: str | None) -> Environment:
             modules |= pickle_modules(file)
     return capture_environment(
         flavor_requirements=request.flavor.requirements(request.model, request.options),
-        modules=modules - top_level_names(root, code),
+        modules=modules,
+        own_modules=top_level_names(root, code),
         requirements=request.requirements,
         extra_requirements=request.extra_requirements,
     )

@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from os import PathLike
 from typing import Any, Literal
 
-from palate._disk.manifest import accept, read_manifest
+from palate._disk.manifest import accept
 from palate._disk.paths import resolve_uri
+from palate._disk.replaced import read_one_model
 from palate._environment.environment import compare_requirements
 from palate._registry import FlavorRegistry, default_registry
 from palate.errors import InvalidModelFile, ModelChanged, PalateError, UnsafePath
@@ -53,7 +54,14 @@ def verify_model(uri: str | PathLike[str], *, trust: bool = False) -> Verificati
     Raises:
         ModelNotFound: there is no model directory.
     """
-    resolve_uri(uri)
+
+    def read() -> Verification:
+        return _verify(uri, trust=trust)
+
+    return read_one_model(uri, read, is_whole=lambda found: found.ok)
+
+
+def _verify(uri: str | PathLike[str], *, trust: bool) -> Verification:
     try:
         opened = open_model(uri)
     except (ModelChanged, InvalidModelFile, UnsafePath) as exc:
@@ -71,9 +79,9 @@ def accept_changes(uri: str | PathLike[str]) -> str:
 
 
 def _files(opened: OpenedModel) -> Check:
-    manifest = read_manifest(opened.path)
-    if manifest is None or opened.seal is None:
+    if opened.seal is None:
         return Check(name="files", status="note", detail="there is no MANIFEST.json, so nothing to check against")
+    manifest = opened.seal.manifest
     return Check(name="files", status="ok", detail=f"{len(manifest.files)} files, sha256 {manifest.digest}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from palate.errors import InvalidOption
 
-__all__ = ["copy_code", "top_level_names"]
+__all__ = ["CODE_FOLDER", "copy_code", "top_level_names"]
 
 CODE_FOLDER = "code"
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".venv*")

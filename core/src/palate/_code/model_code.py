@@ -6,9 +6,10 @@ CPython hands a function the builtins of its globals when the function is made, 
 go the same way whenever they run. ``sys.path`` is never touched and no byte code is written into the model.
 
 Libraries that find classes by name (dataclasses, typing, pickle) look into ``sys.modules``. While a module of the model
-is being run, and inside ``activated()``, the model's modules stand there under their own names (see ``_stage``); code
-of the host that imports a module of the same name at that very moment would see the model's. Modules that the model
-imports but does not bring are imported off stage. What a library looks up by name at prediction time is not found.
+is being run, and inside ``activated()``, the model's modules stand there under their own names (the module ``stage``
+tells how); code of the host that imports a module of the same name at that very moment would see the model's. Modules
+that the model imports but does not bring are imported off stage. What a library looks up by name at prediction time is
+not found.
 """
 
 from __future__ import annotations
@@ -36,9 +37,8 @@ from typing import Any
 
 from palate._code.pickles import open_pickle
 from palate._code.stage import ModuleTable, on_stage, table_on_stage
-from palate._code.standins import mlflow_installed, stand_ins
+from palate._code.standins import mlflow_installed, stand_in
 from palate._code.unpickling import ModelUnpickler
-from palate.errors import DependencyMissing
 
 __all__ = ["ModelCode"]
 
@@ -203,9 +203,7 @@ class ModelCode:
         return spec
 
     def _stand_in(self, name: str) -> ModuleType:
-        module = stand_ins().get(name)
-        if module is None:
-            raise DependencyMissing("mlflow", needed_for=f"This model's code imports {name}, which")
+        module = stand_in(name)
         self._table.add(name, module)
         return module
 

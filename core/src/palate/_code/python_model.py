@@ -2,6 +2,7 @@
 
 Saving pickles this module by value, so that stock MLflow opens the directory without Palate. It may import nothing but
 the standard library, and nothing may ask whether a loaded model is an instance of these classes: it holds copies.
+Copies are told by this module's full name, which every saved model holds; renaming it needs a second name to look for.
 """
 
 from __future__ import annotations

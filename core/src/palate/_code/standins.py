@@ -15,22 +15,45 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
+from palate._code import untraced
 from palate._code.model_slot import current_slot, set_model
 from palate._code.python_model import Context, PythonModel, call_rule, convert_input, list_hint
+from palate._disk.format import MLFLOW_FORMAT_VERSION
 from palate._disk.strict_yaml import read_yaml
+from palate.errors import DependencyMissing
 
-__all__ = ["StandIn", "mlflow_installed", "stand_ins"]
+__all__ = ["StandIn", "answer_load_model", "mlflow_installed", "stand_in", "stand_ins"]
 
 
 class StandIn(ModuleType):
-    """A module of mlflow's, as far as saved models need it."""
+    """A module of mlflow's, as far as saved models need it.
+
+    It also stands for whatever else is imported from mlflow: code names much that it never uses when it predicts.
+    What is missing is asked for when it is called or subclassed.
+    """
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        self._ask()
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> NoReturn:
+        self._ask()
+
+    def __or__(self, other: object) -> Any:
+        return Any  # an annotation: MlflowClient | None
+
+    __ror__ = __or__
+
+    def _ask(self) -> NoReturn:
+        raise DependencyMissing("mlflow", needed_for=f"This model uses {self.__name__}, which")
 
     def __getattr__(self, name: str) -> Any:
         # Tools that look at modules ask for many dunder names and expect a plain refusal.
         if name.startswith("__"):
             raise AttributeError(name)
+        if name == "autolog":
+            return untraced.do_nothing
         raise AttributeError(
             f"This model uses {self.__name__}.{name}, which needs the real mlflow. Hint: pip install mlflow."
         )
@@ -134,6 +157,23 @@ class ModelConfig:
         return self.to_dict()[key]
 
 
+# How another model is opened from a model's code, by MLflow's module; palate.loading, in a layer above, fills it.
+_openers: dict[str, Callable[..., Any]] = {}
+
+
+def answer_load_model(module: str, opener: Callable[..., Any]) -> None:
+    """Have *opener* answer the ``load_model`` of one of MLflow's modules."""
+    _openers[module] = opener
+
+
+def _load_model_of(module: str) -> Callable[..., Any]:
+    def load_model(model_uri: str, *args: Any, **kwargs: Any) -> Any:
+        """Open another model, such as one among this model's artifacts; whoever trusts this model trusts that one."""
+        return _openers[module](model_uri, *args, **kwargs)
+
+    return load_model
+
+
 class DataType(Enum):
     """MLflow's scalar types, by the numbers that it pickles."""
 
@@ -157,34 +197,81 @@ class Record:
 _SCHEMA_CLASSES = (
     "AnyType Array ColSpec Map Object ParamSchema ParamSpec Property Schema SparkMLVector TensorInfo TensorSpec"
 )
+_FRAMEWORKS = ("keras", "pytorch", "sklearn", "tensorflow", "xgboost")
 
 
 @cache
-def stand_ins() -> Mapping[str, ModuleType]:
+def stand_ins() -> dict[str, StandIn]:
     """Return the stand-in modules by name."""
-    schema: dict[str, Any] = {name: type(name, (Record,), {}) for name in _SCHEMA_CLASSES.split()}
-    schema["DataType"] = DataType
-    signature = {"ModelSignature": type("ModelSignature", (Record,), {}), "_TypeHints": TypeHints}
+    modules = {name: StandIn(name, "A stand-in of Palate's.") for name in _contents()}
+    for name, contents in _contents().items():
+        vars(modules[name]).update(contents, __path__=[])
+        parent, _, tail = name.rpartition(".")
+        if parent:
+            setattr(modules[parent], tail, modules[name])
+    return modules
+
+
+def stand_in(name: str) -> StandIn:
+    """Return the stand-in for a module of mlflow's, or for any other thing of that name."""
+    known = stand_ins()
+    if name not in known:
+        parent, _, tail = name.rpartition(".")
+        known[name] = StandIn(name, "A stand-in of Palate's for what it does not know.")
+        vars(known[name])["__path__"] = []
+        setattr(stand_in(parent), tail, known[name])
+    return known[name]
+
+
+def _contents() -> dict[str, dict[str, Any]]:
     model = {"PythonModel": PythonModel, "PythonModelContext": Context, "_FunctionPythonModel": FunctionPythonModel}
     validation = {"FuncInfo": FuncInfo, "_validate_model_input": validate_model_input, "pyfunc": pyfunc}
-    contents: dict[str, dict[str, Any]] = {
-        "mlflow": {"MlflowException": MlflowException},
+    public = {name: thing for name, thing in model.items() if not name.startswith("_")}
+    settings = dict.fromkeys(("set_experiment", "set_registry_uri", "set_tracking_uri"), untraced.do_nothing)
+    return {
+        "mlflow": {
+            "MlflowException": MlflowException,
+            "__version__": MLFLOW_FORMAT_VERSION,
+            **{name: thing for name, thing in _tracing().items() if not name.startswith("_")},
+            **settings,
+        },
+        **{f"mlflow.{name}": {"load_model": _load_model_of(f"mlflow.{name}")} for name in _FRAMEWORKS},
+        "mlflow.entities": {"SpanType": untraced.SpanType},
         "mlflow.exceptions": {"MlflowException": MlflowException},
+        **_model_contents(),
+        "mlflow.pyfunc": {**public, "load_model": _load_model_of("mlflow.pyfunc")},
+        "mlflow.pyfunc.model": model,
+        "mlflow.pyfunc.utils": {"pyfunc": pyfunc},
+        "mlflow.pyfunc.utils.data_validation": validation,
+        # What a function refers to that was traced when it was pickled.
+        "mlflow.tracing": {},
+        "mlflow.tracing.constant": {"SpanAttributeKey": untraced.SpanAttributeKey},
+        "mlflow.tracing.fluent": _tracing(),
+        "mlflow.tracing.utils": {"capture_function_input_args": untraced.do_nothing},
+    }
+
+
+def _model_contents() -> dict[str, dict[str, Any]]:
+    schema: dict[str, Any] = {name: type(name, (Record,), {}) for name in _SCHEMA_CLASSES.split()}
+    schema["DataType"] = DataType
+    record = type("ModelSignature", (Record,), {})
+    signature = {"ModelSignature": record, "infer_signature": record, "_TypeHints": TypeHints}
+    return {
         "mlflow.models": {"set_model": set_model, "ModelConfig": ModelConfig, **signature},
         "mlflow.models.model": {"set_model": set_model},
         "mlflow.models.model_config": {"ModelConfig": ModelConfig},
         "mlflow.models.signature": signature,
-        "mlflow.pyfunc": {name: thing for name, thing in model.items() if not name.startswith("_")},
-        "mlflow.pyfunc.model": model,
-        "mlflow.pyfunc.utils": {"pyfunc": pyfunc},
-        "mlflow.pyfunc.utils.data_validation": validation,
         "mlflow.types": schema,
         "mlflow.types.schema": schema,
+        "mlflow.types.type_hints": {"TypeFromExample": TypeVar("TypeFromExample")},
     }
-    modules = {name: StandIn(name, "A stand-in of Palate's.") for name in contents}
-    for name, module in modules.items():
-        vars(module).update(contents[name], __path__=[])
-        parent, _, tail = name.rpartition(".")
-        if parent:
-            setattr(modules[parent], tail, module)
-    return modules
+
+
+def _tracing() -> dict[str, Any]:
+    silent = ("get_current_active_span", "update_current_span", "update_current_trace")
+    return {
+        "trace": untraced.trace,
+        "start_span": untraced.start_span,
+        "_set_sampling_ratio_override": untraced.start_span,
+        **dict.fromkeys(silent, untraced.do_nothing),
+    }

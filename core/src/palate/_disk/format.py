@@ -1,7 +1,7 @@
 """The numbers of the formats that Palate writes.
 
 ``FORMAT_VERSION`` counts what Palate adds to a model directory: the ``palate:`` section of MLmodel. It stands there as
-``palate.format_version``. MANIFEST.json has a number of its own, ``MANIFEST_FORMAT``, since it can change alone.
+``palate.format``. MANIFEST.json has a number of its own, ``MANIFEST_FORMAT``, since it can change alone.
 
 When to raise one: a reader of the previous version would misread what is written now. A new optional key that an old
 reader may ignore is no reason. Raising it takes, in one change:

@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +26,7 @@ from palate._disk.paths import MODEL_FILE, list_files, name_problem, open_plain,
 from palate.errors import InvalidModelFile, ModelChanged, PalateError, Problem, ProblemKind, SaveFailed, UnsafePath
 
 __all__ = [
-    "MANIFEST_FILE",
-    "FileEntry",
+    "FileDigest",
     "Manifest",
     "Seal",
     "accept",
@@ -39,9 +39,12 @@ __all__ = [
 MANIFEST_FILE: Final = "MANIFEST.json"
 _ALGORITHM: Final = "sha256"
 _MAX_BYTES: Final = 64 * 2**20  # 100,000 files with names of 500 bytes
+_MAX_BRACKETS: Final = 300_000  # one for each file, and some in their names
+_MAX_PROBLEMS: Final = 1000
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _MAX_SIZE: Final = 2**63 - 1
 
+_WHILE_READ: Final = "It was changed while it was being loaded."
 # MLflow's registry drops this file into every directory that it downloads.
 _REGISTRY_FILE: Final = "registered_model_meta"
 _REGISTRY_FILE_LIMIT: Final = 64 * 2**10
@@ -51,7 +54,7 @@ _REWRITTEN: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class FileEntry:
+class FileDigest:
     """One file of a model: its path relative to the directory, its size in bytes, and its sha256 in hex."""
 
     name: str
@@ -63,7 +66,7 @@ class FileEntry:
 class Manifest:
     """The files of a model directory other than the manifest itself, sorted by name."""
 
-    files: tuple[FileEntry, ...]
+    files: tuple[FileDigest, ...]
 
     @property
     def digest(self) -> str:
@@ -81,7 +84,7 @@ class Manifest:
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _digest(files: tuple[FileEntry, ...]) -> str:
+def _digest(files: tuple[FileDigest, ...]) -> str:
     lines = (f"{file.sha256}  {file.name}\n" for file in sorted(files, key=lambda file: file.name))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -113,13 +116,11 @@ class Seal:
     added_by_mlflow: tuple[str, ...]
     _stamps: Mapping[str, Stamp] = field(repr=False)
 
-    def still_holds(self) -> bool:
-        """Return whether nothing in the directory was touched since it was checked."""
-        try:
-            self.recheck()
-        except PalateError:
-            return False
-        return True
+    def check_content(self, name: str, content: bytes) -> None:
+        """Raise ModelChanged if *content*, read just now, is not what was checked under that name."""
+        digests = {file.name: file.sha256 for file in self.manifest.files}
+        if digests.get(name) != hashlib.sha256(content).hexdigest():
+            raise ModelChanged(str(self.root), changed=[name], cause=_WHILE_READ)
 
     def recheck(self) -> None:
         """Raise ModelChanged (or UnsafePath) if anything in the directory was touched since it was checked."""
@@ -127,8 +128,7 @@ class Seal:
         touched = sorted(name for name, stamp in self._stamps.items() if now.get(name, stamp) != stamp)
         missing, extra = sorted(self._stamps.keys() - now.keys()), sorted(now.keys() - self._stamps.keys())
         if touched or missing or extra:
-            cause = "It was changed while it was being loaded."
-            raise ModelChanged(str(self.root), changed=touched, missing=missing, extra=extra, cause=cause)
+            raise ModelChanged(str(self.root), changed=touched, missing=missing, extra=extra, cause=_WHILE_READ)
 
 
 def _stamps(root: Path, names: list[str]) -> dict[str, Stamp]:
@@ -192,7 +192,7 @@ def _survey(root: Path) -> Manifest:
     return Manifest(tuple(_measure(root, name, sync=True)[0] for name in names))
 
 
-def _measure(root: Path, name: str, *, sync: bool) -> tuple[FileEntry, Stamp]:
+def _measure(root: Path, name: str, *, sync: bool) -> tuple[FileDigest, Stamp]:
     """Hash a file; with *sync*, force it to disk while it is open."""
     with open(open_plain(root / name), "rb", buffering=0) as file:
         before = _stamp(os.fstat(file.fileno()))
@@ -202,7 +202,7 @@ def _measure(root: Path, name: str, *, sync: bool) -> tuple[FileEntry, Stamp]:
         after = _stamp(os.fstat(file.fileno()))
     if before != after:
         raise ModelChanged(str(root), changed=[name], cause="It was written to while it was being read.")
-    return FileEntry(name, before[2], sha256), after
+    return FileDigest(name, before[2], sha256), after
 
 
 def _write_new(path: Path, text: str) -> None:
@@ -244,6 +244,9 @@ def read_manifest(root: Path) -> Manifest | None:
 
 
 def _read_json(content: bytes) -> object:
+    if content.count(b"[") + content.count(b"{") > _MAX_BRACKETS:
+        # 64 MiB of "[]," would become gigabytes of lists.
+        raise InvalidModelFile([Problem((), "wrong_value", "lists more than 100,000 files")], source=MANIFEST_FILE)
     try:
         return json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as exc:
@@ -271,6 +274,8 @@ class _Reader:
 
     def refuse(self, where: tuple[str | int, ...], kind: ProblemKind, message: str) -> None:
         self.problems.append(Problem(where, kind, message))
+        if len(self.problems) >= _MAX_PROBLEMS:
+            self.finish()  # millions of them would fill the memory
 
     def finish(self) -> None:
         if self.problems:
@@ -310,7 +315,7 @@ class _Reader:
         if unknown := sorted(document.keys() - {"format", "algorithm", "digest", "files"}):
             self.refuse((), "extra", f"unknown key(s): {', '.join(unknown):.100}")
 
-    def entry(self, item: object, where: tuple[str | int, ...]) -> FileEntry | None:
+    def entry(self, item: object, where: tuple[str | int, ...]) -> FileDigest | None:
         if not isinstance(item, dict) or set(item) != {"name", "size", "sha256"}:
             self.refuse(where, "wrong_type", "must be a mapping of name, size and sha256")
             return None
@@ -322,12 +327,11 @@ class _Reader:
         elif not _is_sha256(sha256):
             self.refuse((*where, "sha256"), "wrong_value", "must be a sha256 in hex")
         else:
-            return FileEntry(name, size, sha256)
+            return FileDigest(name, size, sha256)
         return None
 
     def names(self, names: list[str]) -> None:
-        if len(set(names)) < len(names):
-            twice = sorted({name for name in names if names.count(name) > 1})
+        if twice := sorted(name for name, count in Counter(names).items() if count > 1):
             self.refuse(("files",), "wrong_value", f"listed twice: {', '.join(twice):.200}")
         if MANIFEST_FILE in names:
             self.refuse(("files",), "wrong_value", f"{MANIFEST_FILE} cannot list itself")
@@ -369,7 +373,7 @@ def _is_registry_file(stamp: Stamp | None, name: str) -> bool:
     return name == _REGISTRY_FILE and stamp is not None and stamp[2] <= _REGISTRY_FILE_LIMIT
 
 
-def _is_intact(root: Path, file: FileEntry, stamp: Stamp) -> bool:
+def _is_intact(root: Path, file: FileDigest, stamp: Stamp) -> bool:
     if stamp[2] != file.size:
         return False
     try:

@@ -76,7 +76,7 @@ class Staging:
         except OSError as exc:
             if exc.errno not in _TAKEN:
                 raise
-            refuse_taken(self.target, overwrite=self._overwrite)
+            _refuse_taken(self.target, overwrite=self._overwrite)
             return self._replace()
         return lambda: os.rename(self.target, self.path)
 
@@ -128,7 +128,7 @@ def stage(target: Path, *, overwrite: bool = False) -> Iterator[Staging]:
     home: Path | None = None
     lock: int | None = None
     try:
-        refuse_taken(target, overwrite=overwrite)
+        _refuse_taken(target, overwrite=overwrite)
         made = _make_parents(target.parent)
         _sweep(target)
         home = target.parent / f"{_stage_prefix(target)}{os.getpid()}-{os.urandom(8).hex()}"
@@ -148,7 +148,7 @@ def stage(target: Path, *, overwrite: bool = False) -> Iterator[Staging]:
         _clear(home, lock, made)
 
 
-def refuse_taken(target: Path, *, overwrite: bool) -> None:
+def _refuse_taken(target: Path, *, overwrite: bool) -> None:
     """Raise ModelExists unless a model may be saved at *target*."""
     try:
         mode = os.lstat(target).st_mode

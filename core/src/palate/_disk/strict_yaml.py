@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 
 from palate.errors import InvalidModelFile, Problem, ProblemKind
 
-__all__ = ["find_unplain", "read_yaml", "write_yaml"]
+__all__ = ["MAX_BYTES", "find_unplain", "read_yaml", "write_yaml"]
 
 # The JSON texts of a signature with 60,000 gene columns take 4 MB, Palate's facts about those columns about as much.
 # Nothing else in an honest file grows with the data, so nothing else of a hostile one may be large.

@@ -15,6 +15,7 @@ __all__ = [
     "is_arrow",
     "is_dataframe",
     "is_ndarray",
+    "is_numpy_scalar",
     "is_polars",
     "is_scalar",
     "is_series",
@@ -22,11 +23,9 @@ __all__ = [
     "is_tabular",
 ]
 
-_MODULES = sys.modules
-
 
 def _attribute(module: str, *names: str) -> tuple[type, ...]:
-    package: ModuleType | None = _MODULES.get(module)
+    package: ModuleType | None = sys.modules.get(module)
     # A module that is being imported by another thread is there, but its names may not be yet.
     return tuple(kind for name in names if isinstance(kind := getattr(package, name, None), type))
 
@@ -59,6 +58,11 @@ def is_tabular(data: object) -> TypeGuard[Any]:
 def is_ndarray(data: object) -> TypeGuard[Any]:
     """Tell whether *data* is a numpy array."""
     return isinstance(data, _attribute("numpy", "ndarray"))
+
+
+def is_numpy_scalar(data: object) -> TypeGuard[Any]:
+    """Tell whether *data* is a scalar of numpy's own; numpy.float64 is a Python float as well."""
+    return isinstance(data, _attribute("numpy", "generic"))
 
 
 def is_sparse(data: object) -> TypeGuard[Any]:

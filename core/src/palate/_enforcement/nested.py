@@ -11,6 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from palate._enforcement.containers import is_ndarray
 from palate._enforcement.exactness import Unfit, cast_array, cast_list, cast_number, is_missing, read_instant
 from palate.errors import Problem, ProblemKind
 from palate.schema import AnyType, Array, FieldType, Map, Object, Scalar, SparkVector, type_text
@@ -27,15 +28,10 @@ NUMPY_NAMES: dict[str, str] = {
 }
 
 # The Python types that pass as they are; MLflow lets through what pandas calls an object, so bytes for text and back.
-_AS_IS: dict[str, tuple[type, ...]] = {
+_PLAIN: dict[str, tuple[type, ...]] = {
     "boolean": (bool, bytes, Decimal),
-    "integer": (),
-    "long": (),
-    "float": (),
-    "double": (),
     "string": (str, bytes, Decimal),
     "binary": (bytes, str, Decimal),
-    "datetime": (),
 }
 
 
@@ -118,18 +114,20 @@ def _scalar(kind: Scalar) -> Convert:
 def _value_converter(kind: Scalar) -> Callable[[Any], Any]:
     if kind == "datetime":
         return _timestamp
-    as_is = _AS_IS[kind]
-    if kind in ("boolean", "string", "binary"):
+    return _plain_converter(kind) if kind in _PLAIN else _number_converter(kind)
 
-        def plain(value: Any) -> Any:
-            if isinstance(value, as_is) or (kind == "boolean" and type(value).__name__ in ("bool", "bool_")):
-                return value
-            if kind == "binary" and isinstance(value, bytearray):
-                return bytes(value)
-            raise Unfit("wrong_type", f"needs {kind}, got {type(value).__name__}")
 
-        return plain
-    return _number_converter(kind)
+def _plain_converter(kind: Scalar) -> Callable[[Any], Any]:
+    types = _PLAIN[kind]
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, types) or (kind == "boolean" and type(value).__name__ in ("bool", "bool_")):
+            return value
+        if kind == "binary" and isinstance(value, bytearray):
+            return bytes(value)
+        raise Unfit("wrong_type", f"needs {kind}, got {type(value).__name__}")
+
+    return plain
 
 
 def _number_converter(kind: Scalar) -> Callable[[Any], Any]:
@@ -161,12 +159,7 @@ def _timestamp(value: Any) -> Any:
 
 
 def _is_array(value: Any) -> bool:
-    numpy = sys.modules.get("numpy")
-    return isinstance(value, list) or (numpy is not None and isinstance(value, numpy.ndarray) and value.ndim > 0)
-
-
-def _absent(value: Any, *, lenient: bool) -> bool:
-    return lenient and is_missing(value)
+    return isinstance(value, list) or (is_ndarray(value) and value.ndim > 0)
 
 
 def _any_array(kind: FieldType) -> Convert:
@@ -184,7 +177,7 @@ def _scalar_array(kind: FieldType, items: Scalar) -> Convert:
     convert = _item_converter(items)
 
     def scalar_array(value: Any, required: bool, report: Report) -> Any:
-        if _absent(value, lenient=not required):
+        if not required and is_missing(value):
             return None
         if not _is_array(value):
             report.add("wrong_type", f"needs {type_text(kind)}, got {_name(value)}")
@@ -277,7 +270,7 @@ def _array_items(value: Any, items: Scalar, convert: Callable[[Any], Any]) -> An
 
 def _nested_array(kind: FieldType, convert: Convert) -> Convert:
     def nested_array(value: Any, required: bool, report: Report) -> Any:
-        if _absent(value, lenient=not required):
+        if not required and is_missing(value):
             return None
         if not _is_array(value):
             report.add("wrong_type", f"needs {type_text(kind)}, got {_name(value)}")
@@ -346,7 +339,7 @@ _ABSENT = object()
 
 def _map(kind: FieldType, convert: Convert, *, lenient: bool) -> Convert:
     def values_of(value: Any, required: bool, report: Report) -> Any:
-        if _absent(value, lenient=lenient or not required):
+        if (lenient or not required) and is_missing(value):
             return None
         if not isinstance(value, dict):
             report.add("wrong_type", f"needs {type_text(kind)}, got {_name(value)}")

@@ -23,7 +23,7 @@ from palate._enforcement.frames import arrow_to_frame, to_arrow
 from palate.errors import InvalidInput, Problem
 from palate.schema import TensorSpec
 
-__all__ = ["NamedTensorPlan", "TensorPlan"]
+__all__ = ["NamedTensorPlan", "TensorPlan", "tensor_array"]
 
 
 class _Tensor:
@@ -73,7 +73,7 @@ class _Tensor:
         if is_polars(data) or is_arrow(data):
             return self.convert_frame(arrow_to_frame(to_arrow(data)))
         if framework_tensor(data):
-            return self.convert(_to_numpy(data))
+            return self.convert(tensor_array(data))
         if is_scalar(data) and not self._shape:
             return self._convert_list(data)
         raise Unfit("wrong_type", f"needs an array of {self._text()}, got {type(data).__name__}")
@@ -187,7 +187,8 @@ class _Tensor:
         return rounded
 
 
-def _to_numpy(tensor: Any) -> Any:
+def tensor_array(tensor: Any) -> Any:
+    """Return a tensor of torch or TensorFlow as an ndarray. Raises Unfit."""
     import numpy as np
 
     try:
@@ -195,7 +196,7 @@ def _to_numpy(tensor: Any) -> Any:
         detached = tensor.detach().cpu() if hasattr(tensor, "detach") else tensor
         return np.asarray(detached)
     except (TypeError, RuntimeError, ValueError) as exc:
-        raise Unfit("wrong_type", f"numpy has no form for this {type(tensor).__name__}") from exc
+        raise Unfit("wrong_type", f"numpy has no form for this {type(tensor).__name__}. Hint: use float32") from exc
 
 
 # -- plans -------------------------------------------------------------------------------------------------------------

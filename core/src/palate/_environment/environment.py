@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from palate._disk.paths import read_small
 from palate._disk.strict_yaml import read_yaml, write_yaml
 from palate._environment.distributions import find_providers, installed_version, pin_installed
 from palate._environment.requirements import (
-    is_pinned,
     merge_requirements,
     normalise_name,
     parse_requirement,
@@ -25,12 +25,15 @@ from palate._environment.requirements import (
     read_requirements,
     refuse_conflicts,
 )
-from palate.errors import InvalidModelFile, InvalidOption, InvalidRequirement
+from palate.errors import InvalidOption, InvalidRequirement, PalateError
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-__all__ = ["Environment", "capture_environment", "compare_requirements", "write_environment"]
+__all__ = ["ENVIRONMENT_FILES", "Environment", "capture_environment", "compare_requirements", "write_environment"]
+
+# What MLmodel calls the files for environments, by their managers.
+ENVIRONMENT_FILES = {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}
 
 _BUILD_TOOLS = ("pip", "setuptools", "wheel")
 # MLflow asks for itself in every directory it writes, and Palate opens those without it.
@@ -57,11 +60,6 @@ class Environment:
     build_tools: tuple[str, ...] = _BUILD_TOOLS
     unresolved: tuple[str, ...] = ()
     unpublished: tuple[str, ...] = ()
-
-    @property
-    def unpinned(self) -> tuple[str, ...]:
-        """Return the requirements that admit more than one version."""
-        return tuple(str(r) for r in parse_requirements(self.requirements) if not is_pinned(r))
 
 
 def capture_environment(
@@ -114,8 +112,8 @@ def _conda_document(environment: Environment) -> dict[str, object]:
     return {"name": "palate-env", "channels": ["conda-forge"], "dependencies": dependencies}
 
 
-def write_environment(environment: Environment, directory: Path) -> dict[str, str]:
-    """Write requirements.txt, python_env.yaml and conda.yaml; return the ``env`` mapping of MLmodel that names them.
+def write_environment(environment: Environment, directory: Path) -> None:
+    """Write requirements.txt, and the ENVIRONMENT_FILES that lead to it.
 
     Raises:
         OSError: the disk refused.
@@ -127,12 +125,11 @@ def write_environment(environment: Environment, directory: Path) -> dict[str, st
     }
     files = {
         "requirements.txt": "\n".join(environment.requirements),
-        "python_env.yaml": write_yaml(python_env),
-        "conda.yaml": write_yaml(_conda_document(environment)),
+        ENVIRONMENT_FILES["virtualenv"]: write_yaml(python_env),
+        ENVIRONMENT_FILES["conda"]: write_yaml(_conda_document(environment)),
     }
     for name, text in files.items():
         (directory / name).write_text(text, encoding="utf-8", newline="\n")
-    return {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}
 
 
 # -- is what a model asks for installed here? ------------------------------------------------------------------------
@@ -140,9 +137,8 @@ def write_environment(environment: Environment, directory: Path) -> dict[str, st
 
 def _python_difference(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
-            document = read_yaml(file.read(_MAX_PYTHON_ENV_BYTES), source=path.name)
-    except (OSError, InvalidModelFile):
+        document = read_yaml(read_small(path, _MAX_PYTHON_ENV_BYTES), source=path.name)
+    except PalateError:
         return None
     wanted = document.get("python") if isinstance(document, dict) else None
     here = platform.python_version()
@@ -183,9 +179,9 @@ def compare_requirements(directory: Path) -> list[str]:
     Nothing is raised for files that are missing or malformed: this explains other failures. A line that is not a plain
     requirement is reported as a difference, a missing requirements.txt asks for nothing.
     """
-    differences = [_python_difference(directory / "python_env.yaml")]
+    differences = [_python_difference(directory / ENVIRONMENT_FILES["virtualenv"])]
     path = directory / "requirements.txt"
-    if path.is_file():
+    if path.is_file() and not path.is_symlink():
         try:
             differences += map(_line_difference, read_lines(path))
         except InvalidOption as exc:

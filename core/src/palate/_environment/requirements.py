@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 __all__ = [
-    "is_pinned",
     "merge_requirements",
     "normalise_name",
     "parse_requirement",
@@ -197,11 +196,6 @@ def _pin(requirement: Requirement) -> str | None:
         return requirement.url
     exact = [s.version for s in requirement.specifier if s.operator in ("==", "===") and not s.version.endswith(".*")]
     return exact[0] if exact else None
-
-
-def is_pinned(requirement: Requirement) -> bool:
-    """Tell whether *requirement* admits exactly one version."""
-    return _pin(requirement) is not None
 
 
 def refuse_conflicts(requirements: Iterable[Requirement]) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from numbers import Integral
 from typing import Any, cast
 
 from palate._enforcement.containers import (
@@ -18,6 +18,7 @@ from palate._enforcement.containers import (
     is_arrow,
     is_dataframe,
     is_ndarray,
+    is_numpy_scalar,
     is_polars,
     is_series,
     is_sparse,
@@ -207,12 +208,11 @@ class _Reader:
 
 
 def _column_name(label: object) -> Name:
-    if label is None or isinstance(label, str):
-        return label if label is None else str(label)
-    numpy = sys.modules.get("numpy")
-    if isinstance(label, int) and not isinstance(label, bool):
-        return label
-    if numpy is not None and isinstance(label, numpy.integer):
+    if label is None:
+        return None
+    if isinstance(label, str):
+        return str(label)
+    if isinstance(label, Integral) and not isinstance(label, bool):  # numpy's integers too
         return int(label)
     if isinstance(label, tuple):
         raise UntypedValue("a signature has no multi-level columns. Hint: join the levels to one text")
@@ -322,8 +322,7 @@ def _builtin(value: object) -> object:
         return {name: _builtin(member) for name, member in value.items()}
     if isinstance(value, list) or is_ndarray(value):
         return [_builtin(item) for item in cast("Iterable[object]", value)]
-    numpy = sys.modules.get("numpy")
-    return value.item() if numpy is not None and isinstance(value, numpy.generic) else value
+    return value.item() if is_numpy_scalar(value) else value
 
 
 def _check_storable(value: object) -> None:

@@ -116,12 +116,12 @@ def _input_schema(hint: object, where: Where) -> Schema | None:
 
 
 def _how_to_wrap(hint: object) -> str:
-    text = hint_text(hint)
+    text = _hint_text(hint)
     members = [member for member in get_args(hint) if member is not types.NoneType]
     if hint is list:
         return "it is hinted 'list', which does not say of what. Hint: write list[str], list[dict[str, float]], ..."
     if get_origin(hint) in _UNIONS and len(members) < len(get_args(hint)):
-        wanted = next((hint_text(m) for m in members if get_origin(m) is list), f"list[{hint_text(members[0])}]")
+        wanted = next((_hint_text(m) for m in members if get_origin(m) is list), f"list[{_hint_text(members[0])}]")
         return f"it is hinted '{text}', but the input cannot be optional. Hint: write {wanted}"
     return f"it is hinted '{text}', but a model predicts on many inputs at once. Hint: write list[{text}]"
 
@@ -141,7 +141,7 @@ def _element_schema(hint: object, where: Where) -> Schema:
     reader = _HintReader()
     kind, required = reader.field_type(get_args(hint)[0], where)
     if not required:
-        reader.refuse(where, f"'{hint_text(hint)}' allows None, but an input cannot be optional. Hint: drop the None")
+        reader.refuse(where, f"'{_hint_text(hint)}' allows None, but an input cannot be optional. Hint: drop the None")
     reader.finish()
     return Schema((ColSpec(type=kind),))
 
@@ -211,7 +211,7 @@ class _HintReader:
             return self.map(hint, where), True
         if _is_record(hint):
             return self.record(hint, where), True
-        self.refuse(where, f"'{hint_text(hint)}' has no type in a signature. Hint: use {_KNOWN}")
+        self.refuse(where, f"'{_hint_text(hint)}' has no type in a signature. Hint: use {_KNOWN}")
         return AnyType(), True
 
     def union(self, hint: Any, where: Where) -> tuple[FieldType, bool]:
@@ -224,7 +224,7 @@ class _HintReader:
     def map(self, hint: Any, where: Where) -> FieldType:
         arguments = get_args(hint)
         if len(arguments) != 2 or arguments[0] is not str:
-            self.refuse(where, f"'{hint_text(hint)}' needs str keys. Hint: write dict[str, ...]")
+            self.refuse(where, f"'{_hint_text(hint)}' needs str keys. Hint: write dict[str, ...]")
             return AnyType()
         return Map(self.field_type(arguments[1], where)[0])
 
@@ -266,7 +266,7 @@ def _literal_type(hint: Any) -> FieldType:
     return kind if kind is not None else AnyType()
 
 
-def hint_text(hint: object) -> str:
+def _hint_text(hint: object) -> str:
     """Return a hint as people write it: "list[str]", "Person | None"."""
     if isinstance(hint, type) and get_origin(hint) is None:
         return hint.__name__

@@ -7,16 +7,16 @@ into a problem of the column it found it in.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from datetime import date
 from typing import Any, cast
 
+from palate._enforcement.containers import is_ndarray, is_numpy_scalar
 from palate._enforcement.exactness import is_missing
 from palate._inference.type_hints import is_pydantic
 from palate.schema import AnyType, Array, FieldType, Object, Property, Scalar, type_text
 
-__all__ = ["UntypedValue", "array_items", "dtype_scalar", "merge_types", "value_type"]
+__all__ = ["UntypedValue", "array_items", "dtype_scalar", "value_type"]
 
 _MAX_DEPTH = 32
 _WIDTHS = frozenset(["integer", "long", "float", "double"])
@@ -65,7 +65,7 @@ def value_type(value: object, depth: int = 0) -> FieldType | None:
         return AnyType()
     if isinstance(value, dict):
         return Object(tuple(_property(name, member, depth) for name, member in value.items()))
-    if isinstance(value, list) or _is_array(value):
+    if isinstance(value, list) or (is_ndarray(value) and value.ndim > 0):
         items = array_items(cast("Iterable[object]", value), depth)
         return None if items is None else Array(items)
     return _scalar_type(value)
@@ -81,11 +81,11 @@ def array_items(values: Iterable[object], depth: int = 0) -> FieldType | None:
     for value in values:
         kind = value_type(value, depth + 1)
         if kind is not None and kind != merged:
-            merged = kind if merged is None else merge_types(merged, kind)
+            merged = kind if merged is None else _merge_types(merged, kind)
     return merged
 
 
-def merge_types(one: FieldType, other: FieldType) -> FieldType:
+def _merge_types(one: FieldType, other: FieldType) -> FieldType:
     """Return the type that admits both; what only one object has becomes optional.
 
     Raises:
@@ -94,13 +94,13 @@ def merge_types(one: FieldType, other: FieldType) -> FieldType:
     if one == other:
         return one
     if isinstance(one, AnyType):
-        return other if isinstance(other, str) else merge_types(other, one)
+        return other if isinstance(other, str) else _merge_types(other, one)
     if isinstance(other, AnyType):
         return _all_optional(one) if isinstance(one, Object) else one
     if one in _WIDTHS and other in _WIDTHS:
         return "long" if {one, other} == {"integer", "long"} else "double"
     if isinstance(one, Array) and isinstance(other, Array):
-        return Array(merge_types(one.items, other.items))
+        return Array(_merge_types(one.items, other.items))
     if isinstance(one, Object) and isinstance(other, Object):
         return _merge_objects(one, other)
     raise UntypedValue(
@@ -121,11 +121,6 @@ def _property(name: object, value: object, depth: int) -> Property:
     return Property(name, kind, required=not isinstance(kind, AnyType))
 
 
-def _is_array(value: object) -> bool:
-    numpy = sys.modules.get("numpy")
-    return numpy is not None and isinstance(value, numpy.ndarray) and value.ndim > 0
-
-
 def _scalar_type(value: object) -> Scalar:
     if isinstance(value, bool):
         return "boolean"
@@ -135,8 +130,7 @@ def _scalar_type(value: object) -> Scalar:
         return "binary"
     if isinstance(value, date):  # datetime and pandas' Timestamp are dates too
         return "datetime"
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, numpy.generic) and (kind := dtype_scalar(value.dtype)):
+    if is_numpy_scalar(value) and (kind := dtype_scalar(value.dtype)):
         return kind
     if isinstance(value, int):
         if value not in _LONG:
@@ -168,7 +162,7 @@ def _merge_objects(one: Object, other: Object) -> Object:
     merged = []
     for name in mine | theirs:
         if name in mine and name in theirs:
-            kind = merge_types(mine[name].type, theirs[name].type)
+            kind = _merge_types(mine[name].type, theirs[name].type)
             merged.append(Property(name, kind, mine[name].required and theirs[name].required))
         else:
             merged.append(Property(name, (mine | theirs)[name].type, required=False))

@@ -28,8 +28,6 @@ NATIVE_TYPES = (
     "builtins.method",
     "builtins.str",
     "functools.partial",
-    "pathlib.PosixPath",
-    "pathlib.WindowsPath",
 )
 FORMATS = ("cloudpickle",)
 SAVE_OPTIONS = ("artifacts", "compression", "data_path", "loader_module", "model_config")
@@ -66,7 +64,7 @@ def methods(model: object) -> Sequence[str]:
 @hookimpl
 def requirements(model: object) -> Sequence[str]:
     """Return the cloudpickle that wrote the model; its own imports are found in its code."""
-    if model is None or isinstance(model, str | Path):
+    if model is None or isinstance(model, str):
         return ()
     import cloudpickle
 

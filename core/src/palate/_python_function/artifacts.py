@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from palate._disk.paths import confine
 from palate.errors import InvalidModelFile, InvalidOption, Problem
 
-__all__ = ["base_name", "copy_artifacts", "copy_into", "find_artifacts", "find_source"]
+__all__ = ["base_name", "copy_artifacts", "copy_into", "find_artifacts", "source_path"]
 
 FOLDER = "artifacts"
 
@@ -55,10 +55,10 @@ def _source(name: object, place: object) -> Path:
         raise InvalidOption(
             "artifacts", reason=f"'{name}' is at '{parts.scheme}:', not on this machine", hint="download it first"
         )
-    return find_source("artifacts", unquote(parts.path) if parts.scheme == "file" else text)
+    return source_path("artifacts", unquote(parts.path) if parts.scheme == "file" else text)
 
 
-def find_source(option: str, place: str | os.PathLike[str]) -> Path:
+def source_path(option: str, place: str | os.PathLike[str]) -> Path:
     """Return the file or folder to copy from, as an absolute path: "." has no name of its own."""
     source = Path(place).absolute()
     source = source.resolve() if source.name in ("", "..") else source

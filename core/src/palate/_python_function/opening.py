@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -51,8 +52,9 @@ def _loader_reason(path: Path, config: Mapping[str, Any], loader: object) -> Cod
     if isinstance(loader, str) and isinstance(config.get("code"), str):
         relative = f"{config['code']}/{loader.replace('.', '/')}"
         for file in (f"{relative}.py", f"{relative}/__init__.py"):
-            if (path / file).is_file():
-                return CodeReason(file, "this loader module opens the model")
+            with suppress(PalateError):  # no such file, or a name that no file has
+                if confine(path, file, field="loader_module").is_file():
+                    return CodeReason(file, "this loader module opens the model")
     return CodeReason("MLmodel", f"its loader_module {str(loader)!r:.80} names a module outside the model to run")
 
 

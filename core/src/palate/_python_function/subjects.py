@@ -11,7 +11,7 @@ from palate._code.python_model import FunctionModel, HintedModel, call_rule, lis
 from palate._python_function.loaded import LoadedPythonModel
 from palate.errors import UnsupportedModel
 
-__all__ = ["find_hinted", "model_methods", "prepare", "streams", "unwrap"]
+__all__ = ["find_hinted", "is_python_model", "model_methods", "prepare", "streams", "unwrap"]
 
 _MLFLOW_MODEL = "mlflow.pyfunc.model"  # the module of the real PythonModel
 _AGENTS = frozenset({"ChatModel", "ChatAgent", "ResponsesAgent"})

@@ -16,7 +16,7 @@ from palate._code.pickles import COMPRESSIONS, pickle_modules
 from palate._disk.paths import read_small
 from palate._disk.strict_yaml import read_yaml
 from palate._environment.distributions import find_providers
-from palate._python_function.artifacts import copy_artifacts, copy_into, find_source
+from palate._python_function.artifacts import copy_artifacts, copy_into, source_path
 from palate._python_function.subjects import is_python_model, prepare, streams
 from palate.errors import InvalidOption, UnsupportedModel
 from palate.model_file import plain_problems
@@ -31,7 +31,7 @@ def write_native(model: Any, root: Path, options: Mapping[str, Any]) -> dict[str
     """Write *model* into *root* and return the python_function section."""
     if options.get("loader_module") is not None:
         section = _write_data(model, root, options)
-    elif isinstance(model, str | os.PathLike):
+    elif isinstance(model, str):
         _refuse(options, "data_path", "compression")
         section = _copy_code_file(Path(model), root)
     elif model is None:
@@ -173,7 +173,7 @@ def _write_data(model: Any, root: Path, options: Mapping[str, Any]) -> dict[str,
     _refuse(options, "compression")
     section: dict[str, Any] = {"loader_module": loader, "streamable": False}
     if options.get("data_path") is not None:
-        source = find_source("data_path", options["data_path"])
+        source = source_path("data_path", options["data_path"])
         section["data"] = f"data/{source.name}"
         copy_into(source, root / section["data"])
     return section

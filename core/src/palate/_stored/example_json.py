@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 import dataclasses
 import math
-import sys
 from datetime import date, datetime
+from numbers import Integral
 from typing import Any
 
-from palate._enforcement.containers import is_arrow, is_dataframe, is_ndarray
+from palate._enforcement.containers import is_arrow, is_dataframe, is_ndarray, is_numpy_scalar
 from palate._enforcement.exactness import is_missing
 from palate._inference.type_hints import is_pydantic
 from palate.errors import InvalidExample, Problem
@@ -55,8 +55,9 @@ def _key(name: object, where: Where) -> str:
 
 
 def _scalar_json(value: Any, where: Where) -> Any:
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, numpy.generic):
+    if is_numpy_scalar(value):
+        import numpy
+
         return array_json(numpy.asarray(value), where)
     if is_missing(value):
         return None
@@ -167,13 +168,10 @@ def frame_json(frame: Any) -> dict[str, Any]:
 
 
 def _label(label: Any) -> str | int:
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(label, numpy.integer):
-        return int(label)
     if isinstance(label, str):
         return str(label)
-    if isinstance(label, int) and not isinstance(label, bool):
-        return label
+    if isinstance(label, Integral) and not isinstance(label, bool):  # numpy's integers too
+        return int(label)
     raise invalid((str(label),), f"a column's name must be text or an integer, not a {type(label).__name__}")
 
 

@@ -15,13 +15,13 @@ from itertools import chain
 from typing import Any
 
 from palate._enforcement.exactness import Unfit, cast_list, read_moment
+from palate._enforcement.nested import NUMPY_NAMES
 from palate._stored.example_json import invalid
 from palate.errors import DependencyMissing
 from palate.schema import Array, ColSpec, FieldType, Map, Object, Schema, TensorSpec
 
 __all__ = ["read_arrays", "read_frame", "read_plain", "read_sparse"]
 
-_DTYPES = {"boolean": "bool", "integer": "int32", "long": "int64", "float": "float32", "double": "float64"}
 _ZONED = re.compile(r".*\d(Z|[+-]\d\d:?\d\d)", re.ASCII)
 # numpy itself also reads "now", and drops offsets with a warning.
 _NUMPY_TIME = re.compile(r"NaT|-?\d{1,20}(-\d\d(-\d\d([T ]\d\d(:\d\d)*(\.\d*)?)?)?)?", re.ASCII)
@@ -95,8 +95,8 @@ def _frame_column(values: list[Any], field: ColSpec | TensorSpec | None, pandas:
         return pandas.Categorical(values, categories=list(known))
     if field.type == "datetime":
         return _datetime_column(values, pandas)
-    if isinstance(field.type, str) and field.type in _DTYPES:
-        return _number_column(values, _DTYPES[field.type], pandas)
+    if isinstance(field.type, str) and field.type in NUMPY_NAMES:
+        return _number_column(values, NUMPY_NAMES[field.type], pandas)
     if field.type == "string":
         return _natural_column(values, pandas)
     return pandas.Series([_nested(value, field.type) for value in values], dtype=object)
@@ -195,7 +195,7 @@ def _read_array(value: Any, field: ColSpec | TensorSpec | None) -> Any:
     if isinstance(field, TensorSpec):
         dtype, shape = field.dtype, field.shape
     elif field is not None and isinstance(field.type, str):
-        dtype = {"string": "str", "binary": "bytes", "datetime": "datetime64[ns]", **_DTYPES}[field.type]
+        dtype = {"string": "str", "binary": "bytes", **NUMPY_NAMES}[field.type]
     array = None if dtype is None else _typed_array(value, dtype, shape)
     if array is None:
         array = _natural_array(value)

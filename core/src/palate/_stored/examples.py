@@ -26,6 +26,8 @@ from palate._enforcement.containers import (
     is_series,
     is_sparse,
 )
+from palate._enforcement.exactness import Unfit
+from palate._enforcement.tensors import tensor_array
 from palate._inference.type_hints import is_pydantic
 from palate._stored.example_json import array_json, frame_json, invalid, plain_json, sparse_json
 from palate._stored.example_reading import read_arrays, read_frame, read_plain, read_sparse
@@ -162,13 +164,12 @@ def _parse(content: bytes, name: str) -> Any:
 
 def _as_array(value: Any, where: tuple[str | int, ...] = ()) -> Any:
     """Return an ndarray for a tensor of torch or TensorFlow."""
-    package = framework_tensor(value)
-    if package is None:
+    if framework_tensor(value) is None:
         return value
     try:
-        return value.detach().cpu().numpy() if package == "torch" else value.numpy()
-    except (TypeError, AttributeError) as exc:  # bfloat16; a symbolic tensor
-        raise invalid(where, f"this {type(value).__name__} has no form as an ndarray. Hint: use float32") from exc
+        return tensor_array(value)
+    except Unfit as exc:  # bfloat16; a symbolic tensor
+        raise invalid(where, exc.message) from exc
 
 
 def _as_container(data: Any) -> Any:
@@ -220,6 +221,13 @@ def _encode_plain(data: Any) -> _Encoded:
 
 
 def _holds_array(value: object) -> bool:
-    if isinstance(value, list):
-        return any(map(_holds_array, value))
-    return is_ndarray(value) or framework_tensor(value) is not None
+    waiting, seen = [value], set()
+    while waiting:
+        item = waiting.pop()
+        if not isinstance(item, list):
+            if is_ndarray(item) or framework_tensor(item) is not None:
+                return True
+        elif id(item) not in seen:  # a list may contain itself
+            seen.add(id(item))
+            waiting.extend(item)
+    return False

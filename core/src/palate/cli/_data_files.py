@@ -18,6 +18,7 @@ __all__ = ["FORMATS", "DataFormat", "ModelInput", "decode_input", "format_of"]
 
 DataFormat: TypeAlias = Literal["csv", "json", "jsonl", "parquet"]
 FORMATS: tuple[DataFormat, ...] = get_args(DataFormat)
+ENDINGS: dict[str, DataFormat] = {**{known: known for known in FORMATS}, "ndjson": "jsonl", "tsv": "csv"}
 JSON_WRAPPERS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
@@ -31,11 +32,10 @@ class ModelInput:
 
 def format_of(name: str) -> DataFormat | None:
     """Return the format that a file name's ending tells, or None."""
-    ending = name.rpartition(".")[2].lower()
-    return next((known for known in FORMATS if known == ending), "jsonl" if ending == "ndjson" else None)
+    return ENDINGS.get(name.rpartition(".")[2].lower())
 
 
-def decode_input(body: bytes, format: DataFormat, schema: Schema | None) -> ModelInput:
+def decode_input(body: bytes, format: DataFormat, schema: Schema | None, *, delimiter: str = ",") -> ModelInput:
     """Read *body*; text becomes the types that *schema* declares, never by guessing where it declares one.
 
     Raises:
@@ -44,7 +44,7 @@ def decode_input(body: bytes, format: DataFormat, schema: Schema | None) -> Mode
     """
     match format:
         case "csv":
-            return ModelInput(data=_read_csv(_text(body), schema))
+            return ModelInput(data=_read_csv(_text(body), schema, delimiter))
         case "json":
             return _read_json(_parse_json(_text(body), "the file"), schema)
         case "jsonl":
@@ -74,6 +74,8 @@ def _text(body: bytes) -> str:
 def _parse_json(text: str, place: str) -> Any:
     try:
         return json.loads(text)
+    except json.JSONDecodeError as exc:
+        raise _refuse(f"{place} is not JSON ({exc.msg} at line {exc.lineno}, column {exc.colno})", exc) from exc
     except (ValueError, RecursionError) as exc:
         raise _refuse(f"{place} is not JSON", exc) from exc
 
@@ -131,56 +133,94 @@ def _boolean(cell: str) -> bool:
     return known[cell.lower()]
 
 
+def _plain_number(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Python reads 1_000 as a thousand; in a file that is a slip."""
+
+    def number(cell: str) -> Any:
+        if "_" in cell:
+            raise ValueError
+        return read(cell)
+
+    return number
+
+
+_integer, _float = _plain_number(int), _plain_number(float)
+
+
 def _number(cell: str) -> int | float | str:
-    for read in (int, float):
+    for read in (_integer, _float):
         try:
-            return read(cell)
+            number: int | float = read(cell)
         except ValueError:
             continue
+        return number
     return cell
 
 
-def _read_csv(text: str, schema: Schema | None) -> Any:
-    reader = csv.reader(io.StringIO(text), strict=True)
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column's header, its cells, and the line that each cell is in."""
+
+    name: str
+    cells: Sequence[str]
+    lines: Sequence[int]
+
+
+def _read_csv(text: str, schema: Schema | None, delimiter: str) -> Any:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     try:
-        header, *rows = [row for row in reader if row]
-    except ValueError as exc:
-        raise _refuse("the csv file is empty: it needs a header line", exc) from exc
+        numbered = [(reader.line_num, row) for row in reader if row]
     except csv.Error as exc:
         raise _refuse(f"line {reader.line_num} is not csv ({exc})", exc) from exc
-    if len(set(header)) != len(header):
-        raise _refuse("two columns of the csv file have the same name")
-    for number, row in enumerate(rows, 2):
+    if not numbered:
+        raise _refuse("the csv file is empty: it needs a header line")
+    (_, header), *rows = numbered
+    _check_header(header, schema)
+    for line, row in rows:
         if len(row) != len(header):
-            raise _refuse(f"row {number} has {len(row)} cells, the header has {len(header)}")
-    columns = {name: [row[index] for row in rows] for index, name in enumerate(header)}
+            raise _refuse(f"line {line} has {len(row)} cells, the header has {len(header)}")
+    lines = [line for line, _ in rows]
+    columns = [_Column(name, [row[index] for _, row in rows], lines) for index, name in enumerate(header)]
     return _typed_columns(columns, schema)
 
 
-def _typed_columns(columns: Mapping[str, Sequence[str]], schema: Schema | None) -> Any:
+def _check_header(header: Sequence[str], schema: Schema | None) -> None:
+    if len(set(header)) != len(header):
+        raise _refuse("two columns of the csv file have the same name")
+    names = {field.name for field in schema} if schema is not None else set(header)
+    other = next((mark for mark in ";\t|," if mark in header[0]), None)
+    if len(header) == 1 and other is not None and header[0] not in names:
+        told = "tab" if other == "\t" else other
+        raise _refuse(f"the header is one cell that holds '{told}'; is that the delimiter? (CLI: --delimiter '{told}')")
+
+
+def _typed_columns(columns: Sequence[_Column], schema: Schema | None) -> Any:
     import numpy as np
 
     if schema is not None and schema.is_tensor and not schema.is_named:
-        return np.array([_cells(column, name, _number, "double") for name, column in columns.items()]).T
+        return np.array([_cells(column, _number, "double") for column in columns]).T
     specs: dict[str, ColSpec] = {}
     if schema is not None:
         # csv has no numbers for names: column 0 of the signature is "0" in the header.
         specs = {str(index if spec.name is None else spec.name): spec for index, spec in enumerate(schema.columns)}
     named = {}
-    for position, (name, cells) in enumerate(columns.items()):
-        spec = specs.get(name) or (specs.get(str(position)) if schema and not schema.is_named else None)
+    for position, column in enumerate(columns):
+        spec = specs.get(column.name) or (specs.get(str(position)) if schema and not schema.is_named else None)
         kind = spec.type if spec is not None and isinstance(spec.type, str) else "any"
-        label = spec.name if spec is not None and spec.name is not None else name
-        named[label] = _cells(cells, name, _READERS[kind], kind)
+        label = spec.name if spec is not None and spec.name is not None else column.name
+        named[label] = _cells(column, _READERS[kind], kind)
+    if schema is not None and not schema.is_named and len(columns) == len(schema) == 1:
+        # A model of plain values, such as a function of list[str], is given plain values.
+        return next(iter(named.values())).tolist()
     return named if schema is not None else _frame(named)
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
     "boolean": _boolean,
-    "integer": int,
-    "long": int,
-    "float": float,
-    "double": float,
+    "integer": _integer,
+    "long": _integer,
+    "float": _float,
+    "double": _float,
     "string": str,
     "datetime": str,
     "binary": lambda cell: base64.b64decode(cell, validate=True),
@@ -188,14 +228,17 @@ _READERS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def _cells(cells: Sequence[str], name: str, read: Callable[[str], Any], kind: str) -> Any:
+def _cells(column: _Column, read: Callable[[str], Any], kind: str) -> Any:
     """Return one column as an array; an empty cell is a missing value."""
     import numpy as np
 
-    try:
-        values = [read(cell) if cell != "" else None for cell in cells]
-    except (ValueError, KeyError) as exc:
-        raise InvalidInput([Problem(("inputs", name), "wrong_value", f"a cell is not {kind}")]) from exc
+    values = []
+    for cell, line in zip(column.cells, column.lines, strict=True):
+        try:
+            values.append(read(cell) if cell != "" else None)
+        except (ValueError, KeyError) as exc:
+            message = f"the cell in line {line} is not {kind} (a missing value is an empty cell)"
+            raise InvalidInput([Problem(("inputs", column.name), "wrong_value", message)]) from exc
     if kind in ("float", "double"):
         return np.array([np.nan if value is None else value for value in values], dtype="float64")
     if values and all(isinstance(value, int | float) for value in values):

@@ -5,10 +5,15 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import Any
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 import click
 
+from palate.cli._output import one_line
 from palate.errors import (
     DependencyMissing,
     FlavorBroken,
@@ -19,6 +24,7 @@ from palate.errors import (
     ModelExists,
     ModelNotFound,
     PalateError,
+    PalateWarning,
 )
 
 __all__ = ["main"]
@@ -63,10 +69,12 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _warnings_in_one_line():
+                return super().invoke(ctx)
         except PalateError as exc:
-            # One line, whatever the error's own layout: for logs and for `grep`.
-            click.echo(f"palate: {' '.join(str(exc).split())}", err=True)
+            if ctx.params["traceback"]:
+                traceback.print_exception(exc)
+            click.echo(f"palate: {one_line(str(exc))}", err=True)
             ctx.exit(2 if isinstance(exc, WRONG_USE) else 1)
         except BrokenPipeError:
             # The reader of our output has gone, as `palate ... | head` does: end quietly.
@@ -74,7 +82,31 @@ class _Commands(click.Group):
             ctx.exit(1)
 
 
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Show Palate's own warnings as its errors are shown, not with a line of our source code."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def say(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, PalateWarning):
+                click.echo(f"palate: {one_line(str(message))}", err=True)
+            else:
+                show(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = say
+        yield
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="palate")
-def main() -> None:
+@click.option("--traceback", is_flag=True, help="Show, before an error's one line, where it came from.")
+def main(*, traceback: bool) -> None:
     """Package trained models so that anything can run them."""

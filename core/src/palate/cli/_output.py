@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-__all__ = ["echo_json", "echo_table", "json_option", "size_text", "trust_option"]
+__all__ = ["echo_json", "echo_table", "json_option", "one_line", "size_text", "trust_option"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 trust_option = click.option("--trust", is_flag=True, help="Allow code that comes with the model to run.")
@@ -28,6 +28,12 @@ def echo_table(rows: Iterable[Sequence[str]], *, indent: str = "") -> None:
     for row in listed:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo(indent + line.rstrip())
+
+
+def one_line(text: str) -> str:
+    """Return a message as one line, for logs and for grep; a list in it becomes "a; b; c"."""
+    head, *points = text.split("\n  - ")
+    return " ".join(f"{head} {'; '.join(points)}".split())
 
 
 def size_text(size: int) -> str:

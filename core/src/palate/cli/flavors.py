@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from palate import flavors
-from palate.cli._output import echo_json, echo_table, json_option
+from palate.cli._output import echo_json, echo_table, json_option, one_line
 
 __all__ = ["command"]
 
@@ -33,4 +33,4 @@ def list_flavors(*, as_json: bool) -> None:
     echo_table(rows)
     for record in records:
         if record.error:
-            click.echo(f"{record.name} ({record.distribution}): {record.error}", err=True)
+            click.echo(f"{record.name} ({record.distribution}): {one_line(record.error)}", err=True)

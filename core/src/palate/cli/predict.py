@@ -13,12 +13,23 @@ import click
 from palate.cli._data_files import FORMATS, DataFormat, decode_input, format_of
 from palate.cli._output import json_option, trust_option
 from palate.cli._predictions import encode_predictions
-from palate.errors import InvalidOption
+from palate.errors import InvalidOption, PalateError
 from palate.loading import load_model
+from palate.pyfunc import PyFuncModel
 
 __all__ = ["command"]
 
 STANDARD = "-"
+
+
+class ModelFailed(PalateError, RuntimeError):
+    """The model itself raised, on input that fits its signature."""
+
+    def __init__(self, *, cause: Exception) -> None:
+        super().__init__(
+            f"The model failed on this input: {type(cause).__name__}: {cause}. "
+            "Hint: 'palate --traceback predict ...' shows where."
+        )
 
 
 @click.command("predict")
@@ -26,7 +37,13 @@ STANDARD = "-"
 @click.argument("source", default=STANDARD, metavar="[FILE]")
 @click.option("-o", "--output", default=STANDARD, help="Where to write; - is standard output.")
 @click.option(
-    "--format", "input_format", type=click.Choice(FORMATS), help="The input's format, if its name does not tell."
+    "--format",
+    "input_format",
+    type=click.Choice(FORMATS),
+    help="The input's format, if its name does not tell; standard input has no name.",
+)
+@click.option(
+    "--delimiter", help="What separates the cells of a csv file: one character, or 'tab'.  [default: a comma]"
 )
 @click.option(
     "--output-format", type=click.Choice(FORMATS), help="By default what OUTPUT's name tells, else as the input."
@@ -41,6 +58,7 @@ def command(
     *,
     output: str,
     input_format: DataFormat | None,
+    delimiter: str | None,
     output_format: DataFormat | None,
     method: str | None,
     params: tuple[str, ...],
@@ -49,20 +67,42 @@ def command(
 ) -> None:
     """Predict on FILE (csv, json, jsonl or parquet; standard input by default) with the model at URI.
 
+    csv needs a header line; an empty cell is a missing value; a file called .tsv is separated by tabs.
+
     JSON may be a list of records, a table ({"columns": [...], "data": [...]}), or a request body as MLflow's server
     takes it.
     """
     read_as = input_format or format_of(source)
     if read_as is None:
+        nameless = "standard input" if source == STANDARD else f"'{source}'"
         raise InvalidOption(
-            "--format", reason=f"'{source}' does not tell its format", hint=f"give one of {', '.join(FORMATS)}"
+            "--format", reason=f"{nameless} does not tell its format", hint=f"give one of {', '.join(FORMATS)}"
         )
+    separator = _separator(delimiter, source)
     write_as = "json" if as_json else output_format or format_of(output) or read_as
     model = load_model(uri, trust=trust)
-    given = decode_input(_read(source), read_as, model.signature.inputs if model.signature else None)
-    values = {**(given.params or {}), **_params(params)}
-    predictions = model.call(method, given.data, values) if method else model.predict(given.data, values)
+    schema = model.signature.inputs if model.signature else None
+    given = decode_input(_read(source), read_as, schema, delimiter=separator)
+    predictions = _predict(model, method, given.data, {**(given.params or {}), **_params(params)})
     _write(output, encode_predictions(predictions, write_as))
+
+
+def _separator(delimiter: str | None, source: str) -> str:
+    if delimiter is None:
+        return "\t" if source.lower().endswith(".tsv") else ","
+    named = {"tab": "\t", r"\t": "\t"}.get(delimiter, delimiter)
+    if len(named) != 1 or named in '\r\n"':
+        raise InvalidOption("--delimiter", reason=f"'{delimiter}' is not one character", hint="give one, or 'tab'")
+    return named
+
+
+def _predict(model: PyFuncModel, method: str | None, data: Any, params: dict[str, Any]) -> Any:
+    try:
+        return model.call(method, data, params) if method else model.predict(data, params)
+    except PalateError:
+        raise
+    except Exception as exc:
+        raise ModelFailed(cause=exc) from exc
 
 
 def _read(source: str) -> bytes:

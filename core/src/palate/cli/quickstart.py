@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import click
 
 from palate.cli._output import echo_json, echo_table, json_option
 from palate.cli.inspect import echo_files, field_text
-from palate.errors import FlavorNotFound, PredictionChanged
+from palate.errors import FlavorNotFound, PalateError, PredictionChanged
 from palate.flavors import SampleModel, list_flavors, sample_models
 from palate.inspection import ModelInfo
 from palate.saving import save_model
@@ -22,6 +23,15 @@ from palate.saving import save_model
 __all__ = ["command"]
 
 SHOWN_ROWS = 5
+
+
+class SamplesFailed(PalateError, RuntimeError):
+    """A flavor's own samples do not go the whole way; the other flavors' do."""
+
+    def __init__(self, causes: Mapping[str, Exception]) -> None:
+        told = "; ".join(f"{flavor}: {type(cause).__name__}: {cause}" for flavor, cause in causes.items())
+        super().__init__(f"These flavors' samples failed: {told}. Hint: 'palate --traceback quickstart' shows where.")
+        self.__cause__ = next(iter(causes.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +65,22 @@ def command(*, directory: Path, as_json: bool) -> None:
     """
     say = _Narrator(quiet=as_json)
     usable = [record.name for record in list_flavors() if record.kind == "flavor" and record.status == "ok"]
-    runs = [run for flavor in usable for run in _run_flavor(flavor, directory, say)]
-    if not runs:
+    runs: list[Run] = []
+    failed: dict[str, Exception] = {}
+    for flavor in usable:
+        try:
+            runs += _run_flavor(flavor, directory, say)
+        except Exception as exc:  # a plugin may raise anything, and the others are still shown
+            failed[flavor] = exc
+            say(f"   failed: {type(exc).__name__}: {exc}")
+    if not runs and not failed:
         raise FlavorNotFound("sklearn", installed=usable, distribution="palate-sklearn")
     if as_json:
         echo_json([asdict(run) for run in runs])
-    else:
+    elif runs:
         _summarise(runs)
+    if failed:
+        raise SamplesFailed(failed)
 
 
 class _Narrator:

@@ -77,7 +77,7 @@ def _predict_fn(model: Any, asked: object) -> str | None:
 @hookimpl
 def load_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> object:
     """Return the estimator: from a .skops file after an audit, from a pickle only with trust."""
-    from sklearn_flavor._persistence import format_of, read_model
+    from sklearn_flavor._persistence import read_model
 
     name = config.get("pickled_model")
     if not isinstance(name, str):
@@ -85,13 +85,18 @@ def load_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> o
             [Problem(("flavors", "sklearn", "pickled_model"), "missing", "must name the model's file")]
         )
     file = confine(path, name, field="flavors.sklearn.pickled_model")
-    return read_model(file, name, format_of(config), options)
+    return read_model(file, name, _format_of(config), options)
+
+
+def _format_of(config: Mapping[str, Any]) -> str:
+    """Return the serialization format that *config* names; MLflow's early releases wrote none, and meant pickle."""
+    return str(config.get("serialization_format") or "pickle")
 
 
 @hookimpl
 def executes_code(config: Mapping[str, Any]) -> Sequence[CodeReason]:
     """Return a reason for every format but skops; what is inside a .skops file is judged when it is opened."""
-    written = config.get("serialization_format") or "pickle"  # as MLflow reads it
+    written = _format_of(config)
     if written == "skops":
         return ()
     known = written in FORMATS

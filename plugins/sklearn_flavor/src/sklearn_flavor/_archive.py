@@ -12,7 +12,7 @@ from typing import IO, Any, NoReturn
 
 from palate.errors import UnsafeModel
 
-__all__ = ["SCHEMA", "ArrayHeader", "SkopsArchive", "is_scalar_header", "looks_like_bomb"]
+__all__ = ["SCHEMA", "ArrayHeader", "SkopsArchive", "looks_like_bomb"]
 
 SCHEMA = "schema.json"
 _MEMBER = re.compile(r"[0-9a-f-]{1,40}\.(npy|npz|bin)", re.ASCII)
@@ -26,11 +26,6 @@ _MAX_RATIO = 100
 _MAX_HEADER = 16 << 10
 
 ArrayHeader = tuple[tuple[int, ...], str]
-
-
-def is_scalar_header(header: ArrayHeader) -> bool:
-    """Whether an array member holds one value, as a numpy scalar does."""
-    return header[0] == ()
 
 
 @dataclass(slots=True)
@@ -87,10 +82,14 @@ def _check_members(archive: zipfile.ZipFile, stream: IO[bytes], file: str) -> li
     for info in infos:
         if info.filename != SCHEMA and not _MEMBER.fullmatch(info.filename):
             _refuse(file, f"it has a member called {info.filename!r:.80}")
-        if info.flag_bits & 0x1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            _refuse(file, f"its member {info.filename} is encrypted or compressed in an unusual way")
+        _check_coding(info, info.filename, file)
     _check_size(infos, _stream_size(stream), file)
     return [name for name in names if name != SCHEMA]
+
+
+def _check_coding(info: zipfile.ZipInfo, label: str, file: str) -> None:
+    if info.flag_bits & 0x1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        _refuse(file, f"its member {label} is encrypted or compressed in an unusual way")
 
 
 def _stream_size(stream: IO[bytes]) -> int:
@@ -171,11 +170,8 @@ def _check_sparse(archive: zipfile.ZipFile, name: str, file: str) -> None:
         infos = inner.infolist()
         if {info.filename for info in infos} - _SPARSE_MEMBERS or len({i.filename for i in infos}) != len(infos):
             _refuse(file, f"{name} has members that a sparse matrix has not")
-        if any(
-            info.flag_bits & 0x1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-            for info in infos
-        ):
-            _refuse(file, f"{name} is encrypted or compressed in an unusual way")
+        for info in infos:
+            _check_coding(info, name, file)
         _check_size(infos, len(packed.getbuffer()), file)
         for info in infos:
             with inner.open(info.filename) as part:

@@ -8,13 +8,14 @@ one id must have one structure, or what was audited would not be what is built.
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NoReturn
 
 from palate.errors import UnsafeModel
-from sklearn_flavor._archive import SkopsArchive, is_scalar_header
+from sklearn_flavor._archive import SkopsArchive
 from sklearn_flavor._curated import (
     BIT_GENERATORS,
     CALLED,
@@ -26,11 +27,17 @@ from sklearn_flavor._curated import (
     UFUNC_MODULES,
 )
 
-__all__ = ["PROTOCOLS", "Contents", "audit_archive"]
+__all__ = ["Contents", "audit_archive"]
 
-PROTOCOLS = (1, 2)  # the skops formats whose nodes this module knows; 0 came from skops before 0.8
+_PROTOCOLS = (1, 2)  # the skops formats whose nodes this module knows; 0 came from skops before 0.8
 _MAX_DEPTH = 100
 _MAX_TEXT = 16 << 20
+# What skops' nodes of several parts call them.
+_PARTS = {
+    "DefaultDictNode": ("main", "default_factory"),
+    "MaskedArrayNode": ("data", "mask"),
+    "PartialNode": ("func", "args", "kwds", "namespace"),
+}
 
 Node = Mapping[str, Any]
 
@@ -57,11 +64,11 @@ def audit_archive(archive: SkopsArchive, *, allow: frozenset[str] = frozenset(),
         UnsafeModel: when the document is not one that skops writes.
     """
     protocol = archive.schema.get("protocol")
-    if isinstance(protocol, bool) or protocol not in PROTOCOLS:
-        newer = isinstance(protocol, int) and protocol > max(PROTOCOLS)
+    if isinstance(protocol, bool) or protocol not in _PROTOCOLS:
+        newer = isinstance(protocol, int) and protocol > max(_PROTOCOLS)
         raise UnsafeModel(
             archive.file,
-            rule=f"its skops protocol is {protocol!r:.40}, and this version reads {PROTOCOLS[0]} and {PROTOCOLS[1]}",
+            rule=f"its skops protocol is {protocol!r:.40}, and this version reads {_PROTOCOLS[0]} and {_PROTOCOLS[1]}",
             hint="upgrade palate-sklearn" if newer else "save the model again with a current version of skops",
         )
     auditor = _Auditor(archive, allow, trust)
@@ -120,7 +127,7 @@ class _Auditor:
     def part(self, node: Node, key: str, kind: type) -> Any:
         value = node.get(key)
         if not isinstance(value, kind):
-            self.refuse(f"a {node['__loader__']} of its schema is malformed at {key!r}")
+            self.refuse(f"a {node.get('__loader__', 'part')} of its schema is malformed at {key!r}")
         return value
 
     def require(self, name: str, permitted: frozenset[str], use: str) -> None:
@@ -156,11 +163,6 @@ class _Auditor:
         self.lossy.update(kind for kind in kinds if kind in ("bool", "bool_", "NoneType"))
         first = self.visit(key_types, depth + 1)
         return (first, *((key, self.visit(value, depth + 1)) for key, value in content.items()))
-
-    def default_mapping(self, node: Node, name: str, depth: int) -> tuple[Any, ...]:
-        self.fixed_class(node, name)
-        content = self.part(node, "content", dict)
-        return tuple(self.visit(content.get(key), depth + 1) for key in ("main", "default_factory"))
 
     def binary(self, node: Node, name: str, _depth: int) -> tuple[Any, ...]:
         self.fixed_class(node, name)
@@ -199,18 +201,12 @@ class _Auditor:
         content = node.get("content")
         return () if content is None else (self.visit(content, depth + 1),)
 
-    def partial(self, node: Node, name: str, depth: int) -> tuple[Any, ...]:
-        self.fixed_class(node, name)
-        content = self.part(node, "content", dict)
-        return tuple(self.visit(content.get(key), depth + 1) for key in ("func", "args", "kwds", "namespace"))
-
     def array(self, node: Node, name: str, depth: int) -> tuple[Any, ...]:
         kind = node.get("type")
         if kind == "numpy":
             header = self.archive.arrays[self.member(node, ".npy")]
-            if name != "numpy.ndarray" and not (
-                name in TYPES and name.startswith("numpy.") and is_scalar_header(header)
-            ):
+            is_scalar = name in TYPES and name.startswith("numpy.") and header[0] == ()
+            if name != "numpy.ndarray" and not is_scalar:
                 self.require(name, frozenset(), "a class to call")
             return header
         if kind != "json" or name != "numpy.ndarray":
@@ -218,10 +214,10 @@ class _Auditor:
         items = tuple(self.visit(item, depth + 1) for item in self.part(node, "content", list))
         return (*items, self.visit(node.get("shape"), depth + 1))
 
-    def masked_array(self, node: Node, name: str, depth: int) -> tuple[Any, ...]:
+    def composed(self, node: Node, name: str, depth: int) -> tuple[Any, ...]:
         self.fixed_class(node, name)
         content = self.part(node, "content", dict)
-        return tuple(self.visit(content.get(key), depth + 1) for key in ("data", "mask"))
+        return tuple(self.visit(content.get(key), depth + 1) for key in _PARTS[node["__loader__"]])
 
     def wrapped(self, node: Node, name: str, depth: int) -> tuple[Any, ...]:
         self.fixed_class(node, name)
@@ -292,7 +288,7 @@ class _Auditor:
         "TupleNode": sequence,
         "SetNode": sequence,
         "DictNode": mapping,
-        "DefaultDictNode": default_mapping,
+        "DefaultDictNode": composed,
         "BytesNode": binary,
         "BytearrayNode": binary,
         "SliceNode": slicing,
@@ -300,9 +296,9 @@ class _Auditor:
         "TypeNode": type_reference,
         "ConstructorFromReduceNode": called,
         "ObjectNode": instance,
-        "PartialNode": partial,
+        "PartialNode": composed,
         "NdArrayNode": array,
-        "MaskedArrayNode": masked_array,
+        "MaskedArrayNode": composed,
         "DTypeNode": wrapped,
         "RandomStateNode": wrapped,
         "RandomGeneratorNode": generator,
@@ -326,8 +322,6 @@ def _is_ufunc(name: str) -> bool:
     module, _, attribute = name.rpartition(".")
     if module not in UFUNC_MODULES:
         return False
-    import importlib
-
     import numpy
 
     try:

@@ -8,6 +8,7 @@ takes a fifth of the space, and reading it back takes less time than reading it 
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -59,8 +60,6 @@ class _Renumbered:
 
 def _public_module(module: str, name: str) -> str:
     """Return numpy or scipy.special for their ufuncs: skops finds them in whatever module imported them first."""
-    import sys
-
     import numpy
 
     found = getattr(sys.modules.get(module), name, None)

@@ -11,12 +11,10 @@ from __future__ import annotations
 __all__ = [
     "BIT_GENERATORS",
     "CALLED",
-    "DICTS",
     "FUNCTIONS",
     "LOADER_CLASSES",
     "LOSS_MODULES",
     "OBJECTS",
-    "SPARSE",
     "TYPES",
     "UFUNC_MODULES",
 ]
@@ -150,9 +148,9 @@ TYPES: frozenset[str] = _names(
 # Called while the file is loaded, by skops' ConstructorFromReduceNode, with values from the file.
 CALLED: frozenset[str] = _names("builtins", "frozenset range complex")
 
-DICTS: frozenset[str] = frozenset({"builtins.dict", "collections.OrderedDict", "sklearn.utils._bunch.Bunch"})
+_DICTS: frozenset[str] = frozenset({"builtins.dict", "collections.OrderedDict", "sklearn.utils._bunch.Bunch"})
 
-SPARSE: frozenset[str] = frozenset().union(
+_SPARSE: frozenset[str] = frozenset().union(
     *(_names(f"scipy.sparse._{kind}", f"{kind}_matrix {kind}_array") for kind in ("csr", "csc", "coo", "bsr", "dia"))
 )
 
@@ -176,13 +174,13 @@ LOADER_CLASSES: dict[str, frozenset[str]] = {
     "BytesNode": frozenset({"builtins.bytes"}),
     "BytearrayNode": frozenset({"builtins.bytearray"}),
     "SliceNode": frozenset({"builtins.slice"}),
-    "DictNode": DICTS,
+    "DictNode": _DICTS,
     "DefaultDictNode": frozenset({"collections.defaultdict"}),
     "PartialNode": frozenset({"functools.partial"}),
     "MaskedArrayNode": frozenset({"numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray"}),
     "DTypeNode": frozenset({"numpy.dtype"}),
     "RandomStateNode": frozenset({"numpy.random.mtrand.RandomState"}),
     "RandomGeneratorNode": frozenset({"numpy.random._generator.Generator"}),
-    "SparseMatrixNode": SPARSE,
+    "SparseMatrixNode": _SPARSE,
     "TreeNode": frozenset({"sklearn.tree._tree.Tree"}),
 }

@@ -9,8 +9,6 @@ from typing import Any
 
 __all__ = ["Place", "walk"]
 
-_LEAVES = (str, bytes, bytearray, int, float, complex, type(None), type)
-
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -18,14 +18,9 @@ from sklearn_flavor._validators import check_structure, find_problem
 if TYPE_CHECKING:
     from palate.hookspecs import LoadOptions
 
-__all__ = ["FILE_NAMES", "allowed_names", "format_of", "read_model", "write_model"]
+__all__ = ["FILE_NAMES", "allowed_names", "read_model", "write_model"]
 
 FILE_NAMES: Mapping[str, str] = {"skops": "model.skops", "pickle": "model.pkl", "cloudpickle": "model.pkl"}
-
-
-def format_of(config: Mapping[str, Any]) -> str:
-    """Return the serialization format that *config* names; MLflow's early releases wrote none, and meant pickle."""
-    return str(config.get("serialization_format") or "pickle")
 
 
 def allowed_names(extra: Mapping[str, Any]) -> frozenset[str]:

@@ -13,10 +13,12 @@ import numpy as np
 __all__ = [
     "Broken",
     "check_boosting",
+    "check_boosting_output",
     "check_decision_tree",
     "check_forest",
     "check_histogram",
     "check_space_tree",
+    "feature_count",
     "need",
 ]
 
@@ -86,13 +88,16 @@ def check_decision_tree(estimator: Any) -> None:
 
 def check_forest(forest: Any) -> None:
     """Check that a forest has trees, of its own features."""
-    from sklearn.tree import BaseDecisionTree
-
     members = vars(forest).get("estimators_")
     if members is None:
         return
     need(isinstance(members, list), "its estimators_ are not a list")
-    count = feature_count(forest)
+    _check_members(members, feature_count(forest))
+
+
+def _check_members(members: Any, count: int) -> None:
+    from sklearn.tree import BaseDecisionTree
+
     for member in members:
         need(isinstance(member, BaseDecisionTree) and "tree_" in vars(member), "a member is not a fitted decision tree")
         need(feature_count(member) == count, "a member was grown on another number of features")
@@ -100,17 +105,12 @@ def check_forest(forest: Any) -> None:
 
 def check_boosting(model: Any) -> None:
     """Check the stages of gradient boosting, whose native code writes one column for each tree of a stage."""
-    from sklearn.tree import BaseDecisionTree
-
     stages = vars(model).get("estimators_")
     if stages is None:
         return
     need(type(stages) is np.ndarray and stages.dtype == object and stages.ndim == 2, "its estimators_ are not a table")
     need(stages.size, "it has no stages")
-    count = feature_count(model)
-    for member in stages.ravel():
-        need(isinstance(member, BaseDecisionTree) and "tree_" in vars(member), "a member is not a fitted decision tree")
-        need(feature_count(member) == count, "a member was grown on another number of features")
+    _check_members(stages.ravel(), feature_count(model))
 
 
 def check_boosting_output(model: Any) -> None:
@@ -207,10 +207,10 @@ def check_space_tree(tree: Any) -> None:
     internal = np.flatnonzero(nodes["is_leaf"] == 0)
     need(bool((2 * internal + 2 < count).all()), "a node has children outside of the tree")
     need(weights is None or np.asarray(weights).shape == (len(data),), "its weights are of other points")
-    check_metric(metric, data.shape[1])
+    _check_metric(metric, data.shape[1])
 
 
-def check_metric(metric: Any, count: int) -> None:
+def _check_metric(metric: Any, count: int) -> None:
     """Check that the arrays inside a distance metric fit points of *count* features."""
     _, vector, matrix = (np.asarray(part) for part in metric.__getstate__()[:3])
     kind = type(metric).__name__

@@ -15,30 +15,30 @@ __all__ = ["check_structure", "find_problem"]
 Check = Callable[[Any], None]
 
 # By the name of a class anywhere in the MRO, so that checking a model imports nothing that it does not hold.
-_CHECKS: dict[str, tuple[Check, ...]] = {
-    "sklearn.tree._classes.BaseDecisionTree": (trees.check_decision_tree,),
-    "sklearn.ensemble._forest.BaseForest": (trees.check_forest,),
-    "sklearn.ensemble._gb.BaseGradientBoosting": (trees.check_boosting,),
-    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.BaseHistGradientBoosting": (trees.check_histogram,),
-    "sklearn.neighbors._kd_tree.BinaryTree64": (trees.check_space_tree,),
-    "sklearn.neighbors._kd_tree.BinaryTree32": (trees.check_space_tree,),
-    "sklearn.neighbors._ball_tree.BinaryTree64": (trees.check_space_tree,),
-    "sklearn.neighbors._ball_tree.BinaryTree32": (trees.check_space_tree,),
-    "sklearn.neighbors._classification.KNeighborsClassifier": (estimators.check_class_votes,),
-    "sklearn.neighbors._classification.RadiusNeighborsClassifier": (estimators.check_class_votes,),
-    "sklearn.svm._base.BaseLibSVM": (estimators.check_support_vectors,),
-    "sklearn.cluster._kmeans._BaseKMeans": (estimators.check_centers,),
-    "sklearn.cluster._bisect_k_means.BisectingKMeans": (estimators.check_bisecting,),
-    "sklearn.preprocessing._encoders.OneHotEncoder": (estimators.check_one_hot,),
-    "sklearn.preprocessing._label.MultiLabelBinarizer": (estimators.check_label_cache,),
-    "sklearn.feature_extraction.text._VectorizerMixin": (estimators.check_documents,),
-    "sklearn.feature_extraction.text.CountVectorizer": (estimators.check_vocabulary,),
-    "sklearn.feature_extraction.text.HashingVectorizer": (estimators.check_hashing,),
-    "sklearn.feature_extraction._dict_vectorizer.DictVectorizer": (estimators.check_vocabulary,),
-    "sklearn.feature_extraction._hash.FeatureHasher": (estimators.check_hashing,),
-    "scipy.sparse._base._spbase": (estimators.check_sparse,),
-    "scipy.interpolate._bsplines.BSpline": (estimators.check_spline,),
-    "numpy.random.mtrand.RandomState": (estimators.check_generator,),
+_CHECKS: dict[str, Check] = {
+    "sklearn.tree._classes.BaseDecisionTree": trees.check_decision_tree,
+    "sklearn.ensemble._forest.BaseForest": trees.check_forest,
+    "sklearn.ensemble._gb.BaseGradientBoosting": trees.check_boosting,
+    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.BaseHistGradientBoosting": trees.check_histogram,
+    "sklearn.neighbors._kd_tree.BinaryTree64": trees.check_space_tree,
+    "sklearn.neighbors._kd_tree.BinaryTree32": trees.check_space_tree,
+    "sklearn.neighbors._ball_tree.BinaryTree64": trees.check_space_tree,
+    "sklearn.neighbors._ball_tree.BinaryTree32": trees.check_space_tree,
+    "sklearn.neighbors._classification.KNeighborsClassifier": estimators.check_class_votes,
+    "sklearn.neighbors._classification.RadiusNeighborsClassifier": estimators.check_class_votes,
+    "sklearn.svm._base.BaseLibSVM": estimators.check_support_vectors,
+    "sklearn.cluster._kmeans._BaseKMeans": estimators.check_centers,
+    "sklearn.cluster._bisect_k_means.BisectingKMeans": estimators.check_bisecting,
+    "sklearn.preprocessing._encoders.OneHotEncoder": estimators.check_one_hot,
+    "sklearn.preprocessing._label.MultiLabelBinarizer": estimators.check_label_cache,
+    "sklearn.feature_extraction.text._VectorizerMixin": estimators.check_documents,
+    "sklearn.feature_extraction.text.CountVectorizer": estimators.check_vocabulary,
+    "sklearn.feature_extraction.text.HashingVectorizer": estimators.check_hashing,
+    "sklearn.feature_extraction._dict_vectorizer.DictVectorizer": estimators.check_vocabulary,
+    "sklearn.feature_extraction._hash.FeatureHasher": estimators.check_hashing,
+    "scipy.sparse._base._spbase": estimators.check_sparse,
+    "scipy.interpolate._bsplines.BSpline": estimators.check_spline,
+    "numpy.random.mtrand.RandomState": estimators.check_generator,
 }
 
 # These run parts of the model, so they come when everything else has passed.
@@ -89,9 +89,8 @@ def find_problem(model: object) -> tuple[str, str] | None:
         if problem := _run(_check_place, place, place):
             return problem
         for name in _class_names(place.value):
-            for check in _CHECKS.get(name, ()):
-                if problem := _run(check, place.value, place):
-                    return problem
+            if name in _CHECKS and (problem := _run(_CHECKS[name], place.value, place)):
+                return problem
             if name in _TRIALS:
                 trials.append((_TRIALS[name], place))
     for check, place in trials:
