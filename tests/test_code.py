@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
+import os
 import pickle
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -434,3 +436,29 @@ def test_a_stray_folder_called_mlflow_is_not_mlflow(tmp_path, monkeypatch) -> No
     (tmp_path / "mlflow").mkdir()
     monkeypatch.syspath_prepend(str(tmp_path))
     assert ModelCode().import_module("mlflow.pyfunc").PythonModel
+
+
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")  # from Python 3.12 on
+def test_a_forked_child_can_load_while_a_thread_of_its_parent_is_loading(two) -> None:
+    """What the thread had on stage, and the locks it held, are gone in the child, where nobody will let go of them."""
+    first, second = two
+    loading, forked = threading.Event(), threading.Event()
+
+    def load() -> None:
+        with first.activated():
+            first.import_module("entry")
+            loading.set()
+            forked.wait(60)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    assert loading.wait(60)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        with second.activated():
+            works = second.import_module("entry").late() == "second-second"
+        os._exit(0 if works and "entry" not in sys.modules else 1)
+    forked.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

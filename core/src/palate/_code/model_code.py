@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,6 +45,15 @@ __all__ = ["ModelCode"]
 
 # Libraries that import by name hold the interpreter's lock of that name; two models at once would wait for each other.
 _by_name_lock = threading.RLock()
+
+
+def _unlock_after_fork() -> None:
+    """Let a forked child load models, even if a thread of its parent was just loading one."""
+    global _by_name_lock
+    _by_name_lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_unlock_after_fork)
 
 
 class ModelCode:

@@ -7,6 +7,7 @@ being loaded must not wait for a thread that loads another model with code.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -78,6 +79,19 @@ class _Here(threading.local):
 _condition = threading.Condition(threading.RLock())
 _stage = _Stage()
 _here = _Here()
+
+
+def _clear_after_fork() -> None:
+    """Take off stage, in a forked child, what threads of the parent had there: none of them will ever leave it."""
+    global _condition
+    _condition = threading.Condition(threading.RLock())
+    if _stage.holder is not None and _stage.holder is not _here.table:
+        _stage.holder.hide()
+        _stage.holder = None
+    _stage.threads = 0 if _here.table is None else 1
+
+
+os.register_at_fork(after_in_child=_clear_after_fork)
 
 
 def table_on_stage() -> ModuleTable | None:

@@ -203,9 +203,10 @@ _FRAMEWORKS = ("keras", "pytorch", "sklearn", "tensorflow", "xgboost")
 @cache
 def stand_ins() -> dict[str, StandIn]:
     """Return the stand-in modules by name."""
-    modules = {name: StandIn(name, "A stand-in of Palate's.") for name in _contents()}
-    for name, contents in _contents().items():
-        vars(modules[name]).update(contents, __path__=[])
+    contents = _contents()
+    modules = {name: StandIn(name, "A stand-in of Palate's.") for name in contents}
+    for name, things in contents.items():
+        vars(modules[name]).update(things, __path__=[])
         parent, _, tail = name.rpartition(".")
         if parent:
             setattr(modules[parent], tail, modules[name])

@@ -27,7 +27,7 @@ class ModelFailed(PalateError, RuntimeError):
 
     def __init__(self, *, cause: Exception) -> None:
         super().__init__(
-            f"The model failed on this input: {type(cause).__name__}: {cause}. "
+            f"The model failed on this input: {type(cause).__name__}: {str(cause).rstrip('.')}. "
             "Hint: 'palate --traceback predict ...' shows where."
         )
 

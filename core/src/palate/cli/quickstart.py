@@ -29,7 +29,9 @@ class SamplesFailed(PalateError, RuntimeError):
     """A flavor's own samples do not go the whole way; the other flavors' do."""
 
     def __init__(self, causes: Mapping[str, Exception]) -> None:
-        told = "; ".join(f"{flavor}: {type(cause).__name__}: {cause}" for flavor, cause in causes.items())
+        told = "; ".join(
+            f"{flavor}: {type(cause).__name__}: {str(cause).rstrip('.')}" for flavor, cause in causes.items()
+        )
         super().__init__(f"These flavors' samples failed: {told}. Hint: 'palate --traceback quickstart' shows where.")
         self.__cause__ = next(iter(causes.values()))
 
