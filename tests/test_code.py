@@ -394,12 +394,12 @@ def test_stand_ins_answer_for_mlflow(tmp_path) -> None:
         class M(mlflow.pyfunc.PythonModel): pass
         assert issubclass(M, PythonModel)
         try:
-            mlflow.sklearn
+            mlflow.no_such_part
         except AttributeError as exc:
             SAID = str(exc)
     """
     module = ModelCode().run_file(write(tmp_path, f=source) / "f.py")
-    assert "mlflow.sklearn" in module.SAID
+    assert "mlflow.no_such_part" in module.SAID
     assert "pip install mlflow" in module.SAID
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("mlflow")
@@ -407,12 +407,31 @@ def test_stand_ins_answer_for_mlflow(tmp_path) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("mlflow") is not None, reason="mlflow is installed here")
 @pytest.mark.parametrize(
-    "line", ["import mlflow.sklearn", "from mlflow import log_metric", "from mlflow.xgboost import x"]
+    "line", ["from mlflow import log_metric as x", "from mlflow.xgboost import x", "from mlflow.tracking import x"]
 )
-def test_other_parts_of_mlflow_are_asked_for(line, tmp_path) -> None:
-    """What has no stand-in is an ImportError that says what to install."""
+def test_other_parts_of_mlflow_are_asked_for_when_they_are_used(line, tmp_path) -> None:
+    """Naming what has no stand-in is harmless; calling or subclassing it says what to install."""
+    module = ModelCode().run_file(write(tmp_path, f=line) / "f.py")
     with pytest.raises(DependencyMissing, match="pip install mlflow"):
-        ModelCode().run_file(write(tmp_path, f=line) / "f.py")
+        module.x("a", 1)
+    with pytest.raises(DependencyMissing, match="pip install mlflow"):
+        ModelCode().run_file(write(tmp_path, g=f"{line}\nclass Y(x): pass") / "g.py")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mlflow") is not None, reason="mlflow is installed here")
+def test_a_model_opens_another_by_mlflows_name(tmp_path) -> None:
+    """mlflow.sklearn.load_model and mlflow.pyfunc.load_model in a model's code open directories without mlflow."""
+    import palate.loading  # fills in what opens them
+
+    inner = Path(__file__).parent / "data" / "mlflow_models" / "sk_cloudpickle" / "model"
+    source = f"""
+        import mlflow
+        NATIVE = mlflow.sklearn.load_model({str(inner)!r})
+        ADAPTED = mlflow.pyfunc.load_model(model_uri={str(inner)!r})
+    """
+    module = ModelCode().run_file(write(tmp_path, f=source) / "f.py")
+    assert hasattr(module.NATIVE, "predict_proba")
+    assert isinstance(module.ADAPTED, palate.loading.PyFuncModel)
 
 
 def test_a_real_mlflow_is_never_shadowed(mlflow_python, tmp_path) -> None:

@@ -107,7 +107,7 @@ keep("partial", functools.partial(np.multiply, 2), np.array([1.0, 2.0]))
 keep("code", UsesCode(), frame, code=["lib"])
 keep("streams", Streams(), "text")
 keep("packed", Plain(3), frame, compression="gzip")
-keep("from_code", OUT / "made_x.py", frame)
+keep("from_code", str(OUT / "made_x.py"), frame)
 keep("loader", None, frame, loader_module="loader_x", data_path=OUT / "note.txt", code=["loader_x.py"])
 print("saved")
 """

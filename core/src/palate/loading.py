@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from palate._code.model_code import ModelCode
+from palate._code.standins import answer_load_model
 from palate._disk.manifest import Seal, check_manifest, read_manifest
 from palate._disk.paths import MODEL_FILE, confine, read_small, resolve_uri
 from palate._disk.replaced import read_one_model
@@ -203,3 +204,17 @@ def _check_options(flavor: Flavor, options: Mapping[str, Any]) -> None:
                 reason=f"the flavor '{flavor.name}' takes no such option at load",
                 hint=f"options it takes: {known}",
             )
+
+
+def _open_for_model(model_uri: str, **_: Any) -> PyFuncModel:
+    return load_model(model_uri, trust=True)
+
+
+def _open_native_for_model(model_uri: str, **_: Any) -> object:
+    return load_native(model_uri, trust=True)
+
+
+# A trusted model's code may open further models by MLflow's names, where MLflow is not installed.
+answer_load_model("mlflow.pyfunc", _open_for_model)
+for _loader in LOADER_FLAVORS:
+    answer_load_model(_loader, _open_native_for_model)

@@ -167,9 +167,9 @@ def answer_load_model(module: str, opener: Callable[..., Any]) -> None:
 
 
 def _load_model_of(module: str) -> Callable[..., Any]:
-    def load_model(model_uri: str, *args: Any, **kwargs: Any) -> Any:
+    def load_model(model_uri: str, **kwargs: Any) -> Any:
         """Open another model, such as one among this model's artifacts; whoever trusts this model trusts that one."""
-        return _openers[module](model_uri, *args, **kwargs)
+        return _openers[module](model_uri, **kwargs)
 
     return load_model
 

@@ -1,4 +1,4 @@
-"""Stand-ins for what mlflow only observes with: traces, spans and autologging change no prediction, so they do nothing."""
+"""Stand-ins for what mlflow only observes with: traces, spans and autologging change no prediction; they do nothing."""
 
 from __future__ import annotations
 
