@@ -290,3 +290,10 @@ def test_a_read_only_directory_loads(copy) -> None:
 def test_golden_predictions_of_a_sealed_model_are_json(saved) -> None:
     """They can be read by anything."""
     assert json.loads((saved / "golden_predictions.json").read_text())
+
+
+@pytest.mark.parametrize("trust", ["no", "0", 1, None])
+def test_trust_is_true_or_false(saved, trust) -> None:
+    """Text from a settings file grants nothing."""
+    with pytest.raises(errors.InvalidOption, match="trust"):
+        palate.load_model(saved, trust=trust)

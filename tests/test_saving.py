@@ -275,3 +275,15 @@ def test_modules_in_code_need_no_distribution(tmp_path) -> None:
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
     assert "unresolved_modules" not in yaml.safe_load((tmp_path / "m" / "MLmodel").read_text())["palate"]
+
+
+def test_what_is_allowed_at_save_is_allowed_for_the_proof(tmp_path, frame) -> None:
+    """A type of another package named in allow= passes the reload at save, and needs naming again at load."""
+    from sklearn.pipeline import make_pipeline
+
+    model = make_pipeline(FunctionTransformer(json.dumps), FunctionTransformer(json.loads))
+    allow = ["json.dumps", "json.loads"]
+    palate.save_model(model, tmp_path / "m", input_example=[1, 2], signature=None, allow=allow)
+    with pytest.raises(errors.UnsafeModel, match=r"json\.dumps"):
+        palate.load_model(tmp_path / "m")
+    assert palate.load_model(tmp_path / "m", allow=allow).predict([1, 2]) == [1, 2]

@@ -161,6 +161,10 @@ def construct(
     options: Mapping[str, Any] | None = None,
 ) -> PyFuncModel:
     """Build the adapter for an opened model, if the caller's trust allows it."""
+    if not isinstance(trust, bool):
+        # "no" and "0", as they come from a settings file, are true values.
+        reason = f"it is {type(trust).__name__}, not True or False"
+        raise InvalidOption("trust", reason=reason, hint="pass trust=True only for models whose source you trust")
     flavor = registry.get(opened.flavor_name(asked))
     config = opened.config(flavor.name)
     _check_options(flavor, options or {})

@@ -296,7 +296,9 @@ def _prove(
     """Load the model back and predict on the stored example: the outputs, and the golden predictions."""
     request, opened = draft.request, draft.opened(signature, uri)
     trust = bool(code_reasons(opened, request.flavor))
-    loaded = construct(opened, trust=trust, asked=request.flavor.name, registry=registry)
+    # What the caller allowed at save holds for the proof: sklearn's allow=, say, is asked for on both sides.
+    options = {key: value for key, value in request.options.extra.items() if key in request.flavor.load_options}
+    loaded = construct(opened, trust=trust, asked=request.flavor.name, registry=registry, options=options)
     if not loaded.methods or draft.example is None:
         return signature, None
     stored = read_example(draft.root, draft.example.info, signature.inputs if signature else None)
