@@ -262,3 +262,14 @@ def test_every_command_is_in_the_help_and_has_a_module() -> None:
 
     modules = {path.stem for path in Path(cli.__file__).parent.glob("[a-z]*.py")}
     assert modules == set(COMMANDS)
+
+
+def test_names_in_a_hostile_model_do_not_steer_the_terminal(run, tmp_path) -> None:
+    """Control characters are shown escaped, in tables and in errors."""
+    (tmp_path / "m").mkdir()
+    text = 'flavors: {sklearn: {pickled_model: "x"}}\nrun_id: "a\\e[31mred"\nmlflow_version: "\\e[2J"\n'
+    (tmp_path / "m" / "MLmodel").write_text(text)
+    for arguments in (["inspect", "m"], ["inspect", "m", "--json"], ["verify", "m"], ["predict", "m", "m/MLmodel"]):
+        done = run(*arguments)
+        assert "\x1b" not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr

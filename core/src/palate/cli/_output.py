@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-__all__ = ["echo_json", "echo_table", "json_option", "one_line", "size_text", "trust_option"]
+__all__ = ["echo_json", "echo_table", "json_option", "one_line", "printable", "size_text", "trust_option"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 trust_option = click.option("--trust", is_flag=True, help="Allow code that comes with the model to run.")
@@ -16,12 +16,14 @@ trust_option = click.option("--trust", is_flag=True, help="Allow code that comes
 
 def echo_json(document: Any) -> None:
     """Print *document* as JSON; what JSON has no word for is written as text."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+    text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
+    # A lone surrogate, from a hostile file, has no UTF-8; the backslash form is JSON for the same character.
+    click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def echo_table(rows: Iterable[Sequence[str]], *, indent: str = "") -> None:
     """Print rows with their columns aligned."""
-    listed = [list(row) for row in rows]
+    listed = [[printable(cell) for cell in row] for row in rows]
     if not listed:
         return
     widths = [max(len(cell) for cell in column) for column in zip(*listed, strict=True)]
@@ -33,7 +35,14 @@ def echo_table(rows: Iterable[Sequence[str]], *, indent: str = "") -> None:
 def one_line(text: str) -> str:
     """Return a message as one line, for logs and for grep; a list in it becomes "a; b; c"."""
     head, *points = text.split("\n  - ")
-    return " ".join(f"{head} {'; '.join(points)}".split())
+    return printable(" ".join(f"{head} {'; '.join(points)}".split()))
+
+
+def printable(text: str) -> str:
+    """Return text without control characters: names in a hostile model must not steer the reader's terminal."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def size_text(size: int) -> str:

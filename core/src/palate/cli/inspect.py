@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from palate.cli._output import echo_json, echo_table, json_option, size_text
+from palate.cli._output import echo_json, echo_table, json_option, printable, size_text
 from palate.inspection import ModelInfo, inspect_model
 from palate.schema import ColSpec, ParamSpec, Schema, TensorSpec, type_text
 
@@ -38,12 +38,12 @@ def _echo(info: ModelInfo) -> None:
         ]
     )
     for note in info.notes:
-        click.echo(f"note: {note}")
+        click.echo(f"note: {printable(note)}")
     if info.signature is not None:
         _echo_schema("inputs", info.signature.inputs)
         _echo_schema("outputs", info.signature.outputs)
         for param in info.signature.params:
-            click.echo(f"param   {param_text(param)}")
+            click.echo(f"param   {printable(param_text(param))}")
     click.echo("files")
     echo_files(info)
 
