@@ -133,8 +133,18 @@ def test_an_unknown_flavor_names_what_is_installed_and_what_to_install(registry)
         (GOOD.format(package="x").replace("predict(model, data", "predict(modell, data"), "modell"),
         (GOOD.format(package="x").replace("@hookimpl\ndef methods", "def methods"), "does not implement methods"),
         (GOOD.format(package="x").replace("HOOK_API = 1", "HOOK_API = 99"), "hook API 99.*upgrade palate"),
+        (GOOD.format(package="x").replace('("text",)', '"text"'), "FORMATS must be a tuple"),
     ],
-    ids=["raises", "exits", "syntax", "wrong hook name", "wrong argument", "missing hook", "newer hook API"],
+    ids=[
+        "raises",
+        "exits",
+        "syntax",
+        "wrong hook name",
+        "wrong argument",
+        "missing hook",
+        "newer hook API",
+        "text for a tuple",
+    ],
 )
 def test_a_broken_plugin_is_recorded_and_the_others_go_on(install, registry, source: str, reason: str) -> None:
     """A plugin that fails in any way is named with its distribution when asked for, and hurts nobody else."""

@@ -329,6 +329,9 @@ def _check_flavor(manager: pluggy.PluginManager, plugin: object) -> str | None:
     api = getattr(plugin, "HOOK_API", HOOK_API)
     if not isinstance(api, int) or api > HOOK_API:
         return f"it needs hook API {api!r} and this Palate offers {HOOK_API}; upgrade palate"
+    for constant in ("NATIVE_PACKAGES", "NATIVE_TYPES", "FORMATS", "SAVE_OPTIONS", "LOAD_OPTIONS"):
+        if isinstance(getattr(plugin, constant, ()), str):
+            return f"its {constant} must be a tuple of names, such as ('name',), not one text"
     implemented = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
     missing = [hook for hook in REQUIRED_HOOKS if hook not in implemented]
     return f"it does not implement {', '.join(missing)}" if missing else None
