@@ -30,7 +30,21 @@ CHANGES = {"write", "fsync", "rename", "renameat2", "mkdir", "unlinkat", "rmdir"
 TRACED = ",".join(sorted(CHANGES | {"openat", "flock", "getdents64", "newfstatat", "stat"}))
 NO_EXCHANGE = ("renameat2:error=ENOSYS",)
 
+
 _needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+
+
+def _strace(injection: str) -> list[str]:
+    return [
+        "strace",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        f"trace={injection.partition(':')[0]}",
+        "-e",
+        f"inject={injection}",
+    ]
 
 
 @dataclass(frozen=True)
@@ -333,18 +347,50 @@ def test_saving_works_on_other_file_systems(tmp_path, kind) -> None:
 # -- several savers ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["fresh", "overwrite"])
-def test_savers_of_one_path_do_not_mix(tmp_path, mode) -> None:
+@pytest.mark.parametrize(
+    ("mode", "wrapper"),
+    [
+        pytest.param("fresh", [], id="fresh"),
+        pytest.param("overwrite", [], id="exchanged"),
+        pytest.param("overwrite", _strace(*NO_EXCHANGE), id="in two steps", marks=_needs_strace),
+    ],
+)
+def test_savers_of_one_path_do_not_mix(tmp_path, mode, wrapper) -> None:
     """Of eight processes saving to one free path one wins and seven get ModelExists; replacing, the last one stands."""
     saver = Saver(tmp_path / "cache")
     place = tmp_path / "place"
     target = place / "m"
     assert saver.run(target if mode == "overwrite" else tmp_path / "warm-up", "old", "fresh").returncode == 0
     pipe = {"stderr": subprocess.PIPE, "text": True}
-    running = [subprocess.Popen(saver.command(target, f"new{number}", mode), **pipe) for number in range(8)]
-    errors = [process.communicate()[1] for process in running]
-    codes = sorted(process.returncode for process in running)
-    assert codes == ([0] * 8 if mode == "overwrite" else [0] + [3] * 7), errors
-    assert sum("ModelExists" in error for error in errors) == codes.count(3)
-    assert _state(target) == "new"
-    assert list(place.iterdir()) == [target]
+    for _ in range(3):
+        commands = [[*wrapper, *saver.command(target, f"new{n}", mode)] for n in range(8)]
+        running = [subprocess.Popen(command, **pipe) for command in commands]
+        errors = [process.communicate()[1] for process in running]
+        codes = sorted(process.returncode for process in running)
+        assert codes == ([0] * 8 if mode == "overwrite" else [0] + [3] * 7), errors
+        assert sum("ModelExists" in error for error in errors) == codes.count(3)
+        assert _state(target) == "new"
+        assert list(place.iterdir()) == [target]
+        if mode == "fresh":
+            shutil.rmtree(target)
+
+
+@_needs_strace
+def test_a_model_that_is_being_removed_is_not_taken_for_other_files(tmp_path) -> None:
+    """A saver that lists the target just as another one takes the replaced model apart still sees a model."""
+    saver = Saver(tmp_path / "cache")
+    target = tmp_path / "place" / "m"
+
+    def save_many_files() -> None:
+        with stage(target, overwrite=True) as staging:
+            for name in ("MLmodel", *map(str, range(500))):
+                (staging.path / name).touch()
+            staging.publish()
+
+    save_many_files()
+    slow = [*_strace("getdents64:delay_enter=10000"), *saver.command(target, "new", "overwrite")]
+    for _ in range(10):
+        with subprocess.Popen(slow, stderr=subprocess.PIPE, text=True) as process:
+            while process.poll() is None:
+                save_many_files()
+            assert process.returncode == 0, process.stderr.read()

@@ -28,6 +28,7 @@ __all__ = ["Staging", "stage"]
 _STALE_SECONDS: Final = 600
 _MAX_NAME_BYTES: Final = 180  # leaves room for the rest of the stage's name within 255
 _TAKEN: Final = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR})
+_OVERTAKEN: Final = _TAKEN | {errno.ENOENT}  # another saver renamed in between
 _NO_EXCHANGE: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM})
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
@@ -71,14 +72,20 @@ class Staging:
 
     def _take_place(self) -> Callable[[], None]:
         """Rename into place; return what takes it back."""
-        try:
-            os.rename(self.path, self.target)  # takes the place of an empty directory, never of a full one
-        except OSError as exc:
-            if exc.errno not in _TAKEN:
-                raise
+        while True:
+            try:
+                os.rename(self.path, self.target)  # takes the place of an empty directory, never of a full one
+            except OSError as exc:
+                if exc.errno not in _TAKEN:
+                    raise
+            else:
+                return lambda: os.rename(self.target, self.path)
             _refuse_taken(self.target, overwrite=self._overwrite)
-            return self._replace()
-        return lambda: os.rename(self.target, self.path)
+            try:
+                return self._replace()
+            except OSError as exc:
+                if exc.errno not in _OVERTAKEN:
+                    raise
 
     def _replace(self) -> Callable[[], None]:
         try:
@@ -96,20 +103,19 @@ class Staging:
         stage; the next save to the same target puts it back.
         """
         old = _old(self._home)
-
-        def put_back() -> None:
-            if os.path.lexists(old):
-                with suppress(FileNotFoundError):
-                    os.rename(self.target, self.path)
-                os.rename(old, self.target)
-
         try:
             os.rename(self.target, old)
             os.rename(self.path, self.target)
         except BaseException:
-            put_back()
+            if os.path.lexists(old):
+                _put_back(old, self.target)
             raise
-        return put_back
+
+        def undo() -> None:
+            os.rename(self.target, self.path)
+            os.rename(old, self.target)
+
+        return undo
 
 
 @contextmanager
@@ -150,17 +156,39 @@ def stage(target: Path, *, overwrite: bool = False) -> Iterator[Staging]:
 
 def _refuse_taken(target: Path, *, overwrite: bool) -> None:
     """Raise ModelExists unless a model may be saved at *target*."""
-    try:
-        mode = os.lstat(target).st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISDIR(mode):
+    names = _list_names(target)
+    if names is None:
         raise ModelExists(str(target), is_model=False)
-    with os.scandir(target) as entries:
-        names = {entry.name for entry in entries}
     is_model = MODEL_FILE in names
     if names and not (is_model and overwrite):
         raise ModelExists(str(target), is_model=is_model)
+
+
+def _list_names(target: Path) -> set[str] | None:
+    """List the directory at *target*; empty if nothing is there, None if it is something other than a directory.
+
+    Another saver may exchange the target at any moment and then take what stood there apart, so a listing counts only
+    if the directory still stands there after it. While it is held open, no other one can be given its inode.
+    """
+    while True:
+        with suppress(FileNotFoundError):
+            if not stat.S_ISDIR(os.lstat(target).st_mode):
+                return None
+            with _opened(target) as descriptor:
+                names = set(os.listdir(descriptor))
+                if os.path.samestat(os.fstat(descriptor), os.lstat(target)):
+                    return names
+        if not os.path.lexists(target):
+            return set()
+
+
+@contextmanager
+def _opened(directory: Path) -> Iterator[int]:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _real(target: Path) -> Path:
@@ -187,6 +215,16 @@ def _is_ours(exc: OSError, target: Path, home: Path | None) -> bool:
 
 def _raise(exc: OSError) -> None:
     raise exc
+
+
+def _put_back(old: Path, target: Path) -> None:
+    """Give a replaced model its name again, unless another saver has published there since: then that one stands."""
+    try:
+        os.rename(old, target)
+    except OSError as exc:
+        if exc.errno not in _TAKEN:
+            raise
+        _remove(old)
 
 
 def _make_parents(parent: Path) -> list[Path]:
