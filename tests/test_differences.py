@@ -188,7 +188,7 @@ def nodes(document: Any) -> list[Any]:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 def test_damaged_documents_never_crash(seed: int) -> None:
     """A document with parts dropped or replaced is compared in short sentences or refused; nothing else comes out."""
     chance = random.Random(seed)

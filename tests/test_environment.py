@@ -140,7 +140,7 @@ LINES = st.dictionaries(NAMES, st.sampled_from(["", "==1.0", ">=2,<3", "==1!3.0"
 
 
 @given(LINES)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_written_requirements_read_the_same(tmp_path: Path, lines: dict[str, str]) -> None:
     """What is written is read back as the same environment."""
     found = capture_environment(

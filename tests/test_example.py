@@ -379,7 +379,7 @@ def plain(value: Any) -> object:
         shape=npst.array_shapes(max_dims=3, min_side=0, max_side=3),
     )
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_array_comes_back(tmp_path: Path, array: Any) -> None:
     """Arrays of every storable dtype come back with dtype, shape and values."""
     try:
@@ -407,7 +407,7 @@ COLUMNS = {
 
 
 @given(st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_frame_comes_back(tmp_path: Path, data: st.DataObject) -> None:
     """Frames of any columns and rows come back equal, given their schema."""
     kinds = data.draw(st.lists(st.sampled_from(sorted(COLUMNS)), min_size=1, max_size=4))
@@ -432,7 +432,7 @@ NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_in
         max_leaves=10,
     )
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_plain_data_comes_back(tmp_path: Path, value: object) -> None:
     """JSON data comes back as it was, with or without a schema."""
     info = write_example(value, tmp_path).info
@@ -612,7 +612,7 @@ KINDS = ["dataframe", "ndarray", "json_object", "sparse_matrix_csr", "sparse_mat
 
 
 @given(st.sampled_from(KINDS), JSON, st.sampled_from(SCHEMAS))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_json_is_read_or_refused(tmp_path: Path, kind: str, document: object, schema: Schema | None) -> None:
     """Whatever the file holds, reading ends in data or in an InvalidExample."""
     info = write(tmp_path, json.dumps(document), type=kind)

@@ -12,7 +12,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 import palate
-from palate import errors, loading
+from palate import _opening, errors
 from palate._disk.replaced import read_one_model
 
 DATA = np.array([[0.0], [1.0]])
@@ -39,7 +39,7 @@ def save(path: Path, value: int) -> None:
 
 def replace_once(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     """Let another model take the place after the first one's files were checked."""
-    check, done = loading.check_manifest, []
+    check, done = _opening.check_manifest, []
 
     def check_then_replace(*args: Any) -> Any:
         seal = check(*args)
@@ -48,7 +48,7 @@ def replace_once(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
             save(path, 2)
         return seal
 
-    monkeypatch.setattr(loading, "check_manifest", check_then_replace)
+    monkeypatch.setattr(_opening, "check_manifest", check_then_replace)
 
 
 def test_a_load_during_a_replacement_gives_the_new_model_whole(tmp_path, monkeypatch) -> None:

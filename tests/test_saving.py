@@ -121,6 +121,15 @@ def test_an_object_that_no_flavor_owns_names_the_way_out(tmp_path) -> None:
         ({"flavor": "torch"}, errors.FlavorNotFound, "palate-torch"),
         ({"artifacts": {"x": "y"}}, errors.InvalidOption, "artifacts"),
         ({"params": {"x": 1}, "signature": palate.Signature()}, errors.InvalidOption, "params"),
+        *(
+            ({name: 3}, errors.InvalidOption, f"^{name}: .*(int|format 3)")
+            for name in ("flavor", "format", "signature")
+        ),
+        ({"requirements": 3}, errors.InvalidOption, "requirements: it is int"),
+        ({"metadata": "text"}, errors.InvalidOption, "metadata: it is not a dict"),
+        ({"run_id": 3}, errors.InvalidOption, "run_id"),
+        ({"code_paths": "steps.py"}, errors.InvalidOption, "code_paths: it is str.*list"),
+        ({"code_paths": [3]}, errors.InvalidOption, "code_paths: it is int"),
     ],
 )
 def test_a_wrong_argument_is_named_and_nothing_is_left(tmp_path, regression, options, error, text) -> None:
@@ -128,6 +137,57 @@ def test_a_wrong_argument_is_named_and_nothing_is_left(tmp_path, regression, opt
     with pytest.raises(error, match=text):
         palate.save_model(regression, tmp_path / "m", **options)
     assert entries(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "text"), [(None, "path: it is NoneType"), (3, "path: it is int"), ("", "it is empty")]
+)
+def test_a_wrong_path_is_named(regression, path, text) -> None:
+    """What is no path is not taken for the working directory."""
+    with pytest.raises(errors.InvalidOption, match=text):
+        palate.save_model(regression, path)
+
+
+@pytest.mark.parametrize(("model", "text"), [({}, "builtins"), (3, "builtins"), (LinearRegression, "instance of it")])
+def test_what_is_no_model_is_refused_with_what_would_be(tmp_path, model, text) -> None:
+    """Data, and a class in place of its instance, are no models."""
+    with pytest.raises(errors.UnsupportedModel, match=text) as caught:
+        palate.save_model(model, tmp_path / "m")
+    assert "install the plugin" not in str(caught.value)
+
+
+@pytest.mark.parametrize("flavor", ["sklearn", "python_function"])
+def test_a_pickle_of_code_that_only_this_machine_has_is_refused(tmp_path, monkeypatch, flavor) -> None:
+    """A class of a module that is neither installed nor in code/ is refused; with code_paths it is saved."""
+    source = tmp_path / "my_project_y.py"
+    source.write_text(
+        "from sklearn.base import BaseEstimator\n"
+        "class Model(BaseEstimator):\n"
+        "    def load_context(self, context): pass\n"
+        "    def predict(self, x): return x\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import my_project_y
+
+    options = {"flavor": flavor, **({"format": "pickle"} if flavor == "sklearn" else {})}
+    with pytest.raises(errors.UnsupportedModel, match=r"my_project_y.*code_paths=\["):
+        palate.save_model(my_project_y.Model(), tmp_path / "m", **options)
+    assert entries(tmp_path) <= {"my_project_y.py", "__pycache__"}
+    palate.save_model(my_project_y.Model(), tmp_path / "m", code_paths=[source], **options)
+    del sys.modules["my_project_y"]
+    assert palate.load_model(tmp_path / "m", trust=True).predict([1]) == [1]
+
+
+def test_a_pickle_of_a_class_of_the_main_script_is_refused(tmp_path, regression, monkeypatch) -> None:
+    """Such a pickle opens in this process alone; the error names the format that carries the class along."""
+    kind = type("Mine", (LinearRegression,), {"__module__": "__main__"})
+    monkeypatch.setattr(sys.modules["__main__"], "Mine", kind, raising=False)
+    model = kind().fit([[0.0], [1.0]], [0.0, 1.0])
+    with pytest.raises(errors.UnsupportedModel, match=r"__main__.*format='cloudpickle'"):
+        palate.save_model(model, tmp_path / "m", format="pickle")
+    palate.save_model(model, tmp_path / "m", format="cloudpickle")
+    monkeypatch.undo()
+    assert palate.load_model(tmp_path / "m", trust=True).predict([[1.0]]) == pytest.approx([1.0])
 
 
 class Forgetful(RegressorMixin, BaseEstimator):

@@ -86,7 +86,7 @@ def test_arrays_have_snapshots(array: Any) -> None:
 
 
 @given(npst.arrays(dtype=npst.scalar_dtypes(), shape=npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)))
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_any_array_has_a_snapshot(array: Any) -> None:
     """Arrays of any scalar dtype and shape do."""
     assert_stored(array)

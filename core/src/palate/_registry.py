@@ -7,6 +7,7 @@ plugin that cannot be activated is remembered with its error; it never takes the
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any, Literal, cast
 import pluggy
 
 from palate import hookspecs
-from palate.errors import CodeReason, FlavorBroken, FlavorConflict, FlavorNotFound, UnsupportedModel
+from palate.errors import CodeReason, FlavorBroken, FlavorConflict, FlavorNotFound, InvalidOption, UnsupportedModel
 from palate.hookspecs import (
     ENTRY_POINT_GROUP,
     HOOK_API,
@@ -161,10 +162,14 @@ class FlavorRegistry:
         """Activate and return the flavor called *name* (or an alias, or ``distribution:name``).
 
         Raises:
+            InvalidOption: *name* is not text.
             FlavorNotFound: nothing installed has that name.
             FlavorConflict: two distributions claim it.
             FlavorBroken: its plugin cannot be activated.
         """
+        if not isinstance(name, str):
+            reason = f"it is {type(name).__name__}"
+            raise InvalidOption("flavor", reason=reason, hint=f"give a name: {', '.join(self.names)}")
         distribution, _, short = name.rpartition(":")
         short = ALIASES.get(short, short)
         candidates = [c for c in self._candidates.get(short, ()) if not distribution or c.distribution == distribution]
@@ -320,8 +325,15 @@ class FlavorRegistry:
         distribution = next(
             (KNOWN_PACKAGES[p] for c in cls.__mro__ if (p := c.__module__.partition(".")[0]) in KNOWN_PACKAGES), None
         )
-        wrap = "wrap it in a function or a palate.PythonModel subclass"
-        hint = f"pip install {distribution}" if distribution else f"install the plugin for '{package}', or {wrap}"
+        if isinstance(model, type):
+            return UnsupportedModel("class", reason=f"'{model.__qualname__}' is a class", hint="save an instance of it")
+        wrap = "a function or a palate.PythonModel subclass"
+        if distribution:
+            hint = f"pip install {distribution}"
+        elif package in sys.stdlib_module_names:  # builtins among them
+            hint = f"save a framework's model, {wrap}"
+        else:
+            hint = f"install the plugin for '{package}', or wrap it in {wrap}"
         return UnsupportedModel(f"{cls.__module__}.{cls.__qualname__}", reason=reason, hint=hint)
 
 

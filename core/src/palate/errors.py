@@ -245,12 +245,15 @@ class UnsafeModel(PalateError, ValueError):
 class LoadFailed(PalateError, RuntimeError):
     """The framework could not read the model's file; the cause is the exception's ``__cause__``."""
 
-    def __init__(self, uri: str, *, flavor: str, cause: BaseException, differences: Sequence[str] = ()) -> None:
+    def __init__(
+        self, uri: str, *, flavor: str, cause: BaseException, differences: Sequence[str] = (), own_code: bool = False
+    ) -> None:
         self.uri, self.flavor, self.differences = uri, flavor, tuple(differences)
+        culprit = "the model's own code" if own_code else "the file itself"
         installed = (
             f"what is installed differs from the model's requirements: {'; '.join(self.differences)}"
             if self.differences
-            else "the installed packages are those that the model requires, so the file itself is at fault"
+            else f"the installed packages are those that the model requires, so {culprit} is at fault"
         )
         super().__init__(
             f"The flavor '{flavor}' could not load '{uri}': {type(cause).__name__}: {cause}. Hint: {installed}."

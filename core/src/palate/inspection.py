@@ -12,9 +12,9 @@ from typing import Any
 from palate._disk.manifest import read_manifest
 from palate._disk.paths import list_files, read_small
 from palate._disk.replaced import read_one_model
+from palate._opening import OpenedModel, code_reasons, open_model
 from palate._registry import FlavorRegistry, default_registry
 from palate.errors import CodeReason, FlavorBroken, FlavorConflict, FlavorNotFound, InvalidOption, ModelChanged
-from palate.loading import OpenedModel, code_reasons, open_model
 from palate.signature import Signature
 
 __all__ = ["FileEntry", "ModelInfo", "describe", "inspect_model"]

@@ -1,109 +1,17 @@
-"""Opening a model directory: inspect first, then construct.
-
-Nothing of the model is parsed before its bytes are checked against MANIFEST.json, and nothing of it is run unless the
-caller passes ``trust=True``.
-"""
+"""Loading a model: inspect first, then construct; nothing of it is run unless the caller passes ``trust=True``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
-from palate._code.model_code import ModelCode
 from palate._code.standins import answer_load_model
-from palate._disk.manifest import Seal, check_manifest, read_manifest
-from palate._disk.paths import MODEL_FILE, confine, read_small, resolve_uri
 from palate._disk.replaced import read_one_model
-from palate._disk.strict_yaml import MAX_BYTES
-from palate._environment.environment import compare_requirements
-from palate._registry import Flavor, FlavorRegistry, default_registry
-from palate.errors import (
-    CodeReason,
-    InvalidModelFile,
-    InvalidOption,
-    LoadFailed,
-    ModelChanged,
-    PalateError,
-    Problem,
-    TrustRequired,
-)
-from palate.hookspecs import LoadOptions
-from palate.model_file import PYFUNC, ModelFile, parse_model_file
+from palate._opening import LOADER_FLAVORS, OpenedModel, construct, open_model
+from palate._registry import default_registry
 from palate.pyfunc import PyFuncModel
 
-__all__ = ["OpenedModel", "code_reasons", "construct", "load_model", "load_native", "open_model"]
-
-# Whose directory a loader of MLflow's is, for directories whose section of that flavor is missing.
-LOADER_FLAVORS = {
-    "mlflow.sklearn": "sklearn",
-    "mlflow.xgboost": "xgboost",
-    "mlflow.pytorch": "pytorch",
-    "mlflow.tensorflow": "tensorflow",
-    "mlflow.keras": "keras",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedModel:
-    """A directory whose bytes are checked and whose MLmodel is parsed; nothing of it has run."""
-
-    uri: str
-    path: Path
-    model_file: ModelFile
-    seal: Seal | None
-
-    def flavor_name(self, asked: str | None = None) -> str:
-        """Return the flavor to open it with: the one asked for, or the one that the directory is made for."""
-        if asked is not None:
-            return asked
-        recorded = self.model_file.palate.get("flavor")
-        if isinstance(recorded, str) and recorded in self.model_file.flavors:
-            return recorded
-        pyfunc = self.model_file.pyfunc
-        loader = LOADER_FLAVORS.get(str(pyfunc.get("loader_module"))) if pyfunc else None
-        native = [name for name in self.model_file.flavors if name != PYFUNC]
-        if loader is not None:
-            return loader
-        # A loader that is not one of MLflow's flavors is user code, whatever other sections stand beside it.
-        return native[0] if native and len(native) == 1 else PYFUNC
-
-    def config(self, flavor: str) -> Mapping[str, Any]:
-        """Return the flavor's section; where MLflow wrote none, what its python_function section says instead.
-
-        Raises:
-            InvalidOption: the model has no such flavor.
-        """
-        pyfunc = self.model_file.pyfunc or {}
-        if flavor not in self.model_file.flavors and LOADER_FLAVORS.get(str(pyfunc.get("loader_module"))) == flavor:
-            # MLflow's own fallback: a pickle, or the flavor's default file.
-            path = pyfunc.get("model_path") or pyfunc.get("data")
-            return {"pickled_model": path, "data": path}
-        return self.model_file.flavor(flavor)
-
-
-def open_model(uri: str | PathLike[str], *, verify: bool = True) -> OpenedModel:
-    """Check the bytes of a model directory, then parse its MLmodel.
-
-    Raises:
-        ModelNotFound: there is no model directory.
-        ModelChanged: the files are not those that MANIFEST.json lists.
-        InvalidModelFile: MLmodel or MANIFEST.json is malformed.
-    """
-    path = resolve_uri(uri)
-    manifest = read_manifest(path)
-    seal = check_manifest(path, manifest) if manifest is not None and verify else None
-    document = read_small(confine(path, MODEL_FILE, field="the model directory"), MAX_BYTES)
-    if seal is not None:
-        seal.check_content(MODEL_FILE, document)
-    model_file = parse_model_file(document)
-    if manifest is None and model_file.palate:
-        raise ModelChanged(str(uri), missing=["MANIFEST.json"])
-    if not model_file.flavors:
-        raise InvalidModelFile([Problem(("flavors",), "missing", "names no flavor, so nothing can open this model")])
-    return OpenedModel(uri=str(uri), path=path, model_file=model_file, seal=seal)
+__all__ = ["load_model", "load_native"]
 
 
 def load_model(
@@ -128,7 +36,9 @@ def load_model(
         UnsafeModel: a file breaks a rule of its safe format.
         FlavorNotFound, FlavorBroken: the plugin is not installed, or does not work.
         InvalidOption: the model has no flavor of that name, or the flavor takes no such option.
-        ModelNotFound, ModelChanged, InvalidModelFile: see ``open_model``.
+        ModelNotFound: there is no model directory.
+        ModelChanged: the files are not those that MANIFEST.json lists.
+        InvalidModelFile: MLmodel or MANIFEST.json is malformed.
         LoadFailed: the framework could not read its file.
     """
 
@@ -145,69 +55,6 @@ def load_native(
 ) -> object:
     """Load the framework's own object (an estimator, a Booster, an nn.Module); the rest is as for ``load_model``."""
     return load_model(uri, trust=trust, flavor=flavor, verify=verify).native
-
-
-def code_reasons(opened: OpenedModel, flavor: Flavor) -> tuple[CodeReason, ...]:
-    """Return why opening the model would run code that it carries."""
-    return flavor.executes_code(opened.path, opened.config(flavor.name))
-
-
-def construct(
-    opened: OpenedModel,
-    *,
-    trust: bool,
-    asked: str | None = None,
-    registry: FlavorRegistry,
-    options: Mapping[str, Any] | None = None,
-) -> PyFuncModel:
-    """Build the adapter for an opened model, if the caller's trust allows it."""
-    if not isinstance(trust, bool):
-        # "no" and "0", as they come from a settings file, are true values.
-        reason = f"it is {type(trust).__name__}, not True or False"
-        raise InvalidOption("trust", reason=reason, hint="pass trust=True only for models whose source you trust")
-    flavor = registry.get(opened.flavor_name(asked))
-    config = opened.config(flavor.name)
-    _check_options(flavor, options or {})
-    reasons = code_reasons(opened, flavor)
-    if reasons and not trust:
-        safe = flavor.formats[0] if len(flavor.formats) > 1 else None
-        raise TrustRequired(opened.uri, reasons=reasons, safe_format=safe)
-    load_options = LoadOptions(trust=trust, code=_model_code(opened, trust=trust), extra=dict(options or {}))
-    try:
-        native = flavor.load_model(opened.path, config, load_options)
-    except PalateError:
-        raise
-    except Exception as exc:
-        differences = compare_requirements(opened.path)
-        raise LoadFailed(opened.uri, flavor=flavor.name, cause=exc, differences=differences) from exc
-    if opened.seal is not None:
-        opened.seal.recheck()
-    return PyFuncModel(
-        native,
-        flavor=flavor,
-        metadata=opened.model_file,
-        signature=opened.model_file.signature,
-        path=opened.path,
-    )
-
-
-def _model_code(opened: OpenedModel, *, trust: bool) -> ModelCode:
-    sections = opened.model_file.flavors.values()
-    folder = next((section["code"] for section in sections if section.get("code")), None)
-    if folder is None or not trust:
-        return ModelCode(None)
-    return ModelCode(confine(opened.path, folder, field="code"))
-
-
-def _check_options(flavor: Flavor, options: Mapping[str, Any]) -> None:
-    for name in options:
-        if name not in flavor.load_options:
-            known = ", ".join(sorted(flavor.load_options)) or "none"
-            raise InvalidOption(
-                name,
-                reason=f"the flavor '{flavor.name}' takes no such option at load",
-                hint=f"options it takes: {known}",
-            )
 
 
 def _open_for_model(model_uri: str, **_: Any) -> PyFuncModel:

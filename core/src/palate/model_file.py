@@ -306,13 +306,9 @@ def build_model_file(
     grammar has no place for go to ``palate.inputs``.
 
     Raises:
-        InvalidOption: if *metadata* is not plain data.
         InvalidSignature: if a column's categories cannot be stored.
         InvalidModelFile: if a flavor's section or *palate* is not what MLmodel can hold.
     """
-    if metadata is not None and (problems := plain_problems(metadata, ("metadata",))):
-        hint = "use dicts with text keys, lists, text, finite numbers, True, False and None"
-        raise InvalidOption("metadata", reason="; ".join(map(str, problems)), hint=hint)
     document: dict[str, Any] = {
         "flavors": {name: dict(section) for name, section in flavors.items()},
         "mlflow_version": MLFLOW_FORMAT_VERSION,

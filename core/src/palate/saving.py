@@ -21,40 +21,24 @@ from palate._disk.format import FORMAT_VERSION
 from palate._disk.manifest import write_manifest
 from palate._disk.paths import MODEL_FILE, list_files
 from palate._disk.staging import stage
+from palate._environment.distributions import find_providers
 from palate._environment.environment import ENVIRONMENT_FILES, Environment, capture_environment, write_environment
-from palate._environment.source import active_run_id, check_run_id, find_source
+from palate._environment.source import find_source
 from palate._inference.inference import infer_outputs, infer_params, infer_schema
+from palate._opening import OpenedModel, code_reasons, construct, open_model
 from palate._random_state import keep_random_state
 from palate._registry import Flavor, FlavorRegistry, default_registry
+from palate._save_request import SaveRequest, check_path, check_request
 from palate._stored.examples import ExampleInfo, read_example, split_example, write_example
-from palate.errors import FlavorBroken, InvalidOption, PalateError, UnsupportedModel
+from palate.errors import FlavorBroken, PalateError, UnsupportedModel
 from palate.golden import Golden, record_golden, run_example
-from palate.hookspecs import SaveOptions
 from palate.inspection import ModelInfo, describe
-from palate.loading import OpenedModel, code_reasons, construct, open_model
 from palate.model_file import PYFUNC, ModelFile, build_model_file, plain_problems
 from palate.pyfunc import PyFuncModel
 from palate.schema import AnyType, Schema
 from palate.signature import Signature
 
 __all__ = ["save_model"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SaveRequest:
-    """Everything that the caller of save_model asked for, checked."""
-
-    model: object
-    flavor: Flavor
-    options: SaveOptions
-    signature: Signature | EllipsisType | None
-    example: object
-    params: Mapping[str, object] | None
-    code_paths: tuple[Path, ...]
-    requirements: Sequence[str] | Path | None
-    extra_requirements: Sequence[str] | None
-    metadata: Mapping[str, Any] | None
-    run_id: str | None
 
 
 def save_model(
@@ -104,67 +88,29 @@ def save_model(
         PredictionChanged: the reloaded model predicted something else.
         SaveFailed: the disk refused.
     """
-    if isinstance(model, PathLike):
-        model = os.fspath(model)
     registry = default_registry()
-    chosen = registry.get(flavor) if flavor is not None else registry.owner_of(model)
-    request = SaveRequest(
-        model=model,
-        flavor=chosen,
-        options=_options(chosen, format, {"artifacts": artifacts}, flavor_options),
+    request = check_request(
+        os.fspath(model) if isinstance(model, PathLike) else model,
+        registry,
+        flavor=flavor,
         signature=signature,
         example=input_example,
         params=params,
-        code_paths=tuple(Path(code) for code in code_paths or ()),
+        code_paths=code_paths,
         requirements=requirements,
         extra_requirements=extra_requirements,
-        metadata=_plain_metadata(metadata),
-        run_id=check_run_id(run_id) if run_id is not None else active_run_id(os.environ),
+        metadata=metadata,
+        run_id=run_id,
+        format_name=format,
+        options={**({} if artifacts is None else {"artifacts": artifacts}), **flavor_options},
     )
-    target = Path(path).absolute()
-    with stage(target, overwrite=overwrite) as staging, keep_random_state():
+    with stage(check_path("path", path), overwrite=overwrite) as staging, keep_random_state():
         _write_directory(request, staging.path, registry, uri=str(path))
         write_manifest(staging.path)
         # Before it is published: from then on somebody else may replace it.
         info = describe(open_model(staging.path, verify=False), registry)
         staging.publish()
     return replace(info, path=staging.target)
-
-
-# -- checking what was asked ---------------------------------------------------------------------------------------
-
-
-def _options(
-    flavor: Flavor, format_name: str | None, shared: Mapping[str, object], extra: Mapping[str, object]
-) -> SaveOptions:
-    chosen = flavor.formats[0] if format_name is None else format_name
-    if chosen not in flavor.formats:
-        raise InvalidOption(
-            "format",
-            reason=f"the flavor '{flavor.name}' has no format {format_name!r}",
-            hint=f"choose one of {', '.join(flavor.formats)}",
-        )
-    given = {**{name: value for name, value in shared.items() if value is not None}, **extra}
-    for name in given:
-        if name not in flavor.save_options:
-            known = ", ".join(sorted(flavor.save_options)) or "none"
-            raise InvalidOption(
-                name,
-                reason=f"the flavor '{flavor.name}' takes no such option at save",
-                hint=f"options it takes: {known}",
-            )
-    return SaveOptions(format=chosen, extra=given)
-
-
-def _plain_metadata(metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    if metadata is None:
-        return None
-    problems = plain_problems(metadata, ("metadata",))
-    if problems:
-        raise InvalidOption(
-            "metadata", reason="; ".join(map(str, problems)), hint="use dicts with text keys, lists, text and numbers"
-        )
-    return metadata
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------
@@ -258,10 +204,6 @@ class _Draft:
 def _declared_signature(request: SaveRequest) -> Signature | None:
     """What is known of the signature before the model has predicted anything."""
     if not isinstance(request.signature, EllipsisType):
-        if request.signature is not None and request.params is not None:
-            raise InvalidOption(
-                "params", reason="both signature= and params= declare params", hint="put them into the signature"
-            )
         return request.signature
     data, example_params = split_example(request.example)
     known = request.flavor.infer_input_schema(request.model)
@@ -322,17 +264,31 @@ def _capture(draft: _Draft, code: str | None) -> Environment:
     sources = [file for file in carried if file.suffix == ".py"]
     if code:
         sources += sorted((root / code).rglob("*.py"))
-    modules = source_imports(sources) | object_imports(request.model) | _container_packages(request.example)
-    for file in carried:
-        if file.suffix != ".py":
-            modules |= pickle_modules(file)
+    pickled = set().union(*(pickle_modules(file) for file in carried if file.suffix != ".py"))
+    own_modules = top_level_names(root, code)
+    _refuse_lost_references(request.model, pickled, own_modules)
+    imported = source_imports(sources) | object_imports(request.model) | _container_packages(request.example)
     return capture_environment(
         flavor_requirements=request.flavor.requirements(request.model, request.options),
-        modules=modules,
-        own_modules=top_level_names(root, code),
+        modules=pickled | imported,
+        own_modules=own_modules,
         requirements=request.requirements,
         extra_requirements=request.extra_requirements,
     )
+
+
+def _refuse_lost_references(model: object, pickled: set[str], own_modules: set[str]) -> None:
+    """Refuse a pickle that refers to modules which only this machine, or only this process, has."""
+    lost = ["__main__"] if "__main__" in pickled else find_providers(pickled, own_modules)[1]
+    if lost:
+        names = ", ".join(lost)
+        raise UnsupportedModel(
+            type(model).__qualname__,
+            reason=f"it refers to code that is neither installed nor in the model: {names}",
+            hint="use format='cloudpickle', or move the class out of the main script into a file for code_paths=[...]"
+            if lost == ["__main__"]
+            else f"pass code_paths=[...] with the file or folder of {names}",
+        )
 
 
 def _container_packages(example: object) -> set[str]:

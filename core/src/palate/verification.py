@@ -10,10 +10,10 @@ from palate._disk.manifest import accept
 from palate._disk.paths import resolve_uri
 from palate._disk.replaced import read_one_model
 from palate._environment.environment import compare_requirements
+from palate._opening import OpenedModel, construct, open_model
 from palate._registry import FlavorRegistry, default_registry
 from palate.errors import InvalidModelFile, ModelChanged, PalateError, UnsafePath
 from palate.golden import replay_golden
-from palate.loading import OpenedModel, construct, open_model
 
 __all__ = ["Check", "Verification", "accept_changes", "verify_model"]
 

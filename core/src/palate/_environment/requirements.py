@@ -29,6 +29,7 @@ __all__ = [
     "refuse_conflicts",
 ]
 
+_LIST_OR_FILE = "give a list like ['numpy==2.1.0'], or the path of a requirements file"
 _MAX_LINES = 10_000
 _MAX_LINE_LENGTH = 1_000
 _MAX_FILE_BYTES = 1 << 20
@@ -116,7 +117,7 @@ def parse_requirement(line: object) -> Requirement | None:
         raise InvalidOption(
             "requirements",
             reason=f"each requirement must be text, not {type(line).__name__}",
-            hint="give a list like ['numpy==2.1.0'], or the path of a requirements file",
+            hint=_LIST_OR_FILE,
         )
     if problem := _characters_problem(line):
         raise InvalidRequirement(_redact(line), reason=problem)
@@ -173,7 +174,7 @@ def read_lines(path: Path) -> list[str]:
         raise InvalidOption(
             "requirements",
             reason=f"the file '{path}' cannot be read: {reason}",
-            hint="give a list like ['numpy==2.1.0'], or the path of a requirements file",
+            hint=_LIST_OR_FILE,
         ) from exc
 
 
@@ -187,6 +188,8 @@ def read_requirements(source: Sequence[str] | str | os.PathLike[str]) -> tuple[R
     # A str is a sequence of str too; nobody means its letters.
     if isinstance(source, str | os.PathLike):
         return parse_requirements(read_lines(Path(source)))
+    if not isinstance(source, Iterable):
+        raise InvalidOption("requirements", reason=f"it is {type(source).__name__}", hint=_LIST_OR_FILE)
     return parse_requirements(source)
 
 

@@ -76,13 +76,13 @@ def find_source(start: Path) -> Source | None:
     return Source(commit=commit, dirty=None if changes is None else bool(changes.strip()))
 
 
-def check_run_id(run_id: str) -> str:
+def check_run_id(run_id: object) -> str:
     """Return *run_id* if it has the form of an MLflow run id.
 
     Raises:
         InvalidOption: it does not.
     """
-    if not _RUN_ID.fullmatch(run_id):
+    if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
         raise InvalidOption(
             "run_id",
             reason="a run id has up to 256 letters, digits, '-' and '_', and starts with a letter or digit",

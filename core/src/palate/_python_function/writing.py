@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from palate._code import python_model, standins
 from palate._code.bundle import CODE_FOLDER, top_level_names
-from palate._code.pickles import COMPRESSIONS, pickle_modules
+from palate._code.pickles import COMPRESSIONS
 from palate._disk.paths import read_small
 from palate._disk.strict_yaml import read_yaml
 from palate._environment.distributions import find_providers
@@ -66,7 +66,6 @@ def _pickle_model(model: Any, root: Path, compression: str | None) -> dict[str, 
         raise InvalidOption("compression", reason=f"{compression!r} is not known", hint=f"choose one of {known}")
     subject = prepare(model)
     written = _dump(subject)
-    _check_references(type(model).__qualname__, written, root)
     name = "python_model.pkl" + (COMPRESSIONS[compression][0] if compression else "")
     _write(root / name, written, compression)
     packed = {"python_model_compression": compression} if compression else {}
@@ -112,23 +111,6 @@ def _by_value() -> Iterator[None]:
                 cloudpickle.unregister_pickle_by_value(module)
 
 
-def _check_references(model_type: str, written: bytes, root: Path) -> None:
-    """Refuse a pickle that refers to modules which only this machine has."""
-    local = sorted({module.partition(".")[0] for module in _unresolved(pickle_modules(written), root)})
-    if local:
-        names = ", ".join(local)
-        raise UnsupportedModel(
-            model_type,
-            reason=f"it refers to code that is neither installed nor in the model: {names}",
-            hint=f"pass code_paths=[...] with the file or folder of {names}",
-        )
-
-
-def _unresolved(modules: Iterable[str], root: Path) -> list[str]:
-    code = CODE_FOLDER if (root / CODE_FOLDER).is_dir() else None
-    return find_providers(modules, top_level_names(root, code))[1]
-
-
 def _write(path: Path, content: bytes, compression: str | None) -> None:
     import bz2
     import gzip
@@ -164,7 +146,8 @@ def _write_data(model: Any, root: Path, options: Mapping[str, Any]) -> dict[str,
         raise InvalidOption("loader_module", reason="a model is given too", hint="pass None as the model")
     if not isinstance(loader, str) or not all(part.isidentifier() for part in loader.split(".")):
         raise InvalidOption("loader_module", reason=f"{loader!r:.60} is no module name", hint="write 'package.module'")
-    if _unresolved([loader], root):
+    code = CODE_FOLDER if (root / CODE_FOLDER).is_dir() else None
+    if find_providers([loader], top_level_names(root, code))[1]:
         raise InvalidOption(
             "loader_module",
             reason=f"'{loader}' is not installed and not in the model",
@@ -190,7 +173,8 @@ def read_config(given: Any) -> dict[str, Any]:
     """
     config = given
     if isinstance(given, str | os.PathLike):
-        config = read_yaml(read_small(Path(given), _CONFIG_LIMIT), source=str(given))
+        path = source_path("model_config", given)
+        config = read_yaml(read_small(path, _CONFIG_LIMIT), source=str(given))
     problems = plain_problems(config) if isinstance(config, Mapping) else ["it is not a dict"]
     if problems:
         reason = "; ".join(map(str, problems))
