@@ -13,7 +13,9 @@ import sys
 import sysconfig
 import textwrap
 import threading
+import time
 from pathlib import Path
+from types import ModuleType
 
 import cloudpickle
 import pytest
@@ -421,7 +423,7 @@ def test_other_parts_of_mlflow_are_asked_for_when_they_are_used(line, tmp_path) 
 @pytest.mark.skipif(importlib.util.find_spec("mlflow") is not None, reason="mlflow is installed here")
 def test_a_model_opens_another_by_mlflows_name(tmp_path) -> None:
     """mlflow.sklearn.load_model and mlflow.pyfunc.load_model in a model's code open directories without mlflow."""
-    import palate.loading  # fills in what opens them
+    import palate._opening  # fills in what opens them
 
     inner = Path(__file__).parent / "data" / "mlflow_models" / "sk_cloudpickle" / "model"
     source = f"""
@@ -431,7 +433,7 @@ def test_a_model_opens_another_by_mlflows_name(tmp_path) -> None:
     """
     module = ModelCode().run_file(write(tmp_path, f=source) / "f.py")
     assert hasattr(module.NATIVE, "predict_proba")
-    assert isinstance(module.ADAPTED, palate.loading.PyFuncModel)
+    assert isinstance(module.ADAPTED, palate._opening.PyFuncModel)
 
 
 def test_a_real_mlflow_is_never_shadowed(mlflow_python, tmp_path) -> None:
@@ -441,6 +443,7 @@ def test_a_real_mlflow_is_never_shadowed(mlflow_python, tmp_path) -> None:
     program = f"""
 import sys; sys.path[:0] = [{str(root)!r}]
 from pathlib import Path
+from types import ModuleType
 from palate._code.model_code import ModelCode
 print(ModelCode().run_file(Path({str(tmp_path / "f.py")!r})).VERSION)
 """
@@ -455,6 +458,36 @@ def test_a_stray_folder_called_mlflow_is_not_mlflow(tmp_path, monkeypatch) -> No
     (tmp_path / "mlflow").mkdir()
     monkeypatch.syspath_prepend(str(tmp_path))
     assert ModelCode().import_module("mlflow.pyfunc").PythonModel
+
+
+def test_loads_in_two_threads_do_not_wait_for_each_other(tmp_path) -> None:
+    """One runs code that opens another model while the other one waits for the stage: both end."""
+    started, nested = threading.Event(), ModelCode(write(tmp_path / "nested", part="x = 1"))
+    first, second = (ModelCode(write(tmp_path / name, **{f"of_{name}": "x = 1"})) for name in ("first", "second"))
+    file = write(tmp_path / "run", entry="import steps").joinpath("entry.py")
+    file.write_text("import hooks_of_the_test\nhooks_of_the_test.open_another()")
+
+    def open_another() -> None:
+        started.set()
+        time.sleep(0.3)  # the other thread now holds the lock and waits for the stage
+        with nested.activated():
+            pass
+
+    hooks = ModuleType("hooks_of_the_test")
+    hooks.open_another = open_another  # type: ignore[attr-defined]
+    sys.modules["hooks_of_the_test"] = hooks
+    try:
+        runner = threading.Thread(target=first.run_file, args=[file], daemon=True)
+        runner.start()
+        assert started.wait(30)
+        other = threading.Thread(target=lambda: second.activated().__enter__(), daemon=True)
+        other.start()
+        runner.join(30)
+        other.join(30)
+        assert not runner.is_alive()
+        assert not other.is_alive()
+    finally:
+        del sys.modules["hooks_of_the_test"]
 
 
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")  # from Python 3.12 on

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from importlib import metadata
@@ -134,6 +135,9 @@ def test_an_unknown_flavor_names_what_is_installed_and_what_to_install(registry)
         (GOOD.format(package="x").replace("@hookimpl\ndef methods", "def methods"), "does not implement methods"),
         (GOOD.format(package="x").replace("HOOK_API = 1", "HOOK_API = 99"), "hook API 99.*upgrade palate"),
         (GOOD.format(package="x").replace('("text",)', '"text"'), "FORMATS must be a tuple"),
+        (GOOD.format(package="x").replace('("text",)', "5"), "FORMATS must be a tuple"),
+        (GOOD.format(package="x").replace('("text",)', "()"), "FORMATS must name at least one"),
+        (GOOD.format(package="x").replace('("x",)', "None"), "NATIVE_PACKAGES must be a tuple"),
     ],
     ids=[
         "raises",
@@ -144,6 +148,9 @@ def test_an_unknown_flavor_names_what_is_installed_and_what_to_install(registry)
         "missing hook",
         "newer hook API",
         "text for a tuple",
+        "number for a tuple",
+        "no formats",
+        "no packages",
     ],
 )
 def test_a_broken_plugin_is_recorded_and_the_others_go_on(install, registry, source: str, reason: str) -> None:
@@ -243,6 +250,64 @@ def test_an_observer_runs_around_every_flavor(install, registry) -> None:
     assert built.get("alpha").predict("m", "d", "predict", {}) == ["m", "d", "predict"]
     assert sys.modules["plug_watch"].seen == [("alpha", "predict")]
     assert [r.kind for r in built.records()] == ["flavor", "observer"]
+
+
+def test_a_broken_observer_is_raised_every_time_in_strict_mode(install, registry, monkeypatch) -> None:
+    """An audit that does not run is not forgotten after its first error."""
+    install("one", "alpha", GOOD.format(package="aaa"))
+    install("bad", "watcher", "raise OSError('no')", group="palate.plugins")
+    monkeypatch.setenv("PALATE_STRICT_PLUGINS", "1")
+    built = registry()
+    for _ in range(2):
+        with pytest.raises(FlavorBroken, match=r"bad 1\.2"):
+            built.get("alpha")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ('return ("predict",)', "raise KeyError('x')", "its methods failed: KeyError"),
+        ('return ("predict",)', 'return "predict"', "its methods must return a sequence of str"),
+        ('return ("predict",)', "return 5", "its methods must return a sequence of str"),
+    ],
+)
+def test_a_hook_that_fails_or_answers_wrongly_is_the_flavors_fault(install, registry, before, after, reason) -> None:
+    """What only answers a question may not fail in the framework's words, or in none."""
+    install("one", "alpha", GOOD.format(package="aaa").replace(before, after))
+    with pytest.raises(FlavorBroken, match=f"alpha.*one 1.2.*{reason}"):
+        registry().get("alpha").methods(object())
+
+
+def test_a_load_that_returns_nothing_is_the_flavors_fault(install, registry, tmp_path) -> None:
+    """A forgotten return is told apart from a model."""
+    install("one", "alpha", GOOD.format(package="aaa").replace("return (path / config", "(path / config"))
+    (tmp_path / "model.txt").write_text("saved")
+    with pytest.raises(FlavorBroken, match="its load_model returned None"):
+        registry().get("alpha").load_model(tmp_path, {"data": "model.txt"}, None)
+
+
+def test_no_call_reaches_a_flavor_that_is_activated_meanwhile(install, registry) -> None:
+    """Threads that predict with one flavor get its answers while others are being activated."""
+    for number in range(30):
+        source = GOOD.format(package=f"p{number}").replace("[model, data, method]", str(number))
+        install(f"dist{number}", f"f{number}", source)
+    built = registry()
+    first, wrong, done = built.get("f0"), [], threading.Event()
+
+    def predict() -> None:
+        while not done.is_set():
+            if (answer := first.predict("m", "d", "predict", {})) != 0:
+                wrong.append(answer)
+
+    threads = [threading.Thread(target=predict) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for number in range(30):
+        built.get(f"f{number}")
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
 
 
 def test_an_observer_that_would_answer_for_a_flavor_is_refused(install, registry) -> None:

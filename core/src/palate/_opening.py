@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from palate._code.model_code import ModelCode
+from palate._code.standins import answer_load_model
 from palate._disk.manifest import Seal, check_manifest, read_manifest
 from palate._disk.paths import MODEL_FILE, confine, read_small, resolve_uri
+from palate._disk.replaced import read_one_model
 from palate._disk.strict_yaml import MAX_BYTES
 from palate._environment.environment import compare_requirements
-from palate._registry import Flavor, FlavorRegistry
+from palate._flavor import Flavor
+from palate._registry import FlavorRegistry, default_registry
 from palate.errors import (
     CodeReason,
     InvalidModelFile,
@@ -32,7 +35,7 @@ from palate.hookspecs import LoadOptions
 from palate.model_file import PYFUNC, ModelFile, parse_model_file
 from palate.pyfunc import PyFuncModel
 
-__all__ = ["LOADER_FLAVORS", "OpenedModel", "code_reasons", "construct", "open_model"]
+__all__ = ["OpenedModel", "code_reasons", "construct", "load", "open_model"]
 
 # Whose directory a loader of MLflow's is, for directories whose section of that flavor is missing.
 LOADER_FLAVORS = {
@@ -65,8 +68,12 @@ class OpenedModel:
         native = [name for name in self.model_file.flavors if name != PYFUNC]
         if loader is not None:
             return loader
-        # A loader that is not one of MLflow's flavors is user code, whatever other sections stand beside it.
-        return native[0] if native and len(native) == 1 else PYFUNC
+        return native[0] if len(native) == 1 and self._is_loader_of(native[0]) else PYFUNC
+
+    def _is_loader_of(self, flavor: str) -> bool:
+        """Whether stock MLflow's pyfunc would open that flavor, rather than user code that may do anything besides."""
+        module = str(self.model_file.pyfunc["loader_module"]) if self.model_file.pyfunc else ""
+        return module in ("", "palate.mlflow_loader", f"mlflow.{flavor}")
 
     def config(self, flavor: str) -> Mapping[str, Any]:
         """Return the flavor's section; where MLflow wrote none, what its python_function section says instead.
@@ -102,6 +109,23 @@ def open_model(uri: str | PathLike[str], *, verify: bool = True) -> OpenedModel:
     if not model_file.flavors:
         raise InvalidModelFile([Problem(("flavors",), "missing", "names no flavor, so nothing can open this model")])
     return OpenedModel(uri=str(uri), path=path, model_file=model_file, seal=seal)
+
+
+def load(
+    uri: str | PathLike[str],
+    *,
+    trust: bool,
+    flavor: str | None = None,
+    verify: bool = True,
+    options: Mapping[str, Any] | None = None,
+) -> PyFuncModel:
+    """Open and construct the model at *uri*, from the start again while another one takes its place."""
+
+    def read() -> tuple[OpenedModel, PyFuncModel]:
+        opened = open_model(uri, verify=verify)
+        return opened, construct(opened, trust=trust, asked=flavor, registry=default_registry(), options=options)
+
+    return read_one_model(uri, read, is_whole=lambda result: result[0].seal is not None)[1]
 
 
 def code_reasons(opened: OpenedModel, flavor: Flavor) -> tuple[CodeReason, ...]:
@@ -170,3 +194,28 @@ def _check_options(flavor: Flavor, options: Mapping[str, Any]) -> None:
                 reason=f"the flavor '{flavor.name}' takes no such option at load",
                 hint=f"options it takes: {known}",
             )
+
+
+# -- what a trusted model's code opens by MLflow's names, where MLflow is not installed --------------------------------
+
+
+def _open_for_model(
+    model_uri: str,
+    suppress_warnings: bool = False,
+    dst_path: str | None = None,
+    model_config: str | PathLike[str] | Mapping[str, Any] | None = None,
+) -> PyFuncModel:
+    """Stand in for ``mlflow.pyfunc.load_model``; nothing is downloaded, so there is nothing to place or to warn of."""
+    del suppress_warnings, dst_path
+    return load(model_uri, trust=True, options={} if model_config is None else {"model_config": model_config})
+
+
+def _open_native_for_model(model_uri: str, dst_path: str | None = None) -> object:
+    """Stand in for ``mlflow.<flavor>.load_model``."""
+    del dst_path
+    return load(model_uri, trust=True).native
+
+
+answer_load_model("mlflow.pyfunc", _open_for_model)
+for _loader in LOADER_FLAVORS:
+    answer_load_model(_loader, _open_native_for_model)

@@ -1,4 +1,4 @@
-"""Which flavors are installed, and how one of them is called.
+"""Which flavors are installed, and which of them owns a model.
 
 Entry points stay unloaded until their name is spoken, or until a model without ``flavor=`` has to find its owner. A
 plugin that cannot be activated is remembered with its error; it never takes the others down.
@@ -9,29 +9,17 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
-from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
-import pluggy
+from palate._flavor import Flavor, check_flavor, check_observer
+from palate.errors import FlavorBroken, FlavorConflict, FlavorNotFound, InvalidOption, UnsupportedModel
+from palate.hookspecs import ENTRY_POINT_GROUP, PLUGIN_GROUP
 
-from palate import hookspecs
-from palate.errors import CodeReason, FlavorBroken, FlavorConflict, FlavorNotFound, InvalidOption, UnsupportedModel
-from palate.hookspecs import (
-    ENTRY_POINT_GROUP,
-    HOOK_API,
-    PLUGIN_GROUP,
-    LoadOptions,
-    SampleModel,
-    SaveOptions,
-)
-from palate.schema import Schema
-from palate.signature import Signature
-
-__all__ = ["Flavor", "FlavorRecord", "FlavorRegistry", "default_registry"]
+__all__ = ["FlavorRecord", "FlavorRegistry", "default_registry"]
 
 ALIASES = {"torch": "pytorch", "tf": "tensorflow"}
 KNOWN_DISTRIBUTIONS = {
@@ -42,7 +30,6 @@ KNOWN_DISTRIBUTIONS = {
     "keras": "palate-tf",
 }
 KNOWN_PACKAGES = {**KNOWN_DISTRIBUTIONS, "torch": "palate-torch"}
-REQUIRED_HOOKS = ("save_model", "load_model", "predict", "methods", "requirements", "executes_code")
 STRICT_VARIABLE = "PALATE_STRICT_PLUGINS"
 
 
@@ -73,69 +60,6 @@ class _Candidate:
         return f"{self.distribution}:{self.entry_point.name}"
 
 
-class Flavor:
-    """One activated flavor: its constants, and its hooks with every observer around them."""
-
-    def __init__(
-        self,
-        name: str,
-        plugin: object,
-        find_caller: Callable[[str], pluggy.HookCaller],
-        *,
-        distribution: str,
-        version: str,
-    ) -> None:
-        self.name = name
-        self.distribution = distribution
-        self.version = version
-        self.formats: tuple[str, ...] = tuple(getattr(plugin, "FORMATS", ("default",)))
-        self.save_options = frozenset(getattr(plugin, "SAVE_OPTIONS", ()))
-        self.load_options = frozenset(getattr(plugin, "LOAD_OPTIONS", ()))
-        self.packages: tuple[str, ...] = tuple(getattr(plugin, "NATIVE_PACKAGES", ()))
-        self.types: tuple[str, ...] = tuple(getattr(plugin, "NATIVE_TYPES", ()))
-        self._caller = find_caller
-
-    def save_model(self, model: object, path: Path, options: SaveOptions) -> dict[str, Any]:
-        """Write *model* and return its MLmodel section."""
-        section = self._caller("save_model")(flavor=self.name, model=model, path=path, options=options)
-        return cast("dict[str, Any]", section)
-
-    def load_model(self, path: Path, config: Mapping[str, Any], options: LoadOptions) -> object:
-        """Return the native model."""
-        return self._caller("load_model")(flavor=self.name, path=path, config=config, options=options)
-
-    def predict(self, model: object, data: object, method: str, params: Mapping[str, Any]) -> object:
-        """Call one method of the native model."""
-        return self._caller("predict")(flavor=self.name, model=model, data=data, method=method, params=params)
-
-    def methods(self, model: object) -> tuple[str, ...]:
-        """Return what the native model answers to, the default first."""
-        return tuple(self._caller("methods")(model=model) or ())
-
-    def requirements(self, model: object, options: SaveOptions) -> tuple[str, ...]:
-        """Return the pinned pip requirements of the model, saved with those options."""
-        return tuple(self._caller("requirements")(model=model, options=options) or ())
-
-    def executes_code(self, path: Path, config: Mapping[str, Any]) -> tuple[CodeReason, ...]:
-        """Return why opening the directory would run its code; empty means safe."""
-        return tuple(self._caller("executes_code")(path=path, config=config) or ())
-
-    def infer_input_schema(self, model: object) -> Schema | Signature | None:
-        """Return what the model itself knows of its inputs."""
-        return cast("Schema | Signature | None", self._caller("infer_input_schema")(model=model))
-
-    def pyfunc_section(self, config: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the keys for stock MLflow's pyfunc loader; None leaves that section out."""
-        caller = self._caller("pyfunc_section")
-        if not caller.get_hookimpls():
-            return {"loader_module": "palate.mlflow_loader"}
-        return cast("dict[str, Any] | None", caller(config=config))
-
-    def sample_models(self) -> Mapping[str, SampleModel]:
-        """Train and return the flavor's sample models."""
-        return cast("Mapping[str, SampleModel]", self._caller("sample_models")() or {})
-
-
 class FlavorRegistry:
     """The flavors of a set of entry points, by default those that are installed."""
 
@@ -143,14 +67,10 @@ class FlavorRegistry:
         found = _installed_entry_points() if entry_points is None else list(entry_points)
         self._candidates = _group_by_name(point for point in found if point.group == ENTRY_POINT_GROUP)
         self._observers = [_candidate(point) for point in found if point.group == PLUGIN_GROUP]
-        self._manager = pluggy.PluginManager("palate")
-        self._manager.add_hookspecs(hookspecs)
         self._flavors: dict[str, Flavor] = {}
-        self._plugins: dict[str, object] = {}
         self._broken: dict[str, FlavorBroken] = {}
+        self._observing: list[object] | None = None
         self._broken_observers: dict[str, FlavorBroken] = {}
-        self._callers: dict[tuple[str, str], pluggy.HookCaller] = {}
-        self._observing = False
         self._lock = threading.RLock()
 
     @property
@@ -231,18 +151,17 @@ class FlavorRegistry:
     def _activate(self, candidate: _Candidate) -> Flavor:
         key = candidate.qualified
         with self._lock:
-            self._activate_observers()
+            observers = self._activate_observers()
             if key not in self._flavors and key not in self._broken:
                 try:
-                    plugin = self._register(candidate, check=_check_flavor)
+                    plugin = _load(candidate, check_flavor)
                 except FlavorBroken as broken:
                     self._broken[key] = broken
                 else:
-                    self._plugins[key] = plugin
                     self._flavors[key] = Flavor(
                         candidate.entry_point.name,
                         plugin,
-                        lambda hook: self._caller_of(key, hook),
+                        observers,
                         distribution=candidate.distribution,
                         version=candidate.version,
                     )
@@ -256,54 +175,21 @@ class FlavorRegistry:
                 try:
                     self._activate(candidate)
                 except FlavorBroken:
-                    if os.environ.get(STRICT_VARIABLE) == "1":
+                    if _is_strict():
                         raise
         return dict(self._flavors)
 
-    def _activate_observers(self) -> None:
-        if self._observing:
-            return
-        self._observing = True
-        for candidate in self._observers:
-            try:
-                self._register(candidate, check=_check_observer)
-            except FlavorBroken as broken:
-                self._broken_observers[candidate.qualified] = broken
-                if os.environ.get(STRICT_VARIABLE) == "1":
-                    raise
-
-    def _register(
-        self, candidate: _Candidate, *, check: Callable[[pluggy.PluginManager, object], str | None]
-    ) -> object:
-        plugin: object | None = None
-        try:
-            plugin = candidate.entry_point.load()
-            # One distribution may offer a flavor and an observer of the same name.
-            self._manager.register(plugin, name=f"{candidate.entry_point.group} {candidate.qualified}")
-            self._manager.check_pending()
-            problem = check(self._manager, plugin)
-        except (Exception, SystemExit) as exc:  # a plugin may fail in any way; the host goes on
-            self._forget(plugin)
-            raise _broken(candidate, f"{type(exc).__name__}: {exc}") from exc
-        if problem:
-            self._forget(plugin)
-            raise _broken(candidate, problem)
-        self._callers.clear()
-        return plugin
-
-    def _forget(self, plugin: object | None) -> None:
-        if plugin is not None and self._manager.is_registered(plugin):
-            self._manager.unregister(plugin)
-
-    def _caller_of(self, key: str, hook: str) -> pluggy.HookCaller:
-        caller = self._callers.get((key, hook))
-        if caller is None:
-            # A subset caller sees flavors registered after it was made, so each registration drops them all.
-            with self._lock:
-                others = [plugin for name, plugin in self._plugins.items() if name != key]
-                caller = self._manager.subset_hook_caller(hook, remove_plugins=others)
-                self._callers[key, hook] = caller
-        return caller
+    def _activate_observers(self) -> list[object]:
+        if self._observing is None:
+            self._observing = []
+            for candidate in self._observers:
+                try:
+                    self._observing.append(_load(candidate, check_observer))
+                except FlavorBroken as broken:
+                    self._broken_observers[candidate.qualified] = broken
+        if self._broken_observers and _is_strict():
+            raise next(iter(self._broken_observers.values()))
+        return self._observing
 
     def _observer_record(self, candidate: _Candidate) -> FlavorRecord:
         broken = self._broken_observers.get(candidate.qualified)
@@ -337,25 +223,20 @@ class FlavorRegistry:
         return UnsupportedModel(f"{cls.__module__}.{cls.__qualname__}", reason=reason, hint=hint)
 
 
-def _check_flavor(manager: pluggy.PluginManager, plugin: object) -> str | None:
-    api = getattr(plugin, "HOOK_API", HOOK_API)
-    if not isinstance(api, int) or api > HOOK_API:
-        return f"it needs hook API {api!r} and this Palate offers {HOOK_API}; upgrade palate"
-    for constant in ("NATIVE_PACKAGES", "NATIVE_TYPES", "FORMATS", "SAVE_OPTIONS", "LOAD_OPTIONS"):
-        if isinstance(getattr(plugin, constant, ()), str):
-            return f"its {constant} must be a tuple of names, such as ('name',), not one text"
-    implemented = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
-    missing = [hook for hook in REQUIRED_HOOKS if hook not in implemented]
-    return f"it does not implement {', '.join(missing)}" if missing else None
+def _is_strict() -> bool:
+    return os.environ.get(STRICT_VARIABLE) == "1"
 
 
-def _check_observer(manager: pluggy.PluginManager, plugin: object) -> str | None:
-    # A plain implementation would answer in a flavor's place.
-    for caller in manager.get_hookcallers(plugin) or ():
-        for impl in caller.get_hookimpls():
-            if impl.plugin is plugin and not (impl.wrapper or impl.hookwrapper):
-                return f"its {caller.name} must be declared with @hookimpl(wrapper=True)"
-    return None
+def _load(candidate: _Candidate, check: Callable[[object], str | None]) -> object:
+    """Import a plugin and check it. Raises FlavorBroken, whatever is wrong with it."""
+    try:
+        plugin = candidate.entry_point.load()
+        problem = check(plugin)
+    except (Exception, SystemExit) as exc:  # a plugin may fail in any way; the host goes on
+        raise _broken(candidate, f"{type(exc).__name__}: {exc}") from exc
+    if problem:
+        raise _broken(candidate, problem)
+    return cast("object", plugin)
 
 
 def _broken(candidate: _Candidate, reason: str) -> FlavorBroken:

@@ -10,7 +10,8 @@ from types import EllipsisType
 from typing import Any
 
 from palate._environment.source import active_run_id, check_run_id
-from palate._registry import Flavor, FlavorRegistry
+from palate._flavor import Flavor
+from palate._registry import FlavorRegistry
 from palate.errors import InvalidOption
 from palate.hookspecs import SaveOptions
 from palate.model_file import plain_problems

@@ -86,7 +86,21 @@ class Problem:
 
 
 class PalateError(Exception):
-    """The base of every error that Palate raises on purpose."""
+    """The base of every error that Palate raises on purpose. Each can be pickled, as process pools do."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Python's own way calls the class with the finished sentence, which is none of the facts that it takes.
+        # An OSError keeps its number outside of its dict.
+        number = {"errno": self.errno} if isinstance(self, OSError) else {}
+        return _restore, (type(self), self.args, {**vars(self), **number})
+
+
+def _restore(kind: type[PalateError], args: tuple[object, ...], facts: dict[str, object]) -> PalateError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    for name, value in facts.items():
+        setattr(error, name, value)
+    return error
 
 
 class _Problems(PalateError, ValueError):

@@ -5,10 +5,7 @@ from __future__ import annotations
 from os import PathLike
 from typing import Any
 
-from palate._code.standins import answer_load_model
-from palate._disk.replaced import read_one_model
-from palate._opening import LOADER_FLAVORS, OpenedModel, construct, open_model
-from palate._registry import default_registry
+from palate._opening import load
 from palate.pyfunc import PyFuncModel
 
 __all__ = ["load_model", "load_native"]
@@ -41,31 +38,16 @@ def load_model(
         InvalidModelFile: MLmodel or MANIFEST.json is malformed.
         LoadFailed: the framework could not read its file.
     """
-
-    def read() -> tuple[OpenedModel, PyFuncModel]:
-        opened = open_model(uri, verify=verify)
-        registry = default_registry()
-        return opened, construct(opened, trust=trust, asked=flavor, registry=registry, options=flavor_options)
-
-    return read_one_model(uri, read, is_whole=lambda result: result[0].seal is not None)[1]
+    return load(uri, trust=trust, flavor=flavor, verify=verify, options=flavor_options)
 
 
 def load_native(
-    uri: str | PathLike[str], *, trust: bool = False, flavor: str | None = None, verify: bool = True
+    uri: str | PathLike[str],
+    *,
+    trust: bool = False,
+    flavor: str | None = None,
+    verify: bool = True,
+    **flavor_options: Any,
 ) -> object:
     """Load the framework's own object (an estimator, a Booster, an nn.Module); the rest is as for ``load_model``."""
-    return load_model(uri, trust=trust, flavor=flavor, verify=verify).native
-
-
-def _open_for_model(model_uri: str, **_: Any) -> PyFuncModel:
-    return load_model(model_uri, trust=True)
-
-
-def _open_native_for_model(model_uri: str, **_: Any) -> object:
-    return load_native(model_uri, trust=True)
-
-
-# A trusted model's code may open further models by MLflow's names, where MLflow is not installed.
-answer_load_model("mlflow.pyfunc", _open_for_model)
-for _loader in LOADER_FLAVORS:
-    answer_load_model(_loader, _open_native_for_model)
+    return load(uri, trust=trust, flavor=flavor, verify=verify, options=flavor_options).native

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from palate.errors import InvalidOption
 from palate.loading import load_model
 
 __all__: list[str] = []
+
+SWITCH = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
 
 
 class _Model:
@@ -21,6 +24,14 @@ class _Model:
 
 
 def _load_pyfunc(path: str) -> _Model:
-    # MLflow's own switch for the same question; its default is to trust.
-    trust = os.environ.get("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true").lower() != "false"
-    return _Model(path, trust=trust)
+    return _Model(path, trust=_is_trusted())
+
+
+def _is_trusted() -> bool:
+    """Read MLflow's own switch for the same question, as MLflow reads it; its default is to trust."""
+    given = os.environ.get(SWITCH, "true").strip().lower()
+    if given not in ("true", "1", "false", "0"):
+        raise InvalidOption(
+            SWITCH, reason="it is set to something else than true, 1, false or 0", hint="set one of these"
+        )
+    return given in ("true", "1")

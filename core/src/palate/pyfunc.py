@@ -9,7 +9,7 @@ from typing import Any
 
 from palate._enforcement.params import enforce_params
 from palate._enforcement.plan import compile_inputs
-from palate._registry import Flavor
+from palate._flavor import Flavor
 from palate.errors import MethodNotFound
 from palate.model_file import ModelFile
 from palate.signature import Signature

@@ -24,10 +24,11 @@ from palate._disk.staging import stage
 from palate._environment.distributions import find_providers
 from palate._environment.environment import ENVIRONMENT_FILES, Environment, capture_environment, write_environment
 from palate._environment.source import find_source
+from palate._flavor import Flavor
 from palate._inference.inference import infer_outputs, infer_params, infer_schema
 from palate._opening import OpenedModel, code_reasons, construct, open_model
 from palate._random_state import keep_random_state
-from palate._registry import Flavor, FlavorRegistry, default_registry
+from palate._registry import FlavorRegistry, default_registry
 from palate._save_request import SaveRequest, check_path, check_request
 from palate._stored.examples import ExampleInfo, read_example, split_example, write_example
 from palate.errors import FlavorBroken, PalateError, UnsupportedModel

@@ -111,7 +111,8 @@ class ModelCode:
             yield
             return
         finder = _StageFinder(self, self._table)
-        with _by_name_lock, on_stage(self._table):
+        # A thread that waits for the lock must not be on stage: whoever holds the lock may be waiting for the stage.
+        with on_stage(None), _by_name_lock, on_stage(self._table):
             sys.meta_path.insert(0, finder)
             try:
                 yield

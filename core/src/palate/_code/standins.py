@@ -157,7 +157,7 @@ class ModelConfig:
         return self.to_dict()[key]
 
 
-# How another model is opened from a model's code, by MLflow's module; palate.loading, in a layer above, fills it.
+# How another model is opened from a model's code, by MLflow's module; palate._opening, in a layer above, fills it.
 _openers: dict[str, Callable[..., Any]] = {}
 
 

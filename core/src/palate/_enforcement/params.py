@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping
 from copy import deepcopy
@@ -71,8 +72,16 @@ def _warn_of_unknown(given: Mapping[str, object], specs: tuple[ParamSpec, ...]) 
     unknown = [f"'{name:.60}'" for name in given if name not in known]
     if unknown:
         takes = f"takes: {', '.join(known)}" if known else "takes none"
-        # Up from here: enforce_params, PyFuncModel.call, PyFuncModel.predict, the caller.
-        warnings.warn(f"Ignored params {', '.join(unknown)}: this model {takes}.", PalateWarning, stacklevel=5)
+        text = f"Ignored params {', '.join(unknown)}: this model {takes}."
+        warnings.warn(text, PalateWarning, stacklevel=2 + _frames_of_ours())
+
+
+def _frames_of_ours() -> int:
+    """Return how many callers of the calling function are this package's; the warning is for the one behind them."""
+    frame, count = sys._getframe(1), 0
+    while frame.f_back is not None and frame.f_back.f_globals.get("__name__", "").partition(".")[0] == "palate":
+        frame, count = frame.f_back, count + 1
+    return count
 
 
 def _convert_list(value: Any, kind: Scalar | Object) -> list[Any]:

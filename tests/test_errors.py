@@ -1,0 +1,55 @@
+"""The error tree: every error crosses a process and keeps its text and its facts."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import pickle
+
+import pytest
+
+from palate import errors
+from palate.errors import CodeReason, PalateError, Problem
+
+PROBLEM = Problem(("inputs", "age"), "missing", "is missing")
+
+MADE = [
+    errors.DependencyMissing("pyarrow", needed_for="parquet"),
+    errors.FlavorBroken("toy", distribution="palate-toy", version="1", reason="OSError"),
+    errors.FlavorConflict("The name", distributions=["a", "b"], choices=["a:x", "b:x"]),
+    errors.FlavorNotFound("toy", installed=["sklearn"]),
+    errors.InvalidExample([PROBLEM]),
+    errors.InvalidInput([PROBLEM, PROBLEM]),
+    errors.InvalidModelFile([PROBLEM], source="MANIFEST.json"),
+    errors.InvalidOption("trust", reason="it is text", hint="pass True"),
+    errors.InvalidRequirement("-e .", reason="no option"),
+    errors.InvalidSignature([PROBLEM]),
+    errors.LoadFailed("m", flavor="toy", cause=ValueError("x"), differences=["a"]),
+    errors.MethodNotFound("transform", available=["predict"]),
+    errors.ModelChanged("m", changed=["MLmodel"]),
+    errors.ModelExists("m", is_model=True),
+    errors.ModelNotFound("m", reason="nothing is there"),
+    errors.PredictionChanged("m", differences=["a"]),
+    errors.SaveFailed("m", cause=OSError(errno.ENOSPC, "No space left")),
+    errors.TrustRequired("m", reasons=[CodeReason("a.pkl", "a pickle")]),
+    errors.UnsafeModel("a.skops", rule="it names os.system"),
+    errors.UnsafePath("../a", field="data", reason="which leaves"),
+    errors.UnsupportedModel("dict", reason="no model", hint="save a model"),
+]
+
+
+def test_every_error_is_tried_here() -> None:
+    """The list above has each public error once."""
+    public = [getattr(errors, name) for name in errors.__all__]
+    kinds = {kind for kind in public if isinstance(kind, type) and issubclass(kind, PalateError)}
+    assert {type(error) for error in MADE} == kinds - {PalateError}
+
+
+@pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
+def test_an_error_crosses_a_process(error) -> None:
+    """Pickled or copied, it has the same class, text and facts."""
+    for other in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(other) is type(error)
+        assert str(other) == str(error)
+        assert vars(other) == vars(error)
+        assert getattr(other, "errno", None) == getattr(error, "errno", None)
