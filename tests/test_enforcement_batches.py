@@ -108,7 +108,6 @@ def test_other_containers_and_numbers_convert_to_plain_python(kind: Any, data: A
         (Array("long"), [["a"]]),
         (Map("long"), [{1: 2}]),
         (Map("long"), [[1]]),
-        (PERSON, [{"age": 3}]),
         (PERSON, [{"name": 3}]),
         (PERSON, ["a"]),
         ("string", "abc"),

@@ -311,7 +311,7 @@ def example_frame() -> Any:
             "category": pd.Categorical(["u", "v"], categories=["w", "v", "u"]),
             "array": [[1.5, math.nan], []],
             "object": [{"a": 1}, {"a": 2, "b": b"x"}],
-            "nullable": pd.array([1, None], dtype="Int64"),
+            "nullable": [1.0, None],
         }
     )
 

@@ -66,7 +66,7 @@ def test_missing_values_make_a_column_optional() -> None:
             "full": [1, 2],
         }
     )
-    assert types(frame) == {"nan": "double?", "none": "boolean?", "nat": "datetime?", "na": "long?", "full": "long"}
+    assert types(frame) == {"nan": "double?", "none": "boolean?", "nat": "datetime?", "na": "double?", "full": "long"}
 
 
 def test_a_category_keeps_its_values_in_order() -> None:
@@ -139,7 +139,7 @@ def test_arrow_tables_declare_their_types() -> None:
         }
     )
     assert types(table) == {
-        "i": "integer?",
+        "i": "double?",
         "f": "double?",
         "s": "string",
         "t": "datetime",
@@ -181,7 +181,7 @@ def test_polars_frames_declare_their_types() -> None:
         }
     )
     assert types(frame) == {
-        "i": "integer?",
+        "i": "double?",
         "f": "double?",
         "s": "string",
         "d": "datetime",

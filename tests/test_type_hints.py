@@ -205,11 +205,11 @@ def test_outputs_that_say_nothing_are_no_error(hint: object) -> None:
 
 
 def test_pydantic_models_are_objects() -> None:
-    """Fields that may be None are optional, defaults alone do not make them so, and nested models nest."""
+    """Fields that may be None, or have a default, are optional, and nested models nest."""
     pydantic = pytest.importorskip("pydantic")
     inner = pydantic.create_model("Inner", n=(int, 3))
     outer = pydantic.create_model("Outer", inner=(list[inner], ...), note=(str | None, None))
-    assert input_type(hinted(list[outer])) == "object(inner: array(object(n: long)), note?: string)"
+    assert input_type(hinted(list[outer])) == "object(inner: array(object(n?: long)), note?: string)"
     assert "write list[Outer]" in refusal(hinted(outer))
 
 

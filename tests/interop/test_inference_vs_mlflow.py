@@ -211,8 +211,13 @@ MORE = {
         '[{"type": "array", "items": {"type": "integer"}, "name": "c", "required": true}]'
     ),
 }
-# MLflow's answer is wrong: it takes any plain object for text, and an empty list for datetimes.
-WRONG_IN_MLFLOW = {("schema", "object()"), ("params", "{'a': []}")}
+# MLflow's answer is wrong: it takes any plain object for text, an empty list for datetimes, and integers with gaps for
+# a type of which it then refuses that very column.
+WRONG_IN_MLFLOW = {
+    ("schema", "object()"),
+    ("params", "{'a': []}"),
+    *(("schema", f"pd.DataFrame({{'c': pd.Series([1, None], dtype='{dtype}')}})") for dtype in ("Int32", "Int64")),
+}
 
 
 ZERO = "pd.DataFrame(np.eye(2))"

@@ -12,8 +12,8 @@ __all__ = ["keep_random_state"]
 
 @contextlib.contextmanager
 def keep_random_state() -> Iterator[None]:
-    """Restore Python's and numpy's global generators on exit: a model that draws numbers while it proves itself at
-    save must not change the experiment around it."""
+    """Restore Python's and numpy's global generators on exit: a model that draws numbers while it proves itself must
+    not change the experiment around it. What other threads draw from them meanwhile is drawn again."""
     numpy = sys.modules.get("numpy")
     python_state = random.getstate()
     numpy_state = numpy.random.get_state() if numpy else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from types import EllipsisType
 from typing import Any
@@ -18,6 +19,19 @@ from palate.model_file import plain_problems
 from palate.signature import Signature
 
 __all__ = ["SaveRequest", "check_path", "check_request"]
+
+# What save_model takes for every flavor, and what the same is called in MLflow.
+SHARED_OPTIONS = (
+    *("flavor", "signature", "input_example", "params", "code_paths", "requirements", "extra_requirements"),
+    *("metadata", "artifacts", "run_id", "format", "overwrite"),
+)
+MLFLOW_NAMES = {
+    "pip_requirements": "requirements",
+    "extra_pip_requirements": "extra_requirements",
+    "conda_env": "requirements",
+    "serialization_format": "format",
+    "code_path": "code_paths",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,13 +125,19 @@ def _check_options(flavor: Flavor, format_name: object, given: Mapping[str, Any]
         )
     for name in given:
         if name not in flavor.save_options:
-            known = ", ".join(sorted(flavor.save_options)) or "none"
             raise InvalidOption(
-                name,
-                reason=f"the flavor '{flavor.name}' takes no such option at save",
-                hint=f"options it takes: {known}",
+                name, reason=f"the flavor '{flavor.name}' takes no such option at save", hint=_suggest(name, flavor)
             )
     return SaveOptions(format=chosen, extra=given)
+
+
+def _suggest(name: str, flavor: Flavor) -> str:
+    known = [*SHARED_OPTIONS, *flavor.save_options]
+    close = MLFLOW_NAMES.get(name) or next(iter(get_close_matches(name, known, n=1)), None)
+    if close:
+        return f"did you mean '{close}'?"
+    own = ", ".join(sorted(flavor.save_options)) or "none"
+    return f"options of its own: {own}; every flavor takes {', '.join(SHARED_OPTIONS)}"
 
 
 def _check_code_paths(code_paths: object) -> tuple[Path, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import UnionType
@@ -70,32 +70,50 @@ def run_example(model: PyFuncModel, example: Example | None) -> Any:
     except PalateError:
         raise
     except Exception as exc:
-        message = f"the model failed on it ({type(exc).__name__}: {exc})"
+        message = f"the model, given it as {type(data).__name__}, failed ({type(exc).__name__}: {exc})"
         raise InvalidExample([Problem((), "wrong_value", message)]) from exc
 
 
-def record_golden(root: Path, original: PyFuncModel, example: Example | None, predictions: Any, *, uri: str) -> Golden:
-    """Compare the reloaded model's *predictions* with the original's, and store them under *root*.
+def record_golden(
+    root: Path, reloaded: PyFuncModel, original: PyFuncModel, read: Callable[[], Example | None], *, uri: str
+) -> tuple[Any, Golden]:
+    """Predict with both models on the example, compare, and store the predictions under *root*.
+
+    Args:
+        root: the model directory.
+        reloaded: the model as it was loaded back.
+        original: the model that is being saved.
+        read: reads the stored example; anew for each prediction, because a model may change what it is given.
+        uri: the model's name in errors.
+
+    Returns:
+        The reloaded model's predictions, and what is recorded of them.
 
     Raises:
         PredictionChanged: the reloaded model predicts something else.
     """
+    predictions = run_example(reloaded, read())
     try:
         document = snapshot(predictions)
     except InvalidExample as exc:
-        return Golden(skipped="; ".join(problem.message for problem in exc.problems))
+        return predictions, Golden(skipped="; ".join(problem.message for problem in exc.problems))
     rtol, atol = tolerance_of(document)
-    predicted = run_example(original, example)
-    if predicted is not NotImplemented:
-        expected = snapshot(predicted)
-        found = differences(expected, document, rtol=rtol, atol=atol)
-        if found and differences(expected, snapshot(run_example(original, example)), rtol=rtol, atol=atol):
-            return Golden(skipped="the model's predictions vary from call to call")
-        if found:
-            raise PredictionChanged(uri, differences=found)
+
+    def compare(model: PyFuncModel) -> list[str] | None:
+        predicted = run_example(model, read())
+        return None if predicted is NotImplemented else differences(snapshot(predicted), document, rtol=rtol, atol=atol)
+
+    found = compare(original)
+    # A model that can be asked for predictions only once it is loaded is held against itself.
+    if (found or found is None) and compare(reloaded):
+        return predictions, Golden(skipped="the model's predictions vary from call to call")
+    if found:
+        raise PredictionChanged(uri, differences=found)
     text = json.dumps(document, allow_nan=False)
+    if len(text) > PREDICTIONS_LIMIT:
+        return predictions, Golden(skipped=f"they are larger than {PREDICTIONS_LIMIT >> 20} MiB")
     (root / PREDICTIONS_FILE).write_text(text, encoding="utf-8")
-    return Golden(predictions=PREDICTIONS_FILE, rtol=rtol, atol=atol)
+    return predictions, Golden(predictions=PREDICTIONS_FILE, rtol=rtol, atol=atol)
 
 
 def replay_golden(model: PyFuncModel) -> list[str] | None:

@@ -28,10 +28,11 @@ class PyFuncModel:
         signature: what is enforced before every call, or None.
         metadata: the parsed MLmodel document.
         methods: what the model answers to.
+        default_method: the one of them that ``predict`` calls.
         path: the model directory.
     """
 
-    __slots__ = ("_default", "_flavor", "_plan", "metadata", "methods", "native", "path", "signature")
+    __slots__ = ("_flavor", "_plan", "default_method", "metadata", "methods", "native", "path", "signature")
 
     def __init__(
         self, native: object, *, flavor: Flavor, metadata: ModelFile, signature: Signature | None, path: Path
@@ -42,7 +43,7 @@ class PyFuncModel:
         self.path = path
         self.methods = flavor.methods(native)
         self._flavor = flavor
-        self._default = _default_method(metadata.default_method, self.methods)
+        self.default_method = _default_method(metadata.default_method, self.methods)
         self._plan = compile_inputs(
             signature.inputs if signature else None, from_type_hints=bool(signature and signature.from_type_hints)
         )
@@ -63,7 +64,7 @@ class PyFuncModel:
             InvalidInput: listing every way in which data or params do not fit the signature.
             MethodNotFound: the model predicts nothing, such as a clustering that only labels what it was fitted on.
         """
-        return self.call(self._default, data, params)
+        return self.call(self.default_method, data, params)
 
     def call(self, method: str, data: object, params: Mapping[str, object] | None = None) -> Any:
         """Call any method that the model answers to; the rest is as for ``predict``."""

@@ -6,6 +6,7 @@ import os
 import platform
 import uuid
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata as distributions
@@ -21,6 +22,7 @@ from palate._disk.format import FORMAT_VERSION
 from palate._disk.manifest import write_manifest
 from palate._disk.paths import MODEL_FILE, list_files
 from palate._disk.staging import stage
+from palate._enforcement.plan import compile_inputs
 from palate._environment.distributions import find_providers
 from palate._environment.environment import ENVIRONMENT_FILES, Environment, capture_environment, write_environment
 from palate._environment.source import find_source
@@ -31,8 +33,8 @@ from palate._random_state import keep_random_state
 from palate._registry import FlavorRegistry, default_registry
 from palate._save_request import SaveRequest, check_path, check_request
 from palate._stored.examples import ExampleInfo, read_example, split_example, write_example
-from palate.errors import FlavorBroken, PalateError, UnsupportedModel
-from palate.golden import Golden, record_golden, run_example
+from palate.errors import FlavorBroken, InvalidExample, InvalidInput, PalateError, Problem, UnsupportedModel
+from palate.golden import Golden, record_golden
 from palate.inspection import ModelInfo, describe
 from palate.model_file import PYFUNC, ModelFile, build_model_file, plain_problems
 from palate.pyfunc import PyFuncModel
@@ -119,15 +121,18 @@ def save_model(
 
 def _write_directory(request: SaveRequest, root: Path, registry: FlavorRegistry, *, uri: str) -> None:
     flavor = request.flavor
+    known = flavor.infer_input_schema(request.model)
+    if not isinstance(known, Signature) and not isinstance(request.signature, Signature):
+        request = replace(request, example=_rows_as_array(request.example))
     code = copy_code(request.code_paths, root)
     section = _write_native(request, root)
     sections = _sections(flavor, section, code)
     example = write_example(request.example, root) if request.example is not None else None
     draft = _Draft(request=request, root=root, sections=sections, example=example, created=datetime.now(UTC))
-    signature = _declared_signature(request)
+    signature = _declared_signature(request, known)
     golden = None
     if example is not None:
-        signature, golden = _prove(draft, signature, registry, uri=uri)
+        signature, golden = _prove(draft, example, signature, registry, uri=uri)
     size = sum((root / name).stat().st_size for name in list_files(root))
     environment = _capture(draft, code)
     write_environment(environment, root)
@@ -202,16 +207,28 @@ class _Draft:
 # -- signature and proof ---------------------------------------------------------------------------------------------
 
 
-def _declared_signature(request: SaveRequest) -> Signature | None:
+def _rows_as_array(example: object) -> object:
+    """Return rows of numbers, ``[[1, 2], [3, 4]]``, as the array that a framework makes of them; else the same."""
+    data, *params = example if isinstance(example, tuple) else (example,)
+    if not (isinstance(data, list) and data and all(isinstance(row, list) and row for row in data)):
+        return example
+    if len({len(row) for row in data}) > 1 or {type(cell) for row in data for cell in row} - {int, float}:
+        return example
+    import numpy as np
+
+    array = np.array(data)
+    return (array, *params) if params else array
+
+
+def _declared_signature(request: SaveRequest, known: Schema | Signature | None) -> Signature | None:
     """What is known of the signature before the model has predicted anything."""
     if not isinstance(request.signature, EllipsisType):
         return request.signature
     data, example_params = split_example(request.example)
-    known = request.flavor.infer_input_schema(request.model)
     declared = request.params if request.params is not None else example_params
     params = infer_params(declared) if declared else ()
     if isinstance(known, Signature):
-        return replace(known, params=params)
+        return replace(known, params=params or known.params)
     if data is not None:
         return Signature(inputs=_enriched(infer_schema(data), known), params=params)
     if known is not None and not any(isinstance(c.type, AnyType) for c in known.columns):
@@ -234,25 +251,67 @@ def _enriched(inferred: Schema, known: Schema | None) -> Schema:
 
 
 def _prove(
-    draft: _Draft, signature: Signature | None, registry: FlavorRegistry, *, uri: str
-) -> tuple[Signature | None, Golden | None]:
+    draft: _Draft, example: ExampleInfo, signature: Signature | None, registry: FlavorRegistry, *, uri: str
+) -> tuple[Signature | None, Golden]:
     """Load the model back and predict on the stored example: the outputs, and the golden predictions."""
     request, opened = draft.request, draft.opened(signature, uri)
     trust = bool(code_reasons(opened, request.flavor))
     # What the caller allowed at save holds for the proof: sklearn's allow=, say, is asked for on both sides.
     options = {key: value for key, value in request.options.extra.items() if key in request.flavor.load_options}
     loaded = construct(opened, trust=trust, asked=request.flavor.name, registry=registry, options=options)
-    if not loaded.methods or draft.example is None:
-        return signature, None
-    stored = read_example(draft.root, draft.example.info, signature.inputs if signature else None)
-    predictions = run_example(loaded, stored)
+    if not loaded.methods:
+        return signature, Golden(skipped="the model predicts nothing")
+    _check_own_example(request, signature)
     original = PyFuncModel(
         request.model, flavor=request.flavor, metadata=opened.model_file, signature=signature, path=draft.root
     )
-    golden = record_golden(draft.root, original, stored, predictions, uri=uri)
+    inputs = signature.inputs if signature else None
+    predictions, golden = record_golden(
+        draft.root, loaded, original, lambda: read_example(draft.root, example.info, inputs), uri=uri
+    )
+    _check_rows(request, example, loaded, predictions)
     if isinstance(request.signature, EllipsisType) and signature is not None and signature.outputs is None:
         signature = replace(signature, outputs=infer_outputs(predictions, signature.inputs))
     return signature, golden
+
+
+def _check_own_example(request: SaveRequest, signature: Signature | None) -> None:
+    """Refuse a signature that the example itself does not fit; the stored one has been through JSON."""
+    if signature is None or signature.inputs is None:
+        return
+    data, _ = split_example(request.example)
+    try:
+        compile_inputs(signature.inputs, from_type_hints=signature.from_type_hints).enforce(deepcopy(data))
+    except InvalidInput as exc:
+        raise InvalidExample(exc.problems) from exc
+
+
+def _check_rows(request: SaveRequest, example: ExampleInfo, loaded: PyFuncModel, predictions: object) -> None:
+    """Refuse an example that is stored in another container, if the model takes that one for other rows.
+
+    A Series of texts is stored as a frame of one column, which a vectorizer reads as one text: the column's name.
+    """
+    data = request.example[0] if isinstance(request.example, tuple) else request.example
+    if data is example.data:
+        return
+    try:
+        direct = request.flavor.predict(request.model, deepcopy(data), loaded.default_method, example.params or {})
+    except Exception:  # the native model does not take this container
+        return
+    rows, stored = _count_rows(direct), _count_rows(predictions)
+    if rows is not None and stored is not None and rows != stored:
+        message = (
+            f"the model makes {rows} predictions of it, and {stored} of the {type(example.data).__name__} that it is "
+            "stored as. Hint: give an ndarray, such as series.to_numpy()"
+        )
+        raise InvalidExample([Problem((), "wrong_value", message)])
+
+
+def _count_rows(predictions: object) -> int | None:
+    shape = getattr(predictions, "shape", None)
+    if isinstance(shape, tuple):
+        return int(shape[0]) if shape else None
+    return len(predictions) if isinstance(predictions, list) else None
 
 
 # -- what surrounds the model ----------------------------------------------------------------------------------------
@@ -288,7 +347,7 @@ def _refuse_lost_references(model: object, pickled: set[str], own_modules: set[s
             reason=f"it refers to code that is neither installed nor in the model: {names}",
             hint="use format='cloudpickle', or move the class out of the main script into a file for code_paths=[...]"
             if lost == ["__main__"]
-            else f"pass code_paths=[...] with the file or folder of {names}",
+            else f"pass code_paths=[...] with the file or the package that is imported as {names}",
         )
 
 

@@ -11,6 +11,7 @@ from palate._disk.paths import resolve_uri
 from palate._disk.replaced import read_one_model
 from palate._environment.environment import compare_requirements
 from palate._opening import OpenedModel, construct, open_model
+from palate._random_state import keep_random_state
 from palate._registry import FlavorRegistry, default_registry
 from palate.errors import InvalidModelFile, ModelChanged, PalateError, UnsafePath
 from palate.golden import replay_golden
@@ -94,7 +95,8 @@ def _environment(opened: OpenedModel) -> Check:
 
 def _predictions(opened: OpenedModel, registry: FlavorRegistry, *, trust: bool) -> Check:
     try:
-        found = replay_golden(construct(opened, trust=trust, registry=registry))
+        with keep_random_state():
+            found = replay_golden(construct(opened, trust=trust, registry=registry))
     except PalateError as exc:
         return Check(name="predictions", status="failed", detail=str(exc))
     if found is None:

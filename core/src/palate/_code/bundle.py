@@ -11,7 +11,8 @@ from palate.errors import InvalidOption
 __all__ = ["CODE_FOLDER", "copy_code", "top_level_names"]
 
 CODE_FOLDER = "code"
-_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".venv*")
+# A folder may hold the very stage that it is copied into.
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".venv*", ".*.palate-stage-*")
 
 
 def copy_code(paths: Sequence[Path], root: Path) -> str | None:

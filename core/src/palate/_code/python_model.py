@@ -198,6 +198,8 @@ def _convert(value: Any, hint: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         others = [arg for arg in args if arg is not type(None)]
         return _convert(value, others[0]) if len(others) == 1 else value
+    if typing.is_typeddict(hint) and isinstance(value, dict) and (lost := hint.__required_keys__ - value.keys()):
+        raise TypeError(f"a record misses {', '.join(sorted(lost))}")
     if not isinstance(value, dict) or not _makes_objects(hint):
         return value
     # pydantic converts the members itself.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
-from palate._enforcement.containers import is_arrow, is_dataframe, is_ndarray, is_polars, is_series
+from palate._enforcement.containers import is_arrow, is_dataframe, is_ndarray, is_numpy_scalar, is_polars, is_series
 from palate._enforcement.exactness import Unfit, cast_array, is_missing, read_moment
 from palate._enforcement.frames import to_arrow
 from palate._enforcement.nested import Convert, Report, as_is
@@ -83,7 +83,7 @@ class BatchPlan:
         return list(table.column(0).to_pylist())
 
     def _has_records(self, labels: list[Any]) -> bool:
-        if not isinstance(self._kind, Object) or labels == [0]:
+        if not isinstance(self._kind, Object) or labels in ([], [0]):
             return False
         return len(labels) > 1 or labels[0] in {p.name for p in self._kind.properties}
 
@@ -101,7 +101,7 @@ def _plain_list(array: Any) -> list[Any]:
 def _without_nan(value: Any) -> Any:
     """Return a cell with plain lists for arrays and None for missing values, as MLflow unpacks a DataFrame."""
     if is_ndarray(value):
-        value = _plain_list(value)
+        value = _plain_list(value) if value.ndim else value.item()
     if isinstance(value, list):
         return [_without_nan(item) for item in value]
     if isinstance(value, dict):
@@ -182,10 +182,7 @@ def _members_of(kind: Object) -> Convert:
         if not isinstance(value, dict):
             report.add("wrong_type", f"needs {type_text(kind)}, got {type(value).__name__}")
             return value
-        missing = [name for name, (_, needed) in members.items() if needed and name not in value]
-        # A key that is none of the names may be an alias of one, which only the pydantic model knows.
-        if missing and all(name in members for name in value):
-            report.add("missing", f"misses the required properties {', '.join(missing)}")
+        # What is missing is the class's to judge: it may have a default, or come under an alias.
         converted = dict(value)
         for name in value:
             if name in members:
@@ -234,7 +231,7 @@ def _boolean(value: Any) -> Any:
 
 
 def _plain_number(value: Any) -> Any:
-    number = value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
+    number = value.item() if is_numpy_scalar(value) else value
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise _refuse(value)
     return number

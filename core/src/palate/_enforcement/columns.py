@@ -80,6 +80,10 @@ class _NumpyColumn:
     def _fill(self, values: Any, missing: Any) -> Any:
         import numpy as np
 
+        if missing is not None and missing.any() and self._kind == "boolean":
+            gaps = values.astype(object)
+            gaps[missing] = None  # as the column comes from JSON, and as an object column passes
+            return gaps
         if missing is not None and missing.any() and self._dtype.kind != "f":
             raise Unfit("missing", f"holds {int(missing.sum())} missing value(s); {self._hint()}")
         if values.dtype.kind == "f" and self._dtype.kind == "i" and (count := int(np.isnan(values).sum())):
@@ -199,7 +203,10 @@ class _CategoricalColumn:
         there = series.notna().to_numpy()
         codes = np.full(len(series), -1, dtype=np.int64)
         values = self._plain.convert(series[there].reset_index(drop=True))
-        codes[there] = pd.Index(self._categories).get_indexer(pd.Index(values))
+        try:
+            codes[there] = pd.Index(self._categories).get_indexer(pd.Index(values))
+        except TypeError as exc:  # lists and dicts cannot be looked up
+            raise Unfit("wrong_type", "holds values that no category can be") from exc
         if unknown := int((codes[there] == -1).sum()):
             raise Unfit("wrong_value", f"holds {unknown} value(s) outside the {len(self._categories)} known categories")
         return codes

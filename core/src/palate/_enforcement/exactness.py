@@ -52,7 +52,10 @@ def cast_array(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[
     if dtype.kind == "O" and array.dtype.kind not in "mM":  # times finer than microseconds would become integers
         return array.astype(object)
     if array.dtype.kind == "O":
-        return cast_list(array.tolist(), dtype).reshape(array.shape)
+        cast = cast_list(array.tolist(), dtype)
+        if cast.shape != array.shape:
+            raise Unfit("wrong_type", f"needs {dtype}, got lists among the items")
+        return cast
     if not _may_hold(array.dtype, dtype):
         raise Unfit("wrong_type", f"needs {dtype}, got {array.dtype}")
     if array.dtype.kind in "mM":
@@ -253,6 +256,8 @@ def read_instant(value: Any) -> np.datetime64:
     """
     import numpy as np
 
+    if type(value).__name__ == "NaTType":
+        return np.datetime64("NaT", "ns")
     if isinstance(value, np.datetime64):
         instant: Any = cast_array(np.asarray(value), np.dtype("datetime64[ns]"))[()]
         return instant  # type: ignore[no-any-return]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -99,11 +100,15 @@ def _is_row(data: dict[Any, Any], columns: tuple[ColSpec, ...]) -> bool:
     values = data.values()
     if any(_is_zero_dimensional(value) for value in values):
         return all(_is_zero_dimensional(value) for value in values)
-    if not all(value is None or is_scalar(value) or _is_text_list(value) for value in values):
+    if not all(_is_cell(value) or _is_text_list(value) for value in values):
         return False
     # In these a list can be no cell, so that it can only be meant as a column.
     typed = {spec.name for spec in columns if spec.type in ("integer", "long", "float", "double", "datetime")}
     return not any(isinstance(value, list) and name in typed for name, value in data.items())
+
+
+def _is_cell(value: object) -> bool:
+    return value is None or is_scalar(value) or isinstance(value, date)
 
 
 def _is_text_list(value: object) -> bool:

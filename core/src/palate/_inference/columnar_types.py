@@ -1,7 +1,8 @@
 """Columns of pandas, polars and Arrow frames as column specs.
 
 A pandas column is judged by its dtype and, where that says "object", by its values, as MLflow does. polars and Arrow
-declare their types, so their values are only asked whether some are missing.
+declare their types, so their values are only asked whether some are missing. Integers of which some are missing are
+doubles: no integer type of a signature has room for a gap, so that MLflow's answer, long, refuses the very column.
 """
 
 from __future__ import annotations
@@ -61,10 +62,16 @@ def pandas_column(column: Any, name: Name) -> ColSpec:
 
     A column in which a value is missing is not required; one without a name always is, as the grammar wants it.
     """
-    required = name is None or not bool(column.isna().any())
+    missing = bool(column.isna().any())
     if hasattr(column.dtype, "categories"):
-        return _categorical(column.dtype.categories.tolist(), name, required=required)
-    return ColSpec(type=_pandas_type(column), name=name, required=required)
+        return _categorical(column.dtype.categories.tolist(), name, required=name is None or not missing)
+    return _column(_pandas_type(column), name, missing=missing)
+
+
+def _column(kind: FieldType, name: Name, *, missing: bool) -> ColSpec:
+    if missing and kind in ("integer", "long"):
+        kind = "double"
+    return ColSpec(type=kind, name=name, required=name is None or not missing)
 
 
 def _pandas_type(column: Any) -> FieldType:
@@ -101,11 +108,10 @@ def _categorical(categories: list[object], name: Name, *, required: bool) -> Col
 
 def polars_column(column: Any, name: Name) -> ColSpec:
     """Return the spec of a polars Series. Raises UntypedValue."""
-    floating = column.dtype.is_float()
-    required = name is None or not (column.null_count() or (floating and column.is_nan().any()))
+    missing = bool(column.null_count() or (column.dtype.is_float() and column.is_nan().any()))
     if type(column.dtype).__name__ == "Enum":  # a Categorical's categories depend on what else was read before
-        return _categorical(column.dtype.categories.to_list(), name, required=required)
-    return ColSpec(type=_polars_type(column.dtype), name=name, required=required)
+        return _categorical(column.dtype.categories.to_list(), name, required=name is None or not missing)
+    return _column(_polars_type(column.dtype), name, missing=missing)
 
 
 def _polars_type(dtype: Any) -> FieldType:
@@ -130,7 +136,7 @@ def arrow_column(column: Any, name: Name) -> ColSpec:
         chunks = getattr(column.unify_dictionaries(), "chunks", [column]) if hasattr(column, "chunks") else [column]
         categories = chunks[0].dictionary.to_pylist() if chunks else []
         return _categorical(categories, name, required=name is None or not missing)
-    return ColSpec(type=_arrow_type(column.type), name=name, required=name is None or not missing)
+    return _column(_arrow_type(column.type), name, missing=missing)
 
 
 def _arrow_type(kind: Any) -> FieldType:

@@ -174,6 +174,15 @@ def _class_hints(cls: type[Any], where: Where) -> dict[str, Any]:
 
 
 def _optional_keys(cls: Any) -> frozenset[str]:
+    """Return the fields that a record may leave out: those with a default, and a TypedDict's NotRequired ones."""
+    if is_pydantic(cls):
+        return frozenset(name for name, field in cls.model_fields.items() if not field.is_required())
+    if dataclasses.is_dataclass(cls):
+        return frozenset(
+            field.name
+            for field in dataclasses.fields(cls)
+            if field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+        )
     # Where annotations are text, a TypedDict's own __optional_keys__ overlooks NotRequired.
     hints = typing.get_type_hints(cls, include_extras=True)
     optional = {name for name, hint in hints.items() if get_origin(hint) is typing.NotRequired}
@@ -243,7 +252,7 @@ class _HintReader:
 
     def members(self, cls: type[Any], hints: Mapping[str, Any], where: Where) -> tuple[Property, ...]:
         names = [field.name for field in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else list(hints)
-        optional_keys = _optional_keys(cls) if typing.is_typeddict(cls) else frozenset()
+        optional_keys = _optional_keys(cls)
         found = []
         for name in names:
             kind, required = self.field_type(hints[name], (*where, name))

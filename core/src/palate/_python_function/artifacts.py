@@ -71,7 +71,8 @@ def copy_into(source: Path, target: Path) -> None:
     """Copy a file or a folder; links in it are followed, because a model must not lead out of its directory."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target)
+        # A folder may hold the very stage that it is copied into.
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(".*.palate-stage-*"))
     else:
         shutil.copyfile(source, target)
 

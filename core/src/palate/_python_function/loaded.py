@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from palate._code.python_model import Context, call_rule, convert_input, list_hint
+from palate.errors import InvalidInput, Problem
 
 __all__ = ["Call", "LoadedPythonModel"]
 
@@ -58,9 +59,33 @@ class LoadedPythonModel:
     def call(self, method: str, data: Any, params: Mapping[str, Any]) -> Any:
         """Call one of its methods; params go only to a method that takes them, as in MLflow."""
         rule = self.calls[method]
-        given = (convert_input(data, rule.hint),)
+        given = (_converted(data, rule.hint),)
         arguments = (self.context, *given) if rule.with_context else given
         if rule.with_params:
             # A model without params gets None, as from MLflow.
             return rule.function(*arguments, params=dict(params) or None)
         return rule.function(*arguments)
+
+
+def _converted(data: Any, hint: Any) -> Any:
+    """Return the data as the hint wants it; what the hint's own classes refuse is wrong in the input."""
+    try:
+        return convert_input(data, hint)
+    except Exception as exc:  # pydantic's ValidationError, a dataclass's TypeError, what a validator raises
+        raise InvalidInput(_problems(exc)) from exc
+
+
+def _problems(exc: Exception) -> list[Problem]:
+    """Say what was refused, without the caller's values."""
+    if not hasattr(exc, "errors"):
+        # Python's own TypeErrors name fields; other texts may hold values.
+        told = f": {exc}" if isinstance(exc, TypeError) else ""
+        message = f"could not be converted to the model's type hint ({type(exc).__name__}{told})"
+        return [Problem(("inputs",), "wrong_type", message)]
+    return [_problem(error) for error in exc.errors(include_url=False, include_context=False, include_input=False)]
+
+
+def _problem(error: Mapping[str, Any]) -> Problem:
+    """Translate one of pydantic's; the messages of validators may hold values, its own do not."""
+    message = error["type"] if error["type"] in ("value_error", "assertion_error") else error["msg"]
+    return Problem(("inputs", *error["loc"]), "missing" if error["type"] == "missing" else "wrong_value", message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import os
 import threading
@@ -17,7 +18,7 @@ from palate._disk.paths import read_small
 from palate._disk.strict_yaml import read_yaml
 from palate._environment.distributions import find_providers
 from palate._python_function.artifacts import copy_artifacts, copy_into, source_path
-from palate._python_function.subjects import is_python_model, prepare, streams
+from palate._python_function.subjects import is_python_model, prepare, streams, unwrap
 from palate.errors import InvalidOption, UnsupportedModel
 from palate.model_file import plain_problems
 
@@ -87,11 +88,15 @@ def _dump(subject: Any) -> bytes:
             cloudpickle.dump(subject, buffer)
         except Exception as exc:  # whatever the objects inside raise when they are asked for their state
             raise UnsupportedModel(
-                type(subject).__qualname__,
+                _name_of(unwrap(subject)),
                 reason=f"cloudpickle cannot write it: {type(exc).__name__}: {exc}",
                 hint="open such things in load_context, or save a .py file that makes the model",
             ) from exc
     return buffer.getvalue()
+
+
+def _name_of(model: Any) -> str:
+    return f"function '{model.__qualname__}'" if hasattr(model, "__qualname__") else type(model).__qualname__
 
 
 @contextmanager
@@ -131,6 +136,11 @@ def _copy_code_file(source: Path, root: Path) -> dict[str, Any]:
         raise UnsupportedModel(
             f"path '{source}'", reason=reason, hint="give a .py file that calls palate.set_model(...)"
         )
+    try:
+        ast.parse(source.read_bytes())
+    except (SyntaxError, ValueError) as exc:
+        reason = f"it is not Python ({exc})"
+        raise UnsupportedModel(f"path '{source}'", reason=reason, hint="correct the file") from exc
     copy_into(source, root / source.name)
     # MLflow records the absolute path and reads only its last part.
     return {

@@ -52,7 +52,9 @@ def decode_input(body: bytes, format: DataFormat, schema: Schema | None, *, deli
             rows = [_parse_json(line, f"line {number}") for number, line in enumerate(lines, 1)]
             return ModelInput(data=_decoded_rows(rows, schema))
         case "parquet":
-            return ModelInput(data=_read_parquet(body))
+            table = _read_parquet(body)
+            # Without a signature nothing says what the model takes: a frame, as csv gives it.
+            return ModelInput(data=table if schema is not None else table.to_pandas())
 
 
 def _refuse(message: str, cause: Exception | None = None) -> InvalidInput:
@@ -198,7 +200,10 @@ def _typed_columns(columns: Sequence[_Column], schema: Schema | None) -> Any:
     import numpy as np
 
     if schema is not None and schema.is_tensor and not schema.is_named:
-        return np.array([_cells(column, _number, "double") for column in columns]).T
+        kind = "string" if schema.tensors[0].dtype in ("str", "object") else "any"
+        table = np.array([_cells(column, _READERS[kind], kind) for column in columns]).T
+        # A tensor of one dimension, such as of texts, has no columns.
+        return table[:, 0] if len(schema.tensors[0].shape) == 1 and len(columns) == 1 else table
     specs: dict[str, ColSpec] = {}
     if schema is not None:
         # csv has no numbers for names: column 0 of the signature is "0" in the header.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -26,12 +26,13 @@ FILE_NAMES: Mapping[str, str] = {"skops": "model.skops", "pickle": "model.pkl", 
 def allowed_names(extra: Mapping[str, Any]) -> frozenset[str]:
     """Return the names given as ``allow=``: types of the caller's own that a .skops file may build."""
     names = extra.get("allow") or ()
-    if isinstance(names, str) or not all(isinstance(name, str) and _is_importable(name) for name in names):
+    listed = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else [None]
+    if not all(isinstance(name, str) and _is_importable(name) for name in listed):
         hint = (
             'give a list such as ["mypackage.steps.Clipper"]; a class of the main script has to move to a module first'
         )
         raise InvalidOption("allow", reason="it must list classes or functions that can be imported", hint=hint)
-    return frozenset(names)
+    return frozenset(listed)
 
 
 def _is_importable(name: str) -> bool:

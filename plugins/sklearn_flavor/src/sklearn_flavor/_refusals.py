@@ -22,6 +22,8 @@ def explain_unknown(model: object, unknown: Sequence[str]) -> UnsupportedModel:
     search = any(name.startswith("scipy.stats.") for name in unknown)
     if lambdas:
         way_on = f"replace it by a numpy function such as numpy.log1p; or else {_OTHERWISE}"
+    elif any(name.startswith("__main__.") for name in unknown):
+        way_on = f"move what belongs to the main script into a module that readers have; or else {_OTHERWISE}"
     elif search:
         way_on = f"save the search's best_estimator_, which predicts the same; or else {_OTHERWISE}"
     else:
