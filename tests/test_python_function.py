@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import yaml
 
+import palate
 from palate import _python_function as flavor
 from palate._code.model_code import ModelCode
 from palate._code.python_model import PythonModel
@@ -550,6 +551,7 @@ class Block:
 sys.meta_path.insert(0, Block())
 import numpy as np
 import pandas as pd
+import palate
 from palate import _python_function as flavor
 from palate._code.model_code import ModelCode
 from palate.hookspecs import LoadOptions
@@ -594,3 +596,23 @@ def test_directories_of_stock_mlflow_open_without_mlflow() -> None:
     done = subprocess.run([sys.executable, "-c", BLOCKED, *names], capture_output=True, text=True)
     assert done.stdout.strip() == "all the same", done.stderr
     assert not list(MODELS.rglob("__pycache__"))
+
+
+def test_records_are_judged_by_the_models_own_class(tmp_path) -> None:
+    """Fields with defaults may be left out; what pydantic refuses is InvalidInput, without the caller's values."""
+    pydantic = pytest.importorskip("pydantic")
+    item = pydantic.create_model("Item", name=(str, ...), qty=(int, 1), tags=(list[str], []))
+
+    def describe(items):
+        return [f"{item.name} {item.qty} {item.tags}" for item in items]
+
+    describe.__annotations__ = {"items": list[item], "return": list[str]}
+    palate.save_model(describe, tmp_path / "m", input_example=[item(name="a")])
+    model = palate.load_model(tmp_path / "m", trust=True)
+    assert model.predict([{"name": "z"}, {"name": "y", "qty": 2, "other": 1}]) == ["z 1 []", "y 2 []"]
+    for record in ({"qty": 2}, {"zz": 1}, {1: 2}):
+        with pytest.raises(palate.errors.InvalidInput):
+            model.predict([record])
+    with pytest.raises(palate.errors.InvalidInput) as caught:
+        model.predict([{"qty": 2}])
+    assert [problem.where for problem in caught.value.problems] == [("inputs", "name")]

@@ -347,3 +347,116 @@ def test_what_is_allowed_at_save_is_allowed_for_the_proof(tmp_path, frame) -> No
     with pytest.raises(errors.UnsafeModel, match=r"json\.dumps"):
         palate.load_model(tmp_path / "m")
     assert palate.load_model(tmp_path / "m", allow=allow).predict([1, 2]) == [1, 2]
+
+
+# -- examples ----------------------------------------------------------------------------------------------------------
+
+
+def test_rows_of_numbers_are_an_array(tmp_path, regression) -> None:
+    """A list of rows, as people write arrays, is stored and enforced as the array that it means."""
+    model = LinearRegression().fit([[1, 2], [3, 4]], [1, 2])
+    info = palate.save_model(model, tmp_path / "m", input_example=[[1, 2], [3, 4]])
+    assert info.signature.inputs.is_tensor
+    assert palate.load_model(tmp_path / "m").predict([[1, 2], [3, 4]]) == pytest.approx([1, 2])
+
+
+@pytest.mark.parametrize(
+    "column", [pd.array([True, None, False], dtype="boolean"), pd.array([1, None, 3], dtype="Int64")]
+)
+def test_a_saved_model_takes_its_own_example(tmp_path, column) -> None:
+    """Columns with gaps fit the signature that was inferred from them."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    frame = pd.DataFrame({"gaps": column.take([0, 1, 2] * 10), "x": np.arange(30.0)})
+    model = HistGradientBoostingRegressor(max_iter=2).fit(frame, frame.x)
+    palate.save_model(model, tmp_path / "m", input_example=frame.head(3))
+    predictions = palate.load_model(tmp_path / "m").predict(frame.head(3))
+    assert predictions == pytest.approx(model.predict(frame.head(3)))
+
+
+def test_a_series_that_is_taken_for_other_rows_is_refused(tmp_path) -> None:
+    """A Series of texts would be stored as a frame, of which a vectorizer reads the column's name."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+
+    texts = pd.Series(["good day", "bad day", "good night", "awful night"], name="review")
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts, [1, 0, 1, 0])
+    with pytest.raises(errors.InvalidExample, match="4 predictions of it, and 1"):
+        palate.save_model(model, tmp_path / "m", input_example=texts)
+    palate.save_model(model, tmp_path / "m", input_example=texts.to_numpy(dtype=object))
+    assert palate.load_model(tmp_path / "m").predict(texts.to_numpy()).tolist() == [1, 0, 1, 0]
+
+
+def test_a_model_that_changes_its_input_is_proved_all_the_same(tmp_path, frame) -> None:
+    """Each prediction of the proof gets the example anew, so that the model is not taken for an unsteady one."""
+    from sklearn.pipeline import make_pipeline
+
+    values = frame.to_numpy()
+    model = make_pipeline(StandardScaler(copy=False), LinearRegression()).fit(values.copy(), frame.a)
+    info = palate.save_model(model, tmp_path / "m", input_example=values[:3].copy())
+    assert info.golden == "stored"
+    assert palate.verify_model(tmp_path / "m").ok
+
+
+def test_a_function_that_varies_has_no_golden_predictions(tmp_path) -> None:
+    """It predicts only once it is loaded, so it is held against itself."""
+
+    def noisy(values):
+        return np.random.default_rng().random(len(values))
+
+    info = palate.save_model(noisy, tmp_path / "m", input_example=["a"])
+    assert "vary from call to call" in info.golden
+    assert palate.verify_model(tmp_path / "m", trust=True).ok
+
+
+def test_a_model_without_predictions_says_so(tmp_path) -> None:
+    """With an example, that there are no golden predictions is not for want of one."""
+    from sklearn.cluster import DBSCAN
+
+    info = palate.save_model(DBSCAN().fit([[1.0], [2.0]]), tmp_path / "m", input_example=np.array([[1.0]]))
+    assert info.golden == "none: the model predicts nothing"
+
+
+def test_verifying_draws_no_numbers_from_the_experiment(tmp_path) -> None:
+    """Replaying the golden predictions leaves Python's and numpy's generators as they were."""
+
+    def drawing(values):
+        np.random.random(3)
+        random.random()
+        return [len(values)]
+
+    palate.save_model(drawing, tmp_path / "m", input_example=["a"])
+    np.random.seed(0)
+    random.seed(0)
+    before = np.random.get_state()[1].tolist(), random.getstate()
+    assert palate.verify_model(tmp_path / "m", trust=True).ok
+    assert (np.random.get_state()[1].tolist(), random.getstate()) == before
+
+
+def test_a_folder_of_code_may_hold_the_target(tmp_path, monkeypatch) -> None:
+    """code_paths=["."] does not copy the stage into itself."""
+    (tmp_path / "helpers.py").write_text("K = 7\n")
+    monkeypatch.chdir(tmp_path)
+    palate.save_model(len, "m", code_paths=["."])
+    assert [path.name for path in (tmp_path / "m" / "code").rglob("*.py")] == ["helpers.py"]
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("input_exmaple", "did you mean 'input_example'"),
+        ("pip_requirements", "did you mean 'requirements'"),
+        ("colour", "every flavor takes flavor, signature"),
+    ],
+)
+def test_a_misspelt_option_is_answered_with_the_right_one(tmp_path, regression, option, text) -> None:
+    """Slips, and MLflow's names, lead to the argument that is meant."""
+    with pytest.raises(errors.InvalidOption, match=text):
+        palate.save_model(regression, tmp_path / "m", **{option: 1})
+
+
+def test_a_code_file_that_is_not_python_is_refused(tmp_path) -> None:
+    """A syntax error shows at save, also without an example."""
+    (tmp_path / "model.py").write_text("def (:\n")
+    with pytest.raises(errors.UnsupportedModel, match=r"not Python.*line 1"):
+        palate.save_model(tmp_path / "model.py", tmp_path / "m")

@@ -38,6 +38,19 @@ def test_every_directory_of_mlflow_opens_without_mlflow_and_predicts_the_same() 
 
 @pytest.mark.mlflow
 @pytest.mark.slow
+def test_models_that_mlflow_saves_now_open_without_it_and_predict_the_same(mlflow_python: str, tmp_path: Path) -> None:
+    """Directories of many more kinds, written on the spot by the installed MLflow."""
+    models = tmp_path / "models"
+    models.mkdir()
+    saved = run(mlflow_python, "mlflow_saves.py", models)
+    results = run(sys.executable, "palate_opens.py", models)
+    assert results.keys() == saved.keys()
+    assert len(results) > 30
+    assert not failures(results)
+
+
+@pytest.mark.mlflow
+@pytest.mark.slow
 def test_every_kind_of_directory_of_palate_opens_in_stock_mlflow(mlflow_python: str, tmp_path: Path) -> None:
     """Models of every kind open through mlflow.pyfunc and mlflow.sklearn without Palate and predict the same."""
     run(sys.executable, "palate_saves.py", tmp_path)

@@ -232,7 +232,9 @@ def _load(candidate: _Candidate, check: Callable[[object], str | None]) -> objec
     try:
         plugin = candidate.entry_point.load()
         problem = check(plugin)
-    except (Exception, SystemExit) as exc:  # a plugin may fail in any way; the host goes on
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as exc:  # a plugin may fail in any way (pyo3's panics are no Exception); the host goes on
         raise _broken(candidate, f"{type(exc).__name__}: {exc}") from exc
     if problem:
         raise _broken(candidate, problem)

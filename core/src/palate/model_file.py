@@ -85,6 +85,11 @@ class ModelFile:
         return self.document.get("metadata")
 
     @property
+    def type_from_example(self) -> bool:
+        """Whether the model's function is given the container that its input example is (MLflow's TypeFromExample)."""
+        return self.document.get("type_hint_from_example") is True
+
+    @property
     def saved_input_example_info(self) -> Mapping[str, Any] | None:
         """What MLmodel says of the input example, or None."""
         return self.document.get("saved_input_example_info")

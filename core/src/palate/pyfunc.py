@@ -10,6 +10,7 @@ from typing import Any
 from palate._enforcement.params import enforce_params
 from palate._enforcement.plan import compile_inputs
 from palate._flavor import Flavor
+from palate._stored.like_example import LikeExample
 from palate.errors import MethodNotFound
 from palate.model_file import ModelFile
 from palate.signature import Signature
@@ -44,9 +45,11 @@ class PyFuncModel:
         self.methods = flavor.methods(native)
         self._flavor = flavor
         self.default_method = _default_method(metadata.default_method, self.methods)
-        self._plan = compile_inputs(
+        plan = compile_inputs(
             signature.inputs if signature else None, from_type_hints=bool(signature and signature.from_type_hints)
         )
+        info = metadata.saved_input_example_info
+        self._plan = LikeExample(plan, path, info) if metadata.type_from_example else plan
 
     @property
     def flavor(self) -> str:

@@ -44,6 +44,9 @@ class Signature:
         Raises:
             InvalidSignature: with every problem of the three parts.
         """
+        if not isinstance(document, Mapping):
+            message = f"must be a mapping with inputs, outputs and params, not a {type(document).__name__}"
+            raise InvalidSignature([Problem((), "wrong_type", message)])
         problems: list[Problem] = []
         parts: dict[str, Any] = {"inputs": None, "outputs": None, "params": ()}
         for part in parts:

@@ -41,6 +41,10 @@ _WORDS: Final[dict[str, object]] = {
 Where = tuple[str | int, ...]
 _NO_KEY: Final = object()
 _SIGNATURE_PARTS: Final = frozenset({("signature", part) for part in ("inputs", "outputs", "params")})
+_NO_ALIASES: Final = (
+    "anchors and aliases (& and *) are refused, because a small file can mean a huge one with them. MLflow writes them "
+    "where one dict or list is given in two places: save again with copies, or write out what they mean"
+)
 _NOT_TEXT: Final = "holds a character that is not text (NUL or half a surrogate pair)"
 
 
@@ -102,7 +106,7 @@ class _Composer:
             case "MappingEndEvent" | "SequenceEndEvent":
                 self.end(event)
             case "AliasEvent":
-                self.refuse("anchors and aliases (& and *) are not used in model files", event)
+                self.refuse(_NO_ALIASES, event)
             case "DocumentStartEvent":
                 self.document(event)
 
@@ -125,7 +129,7 @@ class _Composer:
         if self.nodes > _MAX_NODES:
             self.refuse(f"holds more than {_MAX_NODES} values", event)
         if event.anchor is not None:
-            self.refuse("anchors and aliases (& and *) are not used in model files", event)
+            self.refuse(_NO_ALIASES, event)
         if event.tag is not None:
             self.refuse(f"tag {event.tag!r:.60}: explicit tags are not used in model files", event)
 

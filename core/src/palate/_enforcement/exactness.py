@@ -199,7 +199,7 @@ def _leaves(items: Any) -> np.ndarray[Any, Any]:
     try:
         leaves = np.asarray(items, dtype=object)
         ragged = any(isinstance(leaf, list | tuple | np.ndarray) for leaf in leaves.flat)
-    except ValueError:
+    except (ValueError, RuntimeError):  # unequal lengths; more dimensions than numpy has
         ragged = True
     if ragged:
         raise Unfit("wrong_shape", "lists of unequal lengths make no array")

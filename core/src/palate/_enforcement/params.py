@@ -44,10 +44,10 @@ def enforce_params(params: Mapping[str, object] | None, specs: tuple[ParamSpec, 
     Raises:
         InvalidInput: with every problem.
     """
-    if not params and not specs:
-        return {}
     if params is not None and not isinstance(params, Mapping):
         raise InvalidInput([Problem(("params",), "wrong_type", f"needs a dict, got {type(params).__name__}")])
+    if not params and not specs:
+        return {}
     given: Mapping[str, object] = {str(name): value for name, value in (params or {}).items()}
     _warn_of_unknown(given, specs)
     problems: list[Problem] = []

@@ -169,11 +169,14 @@ def read_lines(path: Path) -> list[str]:
             raise InvalidOption("requirements", reason=reason, hint="give the requirements of one environment")
         # Only \n and \r\n end a line here; what else pip would take for a line's end is refused in the line.
         return content.decode("utf-8-sig").replace("\r\n", "\n").split("\n")
-    except (OSError, UnicodeDecodeError) as exc:
-        reason = (exc.strerror or str(exc)) if isinstance(exc, OSError) else "it is not UTF-8 text"
+    except (OSError, ValueError) as exc:
+        if isinstance(exc, OSError):
+            reason = exc.strerror or str(exc)
+        else:
+            reason = "it is not UTF-8 text" if isinstance(exc, UnicodeDecodeError) else "that is no path"
         raise InvalidOption(
             "requirements",
-            reason=f"the file '{path}' cannot be read: {reason}",
+            reason=f"the file {str(path)!r} cannot be read: {reason}",
             hint=_LIST_OR_FILE,
         ) from exc
 

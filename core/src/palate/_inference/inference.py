@@ -113,6 +113,8 @@ def infer_params(params: Mapping[str, object]) -> tuple[ParamSpec, ...]:
             specs.append(_param(name, value))
         except ValueError as exc:  # UntypedValue, and what convert_param raises
             problems.append(Problem(("params", str(name)), "wrong_type", str(exc)))
+        except RecursionError:
+            problems.append(Problem(("params", str(name)), "wrong_value", "it is nested too deeply, or holds itself"))
     if problems:
         raise InvalidSignature(problems)
     return tuple(specs)

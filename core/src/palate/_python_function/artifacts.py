@@ -62,8 +62,14 @@ def source_path(option: str, place: str | os.PathLike[str]) -> Path:
     """Return the file or folder to copy from, as an absolute path: "." has no name of its own."""
     source = Path(place).absolute()
     source = source.resolve() if source.name in ("", "..") else source
-    if not (source.is_file() or source.is_dir()):
-        raise InvalidOption(option, reason=f"there is no file or folder at '{place}'", hint="give an existing path")
+    try:
+        found = source.is_file() or source.is_dir()
+    except (OSError, ValueError):  # a name longer than the disk takes, or with a NUL
+        found = False
+    if not found:
+        raise InvalidOption(
+            option, reason=f"there is no file or folder at {str(place)!r:.200}", hint="give an existing path"
+        )
     return source
 
 

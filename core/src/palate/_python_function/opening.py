@@ -19,7 +19,16 @@ from palate._python_function.artifacts import base_name, find_artifacts
 from palate._python_function.loaded import Call, LoadedPythonModel
 from palate._python_function.subjects import is_python_model, streams, unwrap
 from palate._python_function.writing import read_config
-from palate.errors import CodeReason, InvalidModelFile, InvalidOption, LoadFailed, PalateError, Problem, UnsafeModel
+from palate.errors import (
+    CodeReason,
+    DependencyMissing,
+    InvalidModelFile,
+    InvalidOption,
+    LoadFailed,
+    PalateError,
+    Problem,
+    UnsafeModel,
+)
 from palate.hookspecs import LoadOptions
 
 __all__ = ["code_reasons", "open_native"]
@@ -185,6 +194,8 @@ def _run_loader(
     data = confine(path, config.get("data", ""), field=f"flavors.{FLAVOR}.data", allow_root=True)
     with options.code.activated():
         load = getattr(options.code.import_module(loader), "_load_pyfunc", None)
+        if not callable(load) and loader.startswith("mlflow."):
+            raise DependencyMissing("mlflow", needed_for=f"A model that {loader} opens")
         if not callable(load):
             raise _invalid("loader_module", "wrong_value", f"names {loader}, which has no function _load_pyfunc")
         made = load(str(data), model_config) if model_config else load(str(data))

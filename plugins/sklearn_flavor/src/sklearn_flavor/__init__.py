@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from palate.errors import CodeReason, InvalidModelFile, InvalidOption, Problem
 from palate.hookspecs import confine, hookimpl
+from sklearn_flavor._params import accepted_params
 
 if TYPE_CHECKING:
     from palate.hookspecs import LoadOptions, SampleModel, SaveOptions
@@ -106,8 +107,12 @@ def executes_code(config: Mapping[str, Any]) -> Sequence[CodeReason]:
 
 @hookimpl
 def predict(model: Any, data: Any, method: str, params: Mapping[str, Any]) -> object:
-    """Call *method* of the estimator; data frames, arrays and sparse matrices are handed on as they are."""
-    return getattr(model, method)(data, **params)
+    """Call *method* of the estimator; data frames, arrays and sparse matrices are handed on as they are.
+
+    Of the params it gets those that it takes. MLflow hands none on, so that its models declare what nothing takes.
+    """
+    call = getattr(model, method)
+    return call(data, **accepted_params(model, method, params)) if params else call(data)
 
 
 @hookimpl

@@ -26,7 +26,7 @@ FILE_NAMES: Mapping[str, str] = {"skops": "model.skops", "pickle": "model.pkl", 
 def allowed_names(extra: Mapping[str, Any]) -> frozenset[str]:
     """Return the names given as ``allow=``: types of the caller's own that a .skops file may build."""
     names = extra.get("allow") or ()
-    listed = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else [None]
+    listed: list[Any] = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else [None]
     if not all(isinstance(name, str) and _is_importable(name) for name in listed):
         hint = (
             'give a list such as ["mypackage.steps.Clipper"]; a class of the main script has to move to a module first'
