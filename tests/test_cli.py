@@ -85,6 +85,33 @@ def test_parquet_goes_in_and_out(run, saved, tmp_path) -> None:
     assert pd.read_parquet(tmp_path / "out.parquet").shape == (2, 1)
 
 
+def test_csv_of_texts_feeds_a_text_model(run, tmp_path) -> None:
+    """A tensor of text gets text, in one dimension."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    texts = np.array(["good day", "bad day"])
+    palate.save_model(
+        make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts, [1, 0]), tmp_path / "m", input_example=texts
+    )
+    done = run("predict", "m", "--format", "csv", "--json", stdin="review\ngood day\nbad\n")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["predictions"] == [1, 0]
+
+
+def test_parquet_without_a_signature_is_a_frame_as_csv_is(run, tmp_path) -> None:
+    """What a model without a signature gets does not depend on the file's format."""
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [1.0, 0.0, 1.0]})
+    palate.save_model(LinearRegression().fit(frame, [1, 2, 3]), tmp_path / "m")
+    frame.to_parquet(tmp_path / "rows.parquet")
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    of_csv, of_parquet = (run("predict", "m", f"rows.{ending}", "--json") for ending in ("csv", "parquet"))
+    assert of_parquet.returncode == 0, of_parquet.stderr
+    assert of_parquet.stdout == of_csv.stdout
+
+
 def test_standard_input_and_output_work_in_a_pipe(run, saved) -> None:
     """csv in, csv out, with a header."""
     done = run("predict", saved, "-", "--format", "csv", stdin=CSV)

@@ -297,3 +297,58 @@ def test_trust_is_true_or_false(saved, trust) -> None:
     """Text from a settings file grants nothing."""
     with pytest.raises(errors.InvalidOption, match="trust"):
         palate.load_model(saved, trust=trust)
+
+
+@pytest.mark.parametrize(
+    ("value", "trusts"), [(None, True), ("true", True), ("1", True), ("False", False), ("0", False)]
+)
+def test_mlflows_own_switch_says_whether_its_loader_trusts(monkeypatch, tmp_path, value, trusts) -> None:
+    """Stock MLflow, opening a flavor that it does not know, trusts unless its own variable forbids pickles."""
+    from palate.mlflow_loader import _load_pyfunc
+
+    palate.save_model(len, tmp_path / "m")
+    monkeypatch.delenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", raising=False)
+    if value is not None:
+        monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", value)
+    if trusts:
+        assert _load_pyfunc(str(tmp_path / "m")).predict("abc") == 3
+        return
+    with pytest.raises(errors.TrustRequired):
+        _load_pyfunc(str(tmp_path / "m"))
+
+
+def test_a_switch_that_says_nothing_is_refused(monkeypatch, tmp_path) -> None:
+    """A permission is never guessed."""
+    from palate.mlflow_loader import _load_pyfunc
+
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "no")
+    with pytest.raises(errors.InvalidOption, match="MLFLOW_ALLOW_PICKLE_DESERIALIZATION"):
+        _load_pyfunc(str(tmp_path / "m"))
+
+
+def test_what_a_models_code_opens_by_mlflows_name_gets_its_options(tmp_path) -> None:
+    """mlflow.pyfunc.load_model(uri, model_config=...) in a model's code means what it says."""
+
+    class Inner(palate.PythonModel):
+        def load_context(self, context):
+            self.k = context.model_config["k"]
+
+        def predict(self, context, model_input, params=None):
+            return [self.k]
+
+    palate.save_model(Inner(), tmp_path / "inner", model_config={"k": 1})
+    (tmp_path / "outer.py").write_text(
+        "import mlflow\n"
+        "from mlflow.models import set_model\n"
+        f"inner = mlflow.pyfunc.load_model({str(tmp_path / 'inner')!r}, model_config={{'k': 2}})\n"
+        "set_model(lambda rows: inner.predict(rows))\n"
+    )
+    palate.save_model(tmp_path / "outer.py", tmp_path / "outer")
+    assert palate.load_model(tmp_path / "outer", trust=True).predict(["x"]) == [2]
+
+
+def test_the_native_model_is_loaded_with_the_flavors_options(tmp_path) -> None:
+    """load_native takes what load_model takes."""
+    palate.save_model(len, tmp_path / "m", model_config={"k": 1})
+    with pytest.raises(errors.InvalidOption, match="knows no z"):
+        palate.load_native(tmp_path / "m", trust=True, model_config={"z": 1})
