@@ -269,7 +269,10 @@ def _prove(
     predictions, golden = record_golden(
         draft.root, loaded, original, lambda: read_example(draft.root, example.info, inputs), uri=uri
     )
-    _check_rows(request, example, loaded, predictions)
+    unchecked = PyFuncModel(
+        request.model, flavor=request.flavor, metadata=opened.model_file, signature=None, path=draft.root
+    )
+    _check_rows(request.example, example, unchecked, predictions)
     if isinstance(request.signature, EllipsisType) and signature is not None and signature.outputs is None:
         signature = replace(signature, outputs=infer_outputs(predictions, signature.inputs))
     return signature, golden
@@ -281,21 +284,21 @@ def _check_own_example(request: SaveRequest, signature: Signature | None) -> Non
         return
     data, _ = split_example(request.example)
     try:
-        compile_inputs(signature.inputs, from_type_hints=signature.from_type_hints).enforce(deepcopy(data))
+        compile_inputs(signature.inputs, from_type_hints=signature.from_type_hints).enforce(data)
     except InvalidInput as exc:
         raise InvalidExample(exc.problems) from exc
 
 
-def _check_rows(request: SaveRequest, example: ExampleInfo, loaded: PyFuncModel, predictions: object) -> None:
+def _check_rows(given: object, example: ExampleInfo, unchecked: PyFuncModel, predictions: object) -> None:
     """Refuse an example that is stored in another container, if the model takes that one for other rows.
 
     A Series of texts is stored as a frame of one column, which a vectorizer reads as one text: the column's name.
     """
-    data = request.example[0] if isinstance(request.example, tuple) else request.example
+    data = given[0] if isinstance(given, tuple) else given
     if data is example.data:
         return
     try:
-        direct = request.flavor.predict(request.model, deepcopy(data), loaded.default_method, example.params or {})
+        direct = unchecked.predict(deepcopy(data))
     except Exception:  # the native model does not take this container
         return
     rows, stored = _count_rows(direct), _count_rows(predictions)

@@ -26,6 +26,7 @@ from palate.errors import InvalidOption, ModelExists, PalateError, SaveFailed
 __all__ = ["Staging", "stage"]
 
 _STALE_SECONDS: Final = 600
+_ATTEMPTS: Final = 100
 _MAX_NAME_BYTES: Final = 180  # leaves room for the rest of the stage's name within 255
 _TAKEN: Final = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR})
 _OVERTAKEN: Final = _TAKEN | {errno.ENOENT}  # another saver renamed in between
@@ -72,7 +73,7 @@ class Staging:
 
     def _take_place(self) -> Callable[[], None]:
         """Rename into place; return what takes it back."""
-        while True:
+        for attempt in range(1, _ATTEMPTS + 1):
             try:
                 os.rename(self.path, self.target)  # takes the place of an empty directory, never of a full one
             except OSError as exc:
@@ -84,8 +85,9 @@ class Staging:
             try:
                 return self._replace()
             except OSError as exc:
-                if exc.errno not in _OVERTAKEN:
+                if exc.errno not in _OVERTAKEN or attempt == _ATTEMPTS:
                     raise
+        raise AssertionError("the last attempt returns or raises")
 
     def _replace(self) -> Callable[[], None]:
         try:

@@ -53,8 +53,10 @@ def decode_input(body: bytes, format: DataFormat, schema: Schema | None, *, deli
             return ModelInput(data=_decoded_rows(rows, schema))
         case "parquet":
             table = _read_parquet(body)
-            # Without a signature nothing says what the model takes: a frame, as csv gives it.
-            return ModelInput(data=table if schema is not None else table.to_pandas())
+            if schema is None:  # nothing says what the model takes: a frame, as csv gives it
+                _require_pandas()
+                return ModelInput(data=table.to_pandas())
+            return ModelInput(data=table)
 
 
 def _refuse(message: str, cause: Exception | None = None) -> InvalidInput:
@@ -252,13 +254,17 @@ def _cells(column: _Column, read: Callable[[str], Any], kind: str) -> Any:
 
 
 def _frame(columns: Mapping[Any, Any]) -> Any:
+    return _require_pandas().DataFrame(columns).infer_objects()
+
+
+def _require_pandas() -> Any:
     try:
         import pandas as pd
     except ImportError as exc:
         raise DependencyMissing(
             "pandas", needed_for="reading a table for a model without a signature", install="palate[pandas]"
         ) from exc
-    return pd.DataFrame(columns).infer_objects()
+    return pd
 
 
 def _read_parquet(body: bytes) -> Any:
