@@ -237,10 +237,15 @@ PATH_FIELDS = [
 
 @pytest.mark.parametrize("field", PATH_FIELDS)
 @pytest.mark.parametrize(
-    "value",
-    ["../secret", "/etc/passwd", "a/../../secret", "link", "pipe", '"a\\0b"', "'C:\\secret'", "~/x", "dir/link"],
+    ("value", "error"),
+    [
+        *((path, errors.UnsafePath) for path in ("../secret", "/etc/passwd", "a/../../secret", "link", "pipe")),
+        *((path, errors.UnsafePath) for path in ("'C:\\secret'", "dir/link")),
+        ('"a\\0b"', errors.InvalidModelFile),
+        ("~/x", errors.ModelChanged),  # an ordinary name, of a file that is not there
+    ],
 )
-def test_a_path_that_leaves_the_directory_is_refused_in_every_field(tmp_path, field, value) -> None:
+def test_a_path_that_leaves_the_directory_is_refused_in_every_field(tmp_path, field, value, error) -> None:
     """Traversal, absolute paths, links and special files: one rule, also with trust."""
     root = tmp_path / "m"
     (root / "dir").mkdir(parents=True)
@@ -250,7 +255,7 @@ def test_a_path_that_leaves_the_directory_is_refused_in_every_field(tmp_path, fi
     (root / "dir" / "link").symlink_to(tmp_path)
     os.mkfifo(root / "pipe")
     (root / "MLmodel").write_text(field.replace("PATH", value) + "\n")
-    with pytest.raises((errors.UnsafePath, errors.InvalidModelFile, errors.ModelChanged)):
+    with pytest.raises(error):
         palate.load_model(root, trust=True)
 
 

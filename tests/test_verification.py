@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +36,15 @@ def test_a_fresh_model_passes_every_check(saved) -> None:
 def test_a_model_that_predicts_otherwise_fails(saved) -> None:
     """Accepting a changed file does not make its predictions right."""
     golden = saved / "golden_predictions.json"
-    golden.write_text(golden.read_text().replace("2.0", "7.0") if "2.0" in golden.read_text() else "{}")
+    before = golden.read_text()
+    changed = re.sub(r"\d+\.\d+", "77.5", before, count=1)
+    assert changed != before
+    golden.write_text(changed)
     assert states(saved) == {"files": "failed"}
     palate.accept_changes(saved)
-    assert states(saved)["predictions"] == "failed"
+    (check,) = [check for check in palate.verify_model(saved).checks if check.name == "predictions"]
+    assert check.status == "failed"
+    assert "was 77.5" in check.detail
     assert not palate.verify_model(saved).ok
 
 
