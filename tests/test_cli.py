@@ -100,6 +100,25 @@ def test_csv_of_texts_feeds_a_text_model(run, tmp_path) -> None:
     assert json.loads(done.stdout)["predictions"] == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "text", "expected"),
+    [
+        ("float64", "a,b\n1,2\n,3\n", [[1.0, 2.0], [None, 3.0]]),
+        ("int64", "a,b\n9007199254740993,2\n", [[9007199254740993, 2]]),
+        ("bool", "a,b\ntrue,false\n", [[True, False]]),
+    ],
+)
+def test_csv_cells_become_the_tensors_type(dtype, text, expected) -> None:
+    """Empty cells are NaN, integers keep every digit, truth values are read."""
+    from palate._enforcement.plan import compile_inputs
+    from palate.cli._data_files import decode_input
+    from palate.schema import Schema, TensorSpec
+
+    schema = Schema((TensorSpec(dtype=dtype, shape=(-1, 2)),))
+    given = compile_inputs(schema).enforce(decode_input(text.encode(), "csv", schema).data)
+    assert [[None if cell != cell else cell for cell in row] for row in given.tolist()] == expected
+
+
 def test_parquet_without_a_signature_is_a_frame_as_csv_is(run, tmp_path) -> None:
     """What a model without a signature gets does not depend on the file's format."""
     pytest.importorskip("pyarrow")

@@ -616,3 +616,29 @@ def test_records_are_judged_by_the_models_own_class(tmp_path) -> None:
     with pytest.raises(palate.errors.InvalidInput) as caught:
         model.predict([{"qty": 2}])
     assert [problem.where for problem in caught.value.problems] == [("inputs", "name")]
+
+
+def test_records_of_typed_dicts_and_dataclasses_need_their_keys(tmp_path) -> None:
+    """NotRequired keys and defaults may be left out, needed keys and None for what is no option may not."""
+    (tmp_path / "records_z.py").write_text(
+        "from __future__ import annotations\n"
+        "import dataclasses, typing\n"
+        "class Rec(typing.TypedDict):\n    a: int\n    b: typing.NotRequired[int]\n"
+        "@dataclasses.dataclass\nclass P:\n    x: int\n    y: int = 3\n"
+        "def keys(rows: list[Rec]) -> list[int]:\n    return [len(row) for row in rows]\n"
+        "def sums(rows: list[P]) -> list[int]:\n    return [row.x + row.y for row in rows]\n"
+    )
+    sys.path.insert(0, str(tmp_path))
+    try:
+        import records_z
+    finally:
+        sys.path.remove(str(tmp_path))
+    code = [tmp_path / "records_z.py"]
+    palate.save_model(records_z.keys, tmp_path / "keys", code_paths=code)
+    palate.save_model(records_z.sums, tmp_path / "sums", code_paths=code)
+    keys, sums = (palate.load_model(tmp_path / name, trust=True) for name in ("keys", "sums"))
+    assert keys.predict([{"a": 1}, {"a": 1, "b": 2}]) == [1, 2]
+    assert sums.predict([{"x": 1}, {"x": 1, "y": 1}]) == [4, 2]
+    for model, record in ((keys, {"b": 1}), (sums, {"y": 1}), (sums, {"x": 1, "y": None}), (sums, {"x": 1, "z": 2})):
+        with pytest.raises(palate.errors.InvalidInput):
+            model.predict([record])

@@ -460,3 +460,30 @@ def test_a_code_file_that_is_not_python_is_refused(tmp_path) -> None:
     (tmp_path / "model.py").write_text("def (:\n")
     with pytest.raises(errors.UnsupportedModel, match=r"not Python.*line 1"):
         palate.save_model(tmp_path / "model.py", tmp_path / "m")
+
+
+def test_a_declared_signature_asks_nothing_of_the_type_hints(tmp_path) -> None:
+    """What the hints cannot say is no matter when the caller says it, or wants no signature."""
+
+    def spectrum(values: list[complex]) -> list[float]:
+        return [abs(value) for value in values]
+
+    with pytest.raises(errors.InvalidSignature):
+        palate.save_model(spectrum, tmp_path / "m")
+    palate.save_model(spectrum, tmp_path / "m", signature=None)
+
+
+def test_a_python_model_may_take_lists_of_rows(tmp_path) -> None:
+    """Its example stays what it is, and callers' lists are proved as lists."""
+
+    def count_ones(rows):
+        return [row.count(1) for row in rows]
+
+    palate.save_model(count_ones, tmp_path / "m", input_example=[[1, 2], [3, 4]], signature=None)
+    assert palate.load_model(tmp_path / "m", trust=True).predict([[1, 1], [3, 4]]) == [2, 0]
+
+
+def test_an_empty_tuple_is_no_example(tmp_path, regression) -> None:
+    """A tuple means data and params."""
+    with pytest.raises(errors.InvalidExample, match="tuple means"):
+        palate.save_model(regression, tmp_path / "m", input_example=())

@@ -207,12 +207,11 @@ def _open_for_model(
 ) -> PyFuncModel:
     """Stand in for ``mlflow.pyfunc.load_model``; nothing is downloaded, so there is nothing to place or to warn of."""
     del suppress_warnings, dst_path
-    return load(model_uri, trust=True, options={} if model_config is None else {"model_config": model_config})
+    return load(model_uri, trust=True, options={"model_config": model_config} if model_config else {})
 
 
-def _open_native_for_model(model_uri: str, dst_path: str | None = None) -> object:
-    """Stand in for ``mlflow.<flavor>.load_model``."""
-    del dst_path
+def _open_native_for_model(model_uri: str, **_: Any) -> object:
+    """Stand in for ``mlflow.<flavor>.load_model``, whose options say where and on which device to load."""
     return load(model_uri, trust=True).native
 
 

@@ -184,7 +184,9 @@ class FlavorRegistry:
             self._observing = []
             for candidate in self._observers:
                 try:
-                    self._observing.append(_load(candidate, check_observer))
+                    observer = _load(candidate, check_observer)
+                    if not any(observer is other for other in self._observing):
+                        self._observing.append(observer)
                 except FlavorBroken as broken:
                     self._broken_observers[candidate.qualified] = broken
         if self._broken_observers and _is_strict():

@@ -121,9 +121,11 @@ def save_model(
 
 def _write_directory(request: SaveRequest, root: Path, registry: FlavorRegistry, *, uri: str) -> None:
     flavor = request.flavor
-    known = flavor.infer_input_schema(request.model)
-    if not isinstance(known, Signature) and not isinstance(request.signature, Signature):
-        request = replace(request, example=_rows_as_array(request.example))
+    known: Schema | Signature | None = None
+    if isinstance(request.signature, EllipsisType):
+        known = flavor.infer_input_schema(request.model)
+        if flavor.name != PYFUNC:  # a Python model may well take lists
+            request = replace(request, example=_rows_as_array(request.example))
     code = copy_code(request.code_paths, root)
     section = _write_native(request, root)
     sections = _sections(flavor, section, code)
@@ -209,7 +211,7 @@ class _Draft:
 
 def _rows_as_array(example: object) -> object:
     """Return rows of numbers, ``[[1, 2], [3, 4]]``, as the array that a framework makes of them; else the same."""
-    data, *params = example if isinstance(example, tuple) else (example,)
+    data, *params = example if isinstance(example, tuple) and example else (example,)
     if not (isinstance(data, list) and data and all(isinstance(row, list) and row for row in data)):
         return example
     if len({len(row) for row in data}) > 1 or {type(cell) for row in data for cell in row} - {int, float}:

@@ -20,6 +20,7 @@ __all__ = [
     "FunctionModel",
     "HintedModel",
     "PythonModel",
+    "RecordMisfit",
     "TypeHints",
     "call_rule",
     "convert_input",
@@ -198,10 +199,29 @@ def _convert(value: Any, hint: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         others = [arg for arg in args if arg is not type(None)]
         return _convert(value, others[0]) if len(others) == 1 else value
-    if typing.is_typeddict(hint) and isinstance(value, dict) and (lost := hint.__required_keys__ - value.keys()):
-        raise TypeError(f"a record misses {', '.join(sorted(lost))}")
+    if isinstance(value, dict) and (lost := _required_keys(hint) - value.keys()):
+        raise RecordMisfit(f"a record misses {', '.join(sorted(lost))}")
     if not isinstance(value, dict) or not _makes_objects(hint):
         return value
     # pydantic converts the members itself.
     fields = typing.get_type_hints(hint) if dataclasses.is_dataclass(hint) else {}
+    if fields and (extra := len(value.keys() - fields.keys())):
+        raise RecordMisfit(f"a record has {extra} key(s) that are no fields of {hint.__name__}")
     return hint(**{key: _convert(item, fields.get(key)) for key, item in value.items()})
+
+
+def _required_keys(hint: Any) -> set[str]:
+    """Return the keys that a TypedDict or a dataclass needs; pydantic judges its records itself."""
+    if typing.is_typeddict(hint):
+        # Where annotations are text, a TypedDict's own __required_keys__ overlooks NotRequired.
+        hints = typing.get_type_hints(hint, include_extras=True)
+        optional = {name for name, member in hints.items() if typing.get_origin(member) is typing.NotRequired}
+        return set(hint.__required_keys__) - optional
+    if not dataclasses.is_dataclass(hint) or hasattr(hint, "__pydantic_fields__"):
+        return set()
+    unset = dataclasses.MISSING
+    return {f.name for f in dataclasses.fields(hint) if f.init and f.default is unset and f.default_factory is unset}
+
+
+class RecordMisfit(TypeError):
+    """A record does not have the keys that its type hint needs; the text names keys of the hint, and no values."""

@@ -53,9 +53,9 @@ def cast_array(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[
         return array.astype(object)
     if array.dtype.kind == "O":
         cast = cast_list(array.tolist(), dtype)
-        if cast.shape != array.shape:
+        if cast.size != array.size:
             raise Unfit("wrong_type", f"needs {dtype}, got lists among the items")
-        return cast
+        return cast.reshape(array.shape)
     if not _may_hold(array.dtype, dtype):
         raise Unfit("wrong_type", f"needs {dtype}, got {array.dtype}")
     if array.dtype.kind in "mM":

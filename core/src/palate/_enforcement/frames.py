@@ -20,7 +20,7 @@ from palate._enforcement.containers import (
 )
 from palate._enforcement.exactness import Unfit
 from palate.errors import DependencyMissing
-from palate.schema import Array, ColSpec, Object, SparkVector
+from palate.schema import Array, ColSpec, FieldType, Object, SparkVector
 
 __all__ = ["arrow_to_frame", "require_pandas", "to_arrow", "to_frame"]
 
@@ -55,6 +55,8 @@ def to_frame(data: Any, columns: tuple[ColSpec, ...]) -> Any:
 
 
 def _build(pd: Any, data: Any, columns: tuple[ColSpec, ...]) -> Any:
+    if isinstance(data, list) and len(columns) == 1 and columns[0].name is None and _are_cells(data, columns[0].type):
+        return pd.DataFrame({0: pd.Series(data, dtype=object)})
     if is_series(data) or is_ndarray(data) or isinstance(data, list):
         return pd.DataFrame(data)
     if isinstance(data, dict):
@@ -68,6 +70,21 @@ def _build(pd: Any, data: Any, columns: tuple[ColSpec, ...]) -> Any:
     if framework_tensor(data):
         raise Unfit("wrong_type", "needs columns, got a tensor; convert it to a DataFrame with these column names")
     raise Unfit("wrong_type", f"needs columns, got {type(data).__name__}; {_HINT}")
+
+
+def _are_cells(data: list[Any], kind: FieldType) -> bool:
+    """Tell whether each item is one cell of a column of arrays, nested as deeply as those, and not a row of cells."""
+    depth = 0
+    while isinstance(kind, Array):
+        kind, depth = kind.items, depth + 1
+    return depth > 0 and bool(data) and all(_depth(item) == depth for item in data)
+
+
+def _depth(value: Any) -> int:
+    depth = 0
+    while isinstance(value, list):
+        value, depth = (value[0] if value else None), depth + 1
+    return depth
 
 
 def to_arrow(data: Any) -> Any:

@@ -174,15 +174,14 @@ def _class_hints(cls: type[Any], where: Where) -> dict[str, Any]:
 
 
 def _optional_keys(cls: Any) -> frozenset[str]:
-    """Return the fields that a record may leave out: those with a default, and a TypedDict's NotRequired ones."""
+    """Return the fields that a record may leave out: a model's with a default, a TypedDict's NotRequired ones.
+
+    A dataclass's are not among them: to leave a field out is one thing, but None for it would reach the model unseen.
+    """
     if is_pydantic(cls):
         return frozenset(name for name, field in cls.model_fields.items() if not field.is_required())
-    if dataclasses.is_dataclass(cls):
-        return frozenset(
-            field.name
-            for field in dataclasses.fields(cls)
-            if field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
-        )
+    if not typing.is_typeddict(cls):
+        return frozenset()
     # Where annotations are text, a TypedDict's own __optional_keys__ overlooks NotRequired.
     hints = typing.get_type_hints(cls, include_extras=True)
     optional = {name for name, hint in hints.items() if get_origin(hint) is typing.NotRequired}

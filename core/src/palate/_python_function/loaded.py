@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from palate._code.python_model import Context, call_rule, convert_input, list_hint
+from palate._code.python_model import Context, RecordMisfit, call_rule, convert_input, list_hint
 from palate.errors import InvalidInput, Problem
 
 __all__ = ["Call", "LoadedPythonModel"]
@@ -77,12 +77,14 @@ def _converted(data: Any, hint: Any) -> Any:
 
 def _problems(exc: Exception) -> list[Problem]:
     """Say what was refused, without the caller's values."""
-    if not hasattr(exc, "errors"):
-        # Python's own TypeErrors name fields; other texts may hold values.
-        told = f": {exc}" if isinstance(exc, TypeError) else ""
-        message = f"could not be converted to the model's type hint ({type(exc).__name__}{told})"
-        return [Problem(("inputs",), "wrong_type", message)]
-    return [_problem(error) for error in exc.errors(include_url=False, include_context=False, include_input=False)]
+    if isinstance(exc, RecordMisfit):
+        return [Problem(("inputs",), "missing", str(exc))]
+    if type(exc).__module__.partition(".")[0] == "pydantic_core":
+        told: Any = exc
+        return [_problem(error) for error in told.errors(include_url=False, include_context=False, include_input=False)]
+    # The text of what user code raises may hold values.
+    message = f"could not be converted to the model's type hint ({type(exc).__name__})"
+    return [Problem(("inputs",), "wrong_type", message)]
 
 
 def _problem(error: Mapping[str, Any]) -> Problem:

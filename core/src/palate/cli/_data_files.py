@@ -202,7 +202,7 @@ def _typed_columns(columns: Sequence[_Column], schema: Schema | None) -> Any:
     import numpy as np
 
     if schema is not None and schema.is_tensor and not schema.is_named:
-        kind = "string" if schema.tensors[0].dtype in ("str", "object") else "any"
+        kind = _tensor_cells(schema.tensors[0].dtype)
         table = np.array([_cells(column, _READERS[kind], kind) for column in columns]).T
         # A tensor of one dimension, such as of texts, has no columns.
         return table[:, 0] if len(schema.tensors[0].shape) == 1 and len(columns) == 1 else table
@@ -220,6 +220,12 @@ def _typed_columns(columns: Sequence[_Column], schema: Schema | None) -> Any:
         # A model of plain values, such as a function of list[str], is given plain values.
         return next(iter(named.values())).tolist()
     return named if schema is not None else _frame(named)
+
+
+def _tensor_cells(dtype: str) -> str:
+    """Return how the cells for a tensor of that dtype are read."""
+    families = {"float": "double", "int": "long", "uint": "long", "bool": "boolean", "datetime": "datetime"}
+    return next((kind for family, kind in families.items() if dtype.startswith(family)), "string")
 
 
 _READERS: dict[str, Callable[[str], Any]] = {

@@ -18,6 +18,7 @@ def accepted_params(model: Any, method: str, params: Mapping[str, Any]) -> dict[
         model = model.steps[-1][1]
     _, *taken = inspect.signature(getattr(model, method)).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
-        return dict(params)
+        # scikit-learn's own estimators hand these on to others that may not take them.
+        return {} if type(model).__module__.startswith("sklearn.") else dict(params)
     names = {parameter.name for parameter in taken}
     return {name: value for name, value in params.items() if name in names}
