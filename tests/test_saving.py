@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import random
@@ -439,6 +440,14 @@ def test_a_folder_of_code_may_hold_the_target(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     palate.save_model(len, "m", code_paths=["."])
     assert [path.name for path in (tmp_path / "m" / "code").rglob("*.py")] == ["helpers.py"]
+
+
+def test_what_every_flavor_takes_is_what_save_model_takes() -> None:
+    """The list that suggestions are made from is that of the function; artifacts= is handed to python_function."""
+    from palate._save_request import SHARED_OPTIONS
+
+    named = [p.name for p in inspect.signature(palate.save_model).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    assert sorted(SHARED_OPTIONS) == sorted(set(named) - {"artifacts"})
 
 
 @pytest.mark.parametrize(

@@ -65,11 +65,11 @@ class Flavor:
 
     def methods(self, model: object) -> tuple[str, ...]:
         """Return what the native model answers to, the default first."""
-        return self._names("methods", model=model)
+        return self._listed("methods", str, model=model)
 
     def requirements(self, model: object, options: SaveOptions) -> tuple[str, ...]:
         """Return the pinned pip requirements of the model, saved with those options."""
-        return self._names("requirements", model=model, options=options)
+        return self._listed("requirements", str, model=model, options=options)
 
     def executes_code(self, path: Path, config: Mapping[str, Any]) -> tuple[CodeReason, ...]:
         """Return why opening the directory would run its code; empty means safe."""
@@ -103,9 +103,6 @@ class Flavor:
             raise
         except Exception as exc:  # a plugin may fail in any way
             raise self.broken(f"its {hook} failed: {type(exc).__name__}: {exc}") from exc
-
-    def _names(self, hook: str, **arguments: object) -> tuple[str, ...]:
-        return self._listed(hook, str, **arguments)
 
     def _listed(self, hook: str, kind: type, **arguments: object) -> tuple[Any, ...]:
         answer = self._ask(hook, **arguments)

@@ -147,25 +147,13 @@ def construct(
         reason = f"it is {type(trust).__name__}, not True or False"
         raise InvalidOption("trust", reason=reason, hint="pass trust=True only for models whose source you trust")
     flavor = registry.get(opened.flavor_name(asked))
-    config = opened.config(flavor.name)
     _check_options(flavor, options or {})
     reasons = code_reasons(opened, flavor)
     if reasons and not trust:
         safe = flavor.formats[0] if len(flavor.formats) > 1 else None
         raise TrustRequired(opened.uri, reasons=reasons, safe_format=safe)
     load_options = LoadOptions(trust=trust, code=_model_code(opened, trust=trust), extra=dict(options or {}))
-    try:
-        native = flavor.load_model(opened.path, config, load_options)
-    except PalateError:
-        raise
-    except Exception as exc:
-        raise LoadFailed(
-            opened.uri,
-            flavor=flavor.name,
-            cause=exc,
-            differences=compare_requirements(opened.path),
-            own_code=bool(reasons),
-        ) from exc
+    native = _load_native(opened, flavor, load_options, own_code=bool(reasons))
     if opened.seal is not None:
         opened.seal.recheck()
     return PyFuncModel(
@@ -175,6 +163,16 @@ def construct(
         signature=opened.model_file.signature,
         path=opened.path,
     )
+
+
+def _load_native(opened: OpenedModel, flavor: Flavor, options: LoadOptions, *, own_code: bool) -> object:
+    try:
+        return flavor.load_model(opened.path, opened.config(flavor.name), options)
+    except PalateError:
+        raise
+    except Exception as exc:
+        differences = compare_requirements(opened.path)
+        raise LoadFailed(opened.uri, flavor=flavor.name, cause=exc, differences=differences, own_code=own_code) from exc
 
 
 def _model_code(opened: OpenedModel, *, trust: bool) -> ModelCode:

@@ -23,7 +23,7 @@ __all__ = ["SaveRequest", "check_path", "check_request"]
 # What save_model takes for every flavor, and what the same is called in MLflow.
 SHARED_OPTIONS = (
     *("flavor", "signature", "input_example", "params", "code_paths", "requirements", "extra_requirements"),
-    *("metadata", "artifacts", "run_id", "format", "overwrite"),
+    *("metadata", "run_id", "format", "overwrite"),
 )
 MLFLOW_NAMES = {
     "pip_requirements": "requirements",

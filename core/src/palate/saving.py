@@ -271,10 +271,7 @@ def _prove(
     predictions, golden = record_golden(
         draft.root, loaded, original, lambda: read_example(draft.root, example.info, inputs), uri=uri
     )
-    unchecked = PyFuncModel(
-        request.model, flavor=request.flavor, metadata=opened.model_file, signature=None, path=draft.root
-    )
-    _check_rows(request.example, example, unchecked, predictions)
+    _check_rows(draft, example, predictions)
     if isinstance(request.signature, EllipsisType) and signature is not None and signature.outputs is None:
         signature = replace(signature, outputs=infer_outputs(predictions, signature.inputs))
     return signature, golden
@@ -291,14 +288,18 @@ def _check_own_example(request: SaveRequest, signature: Signature | None) -> Non
         raise InvalidExample(exc.problems) from exc
 
 
-def _check_rows(given: object, example: ExampleInfo, unchecked: PyFuncModel, predictions: object) -> None:
+def _check_rows(draft: _Draft, example: ExampleInfo, predictions: object) -> None:
     """Refuse an example that is stored in another container, if the model takes that one for other rows.
 
     A Series of texts is stored as a frame of one column, which a vectorizer reads as one text: the column's name.
     """
-    data = given[0] if isinstance(given, tuple) else given
+    request = draft.request
+    data = request.example[0] if isinstance(request.example, tuple) else request.example
     if data is example.data:
         return
+    unchecked = PyFuncModel(
+        request.model, flavor=request.flavor, metadata=draft.model_file(None), signature=None, path=draft.root
+    )
     try:
         direct = unchecked.predict(deepcopy(data))
     except Exception:  # the native model does not take this container

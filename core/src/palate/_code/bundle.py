@@ -6,13 +6,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from palate._disk.staging import STAGE_PATTERN
 from palate.errors import InvalidOption
 
 __all__ = ["CODE_FOLDER", "copy_code", "top_level_names"]
 
 CODE_FOLDER = "code"
-# A folder may hold the very stage that it is copied into.
-_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".venv*", ".*.palate-stage-*")
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".venv*", STAGE_PATTERN)
 
 
 def copy_code(paths: Sequence[Path], root: Path) -> str | None:

@@ -154,7 +154,8 @@ def convert_input(data: Any, hint: Any) -> Any:
         data = _frame_items(data, element)
     elif hasattr(data, "tolist"):
         data = data.tolist()
-    return [_convert(item, element) for item in data] if isinstance(data, list) else data
+    known: dict[type, _Fields] = {}
+    return [_convert(item, element, known) for item in data] if isinstance(data, list) else data
 
 
 def _frame_items(frame: Any, element: Any) -> list[Any]:
@@ -190,37 +191,51 @@ def _makes_objects(hint: Any) -> bool:
     return pydantic or dataclasses.is_dataclass(hint)
 
 
-def _convert(value: Any, hint: Any) -> Any:
+@dataclasses.dataclass(frozen=True)
+class _Fields:
+    """What is to be known of a record's class, looked up once and not for each record."""
+
+    required: frozenset[str]
+    hints: Mapping[str, Any]
+
+
+def _convert(value: Any, hint: Any, known: dict[type, _Fields]) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is list and isinstance(value, list):
-        return [_convert(item, args[0]) for item in value]
+        return [_convert(item, args[0], known) for item in value]
     if origin is dict and isinstance(value, dict) and len(args) == 2:
-        return {key: _convert(item, args[1]) for key, item in value.items()}
+        return {key: _convert(item, args[1], known) for key, item in value.items()}
     if origin in (typing.Union, types.UnionType):
         others = [arg for arg in args if arg is not type(None)]
-        return _convert(value, others[0]) if len(others) == 1 else value
-    if isinstance(value, dict) and (lost := _required_keys(hint) - value.keys()):
-        raise RecordMisfit(f"a record misses {', '.join(sorted(lost))}")
-    if not isinstance(value, dict) or not _makes_objects(hint):
+        return _convert(value, others[0], known) if len(others) == 1 else value
+    if not isinstance(value, dict) or not (typing.is_typeddict(hint) or _makes_objects(hint)):
         return value
-    # pydantic converts the members itself.
-    fields = typing.get_type_hints(hint) if dataclasses.is_dataclass(hint) else {}
-    if fields and (extra := len(value.keys() - fields.keys())):
+    fields = known.get(hint)
+    if fields is None:
+        # pydantic converts the members itself.
+        hints = typing.get_type_hints(hint) if dataclasses.is_dataclass(hint) else {}
+        fields = known[hint] = _Fields(_required_keys(hint), hints)
+    if lost := fields.required - value.keys():
+        raise RecordMisfit(f"a record misses {', '.join(sorted(lost))}")
+    if typing.is_typeddict(hint):
+        return value
+    if fields.hints and (extra := len(value.keys() - fields.hints.keys())):
         raise RecordMisfit(f"a record has {extra} key(s) that are no fields of {hint.__name__}")
-    return hint(**{key: _convert(item, fields.get(key)) for key, item in value.items()})
+    return hint(**{key: _convert(item, fields.hints.get(key), known) for key, item in value.items()})
 
 
-def _required_keys(hint: Any) -> set[str]:
+def _required_keys(hint: Any) -> frozenset[str]:
     """Return the keys that a TypedDict or a dataclass needs; pydantic judges its records itself."""
     if typing.is_typeddict(hint):
         # Where annotations are text, a TypedDict's own __required_keys__ overlooks NotRequired.
         hints = typing.get_type_hints(hint, include_extras=True)
         optional = {name for name, member in hints.items() if typing.get_origin(member) is typing.NotRequired}
-        return set(hint.__required_keys__) - optional
+        return frozenset(hint.__required_keys__) - optional
     if not dataclasses.is_dataclass(hint) or hasattr(hint, "__pydantic_fields__"):
-        return set()
+        return frozenset()
     unset = dataclasses.MISSING
-    return {f.name for f in dataclasses.fields(hint) if f.init and f.default is unset and f.default_factory is unset}
+    needed = (f for f in dataclasses.fields(hint) if f.init and f.default is unset and f.default_factory is unset)
+    return frozenset(f.name for f in needed)
 
 
 class RecordMisfit(TypeError):

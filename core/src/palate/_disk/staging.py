@@ -23,7 +23,9 @@ from palate._disk.manifest import sync_directory
 from palate._disk.paths import MODEL_FILE
 from palate.errors import InvalidOption, ModelExists, PalateError, SaveFailed
 
-__all__ = ["Staging", "stage"]
+__all__ = ["STAGE_PATTERN", "Staging", "stage"]
+
+STAGE_PATTERN: Final = ".*.palate-stage-*"  # a folder that is copied into a model may hold the model's own stage
 
 _STALE_SECONDS: Final = 600
 _ATTEMPTS: Final = 100
@@ -31,6 +33,7 @@ _MAX_NAME_BYTES: Final = 180  # leaves room for the rest of the stage's name wit
 _TAKEN: Final = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR})
 _OVERTAKEN: Final = _TAKEN | {errno.ENOENT}  # another saver renamed in between
 _NO_EXCHANGE: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM})
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
 
@@ -186,7 +189,7 @@ def _list_names(target: Path) -> set[str] | None:
 
 @contextmanager
 def _opened(directory: Path) -> Iterator[int]:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = os.open(directory, _DIRECTORY)
     try:
         yield descriptor
     finally:
@@ -283,7 +286,7 @@ def _old(home: Path) -> Path:
 
 def _lock(home: Path) -> int | None:
     """Lock a stage; return the descriptor that holds the lock, or None if it is taken or cannot be had."""
-    descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = os.open(home, _DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

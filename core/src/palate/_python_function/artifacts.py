@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from palate._disk.paths import confine
+from palate._disk.staging import STAGE_PATTERN
 from palate.errors import InvalidModelFile, InvalidOption, Problem
 
 __all__ = ["base_name", "copy_artifacts", "copy_into", "find_artifacts", "source_path"]
@@ -77,8 +78,7 @@ def copy_into(source: Path, target: Path) -> None:
     """Copy a file or a folder; links in it are followed, because a model must not lead out of its directory."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        # A folder may hold the very stage that it is copied into.
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns(".*.palate-stage-*"))
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(STAGE_PATTERN))
     else:
         shutil.copyfile(source, target)
 
