@@ -301,6 +301,22 @@ def test_a_full_disk_leaves_whole_models_and_no_debris(tmp_path) -> None:
             assert _state(tmp_path / f"m{number}") == "old"
 
 
+@pytest.mark.parametrize("option", ["code_paths", "artifacts", "one artifact"])
+def test_a_copy_that_the_disk_has_no_room_for_is_reported(tmp_path, option) -> None:
+    """A copied file or folder fails like a written one: SaveFailed with the reason, and nothing is left."""
+    folder, place = tmp_path / "folder", tmp_path / "place"
+    for directory in (folder, place):
+        directory.mkdir()
+    for name in ("a.py", "b.py"):
+        (folder / name).write_bytes(b"#" * 2_000_000)
+    artifact = folder if option == "artifacts" else folder / "a.py"
+    given = {"code_paths": [folder]} if option == "code_paths" else {"artifacts": {"x": artifact}}
+    with _mounted("-t", "tmpfs", "-o", "size=1m", "tmpfs", place):
+        with pytest.raises(SaveFailed, match="No space left"):
+            palate.save_model(len, place / "m", **given)
+        assert list(place.iterdir()) == []
+
+
 def test_a_read_only_place_is_reported(tmp_path) -> None:
     """Saving where nothing may be written raises SaveFailed naming the path."""
     place = tmp_path / "place"

@@ -496,3 +496,13 @@ def test_an_empty_tuple_is_no_example(tmp_path, regression) -> None:
     """A tuple means data and params."""
     with pytest.raises(errors.InvalidExample, match="tuple means"):
         palate.save_model(regression, tmp_path / "m", input_example=())
+
+
+def test_a_folder_with_a_file_that_cannot_be_read_is_named(tmp_path, regression) -> None:
+    """A broken link among the code keeps naming that file, and is no fault of the place to save to."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "lost.py").symlink_to(tmp_path / "nowhere.py")
+    with pytest.raises(FileNotFoundError, match=r"lost\.py") as caught:
+        palate.save_model(regression, tmp_path / "m", code_paths=[tmp_path / "code"])
+    assert not isinstance(caught.value, errors.SaveFailed)
+    assert entries(tmp_path) == {"code"}

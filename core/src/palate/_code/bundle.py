@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from palate._disk.staging import STAGE_PATTERN
+from palate._disk.copying import copy_into
 from palate.errors import InvalidOption
 
 __all__ = ["CODE_FOLDER", "copy_code", "top_level_names"]
 
 CODE_FOLDER = "code"
-_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".venv*", STAGE_PATTERN)
+_LEFT_OUT = ("__pycache__", "*.pyc", ".git", ".venv*")
 
 
 def copy_code(paths: Sequence[Path], root: Path) -> str | None:
@@ -33,10 +32,7 @@ def copy_code(paths: Sequence[Path], root: Path) -> str | None:
             raise InvalidOption(
                 "code_paths", reason=f"two entries are called '{target.name}'", hint="give one folder that holds both"
             )
-        if path.is_dir():
-            shutil.copytree(path, target, ignore=_LEFT_OUT)
-        else:
-            shutil.copyfile(path, target)
+        copy_into(path, target, *_LEFT_OUT)
     return CODE_FOLDER
 
 

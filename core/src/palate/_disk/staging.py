@@ -212,9 +212,11 @@ def _is_ours(exc: OSError, target: Path, home: Path | None) -> bool:
     """Whether the disk refused the model, rather than a file of the caller's, or the network, failing."""
     if exc.errno is None:
         return False
-    if not isinstance(exc.filename, str):
+    # A copy that fails names where from and where to; a file of the caller's that cannot be opened, itself alone.
+    named = exc.filename2 or exc.filename
+    if not isinstance(named, str):
         return True
-    place = Path(exc.filename)
+    place = Path(named)
     return target.is_relative_to(place) or (home is not None and place.is_relative_to(home))
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from palate._disk.copying import copy_into
 from palate._disk.paths import confine
-from palate._disk.staging import STAGE_PATTERN
 from palate.errors import InvalidModelFile, InvalidOption, Problem
 
-__all__ = ["base_name", "copy_artifacts", "copy_into", "find_artifacts", "source_path"]
+__all__ = ["base_name", "copy_artifacts", "find_artifacts", "source_path"]
 
 FOLDER = "artifacts"
 
@@ -72,15 +71,6 @@ def source_path(option: str, place: str | os.PathLike[str]) -> Path:
             option, reason=f"there is no file or folder at {str(place)!r:.200}", hint="give an existing path"
         )
     return source
-
-
-def copy_into(source: Path, target: Path) -> None:
-    """Copy a file or a folder; links in it are followed, because a model must not lead out of its directory."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns(STAGE_PATTERN))
-    else:
-        shutil.copyfile(source, target)
 
 
 def find_artifacts(path: Path, entries: object) -> dict[str, str]:

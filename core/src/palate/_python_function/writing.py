@@ -14,10 +14,11 @@ from typing import Any, cast
 from palate._code import python_model, standins
 from palate._code.bundle import CODE_FOLDER, top_level_names
 from palate._code.pickles import COMPRESSIONS
+from palate._disk.copying import copy_into
 from palate._disk.paths import read_small
 from palate._disk.strict_yaml import read_yaml
 from palate._environment.distributions import find_providers
-from palate._python_function.artifacts import copy_artifacts, copy_into, source_path
+from palate._python_function.artifacts import copy_artifacts, source_path
 from palate._python_function.subjects import is_python_model, prepare, streams, unwrap
 from palate.errors import InvalidOption, UnsupportedModel
 from palate.model_file import plain_problems
