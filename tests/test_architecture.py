@@ -30,7 +30,7 @@ LAYERS = {
     "what a model takes": "schema _enforcement _schema_json signature _inference",
     "documents and files": "_disk model_file _stored",
     "what surrounds a model": "_code _environment _random_state",
-    "plugins": "hookspecs _flavor _registry flavors",
+    "plugins": "hook_values hookspecs _flavor _registry flavors",
     "paths": "pyfunc _opening loading golden inspection _save_request saving verification mlflow_loader",
     "the built-in flavor": "_python_function",
     "the front door": "__init__",

@@ -14,7 +14,7 @@ import pluggy
 
 from palate import hookspecs
 from palate.errors import CodeReason, FlavorBroken, PalateError
-from palate.hookspecs import HOOK_API, LoadOptions, SampleModel, SaveOptions
+from palate.hookspecs import HOOK_API, EmbeddedType, Guarantees, LoadOptions, SampleModel, SaveOptions
 from palate.schema import Schema
 from palate.signature import Signature
 
@@ -87,6 +87,17 @@ class Flavor:
         if not self._hooks.pyfunc_section.get_hookimpls():
             return {"loader_module": "palate.mlflow_loader"}
         return cast("dict[str, Any] | None", self._ask("pyfunc_section", config=config))
+
+    def guarantees(self, path: Path, config: Mapping[str, Any]) -> Guarantees | None:
+        """Return what holds for a stranger's directory opened without trust, or None when the plugin does not say."""
+        stated = self._ask("guarantees", path=path, config=config)
+        if stated is not None and not isinstance(stated, Guarantees):
+            raise self.broken(f"its guarantees returned a {type(stated).__name__}, not Guarantees")
+        return stated
+
+    def embedded_types(self) -> tuple[EmbeddedType, ...]:
+        """Return the classes that other flavors may open inside their files."""
+        return self._listed("embedded_types", EmbeddedType)
 
     def sample_models(self) -> Mapping[str, SampleModel]:
         """Train and return the flavor's sample models."""

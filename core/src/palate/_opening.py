@@ -152,7 +152,12 @@ def construct(
     if reasons and not trust:
         safe = flavor.formats[0] if len(flavor.formats) > 1 else None
         raise TrustRequired(opened.uri, reasons=reasons, safe_format=safe)
-    load_options = LoadOptions(trust=trust, code=_model_code(opened, trust=trust), extra=dict(options or {}))
+    load_options = LoadOptions(
+        trust=trust,
+        code=_model_code(opened, trust=trust),
+        extra=dict(options or {}),
+        embedded=registry.embedded_type,
+    )
     native = _load_native(opened, flavor, load_options, own_code=bool(reasons))
     if opened.seal is not None:
         opened.seal.recheck()

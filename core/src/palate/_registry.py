@@ -17,7 +17,7 @@ from typing import Literal, cast
 
 from palate._flavor import Flavor, check_flavor, check_observer
 from palate.errors import FlavorBroken, FlavorConflict, FlavorNotFound, InvalidOption, UnsupportedModel
-from palate.hookspecs import ENTRY_POINT_GROUP, PLUGIN_GROUP
+from palate.hookspecs import ENTRY_POINT_GROUP, PLUGIN_GROUP, EmbeddedType
 
 __all__ = ["FlavorRecord", "FlavorRegistry", "default_registry"]
 
@@ -123,6 +123,17 @@ class FlavorRegistry:
             if owners:
                 return next(iter(owners.values()))
         raise self._unowned(model)
+
+    def embedded_type(self, name: str) -> EmbeddedType | None:
+        """Return what the flavor of a class's package says of that class inside other flavors' files, or None.
+
+        Args:
+            name: the full name of the class.
+        """
+        package = name.partition(".")[0]
+        owners = [flavor for flavor in self._activate_all().values() if package in flavor.packages]
+        offered = (kind for flavor in owners for kind in flavor.embedded_types())
+        return next((kind for kind in offered if kind.name == name), None)
 
     def records(self) -> list[FlavorRecord]:
         """Return every plugin with its state; activates all of them."""

@@ -79,7 +79,7 @@ def check_request(
     return SaveRequest(
         model=model,
         flavor=chosen,
-        options=_check_options(chosen, format_name, options),
+        options=_check_options(chosen, format_name, options, registry),
         signature=signature,
         example=example,
         params=params,
@@ -115,7 +115,9 @@ def _check_signature(signature: object, params: object) -> None:
         )
 
 
-def _check_options(flavor: Flavor, format_name: object, given: Mapping[str, Any]) -> SaveOptions:
+def _check_options(
+    flavor: Flavor, format_name: object, given: Mapping[str, Any], registry: FlavorRegistry
+) -> SaveOptions:
     chosen = flavor.formats[0] if format_name is None else format_name
     if not isinstance(chosen, str) or chosen not in flavor.formats:
         raise InvalidOption(
@@ -128,7 +130,7 @@ def _check_options(flavor: Flavor, format_name: object, given: Mapping[str, Any]
             raise InvalidOption(
                 name, reason=f"the flavor '{flavor.name}' takes no such option at save", hint=_suggest(name, flavor)
             )
-    return SaveOptions(format=chosen, extra=given)
+    return SaveOptions(format=chosen, extra=given, embedded=registry.embedded_type)
 
 
 def _suggest(name: str, flavor: Flavor) -> str:

@@ -18,16 +18,15 @@ A cross-cutting plugin (group ``palate.plugins``) implements the same hooks with
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from palate._disk.paths import confine
+from palate.hook_values import EmbeddedType, Guarantees, LoadOptions, SampleModel, SaveOptions
 
 if TYPE_CHECKING:
-    from palate._code.model_code import ModelCode
     from palate.errors import CodeReason
     from palate.schema import Schema
     from palate.signature import Signature
@@ -36,6 +35,8 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "HOOK_API",
     "PLUGIN_GROUP",
+    "EmbeddedType",
+    "Guarantees",
     "LoadOptions",
     "SampleModel",
     "SaveOptions",
@@ -49,32 +50,6 @@ PLUGIN_GROUP = "palate.plugins"
 
 hookspec = pluggy.HookspecMarker("palate")
 hookimpl = pluggy.HookimplMarker("palate")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SaveOptions:
-    """What the caller asked for besides the model: one of FORMATS, and the flavor's own SAVE_OPTIONS."""
-
-    format: str
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadOptions:
-    """How to load: whether the caller trusts the model's code, that code, and the flavor's own LOAD_OPTIONS."""
-
-    trust: bool = False
-    code: ModelCode
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleModel:
-    """A small trained model with real input, for ``palate quickstart`` and for tests."""
-
-    model: object
-    sample: object
-    description: str
 
 
 @hookspec(firstresult=True)
@@ -138,3 +113,13 @@ def pyfunc_section(config: Mapping[str, Any]) -> dict[str, Any] | None:
 @hookspec(firstresult=True)
 def sample_models() -> Mapping[str, SampleModel]:  # type: ignore[empty-body]
     """Train and return small models by name, on real data that ships with the framework."""
+
+
+@hookspec(firstresult=True)
+def guarantees(path: Path, config: Mapping[str, Any]) -> Guarantees:  # type: ignore[empty-body]
+    """Return what holds for this directory, opened without trust; ``inspect`` shows it. Import nothing."""
+
+
+@hookspec(firstresult=True)
+def embedded_types() -> Sequence[EmbeddedType]:  # type: ignore[empty-body]
+    """Return the classes of this framework that other flavors may open inside their own files."""

@@ -127,11 +127,12 @@ def _write_directory(request: SaveRequest, root: Path, registry: FlavorRegistry,
         if flavor.name != PYFUNC:  # a Python model may well take lists
             request = replace(request, example=_rows_as_array(request.example))
     code = copy_code(request.code_paths, root)
-    section = _write_native(request, root)
-    sections = _sections(flavor, section, code)
-    example = write_example(request.example, root) if request.example is not None else None
-    draft = _Draft(request=request, root=root, sections=sections, example=example, created=datetime.now(UTC))
     signature = _declared_signature(request, known)
+    _check_own_example(request, signature)
+    example = write_example(request.example, root) if request.example is not None else None
+    section = _write_native(request, root, signature, example)
+    sections = _sections(flavor, section, code)
+    draft = _Draft(request=request, root=root, sections=sections, example=example, created=datetime.now(UTC))
     golden = None
     if example is not None:
         signature, golden = _prove(draft, example, signature, registry, uri=uri)
@@ -142,10 +143,13 @@ def _write_directory(request: SaveRequest, root: Path, registry: FlavorRegistry,
     (root / MODEL_FILE).write_text(model_file.to_yaml(), encoding="utf-8")
 
 
-def _write_native(request: SaveRequest, root: Path) -> dict[str, Any]:
+def _write_native(
+    request: SaveRequest, root: Path, signature: Signature | None, example: ExampleInfo | None
+) -> dict[str, Any]:
     flavor = request.flavor
+    options = replace(request.options, signature=signature, example=_as_predicted_on(root, example, signature))
     try:
-        section = flavor.save_model(request.model, root, request.options)
+        section = flavor.save_model(request.model, root, options)
     except (PalateError, OSError):
         raise
     except Exception as exc:
@@ -263,7 +267,6 @@ def _prove(
     loaded = construct(opened, trust=trust, asked=request.flavor.name, registry=registry, options=options)
     if not loaded.methods:
         return signature, Golden(skipped="the model predicts nothing")
-    _check_own_example(request, signature)
     original = PyFuncModel(
         request.model, flavor=request.flavor, metadata=opened.model_file, signature=signature, path=draft.root
     )
@@ -277,9 +280,20 @@ def _prove(
     return signature, golden
 
 
+def _as_predicted_on(root: Path, example: ExampleInfo | None, signature: Signature | None) -> object:
+    """Return the example as the model will be given it: read back, and converted as its signature says."""
+    if example is None:
+        return None
+    inputs = signature.inputs if signature else None
+    stored = read_example(root, example.info, inputs)
+    assert stored is not None  # this version wrote it
+    from_type_hints = bool(signature and signature.from_type_hints)
+    return compile_inputs(inputs, from_type_hints=from_type_hints).enforce(stored[0])
+
+
 def _check_own_example(request: SaveRequest, signature: Signature | None) -> None:
     """Refuse a signature that the example itself does not fit; the stored one has been through JSON."""
-    if signature is None or signature.inputs is None:
+    if signature is None or signature.inputs is None or request.example is None:
         return
     data, _ = split_example(request.example)
     try:

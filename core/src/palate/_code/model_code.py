@@ -34,7 +34,7 @@ from importlib.machinery import (
 from importlib.util import find_spec, module_from_spec, resolve_name, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
+from typing import IO, Any
 
 from palate._code.pickles import open_pickle
 from palate._code.stage import ModuleTable, on_stage, table_on_stage
@@ -99,10 +99,25 @@ class ModelCode:
             compression: None, or one of ``gzip``, ``bzip2`` and ``lzma``.
         """
         with self.activated(), open_pickle(path, compression) as file:
-            unpickler = ModelUnpickler(
-                file, owns=self.owns, import_module=self.import_module, model_builtins=self._builtins
-            )
-            return unpickler.load()
+            return ModelUnpickler(file, **self._unpickling()).load()
+
+    def pickle_module(self) -> ModuleType:
+        """Return what reads pickles with this model's modules where a library takes a ``pickle_module``.
+
+        Use it inside ``activated()``, and only for a model that the caller trusts.
+        """
+        model = self
+
+        class Unpickler(ModelUnpickler):
+            def __init__(self, file: IO[bytes], *, encoding: str = "ASCII") -> None:
+                super().__init__(file, **model._unpickling(), encoding=encoding)
+
+        module = ModuleType("model_pickle", "pickle, with the modules of one model")
+        vars(module).update(Unpickler=Unpickler, load=lambda file, **options: Unpickler(file, **options).load())
+        return module
+
+    def _unpickling(self) -> dict[str, Any]:
+        return {"owns": self.owns, "import_module": self.import_module, "model_builtins": self._builtins}
 
     @contextmanager
     def activated(self) -> Iterator[None]:

@@ -28,6 +28,7 @@ class ModelUnpickler(pickle.Unpickler):
         owns: whether the model's code answers imports of a name.
         import_module: imports a module as the model's code would.
         model_builtins: the builtins that the model's functions get.
+        encoding: how the 8-bit strings of Python 2 are read.
     """
 
     def __init__(
@@ -37,8 +38,9 @@ class ModelUnpickler(pickle.Unpickler):
         owns: Callable[[str], bool],
         import_module: Callable[[str], ModuleType],
         model_builtins: dict[str, Any],
+        encoding: str = "ASCII",
     ) -> None:
-        super().__init__(file)
+        super().__init__(file, encoding=encoding)
         self._owns = owns
         self._import_module = import_module
         self._builtins = model_builtins

@@ -1,0 +1,94 @@
+"""What the hooks of a flavor are given and what they answer with; ``palate.hookspecs`` offers all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from palate._code.model_code import ModelCode
+    from palate.signature import Signature
+
+__all__ = ["EmbeddedType", "Guarantees", "LoadOptions", "SampleModel", "SaveOptions"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedType:
+    """A class of one framework that may stand inside a model of another, such as a step of a pipeline.
+
+    Attributes:
+        name: its full name, ``xgboost.core.Booster``.
+        check: called with an object's attributes, read from an untrusted file, before the object is built from them;
+            attributes that are objects themselves stand as None. Returns the rule that they break, or None.
+    """
+
+    name: str
+    check: Callable[[Mapping[str, object]], str | None]
+
+
+def _embeds_nothing(name: str) -> EmbeddedType | None:
+    del name
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveOptions:
+    """What the caller asked for besides the model.
+
+    Attributes:
+        format: one of the flavor's FORMATS.
+        extra: the flavor's own SAVE_OPTIONS.
+        example: the input example as ``predict`` will be given it, or None.
+        signature: what is known of inputs and params before anything was predicted, or None.
+        embedded: finds the type of that full name that another installed flavor contributes.
+    """
+
+    format: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    example: object = None
+    signature: Signature | None = None
+    embedded: Callable[[str], EmbeddedType | None] = _embeds_nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """How to load.
+
+    Attributes:
+        trust: whether the caller lets code run that comes with the model.
+        code: that code.
+        extra: the flavor's own LOAD_OPTIONS.
+        embedded: finds the type of that full name that another installed flavor contributes.
+    """
+
+    trust: bool = False
+    code: ModelCode
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    embedded: Callable[[str], EmbeddedType | None] = _embeds_nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarantees:
+    """What holds when a directory that a stranger may have made is opened without trust, and used.
+
+    Attributes:
+        no_code: no code that it carries runs.
+        memory_safe: nothing in it leads native code outside of its memory, or into an endless loop.
+        bounded: time and memory stay in proportion to the size of its files.
+        exceptions: what is left out of these promises, a sentence each.
+    """
+
+    no_code: bool
+    memory_safe: bool
+    bounded: bool
+    exceptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleModel:
+    """A small trained model with real input, for ``palate quickstart`` and for tests."""
+
+    model: object
+    sample: object
+    description: str
