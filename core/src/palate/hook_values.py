@@ -20,7 +20,8 @@ class EmbeddedType:
     Attributes:
         name: its full name, ``xgboost.core.Booster``.
         check: called with an object's attributes, read from an untrusted file, before the object is built from them;
-            attributes that are objects themselves stand as None. Returns the rule that they break, or None.
+            attributes, and parts of their lists and dicts, that are other objects stand as ``...``. Returns the rule
+            that they break, or None.
     """
 
     name: str

@@ -521,5 +521,5 @@ def test_damaged_documents_never_surprise(document):
         for name, data in members.items():
             archive.writestr(name, data)
     with contextlib.suppress(UnsafeModel):
-        contents = audit_archive(SkopsArchive.read(stream, "model.skops"))
+        contents = audit_archive(SkopsArchive.read(stream, "model.skops"), embedded=lambda name: None)
         assert all(isinstance(name, str) for name in contents.named)

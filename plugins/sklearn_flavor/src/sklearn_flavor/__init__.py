@@ -51,7 +51,7 @@ def save_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
 
     chosen = _predict_fn(model, options.extra.get("predict_fn"))
     name = FILE_NAMES[options.format]
-    trusted = write_model(model, path / name, options.format, allowed_names(options.extra))
+    trusted = write_model(model, path / name, options.format, allowed_names(options.extra), options.embedded)
     section: dict[str, Any] = {
         "code": None,
         "pickled_model": name,

@@ -34,10 +34,12 @@ class SkopsArchive:
 
     Attributes:
         file: what the file is called in errors.
+        stream: the open file, from which members are read.
         arrays: the shape and dtype of every ``.npy`` member, by member name.
     """
 
     file: str
+    stream: IO[bytes]
     members: frozenset[str]
     arrays: dict[str, ArrayHeader]
     schema: dict[str, Any]
@@ -63,7 +65,15 @@ class SkopsArchive:
             raise UnsafeModel(file, rule=f"it is not a whole .skops file ({exc!s:.200})") from exc
         except (ValueError, SyntaxError, TypeError) as exc:
             raise UnsafeModel(file, rule=f"a member is malformed ({exc!s:.200})") from exc
-        return cls(file, frozenset(names), arrays, schema)
+        return cls(file, stream, frozenset(names), arrays, schema)
+
+    def content(self, member: str) -> bytes:
+        """Return the bytes of a member; their sum has been held against the size of the file."""
+        try:
+            with zipfile.ZipFile(self.stream) as archive:
+                return archive.read(member)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as exc:
+            raise UnsafeModel(self.file, rule=f"its member {member} is damaged ({exc!s:.200})") from exc
 
 
 def _refuse(file: str, rule: str) -> NoReturn:

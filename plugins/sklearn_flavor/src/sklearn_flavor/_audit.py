@@ -8,6 +8,7 @@ one id must have one structure, or what was audited would not be what is built.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, NoReturn
 
 from palate.errors import UnsafeModel
+from palate.hookspecs import EmbeddedType
 from sklearn_flavor._archive import SkopsArchive
 from sklearn_flavor._curated import (
     BIT_GENERATORS,
@@ -57,8 +59,16 @@ class Contents:
     lossy: frozenset[str]
 
 
-def audit_archive(archive: SkopsArchive, *, allow: frozenset[str] = frozenset(), trust: bool = False) -> Contents:
+def audit_archive(
+    archive: SkopsArchive,
+    *,
+    embedded: Callable[[str], EmbeddedType | None],
+    allow: frozenset[str] = frozenset(),
+    trust: bool = False,
+) -> Contents:
     """Return what *archive* names; *allow* adds names to our list, *trust* lets any name and any node pass.
+
+    *embedded* finds what other flavors say of their own classes.
 
     Raises:
         UnsafeModel: when the document is not one that skops writes.
@@ -71,7 +81,7 @@ def audit_archive(archive: SkopsArchive, *, allow: frozenset[str] = frozenset(),
             rule=f"its skops protocol is {protocol!r:.40}, and this version reads {_PROTOCOLS[0]} and {_PROTOCOLS[1]}",
             hint="upgrade palate-sklearn" if newer else "save the model again with a current version of skops",
         )
-    auditor = _Auditor(archive, allow, trust)
+    auditor = _Auditor(archive, embedded, allow, trust)
     auditor.visit(archive.schema, 0)
     if unused := archive.members - auditor.used:
         raise UnsafeModel(archive.file, rule=f"it has {len(unused)} member(s) that its schema does not mention")
@@ -81,6 +91,7 @@ def audit_archive(archive: SkopsArchive, *, allow: frozenset[str] = frozenset(),
 @dataclass(slots=True)
 class _Auditor:
     archive: SkopsArchive
+    embedded: Callable[[str], EmbeddedType | None]
     allow: frozenset[str]
     trust: bool
     named: set[str] = field(default_factory=set)
@@ -166,8 +177,8 @@ class _Auditor:
 
     def binary(self, node: Node, name: str, _depth: int) -> tuple[Any, ...]:
         self.fixed_class(node, name)
-        self.member(node, ".bin")
-        return ()
+        # Skops takes the content of the first node of an __id__ for all of them, so the content is part of it.
+        return (hashlib.sha256(self.archive.content(self.member(node, ".bin"))).digest(),)
 
     def slicing(self, node: Node, name: str, _depth: int) -> tuple[Any, ...]:
         self.fixed_class(node, name)
@@ -196,10 +207,41 @@ class _Auditor:
 
     def instance(self, node: Node, name: str, depth: int) -> tuple[Any, ...]:
         # Estimators are left to skops, which lists those of the installed scikit-learn for this kind of node alone.
+        foreign = self.embedded(name) if not name.startswith("sklearn.") and name not in OBJECTS else None
         if self.trust or name in OBJECTS | self.allow or not name.startswith("sklearn."):
-            self.require(name, OBJECTS, "a class")
+            self.require(name, OBJECTS | {foreign.name} if foreign else OBJECTS, "a class")
         content = node.get("content")
-        return () if content is None else (self.visit(content, depth + 1),)
+        structure = () if content is None else (self.visit(content, depth + 1),)
+        if foreign is not None and (broken := foreign.check(self.attributes(node))):
+            self.refuse(f"its {name}: {broken}")
+        return structure
+
+    def attributes(self, node: Node) -> Mapping[str, object]:
+        """Return the attributes of an object whose parts have been visited, as ``EmbeddedType.check`` takes them."""
+        content = node.get("content")
+        values = self.plain(content) if content is not None else {}
+        if not isinstance(values, dict):
+            self.refuse("the attributes of an object are not a dict")
+        return values
+
+    def number_or_text(self, content: str) -> object:
+        try:
+            return json.loads(content)
+        except ValueError as exc:
+            raise UnsafeModel(self.archive.file, rule="a JsonNode of its schema holds no JSON") from exc
+
+    def plain(self, node: Node) -> object:
+        match node["__loader__"]:
+            case "JsonNode":
+                return self.number_or_text(node["content"])
+            case "BytesNode" | "BytearrayNode":
+                return self.archive.content(node["file"])
+            case "ListNode" | "TupleNode":
+                return [self.plain(item) for item in node["content"]]
+            case "DictNode":
+                return {key: self.plain(value) for key, value in node["content"].items()}
+            case _:
+                return ...
 
     def array(self, node: Node, name: str, depth: int) -> tuple[Any, ...]:
         kind = node.get("type")

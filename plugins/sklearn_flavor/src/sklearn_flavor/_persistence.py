@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -12,13 +12,16 @@ from palate.errors import InvalidOption, UnsafeModel, UnsupportedModel
 from sklearn_flavor._archive import SkopsArchive
 from sklearn_flavor._audit import Contents, audit_archive
 from sklearn_flavor._canonical import rewrite_archive
-from sklearn_flavor._refusals import explain_dump_error, explain_unknown
+from sklearn_flavor._refusals import explain_dump_error, explain_unknown, missing_flavor
+from sklearn_flavor._skops import import_skops
 from sklearn_flavor._validators import check_structure, find_problem
 
 if TYPE_CHECKING:
-    from palate.hookspecs import LoadOptions
+    from palate.hookspecs import EmbeddedType, LoadOptions
 
 __all__ = ["FILE_NAMES", "allowed_names", "read_model", "write_model"]
+
+Embedded = Callable[[str], "EmbeddedType | None"]
 
 FILE_NAMES: Mapping[str, str] = {"skops": "model.skops", "pickle": "model.pkl", "cloudpickle": "model.pkl"}
 
@@ -43,14 +46,16 @@ def _is_importable(name: str) -> bool:
 # -- writing ------------------------------------------------------------------------------------------------------
 
 
-def write_model(model: object, target: Path, format_: str, allow: frozenset[str]) -> list[str] | None:
+def write_model(
+    model: object, target: Path, format_: str, allow: frozenset[str], embedded: Embedded
+) -> list[str] | None:
     """Write *model* to *target*; return the types that stock MLflow must be told to trust, if any.
 
     Raises:
         UnsupportedModel: when the format cannot hold the model, naming what in it is in the way.
     """
     if format_ == "skops":
-        return _write_skops(model, target, allow)
+        return _write_skops(model, target, allow, embedded)
     with target.open("wb") as stream:
         if format_ == "pickle":
             _dump(pickle, model, stream)
@@ -74,9 +79,7 @@ def _dump(module: Any, model: object, stream: IO[bytes]) -> None:
         ) from exc
 
 
-def _write_skops(model: object, target: Path, allow: frozenset[str]) -> list[str] | None:
-    import skops.io
-
+def _write_skops(model: object, target: Path, allow: frozenset[str], embedded: Embedded) -> list[str] | None:
     if problem := find_problem(model):
         raise UnsupportedModel(
             type(model).__name__,
@@ -86,9 +89,9 @@ def _write_skops(model: object, target: Path, allow: frozenset[str]) -> list[str
     draft = target.with_name(target.name + ".draft")
     try:
         _dump_skops(model, draft)
-        untrusted = skops.io.get_untrusted_types(file=draft)
+        untrusted: list[str] = import_skops().get_untrusted_types(file=draft)
         with draft.open("rb") as stream:
-            _audit_own(model, stream, allow, untrusted)
+            _audit_own(model, stream, allow, embedded, untrusted)
             stream.seek(0)
             rewrite_archive(stream, target)
     finally:
@@ -97,20 +100,21 @@ def _write_skops(model: object, target: Path, allow: frozenset[str]) -> list[str
 
 
 def _dump_skops(model: object, draft: Path) -> None:
-    import skops.io
-
+    skops_io = import_skops()
     try:
-        skops.io.dump(model, draft)
+        skops_io.dump(model, draft)
     except OSError:
         raise
     except Exception as exc:  # skops, and the __reduce__ of any object in the model, raise anything
         raise explain_dump_error(model, exc) from exc
 
 
-def _audit_own(model: object, stream: IO[bytes], allow: frozenset[str], untrusted: list[str]) -> None:
+def _audit_own(
+    model: object, stream: IO[bytes], allow: frozenset[str], embedded: Embedded, untrusted: list[str]
+) -> None:
     """Refuse what has just been written when a reader without trust would refuse it."""
     try:
-        contents = audit_archive(SkopsArchive.read(stream, "model.skops"), allow=allow)
+        contents = audit_archive(SkopsArchive.read(stream, "model.skops"), embedded=embedded, allow=allow)
     except UnsafeModel as exc:
         raise UnsupportedModel(
             type(model).__name__,
@@ -178,24 +182,27 @@ def _read_skops(file: Path, name: str, options: LoadOptions) -> object:
 
 def _audit(stream: IO[bytes], name: str, options: LoadOptions) -> Contents:
     archive = SkopsArchive.read(stream, name)
-    contents = audit_archive(archive, allow=allowed_names(options.extra), trust=options.trust)
+    allow = allowed_names(options.extra)
+    contents = audit_archive(archive, embedded=options.embedded, allow=allow, trust=options.trust)
     if contents.unknown and not options.trust:
         listing = ", ".join(f"{unknown} ({use})" for unknown, use in list(contents.unknown.items())[:5])
         more = "" if len(contents.unknown) <= 5 else f" and {len(contents.unknown) - 5} more"
         raise UnsafeModel(
             name,
             rule=f"it names {listing}{more}, which is not on the list of types that are safe to open",
-            hint="pass allow=[...] with the names that are yours, or trust=True if you trust where it came from",
+            hint=f"pip install {distribution}, whose flavor knows how to open it safely"
+            if (distribution := missing_flavor(contents.unknown))
+            else "pass allow=[...] with the names that are yours, or trust=True if you trust where it came from",
         )
     return contents
 
 
 def _build(stream: IO[bytes], name: str, contents: Contents) -> object:
-    import skops.io
+    skops_io = import_skops()
     from skops.io.exceptions import UntrustedTypesFoundException
 
     try:
-        return skops.io.load(cast(Any, stream), trusted=sorted(contents.named))
+        return cast(object, skops_io.load(stream, trusted=sorted(contents.named)))
     except UntrustedTypesFoundException as exc:
         raise UnsafeModel(
             name,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from palate.errors import UnsupportedModel
 from sklearn_flavor._graph import Place, walk
 
-__all__ = ["explain_dump_error", "explain_unknown"]
+__all__ = ["explain_dump_error", "explain_unknown", "missing_flavor"]
 
+# Other frameworks' estimators that may be steps of a pipeline, and what says which files of them are safe.
+_CONTRIBUTORS = {"xgboost": "palate-xgboost"}
 _OTHERWISE = "format='cloudpickle' holds it, and loads with trust=True"
 
 
@@ -24,6 +26,8 @@ def explain_unknown(model: object, unknown: Sequence[str]) -> UnsupportedModel:
         way_on = f"replace it by a numpy function such as numpy.log1p; or else {_OTHERWISE}"
     elif any(name.startswith("__main__.") for name in unknown):
         way_on = f"move what belongs to the main script into a module that readers have; or else {_OTHERWISE}"
+    elif distribution := missing_flavor(unknown):
+        way_on = f"pip install {distribution}, here and where it is loaded; or else {_OTHERWISE}"
     elif search:
         way_on = f"save the search's best_estimator_, which predicts the same; or else {_OTHERWISE}"
     else:
@@ -36,6 +40,12 @@ def explain_unknown(model: object, unknown: Sequence[str]) -> UnsupportedModel:
         reason=f"the safe format 'skops' does not allow what it holds: {'; '.join(found[:5])}",
         hint=way_on,
     )
+
+
+def missing_flavor(names: Iterable[str]) -> str | None:
+    """Return the distribution whose flavor would know one of the *names*, none of which an installed flavor knows."""
+    packages = (name.partition(".")[0] for name in names)
+    return next((_CONTRIBUTORS[package] for package in packages if package in _CONTRIBUTORS), None)
 
 
 def explain_dump_error(model: object, cause: Exception) -> UnsupportedModel:
