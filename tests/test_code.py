@@ -514,3 +514,17 @@ def test_a_forked_child_can_load_while_a_thread_of_its_parent_is_loading(two) ->
     forked.set()
     thread.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_pickle_module_reads_with_the_models_own(two):
+    """A library that takes a pickle module builds the model's classes with it, also through a subclass."""
+    for code, word in zip(two, ("first", "second"), strict=True):
+        with code.activated():
+            data = pickle.dumps(code.import_module("entry").now)
+            module = code.pickle_module()
+            assert module.load(io.BytesIO(data), encoding="utf-8")() == word
+
+            class Wrapper(module.Unpickler):
+                pass
+
+            assert Wrapper(io.BytesIO(data)).load()() == word

@@ -74,6 +74,24 @@ def test_hook_requirements(flavor: Flavor, line: object) -> None:
     assert flavor.requirements(line, SaveOptions(format="json")) == (f"palate-toy=={flavor.version}",)
 
 
+def test_hook_guarantees(flavor: Flavor, tmp_path: Path) -> None:
+    """The flavor says what holds for a stranger's directory."""
+    stated = flavor.guarantees(tmp_path, {})
+    assert stated is not None
+    assert (stated.no_code, stated.memory_safe, stated.bounded, stated.exceptions) == (True, True, True, ())
+
+
+def test_hook_embedded_types(toy_flavor: str) -> None:
+    """The registry finds the type by its full name; its check names the rule that attributes break."""
+    registry = FlavorRegistry()
+    line = registry.embedded_type("toy_framework.Line")
+    assert line is not None
+    assert line.check({"slope": 1.0, "intercept": 2.0}) is None
+    assert line.check({"slope": ..., "intercept": 2.0}) == "it must be two numbers, slope and intercept"
+    assert registry.embedded_type("toy_framework.Other") is None
+    assert registry.embedded_type("os.system") is None
+
+
 def test_hook_executes_code(flavor: Flavor, tmp_path: Path) -> None:
     """Two numbers run nothing."""
     assert flavor.executes_code(tmp_path, {}) == ()

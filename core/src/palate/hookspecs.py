@@ -111,11 +111,6 @@ def pyfunc_section(config: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 @hookspec(firstresult=True)
-def sample_models() -> Mapping[str, SampleModel]:  # type: ignore[empty-body]
-    """Train and return small models by name, on real data that ships with the framework."""
-
-
-@hookspec(firstresult=True)
 def guarantees(path: Path, config: Mapping[str, Any]) -> Guarantees:  # type: ignore[empty-body]
     """Return what holds for this directory, opened without trust; ``inspect`` shows it. Import nothing."""
 
@@ -123,3 +118,8 @@ def guarantees(path: Path, config: Mapping[str, Any]) -> Guarantees:  # type: ig
 @hookspec(firstresult=True)
 def embedded_types() -> Sequence[EmbeddedType]:  # type: ignore[empty-body]
     """Return the classes of this framework that other flavors may open inside their own files."""
+
+
+@hookspec(firstresult=True)
+def sample_models() -> Mapping[str, SampleModel]:  # type: ignore[empty-body]
+    """Train and return small models by name, on real data that ships with the framework."""

@@ -15,6 +15,7 @@ from palate._disk.replaced import read_one_model
 from palate._opening import OpenedModel, code_reasons, open_model
 from palate._registry import FlavorRegistry, default_registry
 from palate.errors import CodeReason, FlavorBroken, FlavorConflict, FlavorNotFound, InvalidOption, ModelChanged
+from palate.hookspecs import Guarantees
 from palate.signature import Signature
 
 __all__ = ["FileEntry", "ModelInfo", "describe", "inspect_model"]
@@ -39,6 +40,7 @@ FOLDER_PURPOSES = {
     "extra_files": "a file kept with the model",
     "metadata": "a copy of the model's description",
 }
+NO_GUARANTEES = Guarantees(no_code=False, memory_safe=False, bounded=False)
 ENVIRONMENT_NOTES = {
     "unresolved_modules": "modules that no installed distribution provided",
     "unpublished_packages": "packages that were installed from a local path, so pip cannot find them elsewhere",
@@ -67,6 +69,7 @@ class ModelInfo:
         verified: whether the files were checked against MANIFEST.json just now.
         trust_needed: whether loading needs ``trust=True``; None when the flavor's plugin is not usable here.
         reasons: the code that loading would run.
+        guarantees: what holds when it is opened without trust, whoever made it; None when the flavor does not say.
         plugin_problem: why the flavor's plugin cannot be used here, or None.
         files: every file, with its purpose.
         requirements: the lines of requirements.txt.
@@ -82,6 +85,7 @@ class ModelInfo:
     verified: bool
     trust_needed: bool | None
     reasons: tuple[CodeReason, ...]
+    guarantees: Guarantees | None
     plugin_problem: str | None
     files: tuple[FileEntry, ...]
     requirements: tuple[str, ...]
@@ -102,6 +106,7 @@ class ModelInfo:
             "path": str(self.path),
             "signature": self.signature.to_dict() if self.signature else None,
             "reasons": [asdict(reason) for reason in self.reasons],
+            "guarantees": asdict(self.guarantees) if self.guarantees else None,
             "files": [asdict(file) for file in self.files],
         }
 
@@ -122,7 +127,7 @@ def inspect_model(uri: str | PathLike[str], *, verify: bool = True) -> ModelInfo
 def describe(opened: OpenedModel, registry: FlavorRegistry) -> ModelInfo:
     """Describe an opened model."""
     model_file, name = opened.model_file, opened.flavor_name()
-    reasons, plugin_problem = _reasons(opened, registry, name)
+    safety = _safety(opened, registry, name)
     manifest = read_manifest(opened.path)
     palate = model_file.palate
     return ModelInfo(
@@ -132,9 +137,10 @@ def describe(opened: OpenedModel, registry: FlavorRegistry) -> ModelInfo:
         signature=model_file.signature,
         digest=manifest.digest if manifest else None,
         verified=opened.seal is not None,
-        trust_needed=None if reasons is None else bool(reasons),
-        reasons=reasons or (),
-        plugin_problem=plugin_problem,
+        trust_needed=bool(safety.reasons) if safety.plugin_problem is None else None,
+        reasons=safety.reasons,
+        guarantees=safety.guarantees,
+        plugin_problem=safety.plugin_problem,
         files=_files(opened, name),
         requirements=_requirements(opened.path),
         golden=_golden_state(palate.get("golden")),
@@ -149,13 +155,24 @@ def describe(opened: OpenedModel, registry: FlavorRegistry) -> ModelInfo:
     )
 
 
-def _reasons(
-    opened: OpenedModel, registry: FlavorRegistry, name: str
-) -> tuple[tuple[CodeReason, ...] | None, str | None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Safety:
+    """What the flavor says of opening the directory."""
+
+    reasons: tuple[CodeReason, ...] = ()
+    guarantees: Guarantees | None = None
+    plugin_problem: str | None = None
+
+
+def _safety(opened: OpenedModel, registry: FlavorRegistry, name: str) -> _Safety:
     try:
-        return code_reasons(opened, registry.get(name)), None
+        flavor = registry.get(name)
+        reasons = code_reasons(opened, flavor)
+        # Code can do anything, so a flavor is not even asked what holds nevertheless.
+        stated = NO_GUARANTEES if reasons else flavor.guarantees(opened.path, opened.config(name))
+        return _Safety(reasons=reasons, guarantees=stated)
     except (FlavorNotFound, FlavorBroken, FlavorConflict, InvalidOption) as exc:
-        return None, str(exc)
+        return _Safety(plugin_problem=str(exc))
 
 
 def _files(opened: OpenedModel, flavor: str) -> tuple[FileEntry, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from palate.cli._output import echo_json, echo_table, json_option, printable, size_text
+from palate.hookspecs import Guarantees
 from palate.inspection import ModelInfo, inspect_model
 from palate.schema import ColSpec, ParamSpec, Schema, TensorSpec, type_text
 
@@ -29,6 +30,7 @@ def _echo(info: ModelInfo) -> None:
         [
             ("flavor", f"{info.flavor}  (MLmodel names: {', '.join(info.flavors)})"),
             ("opens", _trust_text(info)),
+            ("guaranteed", _guarantees_text(info.guarantees)),
             ("identity", _identity_text(info)),
             ("saved", " ".join(filter(None, [info.created, f"by {info.writer or f'MLflow {info.mlflow_version}'}"]))),
             ("source", _source_text(info)),
@@ -37,6 +39,8 @@ def _echo(info: ModelInfo) -> None:
             ("requirements", ", ".join(info.requirements) or "-"),
         ]
     )
+    for exception in info.guarantees.exceptions if info.guarantees else ():
+        click.echo(f"not guaranteed: {printable(exception)}")
     for note in info.notes:
         click.echo(f"note: {printable(note)}")
     if info.signature is not None:
@@ -81,6 +85,18 @@ def _trust_text(info: ModelInfo) -> str:
     if info.trust_needed:
         return f"only with trust, since it runs code: {'; '.join(map(str, info.reasons))}"
     return "safely: no code of the model runs"
+
+
+def _guarantees_text(guarantees: Guarantees | None) -> str:
+    """Return what holds when a file that a stranger made is opened without trust."""
+    if guarantees is None:
+        return "the flavor does not say"
+    held = {
+        "no code of the model runs": guarantees.no_code,
+        "no access outside of memory, no endless loop": guarantees.memory_safe,
+        "time and memory in proportion to its files": guarantees.bounded,
+    }
+    return "; ".join(text for text, holds in held.items() if holds) or "nothing"
 
 
 def _identity_text(info: ModelInfo) -> str:

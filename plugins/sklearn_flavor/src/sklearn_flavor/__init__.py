@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palate.errors import CodeReason, InvalidModelFile, InvalidOption, Problem
-from palate.hookspecs import confine, hookimpl
+from palate.hookspecs import Guarantees, confine, hookimpl
 from sklearn_flavor._params import accepted_params
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ __all__ = [
     "NATIVE_PACKAGES",
     "SAVE_OPTIONS",
     "executes_code",
+    "guarantees",
     "infer_input_schema",
     "load_model",
     "methods",
@@ -103,6 +104,14 @@ def executes_code(config: Mapping[str, Any]) -> Sequence[CodeReason]:
     known = written in FORMATS
     rule = "a pickle can run any code" if known else f"its format {written!r:.60} is unknown, and may run any code"
     return (CodeReason(str(config.get("pickled_model") or "the model file"), rule),)
+
+
+@hookimpl
+def guarantees(config: Mapping[str, Any]) -> Guarantees:
+    """Return what the audit and the structure checks of a .skops file achieve; pickles can do anything."""
+    safe = _format_of(config) == "skops"
+    slow = "an estimator's own parameters can ask for a long computation, such as a slow regular expression"
+    return Guarantees(no_code=safe, memory_safe=safe, bounded=safe, exceptions=(slow,) if safe else ())
 
 
 @hookimpl

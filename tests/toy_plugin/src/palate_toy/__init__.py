@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from palate.errors import CodeReason, UnsafeModel
-from palate.hookspecs import LoadOptions, SampleModel, SaveOptions, confine, hookimpl
+from palate.hookspecs import EmbeddedType, Guarantees, LoadOptions, SampleModel, SaveOptions, confine, hookimpl
 from palate.schema import Schema, TensorSpec
 
 HOOK_API = 1
@@ -68,6 +68,24 @@ def executes_code() -> Sequence[CodeReason]:
 def infer_input_schema() -> Schema:
     """A line takes any number of numbers."""
     return Schema((TensorSpec(dtype="float64", shape=(-1,)),))
+
+
+@hookimpl
+def guarantees() -> Guarantees:
+    """Two numbers are read by Python's own JSON parser, and calculated with."""
+    return Guarantees(no_code=True, memory_safe=True, bounded=True)
+
+
+@hookimpl
+def embedded_types() -> Sequence[EmbeddedType]:
+    """A line may stand inside another framework's model, if it is two numbers there too."""
+    return (EmbeddedType(name="toy_framework.Line", check=_check_line),)
+
+
+def _check_line(attributes: Mapping[str, object]) -> str | None:
+    if set(attributes) == {"slope", "intercept"} and all(isinstance(value, float) for value in attributes.values()):
+        return None
+    return "it must be two numbers, slope and intercept"
 
 
 @hookimpl
