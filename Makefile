@@ -10,6 +10,8 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 PROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
 TOY_FILES := $(shell find tests/toy_plugin -name '*.py' -o -name '*.toml')
+# Models have to open there too: the last of 2.x, and the first that reads skops and pt2.
+OLDER_MLFLOW := 2.22.0 3.9.0
 SOURCES := core/src $(wildcard plugins/*/src)
 
 .DEFAULT_GOAL := help
@@ -62,7 +64,12 @@ clean:
 # Stock MLflow, the judge of compatibility, apart from Palate: each has to do without the other.
 .venv-mlflow: .venv-mlflow/ready.stamp
 
+# Older readers stand beside it, each in a folder for PYTHONPATH, over the same frameworks.
 .venv-mlflow/ready.stamp: requirements-mlflow.txt
 	$(PYTHON) -m venv --clear .venv-mlflow
 	.venv-mlflow/bin/python $(PIP_INSTALL) -r requirements-mlflow.txt
+	for version in $(OLDER_MLFLOW); do \
+	  .venv-mlflow/bin/python $(PIP_INSTALL) --no-deps --target .venv-mlflow/readers/$$version mlflow-skinny==$$version \
+	    || exit 1; \
+	done
 	touch $@
