@@ -1,0 +1,63 @@
+"""A reader of the JSON that xgboost writes, for which Python and xgboost agree about every document that it takes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from xgboost_flavor._document import Broken, Document
+
+__all__ = ["read_json"]
+
+# Both readers keep to it: Python counts its own recursion, xgboost's recursion is not counted.
+_MAX_DEPTH = 24
+
+# xgboost keeps the six characters of \u0041 as they are, where Python makes an A of them.
+_FOREIGN_ESCAPE = re.compile(rb'(?<!\\)(?:\\\\)*\\[^"\\nrt]')
+
+
+def read_json(data: bytes | bytearray | memoryview) -> Document:
+    """Parse *data*.
+
+    Raises:
+        Broken: it is not JSON as xgboost writes it.
+    """
+    if _FOREIGN_ESCAPE.search(data):
+        raise Broken("it has an escaped character that xgboost reads in another way")
+    try:
+        root = json.loads(str(data, "utf-8"), object_pairs_hook=_unique)
+    except UnicodeDecodeError:
+        raise Broken("it is not UTF-8") from None
+    except RecursionError:
+        raise Broken(f"it is nested deeper than {_MAX_DEPTH} levels") from None
+    except ValueError as exc:
+        if isinstance(exc, Broken):
+            raise
+        raise Broken(f"it is not JSON: {exc}") from None
+    if not isinstance(root, dict):
+        raise Broken("it does not begin with an object")
+    if _depth_of(root) > _MAX_DEPTH:
+        raise Broken(f"it is nested deeper than {_MAX_DEPTH} levels")
+    return Document(root, None, len(data))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise Broken(f"an object has two members {twice!r:.60}")
+    return members
+
+
+def _depth_of(root: object) -> int:
+    depth, level = 0, [root]
+    while level:
+        depth += 1
+        inner: list[object] = []
+        for value in level:
+            children = value.values() if isinstance(value, dict) else value
+            inner.extend(child for child in children if isinstance(child, dict | list))  # type: ignore[attr-defined]
+        level = inner
+    return depth

@@ -1,0 +1,186 @@
+"""The constructor's parameters of the classes of scikit-learn's kind, which xgboost's own files do not hold.
+
+They are kept in MLmodel as plain data, those that are not the class's default, and put back after loading. What is no
+plain data (a function as objective, callbacks, a random state) only matters in training: it is named in a warning and
+left out.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from palate.errors import InvalidModelFile, PalateWarning, Problem
+
+__all__ = ["describe_params", "parameter_problem", "read_params", "restore_params", "threads_of"]
+
+_SECTION = ("flavors", "xgboost", "params")
+
+# What xgboost writes into the attribute where further keyword arguments of a constructor go.
+_FURTHER = "kwargs"
+
+_NAMES = frozenset(
+    """n_estimators max_depth max_leaves max_bin grow_policy learning_rate verbosity objective booster tree_method n_jobs
+    gamma min_child_weight max_delta_step subsample sampling_method colsample_bytree colsample_bylevel colsample_bynode
+    reg_alpha reg_lambda scale_pos_weight base_score random_state missing num_parallel_tree monotone_constraints
+    interaction_constraints importance_type device validate_parameters enable_categorical feature_types feature_weights
+    max_cat_to_onehot max_cat_threshold multi_strategy eval_metric early_stopping_rounds callbacks""".split()
+)
+_MAX_FURTHER = 200
+
+
+def _is_text(value: object) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+# Parameters that predicting uses too have to be of their kind, whoever wrote the file; the others lie still until fit.
+_KINDS: Mapping[str, Callable[[object], bool]] = {
+    "booster": _is_text,
+    "enable_categorical": lambda value: isinstance(value, bool),
+    "feature_types": lambda value: value is None or (isinstance(value, list) and all(map(_is_text, value))),
+    "missing": lambda value: value is None or _is_number(value),
+    "n_jobs": lambda value: value is None or (isinstance(value, int) and abs(value) < 2**31),
+    "objective": _is_text,
+    "verbosity": lambda value: value is None or (isinstance(value, int) and 0 <= value <= 3),
+}
+
+
+# -- saving --------------------------------------------------------------------------------------------------------
+
+
+def describe_params(model: Any) -> dict[str, Any]:
+    """Return the parameters of *model* that differ from its class's defaults, as plain YAML data."""
+    fresh = type(model)()
+    given = {name: getattr(model, name, None) for name in sorted(_NAMES)}
+    given.update(getattr(model, _FURTHER, None) or {})
+    params: dict[str, Any] = {}
+    left_out: list[str] = []
+    for name, value in given.items():
+        if name in _NAMES and _same(value, getattr(fresh, name, None)):
+            continue
+        try:
+            params[name] = _encode(value)
+        except TypeError:
+            left_out.append(f"{name}={_name_of(value)}")
+    section: dict[str, Any] = {"params": params}
+    if callable(model.objective):
+        section["custom_objective"] = _name_of(model.objective)
+    if left_out:
+        warnings.warn(
+            f"Not saved with the {type(model).__name__}, as only training uses it: {', '.join(left_out)}. "
+            "Predictions are not affected.",
+            PalateWarning,
+            stacklevel=2,
+        )
+    return section
+
+
+def _same(value: object, default: object) -> bool:
+    if isinstance(value, float) and isinstance(default, float) and math.isnan(value):
+        return math.isnan(default)
+    return type(value) is type(default) and bool(value == default)
+
+
+def _name_of(value: object) -> str:
+    return str(getattr(value, "__qualname__", type(value).__qualname__))
+
+
+def _encode(value: Any) -> Any:
+    """Return plain YAML data for *value*: what YAML and JSON have no words for stands in an object of one member."""
+    if isinstance(value, str | bool | int | None):
+        return value if value is None or type(value) in (str, bool, int) else type(value).__base__(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else {"__float__": str(float(value))}
+    if isinstance(value, list):
+        return [_encode(item) for item in value]
+    if isinstance(value, tuple):
+        return {"__tuple__": [_encode(item) for item in value]}
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {"__dict__": {key: _encode(item) for key, item in value.items()}}
+    if hasattr(value, "dtype") and hasattr(value, "tolist") and value.dtype.kind in "biufU":
+        plain = _encode(value.tolist())
+        return {"__array__": plain} if getattr(value, "ndim", 0) else plain
+    raise TypeError(type(value).__name__)
+
+
+# -- loading -------------------------------------------------------------------------------------------------------
+
+
+def read_params(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the parameters that MLmodel keeps, checked; None for a directory that MLflow wrote.
+
+    Raises:
+        InvalidModelFile: listing every parameter that cannot be one.
+    """
+    stored = config.get("params")
+    if stored is None:
+        return None
+    if not isinstance(stored, dict) or len(stored) > len(_NAMES) + _MAX_FURTHER:
+        raise InvalidModelFile([Problem(_SECTION, "wrong_type", "must be a map from parameters to plain values")])
+    params: dict[str, Any] = {}
+    problems = []
+    for name, value in stored.items():
+        try:
+            params[name] = _decode(value)
+        except (TypeError, ValueError):
+            problems.append(Problem((*_SECTION, name), "wrong_value", "is not what a parameter is written as"))
+            continue
+        if not name.isidentifier() or name.startswith("_"):
+            problems.append(Problem((*_SECTION, name), "extra", "is not the name of a parameter"))
+        elif not _KINDS.get(name, lambda _: True)(params[name]):
+            problems.append(Problem((*_SECTION, name), "wrong_value", "is of a kind that this parameter cannot have"))
+    if problems:
+        raise InvalidModelFile(problems)
+    return params
+
+
+def _decode(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decode(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "__float__" and isinstance(content, str):
+        return float(content)
+    if kind == "__tuple__" and isinstance(content, list):
+        return tuple(_decode(item) for item in content)
+    if kind == "__dict__" and isinstance(content, dict):
+        return {key: _decode(item) for key, item in content.items()}
+    if kind == "__array__" and isinstance(content, list):
+        import numpy as np
+
+        array = np.array(_decode(content))
+        if array.dtype.kind in "biufU":
+            return array
+    raise TypeError(kind)
+
+
+def threads_of(params: Mapping[str, Any] | None) -> int | None:
+    """Return the parameter that the native booster is made with; xgboost itself keeps it to the number of processors."""
+    return params.get("n_jobs") if params else None
+
+
+def restore_params(model: Any, params: Mapping[str, Any]) -> None:
+    """Give *model* the parameters that it was saved with; loading set some to what xgboost made of them."""
+    fresh = type(model)()
+    for name in _NAMES:
+        setattr(model, name, params.get(name, getattr(fresh, name, None)))
+    further = {name: value for name, value in params.items() if name not in _NAMES}
+    if further:
+        setattr(model, _FURTHER, further)
+
+
+# -- inside of other flavors' files ------------------------------------------------------------------------------------
+
+
+def parameter_problem(name: str, value: object) -> str | None:
+    """Return what is wrong with an estimator's parameter; None for one that is none, or that is an object."""
+    if value is None or name not in _KINDS or _KINDS[name](value):
+        return None
+    return "is of a kind that this parameter cannot have"

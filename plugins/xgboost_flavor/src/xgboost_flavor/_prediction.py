@@ -1,0 +1,202 @@
+"""Predicting: with the methods of the model's own class, and with the kinds of prediction of its booster.
+
+A table or array of plain numbers goes to xgboost as one array of float32, which is what it makes of it itself, and is
+predicted in place. Everything else is made a DMatrix.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from palate.errors import InvalidInput, Problem
+
+__all__ = ["call", "method_names"]
+
+# xgboost's own words for what a booster can be asked for besides its prediction.
+_KINDS = ("output_margin", "pred_leaf", "pred_contribs", "pred_interactions")
+_BOOSTER_PARAMS = {*_KINDS, "approx_contribs", "iteration_range", "strict_shape", "validate_features"}
+_PREDICT_PARAMS = {"base_margin", "iteration_range", "output_margin", "validate_features"}
+_PROBA_PARAMS = _PREDICT_PARAMS - {"output_margin"}
+
+# Rows of that width xgboost allocates for each thread, whatever the width of the data is.
+_FREE_WIDTH = 1 << 18
+
+
+class _Facts(NamedTuple):
+    """What is the same for every prediction of a booster.
+
+    Attributes:
+        kind: gbtree, dart or gblinear.
+        categorical: whether a feature is a category, so that numbers in a table are not just numbers.
+    """
+
+    kind: str
+    categorical: bool
+
+
+_known: WeakKeyDictionary[Any, _Facts] = WeakKeyDictionary()
+# xgboost's linear booster keeps time in an unguarded table while it predicts.
+_linear_lock = threading.Lock()
+
+
+def call(model: Any, data: Any, method: str, params: Mapping[str, Any]) -> object:
+    """Call *method* of *model*, with those of *params* that it takes."""
+    booster, estimator = _parts(model)
+    facts = _facts_of(booster)
+    taken = dict(params)
+    if "iteration_range" in taken:
+        taken["iteration_range"] = _checked_range(booster, taken["iteration_range"])
+    _check_width(booster, data)
+    guard: AbstractContextManager[object] = _linear_lock if facts.kind == "gblinear" else nullcontext()
+    with guard:
+        if estimator is None or method in _KINDS or method == "apply":
+            return _ask_booster(booster, estimator, facts, data, method, taken)
+        accepted = _PROBA_PARAMS if method == "predict_proba" else _PREDICT_PARAMS
+        array = None if facts.kind == "gblinear" else _as_floats(booster, facts, data)
+        return getattr(estimator, method)(
+            _as_table(data) if array is None else array, **{k: v for k, v in taken.items() if k in accepted}
+        )
+
+
+def method_names(model: Any) -> Sequence[str]:
+    """Return what *model* answers to, the default first."""
+    booster, estimator = _parts(model)
+    kinds: tuple[str, ...] = _KINDS
+    own: tuple[str, ...] = ("predict",)
+    if hasattr(estimator, "predict_proba"):
+        own += ("predict_proba",)
+    if _facts_of(booster).kind == "gblinear":
+        kinds = tuple(kind for kind in kinds if kind != "pred_leaf")
+    elif estimator is not None:
+        own += ("apply",)
+    return own + kinds
+
+
+def _parts(model: Any) -> tuple[Any, Any]:
+    """Return the booster, and the estimator around it if there is one."""
+    return (model.get_booster(), model) if hasattr(model, "get_booster") else (model, None)
+
+
+def _facts_of(booster: Any) -> _Facts:
+    facts = _known.get(booster)
+    if facts is None:
+        kind = json.loads(booster.save_config())["learner"]["gradient_booster"]["name"]
+        facts = _Facts(str(kind), "c" in (booster.feature_types or ()))
+        _known[booster] = facts
+    return facts
+
+
+# -- checks that xgboost leaves out ----------------------------------------------------------------------------------
+
+
+def _checked_range(booster: Any, value: Any) -> tuple[int, int]:
+    """Return *value* as two integers within the rounds of *booster*; xgboost looks rounds up without a check."""
+    rounds = booster.num_boosted_rounds()
+    try:
+        begin, end = (int(bound) for bound in value)
+    except (TypeError, ValueError):
+        begin, end = -1, -1
+    if not 0 <= begin <= (end or rounds) <= rounds:
+        message = f"must be two integers from 0 to {rounds}, the rounds of the model: the first, and the one after the last"
+        raise InvalidInput([Problem(("params", "iteration_range"), "wrong_value", message)])
+    return begin, end
+
+
+def _check_width(booster: Any, data: Any) -> None:
+    shape = getattr(data, "shape", None)
+    if shape is None or len(shape) != 2:
+        return
+    features = booster.num_features()
+    if shape[1] < features and features > _FREE_WIDTH:
+        message = f"has {shape[1]} columns, and the model {features} features"
+        raise InvalidInput([Problem(("inputs",), "wrong_shape", message)])
+
+
+# -- the booster ------------------------------------------------------------------------------------------------------
+
+
+def _ask_booster(
+    booster: Any, estimator: Any, facts: _Facts, data: Any, method: str, params: Mapping[str, Any]
+) -> object:
+    options = {name: value for name, value in params.items() if name in _BOOSTER_PARAMS}
+    if method != "predict":
+        options = {name: value for name, value in options.items() if name not in _KINDS}
+        options["pred_leaf" if method == "apply" else method] = True
+    if estimator is not None and not options.get("iteration_range", (0, 0))[1]:
+        options["iteration_range"] = _best_range(booster, facts)
+    plain = facts.kind == "gbtree" and estimator is None and not any(options.get(kind) for kind in _KINDS[1:])
+    array = _as_floats(booster, facts, data) if plain else None
+    if array is None or array.shape[1] != booster.num_features():
+        return booster.predict(_as_matrix(booster, estimator, data), **options)
+    return booster.inplace_predict(
+        array,
+        predict_type="margin" if options.get("output_margin") else "value",
+        **{name: options[name] for name in ("iteration_range", "strict_shape") if name in options},
+    )
+
+
+def _best_range(booster: Any, facts: _Facts) -> tuple[int, int]:
+    """Return the rounds that xgboost's estimators predict with: up to the best, when training stopped early."""
+    if facts.kind == "gblinear":
+        return 0, 0
+    try:
+        return 0, booster.best_iteration + 1
+    except AttributeError:
+        return 0, 0
+
+
+# -- data -------------------------------------------------------------------------------------------------------------
+
+
+def _as_matrix(booster: Any, estimator: Any, data: Any) -> Any:
+    import xgboost
+
+    data = _as_table(data)
+    options: dict[str, Any] = {"enable_categorical": True}
+    if estimator is not None:
+        options |= {"missing": estimator.missing, "nthread": estimator.n_jobs, "feature_types": estimator.feature_types}
+        if isinstance(estimator, xgboost.XGBRanker) and "qid" in getattr(data, "columns", ()):
+            data = data.drop(columns="qid")
+    if not hasattr(data, "columns") and not hasattr(data, "column_names"):
+        # Arrays have no names; theirs are the model's, by position.
+        options["feature_names"] = booster.feature_names
+    return xgboost.DMatrix(data, **options)
+
+
+def _as_table(data: Any) -> Any:
+    """Return a dict of columns as a DataFrame, anything else as it is."""
+    if not isinstance(data, Mapping):
+        return data
+    import pandas as pd
+
+    return pd.DataFrame(dict(data))
+
+
+def _as_floats(booster: Any, facts: _Facts, data: Any) -> Any:
+    """Return *data* as one array of float32, if it is nothing but numbers in the model's order; else None.
+
+    This is the conversion that xgboost makes itself, cell by cell. Values beyond float32 are left to it to refuse.
+    """
+    import numpy as np
+
+    names, shape = booster.feature_names, getattr(data, "shape", ())
+    if len(shape) != 2 or facts.categorical:
+        return None
+    if isinstance(data, np.ndarray):
+        dtypes = [data.dtype]
+    elif type(data).__module__.startswith("pandas.") and hasattr(data, "columns"):
+        if names is not None and data.columns.tolist() != names:
+            return None
+        dtypes = list(data.dtypes)
+    else:
+        return None
+    if not all(isinstance(dtype, np.dtype) and dtype.kind in "fiub" and dtype.itemsize <= 8 for dtype in dtypes):
+        return None
+    with np.errstate(over="ignore"):
+        array = np.asarray(data, np.float32) if isinstance(data, np.ndarray) else data.to_numpy(np.float32)
+    return None if np.isinf(array).any() else array

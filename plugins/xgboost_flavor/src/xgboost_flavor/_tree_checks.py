@@ -1,0 +1,255 @@
+"""Whether the trees of a model are trees, before xgboost walks through them.
+
+xgboost uses the numbers of a node (children, parent, feature, categories) as indices without looking at their range. All
+trees are checked at once, in batches, with numpy: a model of two thousand trees takes some milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from xgboost_flavor._category_checks import CATEGORY_FIELDS, check_categories
+from xgboost_flavor._document import Broken, Document
+from xgboost_flavor._values import read_count
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from xgboost_flavor._document import Integers
+
+__all__ = ["check_trees"]
+
+# The arrays of a tree, with the type that xgboost writes them in.
+_INTEGERS = {"left_children": "l", "right_children": "l", "parents": "l", "split_indices": "l", "default_left": "U"}
+_STATISTICS = ("loss_changes", "split_conditions", "sum_hessian")
+_REQUIRED = {*_INTEGERS, *_STATISTICS, "base_weights", "id", "tree_param"}
+# leaf_child_counts is of xgboost 1.0, which had no categories either.
+_KNOWN = {*_REQUIRED, *CATEGORY_FIELDS, "leaf_weights", "leaf_child_counts"}
+
+# What -1 becomes where xgboost keeps 31 bits of a number: the parent of a root, the feature of a deleted node.
+_NONE = 2**31 - 1
+# xgboost walks a tree by recursion, and pred_contribs takes the square of its depth in memory (8 MB for this one).
+_MAX_DEPTH = 1024
+# Bounds what the checks hold in memory beside the file.
+_NODES_AT_ONCE = 1 << 20
+
+
+class _Shape(NamedTuple):
+    """What a tree says of itself."""
+
+    nodes: int
+    deleted: int
+    leaf_size: int
+
+
+def check_trees(document: Document, trees: Sequence[Any], *, features: int, outputs: int) -> None:
+    """Raise Broken unless each of *trees* is a tree over *features* columns, with leaves for *outputs* outputs."""
+    shapes = [_read_shape(number, tree) for number, tree in enumerate(trees)]
+    for start, stop in _batches(shapes):
+        batch = _gather(document, trees[start:stop], shapes[start:stop], start)
+        _check_statistics(batch, outputs)
+        _check_links(batch)
+        _check_features(batch, features)
+        _check_depth(batch)
+        check_categories(document, batch.trees, batch.counts, batch.starts, start)
+
+
+def _read_shape(number: int, tree: Any) -> _Shape:
+    place = f"tree {number}"
+    if not isinstance(tree, dict):
+        raise Broken(f"{place} is not an object")
+    if missing := _REQUIRED - tree.keys():
+        raise Broken(f"{place} has no {min(missing)}")
+    if unknown := tree.keys() - _KNOWN:
+        raise Broken(f"{place} has {min(unknown)!r:.60}, which this version of the flavor does not know")
+    if type(tree["id"]) is not int or tree["id"] != number:
+        # Two trees of one id would leave a third one out, which xgboost then looks into all the same.
+        raise Broken(f"{place} has the id {tree['id']!r:.30}")
+    param = tree["tree_param"]
+    nodes = read_count(param, "num_nodes", place, most=_NONE - 1)
+    if not nodes:
+        raise Broken(f"{place} has no nodes")
+    read_count(param, "num_feature", place, most=_NONE)
+    deleted = read_count(param, "num_deleted", place, most=nodes, default="0")
+    return _Shape(nodes, deleted, read_count(param, "size_leaf_vector", place, most=_NONE))
+
+
+def _batches(shapes: Sequence[_Shape]) -> Iterator[tuple[int, int]]:
+    start, held = 0, 0
+    for number, shape in enumerate(shapes, 1):
+        held += shape.nodes
+        if held >= _NODES_AT_ONCE or number == len(shapes):
+            yield start, number
+            start, held = number, 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """Some trees side by side: node k of tree t stands at ``starts[t] + k`` of each array."""
+
+    document: Document
+    trees: Sequence[Mapping[str, Any]]
+    shapes: Sequence[_Shape]
+    first: int
+    counts: Integers
+    starts: Integers
+    tree_of: Integers
+    local: Integers
+    left: Integers
+    right: Integers
+    parents: Integers
+    features: Integers
+    default_left: Integers
+
+    def refuse(self, mask: np.ndarray[Any, Any], rule: str) -> None:
+        """Raise Broken if any node of *mask* is set, naming the first."""
+        if mask.any():
+            index = int(mask.argmax())
+            raise Broken(f"tree {self.first + int(self.tree_of[index])}, node {int(self.local[index])}: {rule}")
+
+    def lengths(self, name: str) -> Sequence[int]:
+        """Return the length of the float array *name* of each tree."""
+        return self.document.lengths([tree[name] for tree in self.trees], "d", name)
+
+
+def _gather(document: Document, trees: Sequence[Mapping[str, Any]], shapes: Sequence[_Shape], first: int) -> _Batch:
+    import numpy as np
+
+    nodes = [shape.nodes for shape in shapes]
+
+    def gather(name: str) -> Integers:
+        arrays, kind = [tree[name] for tree in trees], _INTEGERS[name]
+        if document.lengths(arrays, kind, name) != nodes:
+            raise Broken(f"{name} of a tree has another length than its num_nodes says")
+        return document.integers(arrays, kind, name)
+
+    left = gather("left_children")
+    counts = np.array(nodes, np.int64)
+    starts = np.cumsum(counts) - counts
+    tree_of = np.repeat(np.arange(len(nodes)), counts)
+    return _Batch(
+        document=document,
+        trees=trees,
+        shapes=shapes,
+        first=first,
+        counts=counts,
+        starts=starts,
+        tree_of=tree_of,
+        local=np.arange(len(left)) - starts[tree_of],
+        left=left,
+        right=gather("right_children"),
+        parents=gather("parents"),
+        features=gather("split_indices"),
+        default_left=gather("default_left"),
+    )
+
+
+def _check_statistics(batch: _Batch, outputs: int) -> None:
+    nodes = [shape.nodes for shape in batch.shapes]
+    for name in _STATISTICS:
+        if batch.lengths(name) != nodes:
+            raise Broken(f"{name} of a tree has another length than its num_nodes says")
+    for tree, shape, length in zip(batch.trees, batch.shapes, batch.lengths("base_weights"), strict=True):
+        if shape.leaf_size <= 1:
+            if length != shape.nodes or "leaf_weights" in tree:
+                raise Broken("a tree of one value a leaf has the weights of several")
+            continue
+        if shape.leaf_size != outputs:
+            raise Broken(f"a tree has {shape.leaf_size} values a leaf, and the model {outputs} outputs")
+        # Trained on reduced gradients, the nodes inside the tree have fewer weights than its leaves.
+        width, rest = divmod(length, shape.nodes)
+        if rest or not 1 <= width <= outputs:
+            raise Broken(f"base_weights has {length} numbers for {shape.nodes} nodes of {outputs} outputs")
+
+
+def _check_links(batch: _Batch) -> None:
+    """Every child stands behind its parent and belongs to it alone, so that no walk comes by a node twice."""
+    import numpy as np
+
+    inner = batch.left != -1
+    nodes = batch.counts[batch.tree_of]
+    left = np.where(inner, batch.left, 1)
+    batch.refuse(inner & ((left <= batch.local) | (left >= nodes - 1)), "its children are outside of the tree")
+    # xgboost goes to the node after the left child, whatever the right one is said to be.
+    batch.refuse(inner & (batch.right != left + 1), "its right child is not the one after its left child")
+    _check_leaf_rows(batch, inner)
+    parents = np.flatnonzero(inner)
+    children = (batch.starts[batch.tree_of] + left)[parents]
+    is_child = np.zeros(len(left), bool)
+    for places in (children, children + 1):
+        is_child[places] = True
+        batch.refuse(inner & _scattered(batch.parents[places] != batch.local[parents], parents, inner), "is not its child's parent")
+    _check_strays(batch, inner, is_child)
+
+
+def _scattered(values: np.ndarray[Any, Any], places: Integers, like: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    mask = np.zeros(len(like), bool)
+    mask[places] = values
+    return mask
+
+
+def _check_leaf_rows(batch: _Batch, inner: np.ndarray[Any, Any]) -> None:
+    """The leaves of a tree with several values a leaf keep the number of their row of values as the right child."""
+    import numpy as np
+
+    sizes = [shape.leaf_size for shape in batch.shapes]
+    if max(sizes) <= 1:
+        return
+    rows = []
+    for tree, size in zip(batch.trees, sizes, strict=True):
+        if size <= 1:
+            rows.append(_NONE)
+            continue
+        if "leaf_weights" not in tree:
+            raise Broken("a tree of several values a leaf has no leaf_weights; xgboost before 3.2 wrote it")
+        (length,) = batch.document.lengths([tree["leaf_weights"]], "d", "leaf_weights")
+        if length % size:
+            raise Broken(f"leaf_weights has {length} numbers for leaves of {size} values")
+        rows.append(length // size)
+    vector = np.array(sizes)[batch.tree_of] > 1
+    bound = np.array(rows)[batch.tree_of]
+    batch.refuse(vector & ~inner & ((batch.right < 0) | (batch.right >= bound)), "its row of values is not there")
+
+
+def _check_strays(batch: _Batch, inner: np.ndarray[Any, Any], is_child: np.ndarray[Any, Any]) -> None:
+    """Nodes that are no one's child are roots, or were deleted by pruning."""
+    import numpy as np
+
+    root = batch.local == 0
+    deleted = (batch.features == _NONE) & (batch.default_left == 1)
+    batch.refuse(~is_child & ~root & ~deleted, "is no other node's child")
+    batch.refuse(deleted & (is_child | root | inner), "is deleted, and part of the tree")
+    stray = batch.parents[deleted]
+    batch.refuse(_scattered((stray < 0) | (stray >= batch.counts[batch.tree_of[deleted]]), deleted, deleted), "its parent is outside of the tree")
+    batch.refuse(root & (batch.parents != -1) & (batch.parents != _NONE), "is the root, and has a parent")
+    counted = np.bincount(batch.tree_of[deleted], minlength=len(batch.counts))
+    if counted.tolist() != [shape.deleted for shape in batch.shapes]:
+        raise Broken("a tree has another number of deleted nodes than its num_deleted says")
+
+
+def _check_features(batch: _Batch, features: int) -> None:
+    batch.refuse((batch.default_left & ~1) != 0, "default_left is neither 0 nor 1")
+    outside = (batch.features < 0) | (batch.features >= features)
+    deleted = (batch.features == _NONE) & (batch.default_left == 1)
+    batch.refuse(outside & ~deleted, f"its feature is not one of {features}")
+
+
+def _check_depth(batch: _Batch) -> None:
+    level = batch.starts
+    for _ in range(_MAX_DEPTH):
+        level = level[batch.left[level] != -1]
+        if not len(level):
+            return
+        left = batch.starts[batch.tree_of[level]] + batch.left[level]
+        level = _interleaved(left)
+    raise Broken(f"a tree is deeper than {_MAX_DEPTH} levels")
+
+
+def _interleaved(left: Integers) -> Integers:
+    import numpy as np
+
+    return np.concatenate([left, left + 1])
