@@ -14,15 +14,24 @@ from typing import Any
 import click
 
 from palate.cli._output import echo_json, echo_table, json_option
+from palate.cli._predictions import plain
 from palate.cli.inspect import echo_files, field_text
 from palate.errors import FlavorNotFound, PalateError, PredictionChanged
 from palate.flavors import SampleModel, list_flavors, sample_models
 from palate.inspection import ModelInfo
+from palate.loading import load_model
 from palate.saving import save_model
 
 __all__ = ["command"]
 
 SHOWN_ROWS = 5
+TABLE_ROWS = 2
+FIVE_LINES = """\
+   import palate
+   palate.save_model(model, path, input_example=rows)
+   model = palate.load_model(path)
+   model.predict(rows)
+   palate.verify_model(path)"""
 
 
 class SamplesFailed(PalateError, RuntimeError):
@@ -67,7 +76,7 @@ def command(*, directory: Path, as_json: bool) -> None:
     """
     say = _Narrator(quiet=as_json)
     usable = [record.name for record in list_flavors() if record.kind == "flavor" and record.status == "ok"]
-    runs: list[Run] = []
+    runs: list[tuple[Run, SampleModel]] = []
     failed: dict[str, Exception] = {}
     for flavor in usable:
         try:
@@ -78,7 +87,7 @@ def command(*, directory: Path, as_json: bool) -> None:
     if not runs and not failed:
         raise FlavorNotFound("sklearn", installed=usable, distribution="palate-sklearn")
     if as_json:
-        echo_json([asdict(run) for run in runs])
+        echo_json([asdict(run) for run, _ in runs])
     elif runs:
         _summarise(runs)
     if failed:
@@ -101,11 +110,11 @@ class _Narrator:
             click.secho(line, bold=True)
 
 
-def _run_flavor(flavor: str, directory: Path, say: _Narrator) -> list[Run]:
+def _run_flavor(flavor: str, directory: Path, say: _Narrator) -> list[tuple[Run, SampleModel]]:
     started = time.perf_counter()
     samples = sample_models(flavor)
     trained = time.perf_counter() - started
-    return [_run(flavor, name, sample, directory, say, trained) for name, sample in samples.items()]
+    return [(_run(flavor, name, sample, directory, say, trained), sample) for name, sample in samples.items()]
 
 
 def _run(flavor: str, name: str, sample: SampleModel, directory: Path, say: _Narrator, trained: float) -> Run:
@@ -123,8 +132,7 @@ def _run(flavor: str, name: str, sample: SampleModel, directory: Path, say: _Nar
     started = time.perf_counter()
     predictions = _palate(["predict", str(path), str(example)], say)["predictions"]
     opened = time.perf_counter() - started
-    shown = predictions[:SHOWN_ROWS] if isinstance(predictions, list) else predictions
-    say(f"   predictions: {json.dumps(shown)}  ({opened:.1f} s, imports included)")
+    say(f"   predictions: {_first(predictions, SHOWN_ROWS)}  ({opened:.1f} s, imports included)")
     say.step("4. Check the files, and that it still predicts what it predicted")
     checks = {check["name"]: check["status"] for check in _palate(["verify", str(path), "--json"], say)["checks"]}
     say("   " + ", ".join(f"{check}: {status}" for check, status in checks.items()))
@@ -168,11 +176,28 @@ def _palate(arguments: list[str], say: _Narrator) -> dict[str, Any]:
     return document
 
 
-def _summarise(runs: list[Run]) -> None:
+def _first(predictions: Any, count: int) -> str:
+    """Return the first predictions as text; several outputs stand under their names."""
+    if isinstance(predictions, dict):
+        return ", ".join(f"{name}: {_first(values, count)}" for name, values in predictions.items())
+    return json.dumps(_rounded(predictions[:count] if isinstance(predictions, list) else predictions))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+def _summarise(runs: list[tuple[Run, SampleModel]]) -> None:
+    """Show the lines that are the same for every framework, and one process that opens all the models."""
     click.echo()
-    click.secho("Every one of them is opened by the same two lines:", bold=True)
-    click.echo("   model = palate.load_model(path)")
-    click.echo("   model.predict(rows)")
-    rows = [("FLAVOR", "PATH", "FIRST PREDICTIONS")]
-    rows += [(run.flavor, run.path, json.dumps(run.predictions[:2])) for run in runs]
-    echo_table(rows, indent="   ")
+    click.secho("The same five lines for every framework:", bold=True)
+    click.echo(FIVE_LINES)
+    click.echo()
+    click.secho("All of the models, opened by the third line in one process:", bold=True)
+    table = [("FLAVOR", "PATH", f"FIRST {TABLE_ROWS} PREDICTIONS (ROUNDED)")]
+    for run, sample in runs:
+        predictions = plain(load_model(run.path).predict(sample.sample))
+        table.append((run.flavor, run.path, _first(predictions, TABLE_ROWS)))
+    echo_table(table, indent="   ")
