@@ -1,0 +1,136 @@
+"""The PyTorch flavor of Palate: modules saved as checked graphs, in directories that stock MLflow opens too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from palate.errors import CodeReason
+from palate.hookspecs import Guarantees, hookimpl
+from torch_flavor._directory import DATA, LOADER, find_file
+
+if TYPE_CHECKING:
+    from palate.hookspecs import LoadOptions, SampleModel, SaveOptions
+    from palate.signature import Signature
+
+__all__ = [
+    "FORMATS",
+    "HOOK_API",
+    "LOAD_OPTIONS",
+    "NATIVE_PACKAGES",
+    "SAVE_OPTIONS",
+    "executes_code",
+    "guarantees",
+    "infer_input_schema",
+    "load_model",
+    "methods",
+    "predict",
+    "pyfunc_section",
+    "requirements",
+    "sample_models",
+    "save_model",
+]
+
+HOOK_API = 1
+NATIVE_PACKAGES = ("torch",)
+FORMATS = ("pt2", "safetensors", "pickle")
+SAVE_OPTIONS = ("dynamic_batch", "dynamic_shapes", "example_inputs", "module")
+LOAD_OPTIONS = ("device", "module")
+
+_OPERATORS = (
+    "a graph may ask for as much memory and time as it likes while it predicts: run a stranger's with limits",
+    "each of PyTorch's operators is relied on to check the shapes and numbers that it is given",
+)
+
+
+@hookimpl
+def save_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
+    """Write *model* into ``data/``, with the section that MLflow writes."""
+    from torch_flavor._saving import write_model
+
+    return write_model(model, path, options)
+
+
+@hookimpl
+def load_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> object:
+    """Return the module, ready to predict: from a checked graph, from weights, or from a pickle with trust."""
+    from torch_flavor._loading import read_model
+
+    return read_model(find_file(path, config), config, options)
+
+
+@hookimpl
+def executes_code(path: Path, config: Mapping[str, Any]) -> Sequence[CodeReason]:
+    """Return a reason for a pickle; what is inside of the other files is judged when they are opened."""
+    file = find_file(path, config)
+    return (CodeReason(file.name, "a pickle can run any code"),) if file.format == "pickle" else ()
+
+
+@hookimpl
+def predict(model: Any, data: Any, params: Mapping[str, Any]) -> object:
+    """Call ``forward`` in evaluation mode, without gradients; return an array or a dict of arrays."""
+    from torch_flavor._calling import predict as call
+
+    return call(model, data, params)
+
+
+@hookimpl
+def methods(model: object) -> Sequence[str]:
+    """Return the one method that a module answers to."""
+    return ("predict",)
+
+
+@hookimpl
+def infer_input_schema(model: object) -> Signature | None:
+    """Return what an exported program knows of its inputs and outputs; other modules know nothing."""
+    from torch_flavor._signatures import program_signature
+
+    return program_signature(model)
+
+
+@hookimpl
+def requirements(model: object, options: SaveOptions) -> Sequence[str]:
+    """Return torch, and what else reads the file."""
+    from importlib import metadata
+
+    reader = {"pickle": ("cloudpickle",)}.get(options.format, ())
+    # pip cannot find "2.13.0+cpu" on an index; the part before the plus sign is what was published.
+    return tuple(f"{name}=={metadata.version(name).partition('+')[0]}" for name in ("numpy", "torch", *reader))
+
+
+@hookimpl
+def pyfunc_section(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return MLflow's loader, or the one that comes along in ``code/``; None for weights, which need a module."""
+    if config.get("serialization_format") == "safetensors":
+        return None
+    common = {"data": DATA, "config": {"device": None}}
+    if config.get("loader_module") == LOADER:
+        return {**common, "loader_module": LOADER, "code": "code"}
+    if config.get("serialization_format") == "pickle":
+        common["pickle_module_name"] = "mlflow.pytorch.pickle_module"
+    return {**common, "loader_module": "mlflow.pytorch"}
+
+
+@hookimpl
+def guarantees(path: Path, config: Mapping[str, Any]) -> Guarantees:
+    """Return what holds for each format."""
+    found = find_file(path, config).format
+    if found == "pickle":
+        return Guarantees(no_code=False, memory_safe=False, bounded=False)
+    if found == "safetensors":
+        return Guarantees(
+            no_code=True,
+            memory_safe=True,
+            bounded=True,
+            exceptions=("the module that the weights are loaded into is the caller's own",),
+        )
+    return Guarantees(no_code=True, memory_safe=True, bounded=False, exceptions=_OPERATORS)
+
+
+@hookimpl
+def sample_models() -> Mapping[str, SampleModel]:
+    """Train a small classifier on measurements of irises."""
+    from torch_flavor._samples import train_samples
+
+    return train_samples()

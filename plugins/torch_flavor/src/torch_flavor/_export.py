@@ -1,0 +1,177 @@
+"""From a module to an exported program whose batch size is free, and proved to be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from palate.errors import InvalidOption, UnsupportedModel
+from palate.hookspecs import SaveOptions
+from palate.signature import Signature
+from torch_flavor._calling import evaluating, flatten_outputs, open_program
+from torch_flavor._examples import ExampleCall, example_call
+from torch_flavor._export_errors import OTHERWISE, explain_export
+from torch_flavor._signatures import input_values, program_signature, shape_of
+
+__all__ = ["export_module"]
+
+_BATCHES = (1, 2, 7, 64)
+# Kernels for other batch sizes add up in another order.
+_TOLERANCES = {torch.float16: 2e-2, torch.bfloat16: 5e-2, torch.float32: 1e-4, torch.complex64: 1e-4}
+
+
+def export_module(model: Any, options: SaveOptions) -> torch.export.ExportedProgram:
+    """Return the program of *model*.
+
+    Raises:
+        UnsupportedModel: torch has no graph for it, or only one of a fixed batch size.
+        InvalidOption: the signature says something else than the graph.
+    """
+    dynamic = options.extra.get("dynamic_batch", True)
+    if not isinstance(dynamic, bool):
+        raise InvalidOption("dynamic_batch", reason=f"it is {type(dynamic).__name__}", hint="pass True or False")
+    if isinstance(model, torch.export.ExportedProgram):
+        _check_signature(model, options.signature)
+        return model
+    if isinstance(model, torch.jit.ScriptModule):
+        raise UnsupportedModel(
+            type(model).__name__,
+            reason="it is a TorchScript module, whose code torch.export cannot follow",
+            hint="save the module that it was scripted from, or use format='pickle', which keeps TorchScript as it "
+            "is, and loads with trust=True",
+        )
+    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    with _undisturbed(model):
+        call = example_call(
+            model, options.example, options.signature, options.extra.get("example_inputs"), dynamic=dynamic
+        )
+        shapes = options.extra.get("dynamic_shapes")
+        program = _export(model, call, call.dynamic_shapes() if shapes is None else shapes)
+        if dynamic and shapes is None:
+            _check_batch(model, program, call)
+        _check_signature(program, options.signature)
+        _prove(model, program, call, _BATCHES if dynamic and call.batched else ())
+    return program
+
+
+@contextmanager
+def _undisturbed(model: torch.nn.Module) -> Iterator[None]:
+    """Run and trace *model* without leaving a trace: its mode, its buffers, and the random state stay as they are."""
+    buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
+    fast = torch.backends.mha.get_fastpath_enabled()
+    devices = [p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"][:1]
+    with torch.random.fork_rng(devices=devices), evaluating(model), torch.no_grad():
+        # The fast path of transformers is one operator, which no reader could check.
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast)
+            for name, buffer in model.named_buffers():
+                if name in buffers and not torch.equal(buffer, buffers[name]):
+                    buffer.copy_(buffers[name])
+
+
+def _export(model: Any, call: ExampleCall, shapes: Any) -> torch.export.ExportedProgram:
+    try:
+        return torch.export.export(model, call.args, call.kwargs or None, dynamic_shapes=shapes, strict=False)
+    except Exception as exc:  # torch raises what it likes, the user's forward too
+        raise explain_export(model, exc) from exc
+
+
+# -- is the batch size free? -----------------------------------------------------------------------------------------
+
+
+def _check_batch(model: object, program: Any, call: ExampleCall) -> None:
+    values = input_values(program)
+    for name in call.batched & set(values or ()):
+        size = values[name].shape[0]
+        if isinstance(size, int):
+            raise _fixed_batch(model, f"its forward only works for batches of {size}: the input {name!r} has that size "
+                               "built in, as by x.view(3, -1) or x.reshape(32, 10)")
+        bounds = program.range_constraints.get(size.node.expr)
+        if bounds is None:
+            raise _fixed_batch(model, f"its forward asks for batches of {size.node.expr} rows in {name!r}")
+        if bounds.lower > 2 or bounds.upper < 1 << 31:
+            raise _fixed_batch(model, f"its forward only works for {bounds.lower} to {bounds.upper} rows in {name!r}")
+
+
+def _fixed_batch(model: object, reason: str) -> UnsupportedModel:
+    return UnsupportedModel(
+        type(model).__name__,
+        reason=reason,
+        hint="take the number of rows from x.shape[0] in forward; or pass dynamic_batch=False with a signature that "
+        f"says the fixed size; or else {OTHERWISE}",
+    )
+
+
+def _check_signature(program: Any, signature: Signature | None) -> None:
+    """Refuse a signature that promises sizes which the graph does not take."""
+    specs = signature.inputs.tensors if signature is not None and signature.inputs is not None else ()
+    values = input_values(program) or {}
+    for spec in specs:
+        value = values.get(spec.name) if spec.name is not None else next(iter(values.values()), None)
+        if not isinstance(value, torch.Tensor):
+            continue
+        shape = shape_of(value)
+        fits = len(shape) == len(spec.shape) and all(a in (-1, b) for a, b in zip(shape, spec.shape, strict=True))
+        if not fits:
+            known = program_signature(program)
+            text = f", such as {json.loads(known.to_dict()['inputs'] or '[]')}" if known else ""
+            raise InvalidOption(
+                "signature",
+                reason=f"the input {spec.name or 'of the model'} is declared with the shape {list(spec.shape)}, and "
+                f"the model takes {list(shape)} (-1 is any size)",
+                hint=f"pass a signature= with the sizes that the model takes{text}",
+            )
+
+
+# -- proof -----------------------------------------------------------------------------------------------------------
+
+
+def _prove(model: Any, program: Any, call: ExampleCall, batches: tuple[int, ...]) -> None:
+    """Compare the graph with the module, at the example's own size and at others."""
+    graph = open_program(program)
+    for count in (call.rows, *batches):
+        args, kwargs = call.with_rows(count)
+        try:
+            expected = _run(model, args, kwargs)
+        except Exception as exc:
+            raise UnsupportedModel(
+                type(model).__name__,
+                reason=f"its forward fails for a batch of {count} ({type(exc).__name__}: {exc!s:.200})",
+                hint="pass dynamic_batch=False with a signature that says the size it works for",
+            ) from exc
+        args, kwargs = call.with_rows(count)
+        try:
+            found = _run(graph, args, kwargs)
+        except Exception as exc:
+            raise _fixed_batch(model, f"its graph fails for a batch of {count} ({exc!s:.200})") from exc
+        if difference := _difference(expected, found):
+            raise _fixed_batch(model, f"for a batch of {count}, its graph gives another result: {difference}")
+
+
+def _run(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    torch.manual_seed(0)
+    return flatten_outputs(module(*args, **kwargs))
+
+
+def _difference(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
+    if set(expected) != set(found):
+        return f"{', '.join(found)} in the place of {', '.join(expected)}"
+    for name, right in expected.items():
+        left = found[name]
+        if not isinstance(right, torch.Tensor) or not isinstance(left, torch.Tensor):
+            if left != right:
+                return f"{name} is {left!r:.60} in the place of {right!r:.60}"
+            continue
+        if left.dtype != right.dtype or left.shape != right.shape:
+            return f"{name} is {left.dtype} of shape {list(left.shape)}, not {right.dtype} of {list(right.shape)}"
+        tolerance = _TOLERANCES.get(right.dtype, 1e-9)
+        if not torch.allclose(left, right, rtol=tolerance, atol=tolerance, equal_nan=True):
+            return f"the values of {name} differ"
+    return None

@@ -1,0 +1,85 @@
+"""Operators that believe what they are told: checked here before they run.
+
+The kernels of ``lstm`` and of attention on a CPU read as many numbers as one argument says, out of another argument
+that may have fewer (tried: a segmentation fault). A stranger's graph calls them through the functions below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+__all__ = ["guard_operators"]
+
+_aten = torch.ops.aten
+
+
+def guard_operators(module: torch.fx.GraphModule) -> None:
+    """Let every graph in *module* call the checked operators."""
+    for part in module.modules():
+        if not isinstance(part, torch.fx.GraphModule):
+            continue
+        guarded = [node for node in part.graph.nodes if node.op == "call_function" and node.target in _GUARDED]
+        for node in guarded:
+            node.target = _GUARDED[node.target]
+        if guarded:
+            part.recompile()
+
+
+def checked_lstm(
+    data: torch.Tensor,
+    states: Sequence[torch.Tensor],
+    params: Sequence[torch.Tensor],
+    has_biases: bool,
+    num_layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+    batch_first: bool,
+) -> Any:
+    """Run ``aten.lstm.input`` if its weights have the shapes that its states ask for."""
+    directions = 2 if bidirectional else 1
+    hidden, cell = states if len(states) == 2 else (states[0], states[0])
+    batch = data.shape[0 if batch_first else 1] if data.dim() == 3 else None
+    blocks = num_layers * directions
+    _require(batch is not None and hidden.dim() == cell.dim() == 3 and num_layers > 0, "lstm: number of dimensions")
+    _require(hidden.shape[:2] == cell.shape[:2] == (blocks, batch), "lstm: shape of the states")
+    size, output = cell.shape[2], hidden.shape[2]
+    width = (4 if has_biases else 2) + (size != output)
+    _require(len(params) == blocks * width, "lstm: number of weights")
+    for block in range(blocks):
+        inputs = data.shape[2] if block < directions else output * directions
+        expected = [(4 * size, inputs), (4 * size, output)]
+        expected += [(4 * size,)] * 2 if has_biases else []
+        expected += [(output, size)] if size != output else []
+        found = [tuple(weight.shape) for weight in params[block * width : (block + 1) * width]]
+        _require(found == expected, "lstm: shape of the weights")
+    return _aten.lstm.input(
+        data, states, params, has_biases, num_layers, dropout, train, bidirectional, batch_first
+    )
+
+
+def checked_attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *args: Any, **options: Any
+) -> torch.Tensor:
+    """Run ``aten.scaled_dot_product_attention`` if keys and values are of one length and go together with queries."""
+    _require(min(query.dim(), key.dim(), value.dim()) >= 2, "attention: number of dimensions")
+    _require(query.shape[-1] == key.shape[-1], "attention: size of queries and keys")
+    _require(key.shape[-2] == value.shape[-2], "attention: number of keys and values")
+    grouped = bool(options.get("enable_gqa", len(args) > 4 and args[4]))
+    leading = [tensor.shape[: -3 if grouped else -2] for tensor in (query, key, value)]
+    torch.broadcast_shapes(*leading)
+    return _aten.scaled_dot_product_attention.default(query, key, value, *args, **options)  # type: ignore[no-any-return]
+
+
+def _require(holds: bool, rule: str) -> None:
+    if not holds:
+        raise ValueError(f"the graph calls an operator with arguments that do not fit together ({rule})")
+
+
+_GUARDED = {
+    _aten.lstm.input: checked_lstm,
+    _aten.scaled_dot_product_attention.default: checked_attention,
+}

@@ -1,0 +1,383 @@
+"""Reads the JSON of an exported program into a new document that holds only what this module knows.
+
+torch evaluates, looks up and compiles what stands in this JSON: expressions of sizes, operators by dotted name, names of
+nodes and inputs that become Python source. So nothing is handed on as it was found: each value is checked, and put into
+a new document. What is not known, or not needed to run the graph (stack traces, sources, guards), is left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import keyword
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from torch_flavor._expressions import expression_problem, is_symbol
+from torch_flavor._operators import is_operator
+from torch_flavor._treespecs import InvalidSpec, rebuild_spec
+
+__all__ = ["InvalidDocument", "rebuild_payloads", "rebuild_program"]
+
+Check: TypeAlias = Callable[[Any], Any]
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}", re.ASCII)
+# The source that is made of a graph refers to these by name.
+_TAKEN = frozenset({"self", "torch", "device", "inf", "nan", "NoneType", "fx_pytree", "pytree", "math"})
+_ATTRIBUTE = re.compile(r"(?!__)[\w\- ]{1,200}(\.(?!__)[\w\- ]{1,200}){0,50}", re.ASCII)
+# Equations of einsum, modes of rounding and padding, messages of assertions.
+_TEXT = re.compile(r"[\w ,.:;>=<+*/()\[\]-]{0,300}", re.ASCII)
+_DEVICES = frozenset({"cpu", "cuda", "mps", "xpu", "meta", "hpu", "xla", "mtia", "privateuseone"})
+_DTYPES = frozenset({*range(1, 14), *range(28, 36)})
+_STRIDED = 7
+_MAX_INT = 2**63
+_DIALECTS = frozenset({"TRAINING", "ATEN"})
+
+
+class InvalidDocument(ValueError):
+    """A document that breaks a rule; its text says where and which."""
+
+
+# -- checks --------------------------------------------------------------------------------------------------------
+
+
+def _exactly(kind: type) -> Check:
+    def check(value: Any) -> Any:
+        if type(value) is not kind:
+            raise InvalidDocument(f"must be {kind.__name__}, not {type(value).__name__}")
+        return value
+
+    return check
+
+
+@dataclass(frozen=True, slots=True)
+class _Optional:
+    """The check of a field that need not be there, or may be null."""
+
+    check: Check
+
+    def __call__(self, value: Any) -> Any:
+        return None if value is None else self.check(value)
+
+
+def _record(**fields: Check) -> Check:
+    """Check a mapping; fields that are not listed are left behind."""
+
+    def check(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise InvalidDocument("must be a mapping")
+        for name, inner in fields.items():
+            if name not in value and not isinstance(inner, _Optional):
+                raise InvalidDocument(f"{name} is missing")
+        return {name: _within(name, inner, value[name]) for name, inner in fields.items() if name in value}
+
+    return check
+
+
+def _union(**alternatives: Check) -> Check:
+    """Check a mapping of one entry, whose key tells what its value is."""
+
+    def check(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict) or len(value) != 1:
+            raise InvalidDocument("must be a mapping of one entry")
+        ((name, inner),) = value.items()
+        if name not in alternatives:
+            raise InvalidDocument(f"holds {name!r:.60}, which a model has no use for")
+        return {name: _within(name, alternatives[name], inner)}
+
+    return check
+
+
+def _listed(check: Check) -> Check:
+    def checked(value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise InvalidDocument("must be a list")
+        return [_within(number, check, item) for number, item in enumerate(value)]
+
+    return checked
+
+
+def _mapped(key: Check, check: Check) -> Check:
+    def checked(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise InvalidDocument("must be a mapping")
+        return {key(name): _within(name, check, item) for name, item in value.items()}
+
+    return checked
+
+
+def _within(place: object, check: Check, value: Any) -> Any:
+    try:
+        return check(value)
+    except InvalidDocument as exc:
+        reason = str(exc)
+        raise InvalidDocument(f"{place!s:.60}{'' if reason.startswith('.') else '.'}{reason}") from None
+
+
+def _refuse(rule: str) -> InvalidDocument:
+    return InvalidDocument(f" {rule}")
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value) or keyword.iskeyword(value) or value in _TAKEN:
+        raise _refuse(f"the name {value!r:.80} cannot be a variable's")
+    return value
+
+
+def _argument_name(value: Any) -> str:
+    """Names of operators' arguments; those of the aten namespace may well be ``self``."""
+    if value in ("", "self", "device") or (isinstance(value, str) and keyword.iskeyword(value)):
+        return str(value)
+    return _name(value)
+
+
+def _attribute(value: Any) -> str:
+    if not isinstance(value, str) or not _ATTRIBUTE.fullmatch(value):
+        raise _refuse(f"the name {value!r:.80} cannot be a parameter's or buffer's")
+    return value
+
+
+def _integer(value: Any) -> int:
+    if type(value) is not int or not -_MAX_INT <= value < _MAX_INT:
+        raise InvalidDocument(" must be an integer of 64 bits")
+    return value
+
+
+def _number(value: Any) -> float | int:
+    return value if type(value) is float else _integer(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not _TEXT.fullmatch(value):
+        raise _refuse(f"the text {value!r:.80} has characters that no operator asks for")
+    return value
+
+
+def _target(value: Any) -> str:
+    if not is_operator(value):
+        raise _refuse(f"calls {value!r:.120}, which is not on the list of operators")
+    return str(value)
+
+
+def _dtype(value: Any) -> int:
+    if type(value) is not int or value not in _DTYPES:
+        raise InvalidDocument(" is no data type")
+    return value
+
+
+def _small(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 100:
+        raise InvalidDocument(" is no such number")
+    return value
+
+
+def _layout(value: Any) -> int:
+    if type(value) is not int or value != _STRIDED:
+        raise _refuse("a tensor is not laid out densely")
+    return value
+
+
+def _device(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or value.get("type") not in _DEVICES:
+        raise InvalidDocument(" is no device")
+    # Where a model was made says nothing about where it is opened: it is opened here, and moved afterwards.
+    return {"type": "cpu", "index": None}
+
+
+def _expression(value: Any) -> str:
+    if problem := expression_problem(value):
+        raise _refuse(f"the size {value!r:.80} {problem}")
+    return str(value)
+
+
+def _symbol(value: Any) -> str:
+    if not is_symbol(value):
+        raise _refuse(f"{value!r:.80} is no symbol of a size")
+    return str(value)
+
+
+# -- the schema of torch, as far as models need it -------------------------------------------------------------------
+
+_BOOL = _exactly(bool)
+_NONE = _exactly(bool)  # torch writes None as {"as_none": true}
+_TENSOR = _record(name=_name)
+_SYM_EXPR = _record(
+    expr_str=_expression, hint=_Optional(_union(as_int=_integer, as_bool=_BOOL, as_float=_number))
+)
+_SYM_INT = _union(as_expr=_SYM_EXPR, as_int=_integer)
+_SYM_FLOAT = _union(as_expr=_SYM_EXPR, as_float=_number)
+_SYM_BOOL = _union(as_expr=_SYM_EXPR, as_bool=_BOOL)
+_TENSOR_META = _record(
+    dtype=_dtype,
+    sizes=_listed(_SYM_INT),
+    requires_grad=_BOOL,
+    device=_device,
+    strides=_listed(_SYM_INT),
+    storage_offset=_SYM_INT,
+    layout=_layout,
+)
+_SYM_INT_ARGUMENT = _union(as_name=_name, as_int=_integer)
+_SYM_FLOAT_ARGUMENT = _union(as_name=_name, as_float=_number)
+_SYM_BOOL_ARGUMENT = _union(as_name=_name, as_bool=_BOOL)
+_OPTIONAL_TENSOR = _union(as_tensor=_TENSOR, as_none=_NONE)
+
+
+def _graph(value: Any) -> Any:
+    return _GRAPH(value)  # branches of a condition are graphs inside of a graph
+
+
+_ARGUMENT = _union(
+    as_none=_NONE,
+    as_tensor=_TENSOR,
+    as_tensors=_listed(_TENSOR),
+    as_int=_integer,
+    as_ints=_listed(_integer),
+    as_float=_number,
+    as_floats=_listed(_number),
+    as_string=_text,
+    as_strings=_listed(_text),
+    as_sym_int=_SYM_INT_ARGUMENT,
+    as_sym_ints=_listed(_SYM_INT_ARGUMENT),
+    as_scalar_type=_dtype,
+    as_memory_format=_small,
+    as_layout=_layout,
+    as_device=_device,
+    as_bool=_BOOL,
+    as_bools=_listed(_BOOL),
+    as_sym_bool=_SYM_BOOL_ARGUMENT,
+    as_sym_bools=_listed(_SYM_BOOL_ARGUMENT),
+    as_graph=_record(name=_name, graph=_graph),
+    as_optional_tensors=_listed(_OPTIONAL_TENSOR),
+    as_sym_float=_SYM_FLOAT_ARGUMENT,
+    as_sym_floats=_listed(_SYM_FLOAT_ARGUMENT),
+    as_optional_tensor=_OPTIONAL_TENSOR,
+    as_complex=_record(real=_number, imag=_number),
+    as_nested_tensors=_listed(_listed(_TENSOR)),
+)
+_NODE = _record(
+    target=_target,
+    inputs=_listed(_record(name=_argument_name, arg=_ARGUMENT, kind=_Optional(_small))),
+    outputs=_listed(_ARGUMENT),
+    is_hop_single_tensor_return=_Optional(_BOOL),
+    name=_Optional(_name),
+)
+
+
+def _node(value: Any) -> dict[str, Any]:
+    return {**_NODE(value), "metadata": {}}
+
+
+_GRAPH = _record(
+    inputs=_listed(_ARGUMENT),
+    outputs=_listed(_ARGUMENT),
+    nodes=_listed(_node),
+    tensor_values=_mapped(_name, _TENSOR_META),
+    sym_int_values=_mapped(_name, _SYM_INT),
+    sym_bool_values=_mapped(_name, _SYM_BOOL),
+    sym_float_values=_Optional(_mapped(_name, _SYM_FLOAT)),
+    is_single_tensor_return=_Optional(_BOOL),
+)
+_SIGNATURE = _record(
+    input_specs=_listed(
+        _union(
+            user_input=_record(arg=_ARGUMENT),
+            parameter=_record(arg=_TENSOR, parameter_name=_attribute),
+            buffer=_record(arg=_TENSOR, buffer_name=_attribute, persistent=_BOOL),
+            tensor_constant=_record(arg=_TENSOR, tensor_constant_name=_attribute),
+            constant_input=_record(
+                name=_name,
+                value=_union(as_none=_NONE, as_int=_integer, as_float=_number, as_string=_text, as_bool=_BOOL),
+            ),
+        )
+    ),
+    output_specs=_listed(
+        _union(
+            user_output=_record(arg=_ARGUMENT),
+            buffer_mutation=_record(arg=_TENSOR, buffer_name=_attribute),
+            user_input_mutation=_record(arg=_TENSOR, user_input_name=_name),
+        )
+    ),
+)
+
+
+def _dialect(value: Any) -> str:
+    if value not in _DIALECTS:
+        raise _refuse(f"the dialect {value!r:.60} is unknown")
+    return str(value)
+
+
+_PROGRAM = _record(
+    opset_version=_mapped(_name, _integer),
+    range_constraints=_mapped(
+        _symbol, _record(min_val=_Optional(_integer), max_val=_Optional(_integer))
+    ),
+    schema_version=_record(major=_integer, minor=_integer),
+    verifiers=_Optional(_listed(_dialect)),
+    torch_version=_Optional(_text),
+)
+_GRAPH_MODULE = _record(graph=_GRAPH, signature=_SIGNATURE)
+_CALL = _record(forward_arg_names=_Optional(_listed(_name)))
+_FIELDS = _mapped(str, _record(field_names=_listed(_name)))
+_PAYLOADS = _record(config=_mapped(_attribute, lambda value: value))
+_PAYLOAD = _record(path_name=_exactly(str), is_param=_BOOL, use_pickle=_BOOL, tensor_meta=_TENSOR_META)
+
+
+def rebuild_program(document: object) -> dict[str, Any]:
+    """Return the program that a ``models/model.json`` describes.
+
+    Raises:
+        InvalidDocument: saying which rule it breaks, and where.
+    """
+    if not isinstance(document, dict) or not isinstance(document.get("graph_module"), dict):
+        raise InvalidDocument("it describes no graph")
+    module = document["graph_module"]
+    named = _within("treespec_namedtuple_fields", _FIELDS, module.get("treespec_namedtuple_fields", {}))
+    fields_of = {name: fields.get("field_names", []) for name, fields in named.items()}
+    return {
+        **_PROGRAM(document),
+        "graph_module": {
+            **_within("graph_module", _GRAPH_MODULE, module),
+            "module_call_graph": [_call_entry(module.get("module_call_graph"), fields_of)],
+            "metadata": {},
+            "treespec_namedtuple_fields": {},
+        },
+        "guards_code": [],
+    }
+
+
+def _call_entry(entries: Any, fields_of: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the whole module is called; how its parts were called is not needed to run it."""
+    first = entries[0] if isinstance(entries, list) and entries else None
+    signature = first.get("signature") if isinstance(first, dict) and first.get("fqn") == "" else None
+    if not isinstance(signature, dict):
+        raise InvalidDocument("it does not say how the module is called")
+    specs = {}
+    for side in ("in_spec", "out_spec"):
+        try:
+            specs[side] = rebuild_spec(signature.get(side), fields_of)
+        except (InvalidSpec, RecursionError) as exc:
+            raise InvalidDocument(f"{side}: {exc}") from exc
+    _check_arguments(json.loads(specs["in_spec"])[1])
+    return {"fqn": "", "signature": {"inputs": [], "outputs": [], **specs, **_CALL(signature)}}
+
+
+def _check_arguments(spec: Mapping[str, Any]) -> None:
+    """Check that the structure of inputs is that of a call: a tuple, and a dict whose keys become Python source."""
+    parts = spec["children_spec"]
+    if [spec["type"], *(part["type"] for part in parts)] != ["builtins.tuple", "builtins.tuple", "builtins.dict"]:
+        raise InvalidDocument("in_spec: it is not the structure of a call")
+    for name in json.loads(parts[1]["context"]):
+        _name(name)
+
+
+def rebuild_payloads(document: object) -> dict[str, dict[str, Any]]:
+    """Return which record holds which tensor, from a ``..._config.json``; pickled ones are refused."""
+    config = _PAYLOADS(document)["config"]
+    return {name: _within(name, _payload, payload) for name, payload in config.items()}
+
+
+def _payload(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict) and value.get("use_pickle") is not False:
+        raise _refuse("a tensor is stored as a pickle")
+    return dict(_PAYLOAD(value))
