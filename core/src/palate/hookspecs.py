@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from palate._disk.paths import confine
+from palate._disk.strict_json import parse_json
 from palate.hook_values import EmbeddedType, Guarantees, LoadOptions, SampleModel, SaveOptions
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ __all__ = [
     "SaveOptions",
     "confine",
     "hookimpl",
+    "parse_json",
 ]
 
 HOOK_API = 1

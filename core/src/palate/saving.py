@@ -127,9 +127,9 @@ def _write_directory(request: SaveRequest, root: Path, registry: FlavorRegistry,
         if flavor.name != PYFUNC:  # a Python model may well take lists
             request = replace(request, example=_rows_as_array(request.example))
     code = copy_code(request.code_paths, root)
+    example = write_example(request.example, root) if request.example is not None else None
     signature = _declared_signature(request, known)
     _check_own_example(request, signature)
-    example = write_example(request.example, root) if request.example is not None else None
     section = _write_native(request, root, signature, example)
     sections = _sections(flavor, section, code)
     draft = _Draft(request=request, root=root, sections=sections, example=example, created=datetime.now(UTC))

@@ -19,10 +19,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from palate._disk.format import MANIFEST_FORMAT
 from palate._disk.paths import MODEL_FILE, list_files, name_problem, open_plain, read_small
+from palate._disk.strict_json import parse_json
 from palate.errors import InvalidModelFile, ModelChanged, PalateError, Problem, ProblemKind, SaveFailed, UnsafePath
 
 __all__ = [
@@ -248,22 +249,10 @@ def _read_json(content: bytes) -> object:
         # 64 MiB of "[]," would become gigabytes of lists.
         raise InvalidModelFile([Problem((), "wrong_value", "lists more than 100,000 files")], source=MANIFEST_FILE)
     try:
-        return json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as exc:
-        reason = "it is nested too deeply" if isinstance(exc, RecursionError) else str(exc)
-        problem = Problem((), "wrong_value", f"is not JSON: {reason:.200}")
+        return parse_json(content, max_bytes=_MAX_BYTES)
+    except ValueError as exc:
+        problem = Problem((), "wrong_value", f"is not JSON: {exc!s:.200}")
         raise InvalidModelFile([problem], source=MANIFEST_FILE) from exc
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands there twice")
-    return found
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 class _Reader:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import zipfile
 import zlib
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import IO, Any, NoReturn
 
 from palate.errors import UnsafeModel
+from palate.hookspecs import parse_json
 
 __all__ = ["SCHEMA", "ArrayHeader", "SkopsArchive", "looks_like_bomb"]
 
@@ -124,24 +124,12 @@ def _read_schema(archive: zipfile.ZipFile, file: str) -> dict[str, Any]:
     if archive.getinfo(SCHEMA).file_size > _MAX_SCHEMA:
         _refuse(file, f"its {SCHEMA} is larger than {_MAX_SCHEMA >> 20} MiB")
     try:
-        schema = json.loads(archive.read(SCHEMA), object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    except RecursionError as exc:
-        raise UnsafeModel(file, rule=f"its {SCHEMA} is nested too deeply") from exc
+        schema = parse_json(archive.read(SCHEMA), max_bytes=_MAX_SCHEMA)
+    except ValueError as exc:
+        raise UnsafeModel(file, rule=f"its {SCHEMA} cannot be read ({exc!s:.200})") from exc
     if not isinstance(schema, dict):
         _refuse(file, f"its {SCHEMA} is not a mapping")
     return schema
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    mapping = dict(pairs)
-    if len(mapping) != len(pairs):
-        # Two readers of such a document may see two different models.
-        raise ValueError(f"{SCHEMA} has a key twice in one mapping")
-    return mapping
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _read_header(archive: zipfile.ZipFile, name: str, file: str) -> ArrayHeader:
