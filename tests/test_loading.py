@@ -16,6 +16,9 @@ from sklearn.linear_model import LinearRegression
 
 import palate
 from palate import errors
+from palate._opening import construct, open_model
+from palate._registry import FlavorRegistry
+from palate.inspection import describe
 
 MLFLOW_MODELS = Path(__file__).parent / "data" / "mlflow_models"
 
@@ -133,9 +136,10 @@ def test_an_uninstalled_flavor_is_named_with_its_distribution(tmp_path) -> None:
     (directory / "MLmodel").write_text(
         "flavors: {python_function: {loader_module: mlflow.pytorch, data: data}, pytorch: {model_data: data}}\n"
     )
+    opened, nothing_installed = open_model(directory), FlavorRegistry([])
     with pytest.raises(errors.FlavorNotFound, match="pip install palate-torch"):
-        palate.load_model(directory)
-    assert "palate-torch" in (palate.inspect_model(directory).plugin_problem or "")
+        construct(opened, trust=False, registry=nothing_installed)
+    assert "palate-torch" in (describe(opened, nothing_installed).plugin_problem or "")
 
 
 def test_a_flavor_that_the_directory_does_not_name_is_refused(saved) -> None:

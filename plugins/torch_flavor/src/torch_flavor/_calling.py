@@ -18,7 +18,17 @@ import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
-__all__ = ["CallPlan", "flatten_outputs", "open_program", "plan_of", "predict"]
+__all__ = [
+    "CallPlan",
+    "arguments",
+    "evaluating",
+    "flatten_outputs",
+    "named_parts",
+    "open_program",
+    "plan_of",
+    "predict",
+    "unwrapped",
+]
 
 # Where the module made of a program keeps how it is called.
 _PLAN = "palate_call_plan"
@@ -51,6 +61,11 @@ class CallPlan:
 
 
 # -- what is called ------------------------------------------------------------------------------------------------
+
+
+def unwrapped(model: Any) -> Any:
+    """Return the module that ``torch.compile`` wraps; any other model as it is."""
+    return getattr(model, "_orig_mod", model)
 
 
 def open_program(program: Any) -> torch.nn.Module:
@@ -108,7 +123,8 @@ def _input_types(program: Any) -> dict[int, torch.dtype]:
 
 def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> Any:
     """Call *model*, in evaluation mode and without gradients; return an array, or a dict of arrays."""
-    module = model if callable(getattr(model, "forward", None)) else open_program(model)
+    model = unwrapped(model)
+    module = model if isinstance(model, torch.nn.Module) else open_program(model)
     with evaluating(module), torch.inference_mode():
         args, kwargs = arguments(module, data, params or {})
         return to_arrays(module(*args, **kwargs))
@@ -180,7 +196,7 @@ def _by_input(plan: CallPlan, data: Any) -> dict[str, Any]:
 
 def _only(names: Sequence[str], required: frozenset[str], data: Any) -> dict[str, Any]:
     if not names:
-        raise ValueError("the model's forward takes no input")
+        raise ValueError("the model's forward names no inputs")
     if len(required) > 1:
         raise ValueError(f"the model takes {len(required)} inputs: give a dict with {', '.join(sorted(required))}")
     return {next(iter(required)): data}
@@ -242,7 +258,7 @@ def flatten_outputs(result: Any) -> dict[str, Any]:
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if value is None:
         return
-    parts = _parts(value)
+    parts = named_parts(value)
     if parts is None:
         yield path, value
         return
@@ -251,11 +267,14 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from _leaves(part, f"{prefix}_{name}" if prefix else str(name))
 
 
-def _parts(value: Any) -> Mapping[Any, Any] | None:
+def named_parts(value: Any) -> Mapping[Any, Any] | None:
+    """Return what *value* is made of, by name, or by number for a list; None for a value of its own."""
     if isinstance(value, Mapping):
         return value
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return value._asdict()  # type: ignore[no-any-return]
+    if isinstance(value, tuple) and hasattr(value, "n_sequence_fields"):  # what topk() and its like return
+        return dict(zip(type(value).__match_args__, value, strict=True))
     if isinstance(value, list | tuple):
         return dict(enumerate(value))
     if is_dataclass(value) and not isinstance(value, type):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -30,7 +30,7 @@ class ExampleCall:
         kwargs: those given by name.
         names: the inputs' names, those of *args* first.
         free: the dimensions that may have any size, by the path of each tensor.
-        batched: the paths of the tensors whose first dimension counts the rows.
+        batched: which dimension of a tensor counts the rows, by its path.
         rows: how many rows the example has.
     """
 
@@ -38,7 +38,7 @@ class ExampleCall:
     kwargs: dict[str, Any]
     names: tuple[str, ...]
     free: Mapping[str, frozenset[int]]
-    batched: frozenset[str]
+    batched: Mapping[str, int]
     rows: int
 
     def with_rows(self, count: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -47,7 +47,8 @@ class ExampleCall:
         def resized(path: str, tensor: torch.Tensor) -> torch.Tensor:
             if path not in self.batched:
                 return tensor.clone()
-            return tensor.index_select(0, torch.arange(count, device=tensor.device) % self.rows)
+            again = torch.arange(count, device=tensor.device) % self.rows
+            return tensor.index_select(self.batched[path], again)
 
         values = self._mapped(resized)
         return tuple(values[: len(self.args)]), dict(zip(self.kwargs, values[len(self.args) :], strict=True))
@@ -110,16 +111,24 @@ def example_call(
     names = (*plan_of(module).positional[: len(args)], *kwargs)
     tensors = dict(pair for name, value in zip(names, (*args, *kwargs.values()), strict=True) for pair in _tensors(name, value))
     free = {path: _free_dimensions(path, tensor, specs) if dynamic else frozenset() for path, tensor in tensors.items()}
-    counted = [path for path, dimensions in free.items() if 0 in dimensions]
-    rows = tensors[counted[0]].shape[0] if counted else 0
-    if counted and not rows:
-        raise InvalidOption("input_example", reason="it has no rows", hint="give an example of at least one row")
-    batched = frozenset(path for path in counted if tensors[path].shape[0] == rows)
+    batched, rows = _batch(tensors, free)
     call = ExampleCall(args=args, kwargs=kwargs, names=names, free=free, batched=batched, rows=rows)
-    if not counted or rows >= _MIN_BATCH:
+    if not batched or rows >= _MIN_BATCH:
         return call
     args, kwargs = call.with_rows(_MIN_BATCH)
-    return ExampleCall(args=args, kwargs=kwargs, names=names, free=free, batched=batched, rows=_MIN_BATCH)
+    return replace(call, args=args, kwargs=kwargs, rows=_MIN_BATCH)
+
+
+def _batch(
+    tensors: Mapping[str, torch.Tensor], free: Mapping[str, frozenset[int]]
+) -> tuple[Mapping[str, int], int]:
+    """Return which dimension of which tensor counts the rows, and how many there are: the first that is free."""
+    first = {path: min(dimensions) for path, dimensions in free.items() if dimensions}
+    sizes = {path: tensors[path].shape[dimension] for path, dimension in first.items()}
+    rows = next(iter(sizes.values()), 0)
+    if sizes and not rows:
+        raise InvalidOption("input_example", reason="it has no rows", hint="give an example of at least one row")
+    return {path: first[path] for path, size in sizes.items() if size == rows}, rows
 
 
 def _free_dimensions(path: str, tensor: torch.Tensor, specs: tuple[TensorSpec, ...]) -> frozenset[int]:

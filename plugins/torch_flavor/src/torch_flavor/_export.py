@@ -12,10 +12,10 @@ import torch
 from palate.errors import InvalidOption, UnsupportedModel
 from palate.hookspecs import SaveOptions
 from palate.signature import Signature
-from torch_flavor._calling import evaluating, flatten_outputs, open_program
+from torch_flavor._calling import evaluating, flatten_outputs, named_parts, open_program, unwrapped
 from torch_flavor._examples import ExampleCall, example_call
 from torch_flavor._export_errors import OTHERWISE, explain_export
-from torch_flavor._signatures import input_values, program_signature, shape_of
+from torch_flavor._signatures import input_values, is_fixed, program_signature, shape_of
 
 __all__ = ["export_module"]
 
@@ -44,7 +44,7 @@ def export_module(model: Any, options: SaveOptions) -> torch.export.ExportedProg
             hint="save the module that it was scripted from, or use format='pickle', which keeps TorchScript as it "
             "is, and loads with trust=True",
         )
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    model = unwrapped(model)
     with _undisturbed(model):
         call = example_call(
             model, options.example, options.signature, options.extra.get("example_inputs"), dynamic=dynamic
@@ -77,10 +77,23 @@ def _undisturbed(model: torch.nn.Module) -> Iterator[None]:
 
 
 def _export(model: Any, call: ExampleCall, shapes: Any) -> torch.export.ExportedProgram:
+    # torch writes no named tuples and data classes into a file unless their classes are registered.
+    hook = model.register_forward_hook(lambda _module, _args, result: _plain(result))
     try:
         return torch.export.export(model, call.args, call.kwargs or None, dynamic_shapes=shapes, strict=False)
     except Exception as exc:  # torch raises what it likes, the user's forward too
         raise explain_export(model, exc) from exc
+    finally:
+        hook.remove()
+
+
+def _plain(value: Any) -> Any:
+    """Return tuples, lists and dicts in the place of everything that has parts."""
+    parts = named_parts(value)
+    if parts is None:
+        return value
+    plain = {name: _plain(part) for name, part in parts.items()}
+    return type(value)(plain.values()) if type(value) in (tuple, list) else plain
 
 
 # -- is the batch size free? -----------------------------------------------------------------------------------------
@@ -88,24 +101,24 @@ def _export(model: Any, call: ExampleCall, shapes: Any) -> torch.export.Exported
 
 def _check_batch(model: object, program: Any, call: ExampleCall) -> None:
     values = input_values(program)
-    for name in call.batched & set(values or ()):
-        size = values[name].shape[0]
-        if isinstance(size, int):
-            raise _fixed_batch(model, f"its forward only works for batches of {size}: the input {name!r} has that size "
-                               "built in, as by x.view(3, -1) or x.reshape(32, 10)")
+    for name in call.batched.keys() & set(values or ()):
+        size = values[name].shape[call.batched[name]]
+        if is_fixed(size):
+            raise _fixed_batch(model, f"its code holds on to batches of {size}, the example's, in {name!r}")
         bounds = program.range_constraints.get(size.node.expr)
         if bounds is None:
-            raise _fixed_batch(model, f"its forward asks for batches of {size.node.expr} rows in {name!r}")
+            raise _fixed_batch(model, f"its code only takes batches of {size.node.expr} rows in {name!r}")
         if bounds.lower > 2 or bounds.upper < 1 << 31:
-            raise _fixed_batch(model, f"its forward only works for {bounds.lower} to {bounds.upper} rows in {name!r}")
+            raise _fixed_batch(model, f"its code only takes {bounds.lower} to {bounds.upper} rows in {name!r}")
 
 
 def _fixed_batch(model: object, reason: str) -> UnsupportedModel:
     return UnsupportedModel(
         type(model).__name__,
         reason=reason,
-        hint="take the number of rows from x.shape[0] in forward; or pass dynamic_batch=False with a signature that "
-        f"says the fixed size; or else {OTHERWISE}",
+        hint="take the number of rows from x.shape[0] in forward, not as a fixed number; if another dimension counts "
+        "the rows, pass a signature with -1 there; or pass dynamic_batch=False with a signature that says the fixed "
+        f"size; or else {OTHERWISE}",
     )
 
 
@@ -146,6 +159,7 @@ def _prove(model: Any, program: Any, call: ExampleCall, batches: tuple[int, ...]
                 reason=f"its forward fails for a batch of {count} ({type(exc).__name__}: {exc!s:.200})",
                 hint="pass dynamic_batch=False with a signature that says the size it works for",
             ) from exc
+        _check_outputs(model, expected)
         args, kwargs = call.with_rows(count)
         try:
             found = _run(graph, args, kwargs)
@@ -153,6 +167,16 @@ def _prove(model: Any, program: Any, call: ExampleCall, batches: tuple[int, ...]
             raise _fixed_batch(model, f"its graph fails for a batch of {count} ({exc!s:.200})") from exc
         if difference := _difference(expected, found):
             raise _fixed_batch(model, f"for a batch of {count}, its graph gives another result: {difference}")
+
+
+def _check_outputs(model: object, outputs: Mapping[str, Any]) -> None:
+    for name, value in outputs.items():
+        if not isinstance(value, torch.Tensor | bool | int | float):
+            raise UnsupportedModel(
+                type(model).__name__,
+                reason=f"it returns a {type(value).__name__} as {name!r}, which is no tensor",
+                hint="leave it out of what forward returns",
+            )
 
 
 def _run(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,9 @@ def explain_export(model: object, cause: BaseException) -> UnsupportedModel:
     elif "ConstraintViolation" in name or "Constraints violated" in text:
         reason = f"a size that was declared free is fixed by its code ({_first_line(text)})"
         way_on = "take sizes from x.shape in forward, or declare that size in the signature"
+    elif "uninitialized parameter" in text:
+        reason = "it has parameters that are only made when it is called for the first time"
+        way_on = "call it once on an example before you save it"
     elif "Tracing through optional input" in text or "pytree" in text or "register_dataclass" in text:
         reason = f"it takes or returns objects that are no tensors, or containers of them ({_first_line(text)})"
         way_on = "return a dict or a tuple of tensors"

@@ -41,7 +41,7 @@ def read_model(file: ModelFile, config: Mapping[str, Any], options: LoadOptions)
 def _device(asked: object) -> torch.device:
     try:
         device = torch.device(asked)  # type: ignore[call-overload]
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()  # the device "meta" exists, and holds nothing
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as exc:
         reason = str(exc).strip().split("\n")[0]
         raise InvalidOption(

@@ -144,7 +144,9 @@ def _integer(value: Any) -> int:
     return value
 
 
-def _number(value: Any) -> float | int:
+def _number(value: Any) -> float | int | str:
+    if value in ("Infinity", "-Infinity", "NaN"):  # so torch writes what JSON has no number for
+        return str(value)
     return value if type(value) is float else _integer(value)
 
 

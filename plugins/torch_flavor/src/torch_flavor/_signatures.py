@@ -12,7 +12,7 @@ from palate.schema import Schema, TensorSpec
 from palate.signature import Signature
 from torch_flavor._calling import flatten_outputs
 
-__all__ = ["input_values", "program_signature", "shape_of"]
+__all__ = ["input_values", "is_fixed", "program_signature", "shape_of"]
 
 # Data types that numpy has not; predictions come as the type beside.
 _NUMPY = {torch.bfloat16: "float32"}
@@ -45,7 +45,12 @@ def _schema(values: Mapping[str, Any], *, named: bool) -> Schema:
 
 def shape_of(value: torch.Tensor) -> tuple[int, ...]:
     """Return a shape whose symbolic sizes are -1."""
-    return tuple(size if isinstance(size, int) else -1 for size in value.shape)
+    return tuple(int(size) if is_fixed(size) else -1 for size in value.shape)
+
+
+def is_fixed(size: Any) -> bool:
+    """Whether a size is a number, also where it is one in the shape of a symbol."""
+    return isinstance(size, int) or bool(size.node.expr.is_number)
 
 
 def _has_array(value: object) -> bool:

@@ -71,7 +71,7 @@ def method_names(model: Any) -> Sequence[str]:
     if hasattr(estimator, "predict_proba"):
         own += ("predict_proba",)
     if _facts_of(booster).kind == "gblinear":
-        kinds = tuple(kind for kind in kinds if kind != "pred_leaf")
+        kinds = ("output_margin", "pred_contribs")  # it has no leaves, and its interactions do not fit their own shape
     elif estimator is not None:
         own += ("apply",)
     return own + kinds
