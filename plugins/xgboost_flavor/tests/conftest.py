@@ -1,0 +1,132 @@
+"""What the tests of the xgboost flavor share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xgboost as xgb
+from sklearn.datasets import load_iris
+
+import xgboost_flavor
+from palate._code.model_code import ModelCode
+from palate.hookspecs import LoadOptions, SaveOptions
+
+X, Y = load_iris(return_X_y=True, as_frame=True)
+
+
+def mixed_table() -> pd.DataFrame:
+    """Return a table of numbers with gaps, whole numbers, truth values, and categories of text and of numbers."""
+    table = X.copy()
+    table.iloc[::11, 1] = np.nan
+    table["count"] = np.arange(150) % 7
+    table["long"] = X.iloc[:, 0] > 5
+    table["text"] = pd.Categorical(np.array(["a", "bb", "ccc"])[np.arange(150) % 3])
+    table["number"] = pd.Categorical(np.arange(150) % 5)
+    return table
+
+
+# Classes that only the categories tell apart, so that models split on them.
+CATEGORY_LABEL = (np.arange(150) % 3 + np.arange(150) % 5) % 3
+
+
+def matrix(data: Any = X, label: Any = Y) -> xgb.DMatrix:
+    """Return training data for the native API."""
+    return xgb.DMatrix(data, label, enable_categorical=True)
+
+
+def train_estimators() -> dict[str, tuple[Any, Any]]:
+    """Return an estimator of each class and kind, with data for it."""
+    two, mixed = (Y > 0).astype(int), mixed_table()
+    several = np.column_stack([Y, X.iloc[:, 0]])
+    early = xgb.XGBRegressor(n_estimators=60, early_stopping_rounds=2, learning_rate=0.9, eval_metric=["rmse", "mae"])
+    early.fit(X[::2], Y[::2], eval_set=[(X[1::2], Y[1::2])], verbose=False)
+    small = {"n_estimators": 4, "max_depth": 3}
+    return {
+        "classifier": (xgb.XGBClassifier(**small).fit(X, Y), X),
+        "binary": (xgb.XGBClassifier(**small, missing=-1.0).fit(X.to_numpy(), two), X.to_numpy()),
+        "softmax": (xgb.XGBClassifier(**small, objective="multi:softmax").fit(X, Y), X),
+        "categories": (xgb.XGBClassifier(**small, enable_categorical=True, max_cat_to_onehot=1).fit(mixed, CATEGORY_LABEL), mixed),
+        "labels": (xgb.XGBClassifier(**small).fit(X, np.column_stack([two, X.iloc[:, 0] > 5])), X),
+        "forest": (xgb.XGBRFClassifier(**small).fit(X, Y), X),
+        "regressor": (xgb.XGBRegressor(**small, monotone_constraints=(1, 0, 0, 0)).fit(X, Y), X),
+        "early": (early, X),
+        "targets": (xgb.XGBRegressor(**small).fit(X, several), X),
+        "vectors": (xgb.XGBRegressor(**small, multi_strategy="multi_output_tree").fit(X, several), X),
+        "regression forest": (xgb.XGBRFRegressor(**small).fit(X, Y), X),
+        "linear": (xgb.XGBRegressor(n_estimators=4, booster="gblinear").fit(X, Y), X),
+        "dart": (xgb.XGBRegressor(**small, booster="dart", rate_drop=0.5).fit(X, Y), X),
+        "ranker": (xgb.XGBRanker(**small, lambdarank_unbiased=True).fit(X, Y, group=[50, 100]), X),
+    }
+
+
+def train_boosters() -> dict[str, tuple[xgb.Booster, Any]]:
+    """Return a booster of each kind, with data for it."""
+    mixed = mixed_table()
+    classes = {"max_depth": 3, "objective": "multi:softprob", "num_class": 3}
+    quantiles = {"max_depth": 3, "objective": "reg:quantileerror", "quantile_alpha": [0.1, 0.5, 0.9]}
+    return {
+        "tree booster": (xgb.train({"max_depth": 3}, matrix(), 4), X),
+        "array booster": (xgb.train(classes, matrix(X.to_numpy()), 4), X.to_numpy()),
+        "category booster": (xgb.train({"max_depth": 3, "max_cat_to_onehot": 1}, matrix(mixed, CATEGORY_LABEL), 4), mixed),
+        "quantile booster": (xgb.train(quantiles, matrix(), 4), X),
+        "pruned booster": (xgb.train({"gamma": 5, "tree_method": "exact", "max_depth": 8}, matrix(), 4), X),
+        "parallel dart": (xgb.train({"booster": "dart", "rate_drop": 0.5, "num_parallel_tree": 2}, matrix(), 4), X),
+        "linear booster": (xgb.train({"booster": "gblinear"}, matrix(), 4), X),
+    }
+
+
+@pytest.fixture(scope="session")
+def models() -> dict[str, tuple[Any, Any]]:
+    """A model of each class and kind, with data for it."""
+    return {**train_estimators(), **train_boosters()}
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Callable[..., tuple[Path, dict[str, Any]]]:
+    """Save a model with the hooks; return its directory and section."""
+
+    def saver(model: object, format: str = "ubj") -> tuple[Path, dict[str, Any]]:
+        section = xgboost_flavor.save_model(model=model, path=tmp_path, options=SaveOptions(format=format))
+        return tmp_path, section
+
+    return saver
+
+
+@pytest.fixture
+def load() -> Callable[..., Any]:
+    """Load a directory with the hooks."""
+
+    def loader(path: Path, section: dict[str, Any], *, trust: bool = False) -> Any:
+        code = ModelCode(path / "code" if trust and (path / "code").is_dir() else None)
+        return xgboost_flavor.load_model(path=path, config=section, options=LoadOptions(trust=trust, code=code))
+
+    return loader
+
+
+@pytest.fixture(scope="session")
+def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a script in a process of its own, which a segfault may end."""
+
+    def runner(script: str, *arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", script, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+    return runner
+
+
+@pytest.fixture(scope="session")
+def mlflow_python() -> str:
+    """The interpreter of an environment with stock MLflow, or a skip."""
+    root = Path(__file__).parents[3]
+    python = Path(os.environ.get("PALATE_MLFLOW_PYTHON") or root / ".venv-mlflow" / "bin" / "python")
+    if not python.exists():
+        pytest.skip("no stock MLflow: set PALATE_MLFLOW_PYTHON, or make .venv-mlflow")
+    return str(python)
