@@ -1,0 +1,190 @@
+"""The rules for ``config.json``, the description of a model from which Keras builds it.
+
+Keras builds whatever class a description names: its own by their public names, and classes that somebody registered.
+Only names that are listed in this package, and classes that the reader's own process brings, get as far as Keras.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from palate.errors import UnsafeModel
+from tf_flavor._keras_names import is_keras_class, is_keras_function
+from tf_flavor._refusals import refuse
+
+__all__ = ["KerasConfig", "read_config"]
+
+_CONFIG = "config.json"
+MAX_CONFIG = 64 << 20
+_MAX_DEPTH = 100
+_MAX_CALLS = 200_000
+_MAX_INTEGER = 1 << 24
+# Values that Keras rebuilds without a class: none of them can run anything.
+_PLAIN_VALUES = frozenset({"__tensor__", "__numpy__", "__keras_tensor__", "__bytes__", "__ellipsis__", "__slice__"})
+_NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{0,400}")
+_SPLITS = frozenset({"Split", "ArraySplit", "Hsplit", "Vsplit", "Dsplit"})
+_HINT_CUSTOM = (
+    "pass custom_objects={{'{name}': the class or function}}, or import the module that registers it with "
+    "@keras.saving.register_keras_serializable"
+)
+_HINT_TRUST = "if you trust where it came from, pass trust=True"
+
+Resolve = Callable[[str], object | None]
+
+
+@dataclass(slots=True)
+class KerasConfig:
+    """A checked description.
+
+    Attributes:
+        document: the parsed JSON.
+        custom: the classes and functions of the reader's process that it names, by that name.
+    """
+
+    document: dict[str, Any]
+    custom: dict[str, Any] = field(default_factory=dict)
+
+
+def read_config(text: bytes, file: str, resolve: Resolve) -> KerasConfig:
+    """Parse and check a description; *resolve* finds what the reader gave or registered under a name.
+
+    Raises:
+        UnsafeModel: naming *file* and the rule that it breaks.
+    """
+    try:
+        document = json.loads(text.decode("utf-8"), object_pairs_hook=_unique)
+    except RecursionError as exc:
+        raise UnsafeModel(file, rule=f"its {_CONFIG} is nested too deeply") from exc
+    except ValueError as exc:
+        raise UnsafeModel(file, rule=f"its {_CONFIG} is malformed ({exc!s:.200})") from exc
+    if not isinstance(document, dict) or "class_name" not in document:
+        refuse(file, f"its {_CONFIG} describes no model")
+    config = KerasConfig(document)
+    checker = _Checker(file, resolve, config.custom)
+    calls = checker.check(document, depth=0, sizes=True)
+    if calls > _MAX_CALLS:
+        refuse(file, f"its models inside models come to {calls:,} calls of layers")
+    return config
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        # Two readers of such a document may see two different models.
+        raise ValueError("a key stands twice in one mapping")
+    return mapping
+
+
+@dataclass(slots=True)
+class _Checker:
+    file: str
+    resolve: Resolve
+    custom: dict[str, Any]
+
+    def check(self, node: Any, *, depth: int, sizes: bool) -> int:
+        """Check *node* and all below it; return how many layers it makes Keras call while it builds the model.
+
+        Args:
+            node: any value of the document.
+            depth: how many mappings and lists are around it.
+            sizes: whether the integers here can become the size of something.
+        """
+        if depth > _MAX_DEPTH:
+            refuse(self.file, f"its {_CONFIG} is nested too deeply")
+        if isinstance(node, dict):
+            return self._check_mapping(node, depth=depth, sizes=sizes)
+        if isinstance(node, list):
+            return sum(self.check(item, depth=depth + 1, sizes=sizes) for item in node)
+        if sizes and isinstance(node, int) and abs(node) > _MAX_INTEGER:
+            refuse(self.file, f"its {_CONFIG} asks for a size of {node:,}", _HINT_TRUST)
+        return 0
+
+    def _check_mapping(self, node: dict[str, Any], *, depth: int, sizes: bool) -> int:
+        self._check_values(node)
+        calls = sum(
+            self.check(value, depth=depth + 1, sizes=sizes and key not in ("seed", "compile_config", "shared_object_id"))
+            for key, value in node.items()
+        )
+        if "class_name" not in node:
+            return calls
+        self._check_class(node)
+        return (1 + calls + self._outputs(node)) * _repetitions(node)
+
+    def _check_values(self, node: Mapping[str, Any]) -> None:
+        name, vocabulary = node.get("name"), node.get("vocabulary")
+        if isinstance(name, str) and (not _NAME.fullmatch(name) or ".." in name):
+            refuse(self.file, f"its {_CONFIG} names something {name!r:.80}, which could be a path")
+        if isinstance(vocabulary, str):
+            refuse(
+                self.file,
+                f"its {_CONFIG} names {vocabulary!r:.80} as a vocabulary, a file or address outside of the model",
+                "save the layer after adapt(), or with a list of words",
+            )
+
+    def _check_class(self, node: Mapping[str, Any]) -> None:
+        class_name, module, registered = (node.get(key) for key in ("class_name", "module", "registered_name"))
+        if not isinstance(class_name, str):
+            refuse(self.file, f"its {_CONFIG} has a class_name that is no text")
+        if class_name in _PLAIN_VALUES and module is None:
+            return
+        if class_name in ("__lambda__", "Lambda") or class_name.startswith("__"):
+            refuse(self.file, f"its {_CONFIG} holds a {class_name}, which is code", _HINT_TRUST)
+        if class_name == "function":
+            self._check_function(module, node.get("config"), registered)
+        elif isinstance(module, str) and is_keras_class(module, class_name):
+            if registered not in (None, class_name):
+                refuse(self.file, f"its {_CONFIG} says that {module}.{class_name} is registered as {registered!r:.80}")
+        elif not self._is_readers_own(registered if "registered_name" in node else class_name):
+            self._refuse_name("class", module, class_name, registered)
+
+    def _check_function(self, module: object, name: object, registered: object) -> None:
+        if not isinstance(name, str):
+            refuse(self.file, f"its {_CONFIG} names a function that is no text")
+        if self._is_readers_own(name):
+            return
+        if not (isinstance(module, str) and is_keras_function(module, name)):
+            self._refuse_name("function", module, name, registered)
+        if registered not in (None, name, "function"):
+            refuse(self.file, f"its {_CONFIG} says that {module}.{name} is registered as {registered!r:.80}")
+
+    def _is_readers_own(self, name: object) -> bool:
+        found = self.resolve(name) if isinstance(name, str) else None
+        if found is None:
+            return False
+        self.custom[str(name)] = found
+        return True
+
+    def _refuse_name(self, kind: str, module: object, name: str, registered: object) -> None:
+        own = registered if isinstance(registered, str) else name
+        full = f"{module}.{name}" if isinstance(module, str) else name
+        what = f"its {_CONFIG} names the {kind} {full!s:.120}"
+        if isinstance(module, str) and module.partition(".")[0] in ("keras", "builtins", "tensorflow", "tf"):
+            refuse(self.file, f"{what}, which is not among those that a model may name", _HINT_TRUST)
+        refuse(
+            self.file, f"{what}, which is neither Keras' own nor known in this process", _HINT_CUSTOM.format(name=own)
+        )
+
+    def _outputs(self, node: Mapping[str, Any]) -> int:
+        """Count the tensors that an operation is told to split its input into."""
+        if node["class_name"] not in _SPLITS:
+            return 0
+        return max((abs(number) for number in _integers(node.get("config"))), default=0)
+
+
+def _repetitions(node: Mapping[str, Any]) -> int:
+    """Return how often Keras calls what *node* describes: once for each place in the graph, both ways round."""
+    places = node.get("inbound_nodes")
+    times = max(1, len(places)) if isinstance(places, list) else 1
+    return times * 2 if node["class_name"] == "Bidirectional" else times
+
+
+def _integers(node: Any) -> Iterator[int]:
+    if isinstance(node, int):
+        yield node
+    elif isinstance(node, dict | list):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from _integers(value)

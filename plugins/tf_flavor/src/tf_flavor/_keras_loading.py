@@ -1,0 +1,96 @@
+"""Reading ``.keras`` files: checked first, then read by Keras from the very file that was checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from palate.errors import InvalidOption
+from tf_flavor._keras_archive import check_archive
+from tf_flavor._keras_config import Resolve, read_config
+from tf_flavor._keras_sizes import check_sizes
+from tf_flavor._quiet import import_keras
+from tf_flavor._sections import PICKLES
+
+if TYPE_CHECKING:
+    from palate.hookspecs import LoadOptions
+
+__all__ = ["custom_objects", "open_keras", "own_names"]
+
+
+def custom_objects(given: object) -> dict[str, Any]:
+    """Return the option ``custom_objects`` as a dict of classes and functions by name."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(key, str) and callable(given[key]) for key in given):
+        raise InvalidOption(
+            "custom_objects",
+            reason=f"it is {type(given).__name__}, or holds something else than classes and functions",
+            hint="give a dict of them by name, {'Scale': Scale}",
+        )
+    return dict(given)
+
+
+def own_names(given: Mapping[str, Any]) -> Resolve:
+    """Return what finds the classes and functions that this process brings: those given, and those registered."""
+    keras = import_keras()
+
+    def resolve(name: str) -> object | None:
+        return keras.saving.get_registered_object(name, custom_objects=given)  # type: ignore[no-any-return]
+
+    return resolve
+
+
+def open_keras(file: Path, name: str, options: LoadOptions) -> Any:
+    """Return the model in *file*, which is called *name* in errors.
+
+    Raises:
+        UnsafeModel: the file breaks a rule, and is not trusted.
+    """
+    custom = {**_pickled_objects(file.parent, options), **custom_objects(options.extra.get("custom_objects"))}
+    if file.suffix == ".h5":
+        return _read_legacy(file, custom)
+    return _read_keras(file, name, custom, options)
+
+
+def _pickled_objects(folder: Path, options: LoadOptions) -> dict[str, Any]:
+    """Return what MLflow pickled beside a model; without trust nobody gets here if there is such a file."""
+    found: dict[str, Any] = {}
+    for name in PICKLES:
+        file = folder / name
+        if options.trust and file.is_file():
+            found |= options.code.load_pickle(file)
+    return found
+
+
+def _read_keras(file: Path, name: str, custom: dict[str, Any], options: LoadOptions) -> Any:
+    import_keras()
+    # The public load_model takes paths only, and would open the file a second time.
+    from keras.src.saving import saving_lib
+
+    with file.open("rb") as stream, _unnamed(stream) as unnamed:
+        if not options.trust:
+            text, weights = check_archive(stream, name)
+            config = read_config(text, name, own_names(custom))
+            # A class of the reader's own may make variables as it pleases, which a rehearsal does not allow.
+            if not config.custom:
+                check_sizes(text, config.custom, weights, name)
+            custom = {**custom, **config.custom}
+        return saving_lib.load_model(
+            unnamed,
+            custom_objects=custom,
+            compile=bool(options.extra.get("compile", False)),
+            safe_mode=not options.trust,
+        )
+
+
+def _unnamed(stream: Any) -> Any:
+    """Return the open file without its name: next to a named one Keras unpacks weights that are short of memory."""
+    return open(stream.fileno(), "rb", closefd=False)
+
+
+def _read_legacy(file: Path, custom: dict[str, Any]) -> Any:
+    """Return the model in an ``.h5`` file, the format of Keras 2; nothing in it is checked, so it needs trust."""
+    keras = import_keras()
+    return keras.saving.load_model(file, custom_objects=custom, compile=False, safe_mode=False)

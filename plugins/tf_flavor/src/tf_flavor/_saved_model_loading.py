@@ -1,0 +1,123 @@
+"""Reading SavedModels: the files are checked, and TensorFlow is given the very bytes that were."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from palate.errors import InvalidModelFile, Problem
+from tf_flavor._graph_check import check_graphs, parse_saved_model
+from tf_flavor._quiet import import_tensorflow
+from tf_flavor._refusals import refuse
+from tf_flavor._sections import named_path
+from tf_flavor._tensor_bundle import check_checkpoint
+
+if TYPE_CHECKING:
+    from palate.hookspecs import LoadOptions
+
+__all__ = ["check_saved_model", "open_saved_model", "read_saved_model"]
+
+_GRAPH, _INDEX = "saved_model.pb", "variables/variables.index"
+_FINGERPRINT = "fingerprint.pb"
+# What Keras 2 wrote beside its SavedModels; TensorFlow does not read it.
+_IGNORED = "keras_metadata.pb"
+_FOLDERS = ("variables", "assets")
+_MAX_GRAPH = (2 << 30) - 1
+_MAX_FINGERPRINT = 4096
+
+
+def open_saved_model(path: Path, folder: Path | None, config: Mapping[str, Any], options: LoadOptions) -> Any:
+    """Return the SavedModel of a section of MLflow's; the oldest of them name tags and a signature.
+
+    Raises:
+        InvalidModelFile: the section names no SavedModel, or a signature that it has not.
+        UnsafeModel: a file breaks a rule, and is not trusted.
+    """
+    folder = folder or named_path(path, config, "saved_model_dir", "tensorflow")
+    model = read_saved_model(folder, folder.relative_to(path).as_posix(), options, config.get("meta_graph_tags"))
+    name = config.get("signature_def_key")
+    if name is not None:
+        if name not in model.signatures:
+            where = ("flavors", "tensorflow", "signature_def_key")
+            raise InvalidModelFile([Problem(where, "wrong_value", f"the model has no signature {name!r:.80}")])
+        model.palate_signature = name
+    return model
+
+
+def read_saved_model(folder: Path, name: str, options: LoadOptions, tags: Sequence[str] | None = None) -> Any:
+    """Return what ``tf.saved_model.load`` makes of *folder*, which is called *name* in errors.
+
+    Raises:
+        UnsafeModel: a file breaks a rule, and is not trusted.
+    """
+    tensorflow = import_tensorflow()
+    wanted = list(tags) if tags else None
+    if options.trust:
+        return tensorflow.saved_model.load(str(folder), tags=wanted)
+    with tempfile.TemporaryDirectory(prefix="palate-") as private:
+        copy = Path(private)
+        check_saved_model(folder, name, copy)
+        return tensorflow.saved_model.load(str(copy), tags=wanted)
+
+
+def check_saved_model(folder: Path, name: str, copy: Path | None = None) -> None:
+    """Check a SavedModel; put into *copy* the bytes that steer TensorFlow, and links to the numbers they speak of.
+
+    Raises:
+        UnsafeModel: naming the file and the rule that it breaks.
+    """
+    files = _list_files(folder, name)
+    if _GRAPH not in files:
+        refuse(f"{name}/{_GRAPH}", "it is missing")
+    graph = _read(files[_GRAPH], _MAX_GRAPH, f"{name}/{_GRAPH}")
+    message = parse_saved_model(graph, f"{name}/{_GRAPH}")
+    kept, nbytes = {_GRAPH: graph}, len(graph)
+    if _FINGERPRINT in files:
+        kept[_FINGERPRINT] = _read(files[_FINGERPRINT], _MAX_FINGERPRINT, f"{name}/{_FINGERPRINT}")
+    if _INDEX in files:
+        kept[_INDEX] = _read(files[_INDEX], _MAX_GRAPH, f"{name}/{_INDEX}")
+        nbytes += check_checkpoint(kept[_INDEX], folder / "variables", name)
+    elif any(file.startswith("variables/") for file in files):
+        refuse(f"{name}/{_INDEX}", "it is missing")
+    assets = frozenset(file.removeprefix("assets/") for file in files if file.startswith("assets/"))
+    check_graphs(message, f"{name}/{_GRAPH}", assets=assets, nbytes=nbytes)
+    if copy is not None:
+        _fill(copy, kept, {file: path for file, path in files.items() if file not in kept and file != _IGNORED})
+
+
+def _list_files(folder: Path, name: str) -> dict[str, Path]:
+    """Return the files of a SavedModel by name; it has no others, and no links."""
+    files: dict[str, Path] = {}
+    pending = [(folder, "")]
+    while pending:
+        parent, prefix = pending.pop()
+        for path in sorted(parent.iterdir()):
+            label = prefix + path.name
+            if path.is_symlink():
+                refuse(f"{name}/{label}", "it is a link")
+            if path.is_dir() and label in _FOLDERS:
+                pending.append((path, f"{label}/"))
+            elif path.is_file() and (prefix or label in (_GRAPH, _FINGERPRINT, _IGNORED)):
+                files[label] = path
+            else:
+                refuse(f"{name}/{label}", "it is no part of a SavedModel")
+    return files
+
+
+def _read(path: Path, limit: int, label: str) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        refuse(label, f"it is larger than {limit:,} bytes")
+    return data
+
+
+def _fill(copy: Path, kept: dict[str, bytes], linked: dict[str, Path]) -> None:
+    for name, data in kept.items():
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).write_bytes(data)
+    for name, path in linked.items():
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).symlink_to(path.absolute())

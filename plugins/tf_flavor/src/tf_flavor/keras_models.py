@@ -1,0 +1,151 @@
+"""The flavor ``keras``: models of Keras 3, on whatever backend it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from palate.hookspecs import Guarantees, hookimpl
+from tf_flavor._sections import KERAS_FILE, MODEL_FOLDER, keras_file, keras_reasons, saved_model_folder
+
+if TYPE_CHECKING:
+    from palate.errors import CodeReason
+    from palate.hookspecs import LoadOptions, SampleModel, SaveOptions
+    from palate.schema import Schema
+
+__all__ = [
+    "FORMATS",
+    "HOOK_API",
+    "LOAD_OPTIONS",
+    "NATIVE_PACKAGES",
+    "SAVE_OPTIONS",
+    "executes_code",
+    "guarantees",
+    "infer_input_schema",
+    "load_model",
+    "methods",
+    "predict",
+    "pyfunc_section",
+    "requirements",
+    "sample_models",
+    "save_model",
+]
+
+HOOK_API = 1
+NATIVE_PACKAGES = ("keras",)
+FORMATS = ("keras", "saved_model")
+SAVE_OPTIONS = ("custom_objects",)
+LOAD_OPTIONS = ("custom_objects", "compile")
+
+_DATA = "data"
+
+
+@hookimpl
+def save_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
+    """Write *model* as ``data/model.keras`` or ``data/model/``, with what MLflow's readers of both flavors look for."""
+    from tf_flavor._keras_loading import custom_objects
+    from tf_flavor._keras_saving import check_model, write_keras
+    from tf_flavor._quiet import import_keras
+
+    check_model(model)
+    data = path / _DATA
+    data.mkdir()
+    exported = options.format == "saved_model"
+    if exported:
+        from tf_flavor._exporting import export_keras
+
+        export_keras(model, data / MODEL_FOLDER, options)
+    else:
+        write_keras(model, data / KERAS_FILE, custom_objects(options.extra.get("custom_objects")))
+        # mlflow.tensorflow reads both, and takes a line break for part of the name.
+        (data / "save_format.txt").write_text("keras", encoding="utf-8")
+    (data / "keras_module.txt").write_text("keras", encoding="utf-8")
+    keras = import_keras()
+    section = {
+        "data": _DATA,
+        "keras_version": keras.__version__,
+        "keras_backend": keras.backend.backend(),
+        "save_exported_model": exported,
+    }
+    if exported:
+        return section
+    several = isinstance(model.outputs, list) and len(model.outputs) > 1 if getattr(model, "outputs", None) else False
+    return {**section, "model_type": "keras", "save_format": "keras", "several_outputs": several}
+
+
+@hookimpl
+def load_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> object:
+    """Return the model: from a .keras file or a SavedModel after checks, from an .h5 file only with trust."""
+    folder = saved_model_folder(path, config, "keras")
+    if folder is not None:
+        from tf_flavor._saved_model_loading import read_saved_model
+
+        return read_saved_model(folder, folder.relative_to(path).as_posix(), options)
+    from tf_flavor._keras_loading import open_keras
+
+    file, name = keras_file(path, config, "keras")
+    return open_keras(file, name, options)
+
+
+@hookimpl
+def executes_code(path: Path, config: Mapping[str, Any]) -> Sequence[CodeReason]:
+    """Return a reason for pickles beside the model and for .h5 files; the other formats are judged when opened."""
+    return () if saved_model_folder(path, config, "keras") is not None else keras_reasons(path, config)
+
+
+@hookimpl
+def guarantees(path: Path, config: Mapping[str, Any]) -> Guarantees:
+    """Return what is promised for the format of a directory."""
+    from tf_flavor._guarantees import guarantees_of
+
+    return guarantees_of(path, config, "keras")
+
+
+@hookimpl
+def predict(model: Any, data: Any, method: str, params: Mapping[str, Any]) -> object:
+    """Predict as ``model.predict`` does, or call a signature of a SavedModel; params are none of a model's business."""
+    del params
+    from tf_flavor._predicting import predict_any
+
+    return predict_any(model, data, method)
+
+
+@hookimpl
+def methods(model: Any) -> Sequence[str]:
+    """Return ``predict``, and the further signatures of a SavedModel."""
+    from tf_flavor._predicting import methods_of
+
+    return methods_of(model)
+
+
+@hookimpl
+def infer_input_schema(model: Any) -> Schema | None:
+    """Return the inputs of a model that knows them: those that are built from ``keras.Input``."""
+    from tf_flavor._inputs import schema_of
+
+    return schema_of(model)
+
+
+@hookimpl
+def requirements(model: object, options: SaveOptions) -> Sequence[str]:
+    """Return Keras and its backend, or TensorFlow alone for a SavedModel."""
+    from tf_flavor._packages import keras_requirements
+
+    return keras_requirements(options.format)
+
+
+@hookimpl
+def pyfunc_section(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return MLflow's own loader; mlflow.keras cannot return several outputs, mlflow.tensorflow can."""
+    if config.get("several_outputs"):
+        return {"loader_module": "mlflow.tensorflow", "data": config["data"]}
+    return {"loader_module": "mlflow.keras"}
+
+
+@hookimpl
+def sample_models() -> Mapping[str, SampleModel]:
+    """Train a small classifier of handwritten digits."""
+    from tf_flavor._samples import train_samples
+
+    return train_samples()

@@ -1,0 +1,116 @@
+"""The flavor ``tensorflow``: SavedModels, and the Keras models that MLflow saves under this name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from palate.hookspecs import Guarantees, hookimpl
+from tf_flavor._sections import is_keras_section, keras_file, keras_reasons, saved_model_folder
+
+if TYPE_CHECKING:
+    from palate.errors import CodeReason
+    from palate.hookspecs import LoadOptions, SaveOptions
+    from palate.schema import Schema
+
+__all__ = [
+    "FORMATS",
+    "HOOK_API",
+    "LOAD_OPTIONS",
+    "NATIVE_PACKAGES",
+    "SAVE_OPTIONS",
+    "executes_code",
+    "guarantees",
+    "infer_input_schema",
+    "load_model",
+    "methods",
+    "predict",
+    "pyfunc_section",
+    "requirements",
+    "save_model",
+]
+
+HOOK_API = 1
+NATIVE_PACKAGES = ("tensorflow",)
+FORMATS = ("saved_model",)
+SAVE_OPTIONS = ("signatures",)
+LOAD_OPTIONS = ("custom_objects", "compile")
+
+_FOLDER = "tf2model"
+
+
+@hookimpl
+def save_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
+    """Write *model* as the SavedModel ``tf2model/``, traced so that it takes any number of rows."""
+    from tf_flavor._exporting import export_module
+
+    export_module(model, path / _FOLDER, options)
+    return {"saved_model_dir": _FOLDER, "model_type": "tf2-module"}
+
+
+@hookimpl
+def load_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> object:
+    """Return what TensorFlow makes of the SavedModel, or the Keras model of a directory that holds one."""
+    folder = saved_model_folder(path, config, "tensorflow")
+    if folder is None and is_keras_section(config):
+        from tf_flavor._keras_loading import open_keras
+
+        file, name = keras_file(path, config, "tensorflow")
+        return open_keras(file, name, options)
+    from tf_flavor._saved_model_loading import open_saved_model
+
+    return open_saved_model(path, folder, config, options)
+
+
+@hookimpl
+def executes_code(path: Path, config: Mapping[str, Any]) -> Sequence[CodeReason]:
+    """Return a reason for pickles beside a Keras model and for .h5 files; the rest is judged when it is opened."""
+    return keras_reasons(path, config) if is_keras_section(config) else ()
+
+
+@hookimpl
+def guarantees(path: Path, config: Mapping[str, Any]) -> Guarantees:
+    """Return what is promised for the format of a directory."""
+    from tf_flavor._guarantees import guarantees_of
+
+    return guarantees_of(path, config, "tensorflow")
+
+
+@hookimpl
+def predict(model: Any, data: Any, method: str, params: Mapping[str, Any]) -> object:
+    """Call the model, or the signature that *method* names; params are none of a graph's business."""
+    del params
+    from tf_flavor._predicting import predict_any
+
+    return predict_any(model, data, method)
+
+
+@hookimpl
+def methods(model: Any) -> Sequence[str]:
+    """Return ``predict``, and the names of a SavedModel's further signatures."""
+    from tf_flavor._predicting import methods_of
+
+    return methods_of(model)
+
+
+@hookimpl
+def infer_input_schema(model: Any) -> Schema | None:
+    """Return the inputs of what ``predict`` calls, where they are traced."""
+    from tf_flavor._inputs import schema_of
+
+    return schema_of(model)
+
+
+@hookimpl
+def requirements() -> Sequence[str]:
+    """Return TensorFlow."""
+    from tf_flavor._packages import pinned
+
+    return (pinned("tensorflow"),)
+
+
+@hookimpl
+def pyfunc_section(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return MLflow's own loader."""
+    return {"loader_module": "mlflow.tensorflow", **({"data": config["data"]} if config.get("data") else {})}
