@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,7 +54,10 @@ def train_estimators() -> dict[str, tuple[Any, Any]]:
         "classifier": (xgb.XGBClassifier(**small).fit(X, Y), X),
         "binary": (xgb.XGBClassifier(**small, missing=-1.0).fit(X.to_numpy(), two), X.to_numpy()),
         "softmax": (xgb.XGBClassifier(**small, objective="multi:softmax").fit(X, Y), X),
-        "categories": (xgb.XGBClassifier(**small, enable_categorical=True, max_cat_to_onehot=1).fit(mixed, CATEGORY_LABEL), mixed),
+        "categories": (
+            xgb.XGBClassifier(**small, enable_categorical=True, max_cat_to_onehot=1).fit(mixed, CATEGORY_LABEL),
+            mixed,
+        ),
         "labels": (xgb.XGBClassifier(**small).fit(X, np.column_stack([two, X.iloc[:, 0] > 5])), X),
         "forest": (xgb.XGBRFClassifier(**small).fit(X, Y), X),
         "regressor": (xgb.XGBRegressor(**small, monotone_constraints=(1, 0, 0, 0)).fit(X, Y), X),
@@ -75,12 +79,63 @@ def train_boosters() -> dict[str, tuple[xgb.Booster, Any]]:
     return {
         "tree booster": (xgb.train({"max_depth": 3}, matrix(), 4), X),
         "array booster": (xgb.train(classes, matrix(X.to_numpy()), 4), X.to_numpy()),
-        "category booster": (xgb.train({"max_depth": 3, "max_cat_to_onehot": 1}, matrix(mixed, CATEGORY_LABEL), 4), mixed),
+        "category booster": (
+            xgb.train({"max_depth": 3, "max_cat_to_onehot": 1}, matrix(mixed, CATEGORY_LABEL), 4),
+            mixed,
+        ),
         "quantile booster": (xgb.train(quantiles, matrix(), 4), X),
         "pruned booster": (xgb.train({"gamma": 5, "tree_method": "exact", "max_depth": 8}, matrix(), 4), X),
         "parallel dart": (xgb.train({"booster": "dart", "rate_drop": 0.5, "num_parallel_tree": 2}, matrix(), 4), X),
         "linear booster": (xgb.train({"booster": "gblinear"}, matrix(), 4), X),
     }
+
+
+# How xgboost writes the arrays of a model to UBJSON.
+ARRAYS = {
+    **dict.fromkeys(("base_weights", "loss_changes", "split_conditions", "sum_hessian"), (b"d", ">f4")),
+    **dict.fromkeys(("weights", "leaf_weights"), (b"d", ">f4")),
+    **dict.fromkeys(("left_children", "right_children", "parents", "split_indices"), (b"l", ">i4")),
+    **dict.fromkeys(("categories", "categories_nodes", "feature_segments", "sorted_idx", "offsets"), (b"l", ">i4")),
+    **dict.fromkeys(("categories_segments", "categories_sizes"), (b"L", ">i8")),
+    **dict.fromkeys(("default_left", "split_type"), (b"U", "u1")),
+    "values": (b"i", "i1"),
+    "values15": (b"L", ">i8"),
+}  # fmt: skip
+
+
+def encode_ubjson(value: Any, name: str = "") -> bytes:
+    """Return *value* as xgboost writes it to UBJSON, with the types that it gives to its arrays."""
+    if isinstance(value, dict):
+        kind = value.get("type", "")
+        members = b"".join(
+            encode_text(key) + encode_ubjson(inner, f"{key}{kind}" if key == "values" else key)
+            for key, inner in value.items()
+        )
+        return b"{" + members + b"}"
+    if isinstance(value, list):
+        if name in ARRAYS:
+            kind, dtype = ARRAYS[name]
+            return b"[$" + kind + b"#L" + struct.pack(">q", len(value)) + np.array(value, dtype).tobytes()
+        return b"[#L" + struct.pack(">q", len(value)) + b"".join(map(encode_ubjson, value))
+    if isinstance(value, str):
+        return b"S" + encode_text(value)
+    if isinstance(value, bool) or value is None:
+        return {True: b"T", False: b"F", None: b"Z"}[value]
+    if isinstance(value, int):
+        return b"L" + struct.pack(">q", value)
+    return b"d" + struct.pack(">f", value)
+
+
+def encode_text(text: str) -> bytes:
+    """Return a length and a text."""
+    data = text.encode()
+    return b"L" + struct.pack(">q", len(data)) + data
+
+
+@pytest.fixture(scope="session")
+def encode() -> Callable[[Any], bytes]:
+    """Write a document as UBJSON."""
+    return encode_ubjson
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Seeded mutants of a model file, each checked and, where it is accepted, used in every way; run in a process of its own.
+"""Seeded mutants of a model, each checked and, where it is accepted, used in every way; a script for a child process.
 
 Usage: mutants.py FOLDER COUNT. The folder has the same model as model.ubj and model.json; of each kind of damage COUNT
 mutants are made. Prints how many were refused and used by kind; a crash ends the process.
@@ -102,7 +102,9 @@ def make_mutant(original: bytes, kind: str, seed: int) -> bytearray:
     if kind == "json":
         mutate_text(data, rng)
     else:
-        lengths = [place for place in range(len(data) - 9) if data[place] == ord("L") and not any(data[place + 1 : place + 6])]
+        lengths = [
+            place for place in range(len(data) - 9) if data[place] == ord("L") and not any(data[place + 1 : place + 6])
+        ]
         mutate_bytes(data, rng, lengths=lengths)
     return data
 

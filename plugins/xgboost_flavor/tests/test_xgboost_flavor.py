@@ -47,7 +47,9 @@ def test_hooks_fit_the_specification():
 
 def test_import_is_cheap():
     """Importing the plugin imports neither xgboost nor what xgboost needs."""
-    script = "import sys, xgboost_flavor; print([m for m in ('xgboost', 'numpy', 'scipy', 'sklearn') if m in sys.modules])"
+    script = (
+        "import sys, xgboost_flavor; print([m for m in ('xgboost', 'numpy', 'scipy', 'sklearn') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -1,4 +1,4 @@
-"""Predicting: the same bits as xgboost's own calls, whatever the container, and no call that reads where it should not."""
+"""Predicting: the same bits as xgboost's own calls, whatever the container, and no call that reads out of bounds."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def test_iteration_range(given, models):
     assert np.array_equal(predict(booster, data, iteration_range=given), expected)
 
 
-@pytest.mark.parametrize("given", [[-1, 2], [0, -4], [0, 5], [3, 2], [10**9, 0], [0], [1, 2, 3], "ab", None, [None, 1], 7])
+@pytest.mark.parametrize(
+    "given", [[-1, 2], [0, -4], [0, 5], [3, 2], [10**9, 0], [0], [1, 2, 3], "ab", None, [None, 1], 7]
+)
 @pytest.mark.parametrize("name", ["tree booster", "regressor", "parallel dart"])
 def test_iteration_range_outside(name, given, models):
     """xgboost reads beyond its array of rounds for such a range; it is refused before."""
@@ -151,7 +153,9 @@ def test_frames(kind, models):
     assert np.array_equal(predict(booster, data), booster.predict(xgb.DMatrix(data)))
     model, _ = models["classifier"]
     assert np.array_equal(predict(model, data, "predict_proba"), model.predict_proba(data))
-    assert np.array_equal(predict(model, data, "pred_contribs"), model.get_booster().predict(xgb.DMatrix(data), pred_contribs=True))
+    assert np.array_equal(
+        predict(model, data, "pred_contribs"), model.get_booster().predict(xgb.DMatrix(data), pred_contribs=True)
+    )
 
 
 def test_categories_are_recoded(models):
@@ -256,11 +260,11 @@ def test_data_is_left_alone(models):
     assert frame.equals(X)
 
 
-# -- signatures ---------------------------------------------------------------------------------------------------------
+# -- signatures -----------------------------------------------------------------------------------------------------
 
 
 def test_input_schema(models):
-    """A model trained on a table knows its columns, their types and their categories; one trained on an array nothing."""
+    """A model trained on a table knows its columns, their types and categories; one trained on an array nothing."""
     schema = xgboost_flavor.infer_input_schema(model=models["categories"][0])
     kinds = {column.name: (column.type, column.categories) for column in schema.columns}
     assert kinds["petal width (cm)"] == ("double", None)
@@ -287,7 +291,9 @@ def test_signature_without_example(name, models, tmp_path):
 def test_params_through_the_public_door(models, tmp_path):
     """Params that the signature declares reach xgboost, with their defaults."""
     model, data = models["tree booster"]
-    palate.save_model(model, tmp_path / "model", input_example=data[:3], params={"iteration_range": [0, 0], "pred_leaf": False})
+    palate.save_model(
+        model, tmp_path / "model", input_example=data[:3], params={"iteration_range": [0, 0], "pred_leaf": False}
+    )
     loaded = palate.load_model(tmp_path / "model")
     assert np.array_equal(loaded.predict(data), model.predict(xgb.DMatrix(data)))
     expected = model.predict(xgb.DMatrix(data), pred_leaf=True, iteration_range=(0, 2))

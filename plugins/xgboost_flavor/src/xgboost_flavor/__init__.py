@@ -56,13 +56,15 @@ def load_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> o
 
 @hookimpl
 def executes_code(config: Mapping[str, Any]) -> Sequence[CodeReason]:
-    """Return a reason for a class that is not xgboost's, which MLflow would import; the files themselves hold no code."""
+    """Return a reason for a class that is not xgboost's, which MLflow would import; files themselves hold no code."""
     from xgboost_flavor._classes import BOOSTER, ESTIMATOR_TYPES
 
     wanted = config.get("model_class") or BOOSTER
     if wanted == BOOSTER or wanted in ESTIMATOR_TYPES:
         return ()
-    return (CodeReason("MLmodel", f"model_class is {wanted!r:.80}, which is no class of xgboost; importing it runs code"),)
+    return (
+        CodeReason("MLmodel", f"model_class is {wanted!r:.80}, which is no class of xgboost; importing it runs code"),
+    )
 
 
 @hookimpl
@@ -125,8 +127,8 @@ def guarantees(config: Mapping[str, Any]) -> Guarantees:
         memory_safe=True,
         bounded=True,
         exceptions=(
-            "pred_contribs and pred_interactions take time by the square of a tree's depth, pred_interactions also by the "
-            "number of features",
+            "pred_contribs and pred_interactions take time by the square of a tree's depth, and pred_interactions also "
+            "by the number of features",
         ),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from xgboost_flavor._document import Broken, Document
@@ -32,10 +33,8 @@ _FREE_BITS, _BITS_A_BYTE = 1 << 30, 256
 _INDEX_KINDS = {9: "i", 10: "U", 11: "I", 13: "l", 15: "L"}
 
 
-def check_categories(
-    document: Document, trees: Sequence[Mapping[str, Any]], counts: Integers, starts: Integers, first: int
-) -> None:
-    """Raise Broken unless the categorical splits of *trees*, which begin at *starts*, are whole and in bounds."""
+def check_categories(document: Document, trees: Sequence[Mapping[str, Any]], counts: Integers, first: int) -> None:
+    """Raise Broken unless the categorical splits of *trees*, of *counts* nodes each, are whole and in bounds."""
     import numpy as np
 
     having = [number for number, tree in enumerate(trees) if not CATEGORY_FIELDS.isdisjoint(tree)]
@@ -104,7 +103,7 @@ def check_column_categories(document: Document, cats: Any, features: int) -> Non
         raise Broken("feature_segments of cats are not the sizes of its columns, added up")
     if len(order) != bounds[-1]:
         raise Broken("sorted_idx of cats has another length than there are categories")
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in pairwise(bounds):
         part = order[begin:end]
         if len(part) and sorted(part.tolist()) != list(range(len(part))):
             raise Broken("sorted_idx of cats does not order the categories of a column")

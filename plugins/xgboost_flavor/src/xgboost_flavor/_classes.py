@@ -48,7 +48,9 @@ def name_of(model: object) -> str:
         reason = "it is a class of your own, which only its code could rebuild"
         hint = "save a plain Booster: xgboost.Booster(model_file=model.save_raw())"
     elif known:
-        reason = f"it is a class of your own, which only its code could rebuild (its base is {known.rpartition('.')[2]})"
+        reason = (
+            f"it is a class of your own, which only its code could rebuild (its base is {known.rpartition('.')[2]})"
+        )
         hint = "save model.get_booster(), or wrap the model in a palate.PythonModel"
     else:
         reason = "it is no model of xgboost"

@@ -29,12 +29,12 @@ class Packed(NamedTuple):
     Attributes:
         kind: its UBJSON type marker.
         start: where its first byte is.
-        count: how many numbers it has.
+        length: how many numbers it has.
     """
 
     kind: str
     start: int
-    count: int
+    length: int
 
 
 class Document(NamedTuple):
@@ -58,7 +58,7 @@ class Document(NamedTuple):
             return [len(array) for array in arrays]  # type: ignore[arg-type]
         if {type(array) for array in arrays} - {Packed} or {array.kind for array in arrays} - {kind}:  # type: ignore[attr-defined]
             raise Broken(f"{name} is not an array of type {DTYPES[kind].lstrip('>')}")
-        return [array.count for array in arrays]  # type: ignore[attr-defined]
+        return [array.length for array in arrays]  # type: ignore[attr-defined]
 
     def integers(self, arrays: Sequence[Any], kind: str, name: str) -> Integers:
         """Return the integers of all *arrays*, one after the other."""
@@ -68,7 +68,7 @@ class Document(NamedTuple):
         if self.view is None:
             return _listed_integers(list(chain.from_iterable(arrays)), name)
         size, view = SIZES[kind], self.view
-        joined = b"".join([view[start : start + count * size] for _, start, count in arrays])
+        joined = b"".join([view[start : start + length * size] for _, start, length in arrays])
         return np.frombuffer(joined, DTYPES[kind]).astype(np.int64)
 
 

@@ -1,7 +1,7 @@
 """xgboost's classes inside the files of other flavors, such as a step of a scikit-learn pipeline saved by skops.
 
-There a Booster is the bytes of xgboost's memory snapshot: the model and its training configuration as one UBJSON object,
-which xgboost parses when the object is built from its attributes.
+There a Booster is the bytes of xgboost's memory snapshot: the model and its training configuration as one UBJSON
+object, which xgboost parses when the object is built from its attributes.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from palate.schema import AnyType, ColSpec, FieldType, Schema
@@ -58,4 +59,4 @@ def _column_categories(document: Document, column: dict[str, Any]) -> tuple[obje
         return tuple(values.tolist())
     offsets = document.integers([column["offsets"]], "l", "offsets").tolist()
     text = values.astype("int8").tobytes()
-    return tuple(text[start:end].decode() for start, end in zip(offsets, offsets[1:], strict=False))
+    return tuple(text[start:end].decode() for start, end in pairwise(offsets))

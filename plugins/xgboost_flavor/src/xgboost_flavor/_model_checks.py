@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
 from xgboost_flavor._category_checks import check_column_categories
@@ -68,7 +68,7 @@ def check_model(document: Document, root: Any) -> ModelSummary:
     return ModelSummary(_check_attributes(learner["attributes"], rounds))
 
 
-def _check_members(holder: Any, place: str, *, required: set[str], optional: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+def _check_members(holder: Any, place: str, *, required: Set[str], optional: Set[str] = frozenset()) -> None:
     if not isinstance(holder, dict):
         raise Broken(f"{place} is not an object")
     if missing := required - holder.keys():

@@ -22,11 +22,12 @@ _SECTION = ("flavors", "xgboost", "params")
 _FURTHER = "kwargs"
 
 _NAMES = frozenset(
-    """n_estimators max_depth max_leaves max_bin grow_policy learning_rate verbosity objective booster tree_method n_jobs
-    gamma min_child_weight max_delta_step subsample sampling_method colsample_bytree colsample_bylevel colsample_bynode
-    reg_alpha reg_lambda scale_pos_weight base_score random_state missing num_parallel_tree monotone_constraints
-    interaction_constraints importance_type device validate_parameters enable_categorical feature_types feature_weights
-    max_cat_to_onehot max_cat_threshold multi_strategy eval_metric early_stopping_rounds callbacks""".split()
+    """n_estimators max_depth max_leaves max_bin grow_policy learning_rate verbosity objective booster
+    tree_method n_jobs gamma min_child_weight max_delta_step subsample sampling_method colsample_bytree
+    colsample_bylevel colsample_bynode reg_alpha reg_lambda scale_pos_weight base_score random_state missing
+    num_parallel_tree monotone_constraints interaction_constraints importance_type device validate_parameters
+    enable_categorical feature_types feature_weights max_cat_to_onehot max_cat_threshold multi_strategy
+    eval_metric early_stopping_rounds callbacks""".split()
 )
 _MAX_FURTHER = 200
 
@@ -93,8 +94,11 @@ def _name_of(value: object) -> str:
 
 def _encode(value: Any) -> Any:
     """Return plain YAML data for *value*: what YAML and JSON have no words for stands in an object of one member."""
-    if isinstance(value, str | bool | int | None):
-        return value if value is None or type(value) in (str, bool, int) else type(value).__base__(value)
+    if value is None:
+        return None
+    for kind in (bool, int, str):
+        if isinstance(value, kind):
+            return kind(value)  # of an enumeration, or of numpy, the plain value
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else {"__float__": str(float(value))}
     if isinstance(value, list):
@@ -133,7 +137,7 @@ def read_params(config: Mapping[str, Any]) -> dict[str, Any] | None:
             continue
         if not name.isidentifier() or name.startswith("_"):
             problems.append(Problem((*_SECTION, name), "extra", "is not the name of a parameter"))
-        elif not _KINDS.get(name, lambda _: True)(params[name]):
+        elif name in _KINDS and not _KINDS[name](params[name]):
             problems.append(Problem((*_SECTION, name), "wrong_value", "is of a kind that this parameter cannot have"))
     if problems:
         raise InvalidModelFile(problems)
@@ -155,14 +159,14 @@ def _decode(value: Any) -> Any:
     if kind == "__array__" and isinstance(content, list):
         import numpy as np
 
-        array = np.array(_decode(content))
+        array: Any = np.array(_decode(content))
         if array.dtype.kind in "biufU":
             return array
     raise TypeError(kind)
 
 
 def threads_of(params: Mapping[str, Any] | None) -> int | None:
-    """Return the parameter that the native booster is made with; xgboost itself keeps it to the number of processors."""
+    """Return the parameter that the native booster is made with; xgboost keeps to the number of processors."""
     return params.get("n_jobs") if params else None
 
 

@@ -102,7 +102,9 @@ def _checked_range(booster: Any, value: Any) -> tuple[int, int]:
     except (TypeError, ValueError):
         begin, end = -1, -1
     if not 0 <= begin <= (end or rounds) <= rounds:
-        message = f"must be two integers from 0 to {rounds}, the rounds of the model: the first, and the one after the last"
+        message = (
+            f"must be two integers from 0 to {rounds}, the rounds of the model: the first, and the one after the last"
+        )
         raise InvalidInput([Problem(("params", "iteration_range"), "wrong_value", message)])
     return begin, end
 

@@ -20,7 +20,9 @@ _MAX_DEPTH = 24
 
 _OBJECT, _CLOSE_OBJECT, _ARRAY, _TEXT, _LENGTH, _COUNT, _TYPE = b"{}[SL#$"
 _CONSTANTS = {ord("Z"): None, ord("T"): True, ord("F"): False}
-_SCALARS = {ord(kind): struct.Struct(form) for kind, form in (("i", ">b"), ("I", ">h"), ("l", ">i"), ("L", ">q"), ("d", ">f"))}
+_SCALARS = {
+    ord(kind): struct.Struct(form) for kind, form in (("i", ">b"), ("I", ">h"), ("l", ">i"), ("L", ">q"), ("d", ">f"))
+}
 _KINDS = {ord(kind): (kind, size) for kind, size in SIZES.items()}
 _read_length = struct.Struct(">q").unpack_from
 
@@ -183,7 +185,8 @@ class _Reader:
                     return None
                 members[key] = Packed(kind, start, count) if size else str(self._view[start:at], "utf-8")
             elif inner is not None:
-                members[key] = deeper = {}
+                deeper: dict[str, Any] = {}
+                members[key] = deeper
                 following = self._follow(inner, at, deeper)
                 if following is None:
                     return None
