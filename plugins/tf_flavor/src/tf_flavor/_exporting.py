@@ -102,11 +102,11 @@ def export_keras(model: Any, folder: Path, options: SaveOptions) -> None:
 
 def _keras_specs(model: Any, options: SaveOptions) -> Any:
     """Return the structure of what *model* takes: its own inputs, or what the signature says of them."""
-    tensorflow, keras = import_tensorflow(), import_keras()
+    tensorflow = import_tensorflow()
     if getattr(model, "inputs", None):
+        # By name, because that is how MLflow hands several inputs on.
         flat = [tensorflow.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in model.inputs]
-        structure = getattr(model, "_inputs_struct", None)
-        return keras.tree.pack_sequence_as(structure, flat) if structure is not None else flat[0]
+        return {spec.name: spec for spec in flat} if len(flat) > 1 else flat[0]
     inputs = options.signature.inputs if options.signature else None
     if inputs is None or not inputs.is_tensor:
         raise UnsupportedModel(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tf_flavor._messages import parse_message
 from tf_flavor._operations import LOOPS, OPERATIONS, SAVER_OPERATIONS
 from tf_flavor._refusals import refuse
 
@@ -21,6 +22,7 @@ _ASSET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,200}", re.ASCII)
 _IDENTIFIERS = re.compile(
     r"_generic_user_object|signature_map|trackable_(list|dict|tuple|set)_wrapper|_tf_keras_[a-z_]+|optimizer|", re.ASCII
 )
+_REGISTERED = frozenset(("", "tf.StaticHashTable", "tf.TrackableConstant"))
 _OBJECT_KINDS = frozenset(
     "user_object variable function bare_concrete_function constant resource asset captured_tensor".split()
 )
@@ -37,13 +39,8 @@ def parse_saved_model(data: bytes, label: str) -> Any:
     Raises:
         UnsafeModel: it is not whole.
     """
-    from google.protobuf.message import DecodeError
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    message = saved_model_pb2.SavedModel()
-    try:
-        message.ParseFromString(data)
-    except DecodeError:
+    message = parse_message("SavedModel", data)
+    if message is None:
         refuse(label, "it is not a whole SavedModel")
     if message.saved_model_schema_version != 1 or len(message.meta_graphs) != 1:
         refuse(label, "it is not a SavedModel of one graph, as TensorFlow 2 writes it")
@@ -179,12 +176,10 @@ class _Checker:
         objects = self.graph.object_graph_def.nodes
         for node in objects:
             kind = node.WhichOneof("kind")
-            if kind not in _OBJECT_KINDS or node.registered_name or node.registered_saver:
+            if kind not in _OBJECT_KINDS or node.registered_name not in _REGISTERED or node.registered_saver:
                 refuse(self.label, "it holds an object of an unknown kind, or of a class that somebody registered")
             if kind == "user_object" and not _IDENTIFIERS.fullmatch(node.user_object.identifier):
                 refuse(self.label, f"it holds a {node.user_object.identifier!r:.80}, which is not TensorFlow's own")
-            if kind == "variable" and any(dimension.size < 0 for dimension in node.variable.shape.dim):
-                continue  # a variable of any size has none until it is read
             if any(not 0 <= child.node_id < len(objects) for child in node.children):
                 refuse(self.label, "an object refers to one that is not there")
 

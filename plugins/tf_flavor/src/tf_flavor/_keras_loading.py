@@ -34,10 +34,9 @@ def custom_objects(given: object) -> dict[str, Any]:
 
 def own_names(given: Mapping[str, Any]) -> Resolve:
     """Return what finds the classes and functions that this process brings: those given, and those registered."""
-    keras = import_keras()
 
     def resolve(name: str) -> object | None:
-        return keras.saving.get_registered_object(name, custom_objects=given)  # type: ignore[no-any-return]
+        return import_keras().saving.get_registered_object(name, custom_objects=given)  # type: ignore[no-any-return]
 
     return resolve
 
@@ -65,10 +64,6 @@ def _pickled_objects(folder: Path, options: LoadOptions) -> dict[str, Any]:
 
 
 def _read_keras(file: Path, name: str, custom: dict[str, Any], options: LoadOptions) -> Any:
-    import_keras()
-    # The public load_model takes paths only, and would open the file a second time.
-    from keras.src.saving import saving_lib
-
     with file.open("rb") as stream, _unnamed(stream) as unnamed:
         if not options.trust:
             text, weights = check_archive(stream, name)
@@ -77,6 +72,10 @@ def _read_keras(file: Path, name: str, custom: dict[str, Any], options: LoadOpti
             if not config.custom:
                 check_sizes(text, config.custom, weights, name)
             custom = {**custom, **config.custom}
+        import_keras()
+        # The public load_model takes paths only, and would open the file a second time.
+        from keras.src.saving import saving_lib
+
         return saving_lib.load_model(
             unnamed,
             custom_objects=custom,

@@ -52,14 +52,13 @@ def read_saved_model(folder: Path, name: str, options: LoadOptions, tags: Sequen
     Raises:
         UnsafeModel: a file breaks a rule, and is not trusted.
     """
-    tensorflow = import_tensorflow()
     wanted = list(tags) if tags else None
     if options.trust:
-        return tensorflow.saved_model.load(str(folder), tags=wanted)
+        return import_tensorflow().saved_model.load(str(folder), tags=wanted)
     with tempfile.TemporaryDirectory(prefix="palate-") as private:
         copy = Path(private)
         check_saved_model(folder, name, copy)
-        return tensorflow.saved_model.load(str(copy), tags=wanted)
+        return import_tensorflow().saved_model.load(str(copy), tags=wanted)
 
 
 def check_saved_model(folder: Path, name: str, copy: Path | None = None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tf_flavor._messages import parse_message
 from tf_flavor._refusals import refuse
 
 __all__ = ["check_checkpoint"]
@@ -72,31 +73,23 @@ def check_checkpoint(index: bytes, folder: Path, label: str) -> int:
     Raises:
         UnsafeModel: naming the file and the rule that it breaks.
     """
-    from tensorflow.core.protobuf import tensor_bundle_pb2
-
     shards = _shards(folder, label)
     label = f"{label}/{_INDEX}"
     entries = list(_entries(index, label))
     if not entries or entries[0][0] != b"":
         refuse(label, "it has no header")
-    header = _parsed(tensor_bundle_pb2.BundleHeaderProto, entries[0][1], label)
+    header = _parsed("BundleHeaderProto", entries[0][1], label)
     if header.num_shards != len(shards) or header.endianness != 0 or header.version.producer != 1:
         refuse(label, "its header does not fit the files beside it")
     total = 0
     for key, value in entries[1:]:
-        total += _check_entry(key, _parsed(tensor_bundle_pb2.BundleEntryProto, value, label), shards, label)
+        total += _check_entry(key, _parsed("BundleEntryProto", value, label), shards, label)
     return total
 
 
-def _parsed(kind: Any, value: bytes, label: str) -> Any:
-    from google.protobuf.message import DecodeError
-
-    message = kind()
-    try:
-        message.ParseFromString(value)
-    except DecodeError:
-        refuse(label, "an entry is malformed")
-    if len(message.SerializeToString(deterministic=True)) > len(value):
+def _parsed(kind: str, value: bytes, label: str) -> Any:
+    message = parse_message(kind, value)
+    if message is None:
         refuse(label, "an entry is malformed")
     return message
 
