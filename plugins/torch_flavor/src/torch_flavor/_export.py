@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -54,7 +55,7 @@ def export_module(model: Any, options: SaveOptions) -> torch.export.ExportedProg
         if dynamic and shapes is None:
             _check_batch(model, program, call)
         _check_signature(program, options.signature)
-        _prove(model, program, call, _BATCHES if dynamic and call.batched else ())
+        _prove(model, program, call, _BATCHES if dynamic and shapes is None and call.batched else ())
     return program
 
 
@@ -80,7 +81,10 @@ def _export(model: Any, call: ExampleCall, shapes: Any) -> torch.export.Exported
     # torch writes no named tuples and data classes into a file unless their classes are registered.
     hook = model.register_forward_hook(lambda _module, _args, result: _plain(result))
     try:
-        return torch.export.export(model, call.args, call.kwargs or None, dynamic_shapes=shapes, strict=False)
+        with warnings.catch_warnings():
+            # Recurrent layers keep a list of their weights, which torch sees them make anew.
+            warnings.filterwarnings("ignore", message="The tensor attributes? .*assigned during export")
+            return torch.export.export(model, call.args, call.kwargs or None, dynamic_shapes=shapes, strict=False)
     except Exception as exc:  # torch raises what it likes, the user's forward too
         raise explain_export(model, exc) from exc
     finally:

@@ -1,7 +1,7 @@
 """Operators that believe what they are told: checked here before they run.
 
-The kernels of ``lstm`` and of attention on a CPU read as many numbers as one argument says, out of another argument
-that may have fewer (tried: a segmentation fault). A stranger's graph calls them through the functions below.
+Some kernels read as many numbers as one argument says, out of another argument that may have fewer (tried: segmentation
+faults). A stranger's graph calls them through the functions below.
 """
 
 from __future__ import annotations
@@ -74,6 +74,14 @@ def checked_attention(
     return _aten.scaled_dot_product_attention.default(query, key, value, *args, **options)  # type: ignore[no-any-return]
 
 
+def checked_weight_norm(v: torch.Tensor, g: torch.Tensor, dim: int = 0) -> torch.Tensor:
+    """Run ``aten._weight_norm`` if there is one length for each direction."""
+    _require(v.dim() > 0 and -1 <= dim < v.dim(), "weight norm: dimension")
+    lengths = 1 if dim == -1 else v.shape[dim]
+    _require(g.numel() == lengths and g.dtype == v.dtype, "weight norm: number of lengths")
+    return _aten._weight_norm.default(v, g, dim)  # type: ignore[no-any-return]
+
+
 def _require(holds: bool, rule: str) -> None:
     if not holds:
         raise ValueError(f"the graph calls an operator with arguments that do not fit together ({rule})")
@@ -81,5 +89,6 @@ def _require(holds: bool, rule: str) -> None:
 
 _GUARDED = {
     _aten.lstm.input: checked_lstm,
+    _aten._weight_norm.default: checked_weight_norm,
     _aten.scaled_dot_product_attention.default: checked_attention,
 }

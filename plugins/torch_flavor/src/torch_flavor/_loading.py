@@ -88,7 +88,9 @@ def _given_module(file: ModelFile, config: Mapping[str, Any], given: Any) -> tor
     module = given
     if not isinstance(given, torch.nn.Module) and callable(given):
         try:
-            module = given()
+            # What initial weights draw is thrown away, and must not shift what the caller draws next.
+            with torch.random.fork_rng(devices=[]):
+                module = given()
         except TypeError as exc:
             hint = "pass a module, or a function without arguments, such as lambda: Net(hidden=8)"
             raise InvalidOption("module", reason=f"it could not be called ({exc})", hint=hint) from exc

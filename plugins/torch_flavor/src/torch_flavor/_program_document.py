@@ -174,6 +174,12 @@ def _small(value: Any) -> int:
     return value
 
 
+def _memory_format(value: Any) -> int:
+    if type(value) is not int or not 1 <= value <= 4:
+        raise InvalidDocument(" is no memory format")
+    return value
+
+
 def _layout(value: Any) -> int:
     if type(value) is not int or value != _STRIDED:
         raise _refuse("a tensor is not laid out densely")
@@ -242,7 +248,7 @@ _ARGUMENT = _union(
     as_sym_int=_SYM_INT_ARGUMENT,
     as_sym_ints=_listed(_SYM_INT_ARGUMENT),
     as_scalar_type=_dtype,
-    as_memory_format=_small,
+    as_memory_format=_memory_format,
     as_layout=_layout,
     as_device=_device,
     as_bool=_BOOL,
@@ -257,9 +263,32 @@ _ARGUMENT = _union(
     as_complex=_record(real=_number, imag=_number),
     as_nested_tensors=_listed(_listed(_TENSOR)),
 )
+_INPUT = _record(name=_argument_name, arg=_ARGUMENT, kind=_Optional(_small))
+# Arguments that torch's own code turns into indices of tables; it takes any number for one (tried: a segmentation
+# fault). Nobody who predicts needs pinned memory, or a generator of random numbers of his own.
+_TYPED = {
+    "dtype": "as_scalar_type",
+    "out_dtype": "as_scalar_type",
+    "layout": "as_layout",
+    "device": "as_device",
+    "memory_format": "as_memory_format",
+}
+_UNUSED = frozenset({"pin_memory", "generator"})
+
+
+def _input(value: Any) -> dict[str, Any]:
+    given: dict[str, Any] = _INPUT(value)
+    name = given["name"]
+    ((kind, content),) = given["arg"].items()
+    typed = kind in (_TYPED.get(name, kind), "as_none")
+    if not typed or (name in _UNUSED and content is not False and kind != "as_none"):
+        raise _refuse(f"the argument {name!r} is given as {kind}")
+    return given
+
+
 _NODE = _record(
     target=_target,
-    inputs=_listed(_record(name=_argument_name, arg=_ARGUMENT, kind=_Optional(_small))),
+    inputs=_listed(_input),
     outputs=_listed(_ARGUMENT),
     is_hop_single_tensor_return=_Optional(_BOOL),
     name=_Optional(_name),
