@@ -52,8 +52,10 @@ def _from_frame(frame: Any, specs: Specs) -> Any:
         missing = [name for name in specs if name not in frame.columns]
         if missing:
             raise InvalidInput(
-                [Problem(("inputs", name), "missing", "the model has an input of that name, and the frame no column")
-                 for name in missing]
+                [
+                    Problem(("inputs", name), "missing", "the model has an input of that name, and the frame no column")
+                    for name in missing
+                ]
             )
         columns = {name: _from_column(frame[name], *spec) for name, spec in specs.items()}
         return columns if len(columns) > 1 else next(iter(columns.values()))

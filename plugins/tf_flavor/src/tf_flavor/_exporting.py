@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from palate.errors import InvalidOption, UnsafeModel, UnsupportedModel
 from tf_flavor._quiet import import_keras, import_tensorflow
+from tf_flavor._saved_model_calling import is_single
 from tf_flavor._saved_model_loading import check_saved_model
 
 if TYPE_CHECKING:
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["export_keras", "export_module"]
 
 
-def export_module(model: Any, folder: Path, options: SaveOptions) -> None:
-    """Write a tf.Module, or whatever else TensorFlow tracks, as a SavedModel whose call takes any number of rows."""
+def export_module(model: Any, folder: Path, options: SaveOptions) -> bool:
+    """Write a tf.Module, or whatever else TensorFlow tracks, as a SavedModel whose call takes any number of rows.
+
+    Returns:
+        Whether its call takes one tensor and returns one.
+    """
     tensorflow = import_tensorflow()
     signatures = options.extra.get("signatures")
     if signatures is not None and not isinstance(signatures, Mapping):
@@ -31,13 +36,14 @@ def export_module(model: Any, folder: Path, options: SaveOptions) -> None:
     exported = _with_traced_call(model, inputs)
     tensorflow.saved_model.save(exported, str(folder), signatures=dict(signatures) if signatures else None)
     _check_written(model, folder)
+    return is_single(exported)
 
 
 def _with_traced_call(model: Any, inputs: Schema | None) -> Any:
     """Return *model*, or a module that holds it and whose call is traced; the model itself is left as it is."""
     if not callable(model) or hasattr(model, "signatures"):
         return model  # it has functions of its own, or comes out of a SavedModel
-    call = model.__call__  # type: ignore[operator]
+    call = model.__call__
     if getattr(call, "input_signature", None) is not None:
         return model
     tensorflow, kind = import_tensorflow(), type(model).__qualname__
@@ -74,8 +80,12 @@ def _spec(tensorflow: Any, dtype: str, shape: tuple[int, ...], name: str | None)
     return tensorflow.TensorSpec([None if size == -1 else size for size in shape], kind, name=name)
 
 
-def export_keras(model: Any, folder: Path, options: SaveOptions) -> None:
-    """Write what *model* computes as a SavedModel with the endpoint ``serve``, as MLflow has it."""
+def export_keras(model: Any, folder: Path, options: SaveOptions) -> bool:
+    """Write what *model* computes as a SavedModel with the endpoint ``serve``, as MLflow has it.
+
+    Returns:
+        Whether it takes one tensor and returns one.
+    """
     keras = import_keras()
     names = getattr(model, "output_names", None)
     specs = _keras_specs(model, options)
@@ -98,6 +108,7 @@ def export_keras(model: Any, folder: Path, options: SaveOptions) -> None:
             hint="use the backend 'tensorflow' (KERAS_BACKEND), or format='keras'",
         ) from exc
     _check_written(model, folder)
+    return not isinstance(specs, dict) and len(names or [0]) == 1
 
 
 def _keras_specs(model: Any, options: SaveOptions) -> Any:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tf_flavor._element_types import SIZES, STRING
 from tf_flavor._messages import parse_message
 from tf_flavor._operations import LOOPS, OPERATIONS, SAVER_OPERATIONS
 from tf_flavor._refusals import refuse
@@ -26,11 +27,7 @@ _REGISTERED = frozenset(("", "tf.StaticHashTable", "tf.TrackableConstant"))
 _OBJECT_KINDS = frozenset(
     "user_object variable function bare_concrete_function constant resource asset captured_tensor".split()
 )
-_SIZES = {
-    **{1: 4, 2: 8, 3: 4, 4: 1, 5: 2, 6: 1, 7: 0, 8: 8, 9: 8, 10: 1, 11: 1, 12: 1, 13: 4, 14: 2, 15: 2, 16: 2},
-    **{17: 2, 18: 16, 19: 2, 22: 4, 23: 8, 24: 1, 25: 1, 29: 1, 30: 1},
-}
-_STRING, _VARIANT, _RESOURCE = 7, 21, 20
+_ITEM_OVERHEAD = 24  # what a text takes besides its letters
 
 
 def parse_saved_model(data: bytes, label: str) -> Any:
@@ -89,7 +86,7 @@ class _Checker:
     # -- nodes ---------------------------------------------------------------------------------------------------------
 
     def _savers(self, nodes: list[Any]) -> frozenset[str]:
-        """Name the functions that only the saver reaches; a graph that reaches them some other way gets no exception."""
+        """Name the functions that only the saver reaches; one that is reached otherwise, too, is like any other."""
         saver = self.graph.saver_def
         roots = {saver.save_tensor_name.partition(":")[0], saver.restore_op_name}
         found: set[str] = set()
@@ -123,13 +120,12 @@ class _Checker:
         if tensor.tensor_shape.unknown_rank or any(size < 0 for size in sizes) or len(sizes) > 254:
             refuse(self.label, "a constant has no plain shape")
         count = math.prod(sizes)
-        if tensor.dtype in (_RESOURCE, _VARIANT) or tensor.dtype not in _SIZES:
+        if tensor.dtype != STRING and tensor.dtype not in SIZES:
             refuse(self.label, f"a constant is of a type ({tensor.dtype}) that no file can hold")
-        itemsize = _SIZES[tensor.dtype]
-        if tensor.tensor_content and (tensor.dtype == _STRING or len(tensor.tensor_content) != count * itemsize):
+        itemsize = SIZES.get(tensor.dtype, _ITEM_OVERHEAD)
+        if tensor.tensor_content and (tensor.dtype == STRING or len(tensor.tensor_content) != count * itemsize):
             refuse(self.label, f"a constant of shape {sizes!s:.80} has {len(tensor.tensor_content):,} bytes")
-        # A text takes 24 bytes besides its letters.
-        self.expanded += count * (itemsize or 24)
+        self.expanded += count * itemsize
         if self.expanded > 1 << 40:
             refuse(self.label, f"a constant is of shape {sizes!s:.80}")
 
@@ -170,7 +166,7 @@ class _Checker:
     def _check_assets(self, assets: frozenset[str]) -> None:
         for asset in self.graph.asset_file_def:
             if not _ASSET.fullmatch(asset.filename) or asset.filename not in assets:
-                refuse(self.label, f"it names {asset.filename!r:.80} as an asset, which is no file in its assets folder")
+                refuse(self.label, f"it names {asset.filename!r:.80} as an asset, which is no file of its assets")
 
     def _check_objects(self) -> None:
         objects = self.graph.object_graph_def.nodes

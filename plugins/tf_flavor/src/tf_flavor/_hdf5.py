@@ -12,7 +12,9 @@ import math
 import mmap
 from dataclasses import dataclass, field
 
+from palate.errors import UnsafeModel
 from tf_flavor._hdf5_bytes import ELEMENT_SIZES, TEXT_TYPES, UNDEFINED, Blocks
+from tf_flavor._refusals import FETCH_AGAIN
 
 __all__ = ["Hdf5Contents", "check_hdf5"]
 
@@ -22,6 +24,8 @@ _VERSIONS = b"\0\0\0\0\0\x08\x08\0\x04\0\x10\0\0\0\0\0"
 _NODE_SIZE = 24 + 33 * 8 + 32 * 8
 _SYMBOLS_SIZE = 8 + 8 * 40
 _FILL_VALUE = b"\x02\x02\x02\x01\0\0\0\0"
+# In the header of an object everything fills up to eight bytes.
+_PADDED_SIZES = {kind.ljust(-(-len(kind) // 8) * 8, b"\0"): size for kind, size in ELEMENT_SIZES.items()}
 _MAX_DEPTH = 64
 _MAX_OBJECTS = 1_000_000
 _MAX_RANK = 32
@@ -181,14 +185,14 @@ class _Reader:
         start, end = names
         if offset >= end - start:
             self.blocks.refuse("the name of an object is outside of its heap")
-        text = self.blocks.bytes(start + offset, min(end - start - offset, 1025))
+        text = self.blocks.take(start + offset, min(end - start - offset, 1025))
         name, found, _ = text.partition(b"\0")
         if not found:
             self.blocks.refuse("the name of an object does not end")
         try:
             return name.decode("utf-8")
-        except UnicodeDecodeError:
-            self.blocks.refuse("the name of an object is not UTF-8")
+        except UnicodeDecodeError as exc:
+            raise UnsafeModel(self.blocks.file, rule="the name of an object is not UTF-8", hint=FETCH_AGAIN) from exc
 
     def _symbols(self, root: int, names: tuple[int, int]) -> list[int]:
         """Return the addresses of all entries of a group, from a tree whose levels are linked as they should be."""
@@ -255,11 +259,10 @@ class _Reader:
         return shape
 
     def _itemsize(self, address: int, size: int) -> int:
-        encoded = self.blocks.bytes(address, size)
-        for template, itemsize in ELEMENT_SIZES.items():
-            if encoded == template.ljust(-(-len(template) // 8) * 8, b"\0"):
-                return itemsize
-        self.blocks.refuse("a dataset holds something else than numbers")
+        encoded = self.blocks.take(address, size)
+        if encoded not in _PADDED_SIZES:
+            self.blocks.refuse("a dataset holds something else than numbers")
+        return _PADDED_SIZES[encoded]
 
     # -- attributes ----------------------------------------------------------------------------------------------------
 
@@ -271,11 +274,11 @@ class _Reader:
             blocks.refuse("an attribute is not as h5py writes it")
         name, kind, space = (-(-length // 8) * 8 for length in sizes)
         self._need(size, 8 + name + kind + space)
-        text = blocks.bytes(address + 8, sizes[0])
+        text = blocks.take(address + 8, sizes[0])
         if text[-1] or b"\0" in text[:-1]:
             blocks.refuse("the name of an attribute does not end")
         shape = self._shape(address + 8 + name + kind, space)
-        encoded = blocks.bytes(address + 8 + name, sizes[1])
+        encoded = blocks.take(address + 8 + name, sizes[1])
         value = address + 8 + name + kind + space
         is_text = encoded in TEXT_TYPES
         itemsize = 16 if is_text else ELEMENT_SIZES.get(encoded, 0)

@@ -17,7 +17,7 @@ class Blocks:
     """A file, and the parts of it that its structures lay claim to; no byte may belong to two of them."""
 
     def __init__(self, data: bytes | memoryview | mmap.mmap, file: str) -> None:
-        self._data, self._file, self.size = data, file, len(data)
+        self._data, self.file, self.size = data, file, len(data)
         self._claims: list[tuple[int, int]] = []
 
     def claim(self, address: int, length: int) -> int:
@@ -44,18 +44,18 @@ class Blocks:
             self.refuse("it ends inside of a structure")
         return struct.unpack_from("<" + layout, self._data, address)
 
-    def bytes(self, address: int, length: int) -> bytes:
+    def take(self, address: int, length: int) -> bytes:
         """Return the bytes at *address*."""
         return bytes(self._data[address : address + length])
 
     def expect(self, address: int, value: bytes, what: str) -> None:
         """Refuse a file that has anything but *value* there."""
-        if self.bytes(address, len(value)) != value:
+        if self.take(address, len(value)) != value:
             self.refuse(f"{what} is not as h5py writes it")
 
     def refuse(self, rule: str) -> NoReturn:
         """Refuse the file."""
-        refuse(self._file, rule)
+        refuse(self.file, rule)
 
 
 def _integer(size: int, *, signed: bool) -> bytes:

@@ -91,7 +91,7 @@ def member_start(stream: IO[bytes], info: zipfile.ZipInfo) -> int:
     expected = (b"PK\3\4", info.flag_bits, info.compress_type, info.CRC, info.compress_size, info.file_size)
     if (signature, flags, method, crc, packed, size) != expected or name != info.orig_filename.encode():
         raise zipfile.BadZipFile("a member's header is not what the directory says")
-    return info.header_offset + _LOCAL.size + name_length + extra_length
+    return info.header_offset + _LOCAL.size + int(name_length) + int(extra_length)
 
 
 def _check_weights(stream: IO[bytes], start: int, size: int, file: str) -> Hdf5Contents:

@@ -38,14 +38,14 @@ def _leaves(data: Any) -> list[Any]:
 
 def _rows(given: Any) -> int | None:
     """Return how many rows all of *given* has, or None if that is not one number."""
-    counts = {leaf.shape[0] if getattr(leaf, "ndim", 0) else None for leaf in _leaves(given)}
+    counts: set[int | None] = {leaf.shape[0] if getattr(leaf, "ndim", 0) else None for leaf in _leaves(given)}
     return counts.pop() if len(counts) == 1 else None
 
 
 def _step(given: Any, rows: int | None, specs: Sequence[Any]) -> int:
     if not rows or any(spec.shape and spec.shape[0] is not None for spec in specs):
         return rows or 0  # a fixed number of rows is all or nothing
-    row_bytes = sum(leaf.nbytes for leaf in _leaves(given)) / rows
+    row_bytes = sum(int(leaf.nbytes) for leaf in _leaves(given)) / rows
     return max(_MIN_ROWS, min(_MAX_ROWS, math.floor(_STEP_BYTES / max(row_bytes, 1))))
 
 

@@ -26,6 +26,8 @@ _MAX_INTEGER = 1 << 24
 # Values that Keras rebuilds without a class: none of them can run anything.
 _PLAIN_VALUES = frozenset({"__tensor__", "__numpy__", "__keras_tensor__", "__bytes__", "__ellipsis__", "__slice__"})
 _NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{0,400}")
+# Numbers that may be as large as they like: nothing is made as large as they are.
+_NO_SIZES = frozenset({"seed", "compile_config", "shared_object_id"})
 _SPLITS = frozenset({"Split", "ArraySplit", "Hsplit", "Vsplit", "Dsplit"})
 _HINT_CUSTOM = (
     "pass custom_objects={{'{name}': the class or function}}, or import the module that registers it with "
@@ -106,8 +108,7 @@ class _Checker:
     def _check_mapping(self, node: dict[str, Any], *, depth: int, sizes: bool) -> int:
         self._check_values(node)
         calls = sum(
-            self.check(value, depth=depth + 1, sizes=sizes and key not in ("seed", "compile_config", "shared_object_id"))
-            for key, value in node.items()
+            self.check(value, depth=depth + 1, sizes=sizes and key not in _NO_SIZES) for key, value in node.items()
         )
         if "class_name" not in node:
             return calls

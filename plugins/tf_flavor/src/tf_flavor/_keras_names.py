@@ -1,4 +1,4 @@
-"""What of Keras a model file may name: classes and functions that compute, each listed; nothing is looked up by pattern.
+"""What of Keras a model file may name: classes and functions that compute, each listed by its full name.
 
 Left out on purpose: Lambda (carries code), TFSMLayer (opens another file), TorchModuleWrapper (carries a pickle),
 JaxLayer and FlaxLayer (carry functions), the operations that take functions (Map, Scan, WhileLoop and their like), and

@@ -87,7 +87,8 @@ def _check_readable(model: Any, custom: Mapping[str, Any]) -> None:
     try:
         read_config(text.encode(), "model.keras", own_names(custom))
     except UnsafeModel as exc:
-        raise UnsupportedModel(kind, reason=f"it could not be opened without trust ({exc.rule})", hint=_REGISTER) from exc
+        reason = f"it could not be opened without trust ({exc.rule})"
+        raise UnsupportedModel(kind, reason=reason, hint=_REGISTER) from exc
 
 
 def _lambdas(node: Any, owner: str) -> Iterator[str]:

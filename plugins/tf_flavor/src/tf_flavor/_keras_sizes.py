@@ -62,4 +62,4 @@ class _Rehearsal(threading.Thread):
 
 def _nbytes(variable: Any) -> int:
     bits = re.search(r"[0-9]+", str(variable.dtype))  # "float32", "float8_e4m3fn"; "bool" has none
-    return math.prod(variable.shape) * max(1, int(bits.group()) // 8 if bits else 1)
+    return math.prod(map(int, variable.shape)) * max(1, int(bits.group()) // 8 if bits else 1)

@@ -1,4 +1,4 @@
-"""The protocol buffers of a SavedModel, as far as they are checked; read without importing TensorFlow, which takes seconds.
+"""The protocol buffers of a SavedModel, as far as they are checked, read without TensorFlow, which takes seconds.
 
 Field numbers and types are those of TensorFlow's ``saved_model.proto`` and of what it includes, where the meaning of
 each field is told. They live in a descriptor pool of their own, so TensorFlow's messages and these never meet.
@@ -78,9 +78,7 @@ def _classes() -> dict[str, Any]:
             _add_field(message, field)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in _SCHEMA
-    }
+    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in _SCHEMA}
 
 
 def _add_field(message: Any, text: str) -> None:

@@ -10,7 +10,7 @@ from palate.errors import InvalidInput, Problem
 from tf_flavor._containers import as_arrays, name_outputs
 from tf_flavor._quiet import import_tensorflow
 
-__all__ = ["DEFAULT_SIGNATURE", "default_inputs", "is_keras_model", "method_names", "predict_saved_model"]
+__all__ = ["DEFAULT_SIGNATURE", "default_inputs", "is_keras_model", "is_single", "method_names", "predict_saved_model"]
 
 DEFAULT_SIGNATURE = "serving_default"
 _INIT = "__saved_model_init_op"
@@ -48,6 +48,22 @@ def predict_saved_model(model: Any, data: Any, method: str) -> Any:
     return name_outputs(tensorflow.nest.map_structure(_numbers, function(*args, **kwargs)), ())
 
 
+def is_single(model: Any) -> bool:
+    """Whether *model* is called with one tensor, and returns one, as MLflow's own loader has it."""
+    if not callable(model):
+        return False
+    tensorflow, function = import_tensorflow(), model.__call__
+    if getattr(function, "input_signature", None) is not None:
+        traced = [function.get_concrete_function()]
+    else:
+        traced = list(getattr(function, "concrete_functions", ())) or [model.traced]
+    return all(
+        len(_leaves(concrete.structured_input_signature)) == 1
+        and isinstance(concrete.structured_outputs, tensorflow.TensorSpec | tensorflow.Tensor)
+        for concrete in traced
+    )
+
+
 def default_inputs(model: Any) -> list[tuple[str, tuple[int | None, ...], str]] | None:
     """Return name, shape and dtype of the inputs of what ``predict`` calls, if there is one answer."""
     if not method_names(model):
@@ -64,7 +80,7 @@ def _default_function(model: Any) -> Callable[..., Any]:
     if chosen is None and callable(getattr(model, _ENDPOINT, None)):
         return getattr(model, _ENDPOINT)  # type: ignore[no-any-return]
     if chosen is None and callable(model):
-        return model.__call__  # type: ignore[no-any-return, operator]
+        return model.__call__  # type: ignore[no-any-return]
     name = chosen or (DEFAULT_SIGNATURE if DEFAULT_SIGNATURE in signatures else min(signatures))
     return signatures[name]  # type: ignore[no-any-return]
 
@@ -95,15 +111,17 @@ def _arguments(given: Any, structures: Sequence[Any]) -> tuple[Sequence[Any], Ma
     arrays: Any = given if isinstance(given, Mapping | list | tuple) else [given]
     for structure in structures:
         leaves = _leaves(structure)
-        values = [arrays[leaf.name] for leaf in leaves if leaf.name in arrays] if isinstance(arrays, Mapping) else arrays
+        values = arrays
+        if isinstance(arrays, Mapping):
+            values = [arrays[leaf.name] for leaf in leaves if leaf.name in arrays]
         if len(values) != len(leaves) or not all(map(_has_rank, values, leaves)):
             continue
         tensors = [_tensor(value, leaf.dtype) for value, leaf in zip(values, leaves, strict=True)]
         remaining = iter(tensors)
-        filled = tensorflow.nest.map_structure(
+        args, kwargs = tensorflow.nest.map_structure(
             lambda leaf, rest=remaining: next(rest) if isinstance(leaf, tensorflow.TensorSpec) else leaf, structure
         )
-        return filled  # type: ignore[no-any-return]
+        return args, kwargs
     if structures:
         raise InvalidInput([_mismatch(structure) for structure in structures[:10]])
     if isinstance(arrays, Mapping):

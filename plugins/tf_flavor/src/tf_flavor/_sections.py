@@ -9,7 +9,16 @@ from typing import Any
 from palate.errors import CodeReason, InvalidModelFile, Problem
 from palate.hookspecs import confine
 
-__all__ = ["KERAS_FILE", "MODEL_FOLDER", "PICKLES", "is_keras_section", "keras_file", "keras_reasons", "named_path", "saved_model_folder"]
+__all__ = [
+    "KERAS_FILE",
+    "MODEL_FOLDER",
+    "PICKLES",
+    "is_keras_section",
+    "keras_file",
+    "keras_reasons",
+    "named_path",
+    "saved_model_folder",
+]
 
 MODEL_FOLDER = "model"
 KERAS_FILE = "model.keras"
@@ -27,7 +36,9 @@ def named_path(path: Path, config: Mapping[str, Any], key: str, flavor: str) -> 
     """
     name = config.get(key)
     if not isinstance(name, str):
-        raise InvalidModelFile([Problem(("flavors", flavor, key), "missing", "must name a file or folder of the model")])
+        raise InvalidModelFile(
+            [Problem(("flavors", flavor, key), "missing", "must name a file or folder of the model")]
+        )
     return confine(path, name, field=f"flavors.{flavor}.{key}")
 
 

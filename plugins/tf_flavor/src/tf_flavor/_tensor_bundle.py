@@ -1,4 +1,4 @@
-"""A strict reader of TensorFlow's checkpoints: ``variables.index``, a sorted table, and the shards of data beside it."""
+"""A strict reader of TensorFlow's checkpoints: ``variables.index``, a sorted table, and the shards of data."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tf_flavor._element_types import SIZES, STRING
 from tf_flavor._messages import parse_message
 from tf_flavor._refusals import refuse
 
@@ -20,12 +21,6 @@ _FOOTER = 48
 _TRAILER = 5  # how a block is compressed, and its checksum
 _MAX_INDEX = 256 << 20
 _MAX_TEXT = 256 << 20
-_STRING = 7
-# Sizes of TensorFlow's types by their numbers, which saved tensors may have.
-_SIZES = {
-    **{1: 4, 2: 8, 3: 4, 4: 1, 5: 2, 6: 1, 8: 8, 9: 8, 10: 1, 14: 2, 17: 2, 18: 16, 19: 2, 22: 4, 23: 8},
-    **{11: 1, 12: 1, 13: 4, 15: 2, 16: 2, 24: 1, 25: 1, 29: 1, 30: 1},
-}
 
 
 class _Bytes:
@@ -183,9 +178,9 @@ def _check_entry(key: bytes, entry: Any, shards: Sequence[Path], label: str) -> 
     if entry.offset + entry.size > shards[entry.shard_id].stat().st_size:
         refuse(label, f"{name!r:.80} is outside of its file")
     count = math.prod(sizes)
-    if entry.dtype == _STRING:
+    if entry.dtype == STRING:
         _check_texts(entry, shards[entry.shard_id], count, label)
-    elif entry.dtype not in _SIZES or entry.size != count * _SIZES[entry.dtype]:
+    elif entry.dtype not in SIZES or entry.size != count * SIZES[entry.dtype]:
         refuse(label, f"{name!r:.80} is of shape {sizes!s:.80} and has {entry.size:,} bytes")
     return int(entry.size)
 

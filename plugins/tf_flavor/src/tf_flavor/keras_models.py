@@ -54,8 +54,11 @@ def save_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
     exported = options.format == "saved_model"
     if exported:
         from tf_flavor._exporting import export_keras
+        from tf_flavor._stock_loader import LOADER_MODULE, write_loader
 
-        export_keras(model, data / MODEL_FOLDER, options)
+        single = export_keras(model, data / MODEL_FOLDER, options)
+        if not single:
+            write_loader(path)
     else:
         write_keras(model, data / KERAS_FILE, custom_objects(options.extra.get("custom_objects")))
         # mlflow.tensorflow reads both, and takes a line break for part of the name.
@@ -69,7 +72,7 @@ def save_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
         "save_exported_model": exported,
     }
     if exported:
-        return section
+        return {**section, "stock_loader": None if single else LOADER_MODULE}
     several = isinstance(model.outputs, list) and len(model.outputs) > 1 if getattr(model, "outputs", None) else False
     return {**section, "model_type": "keras", "save_format": "keras", "several_outputs": several}
 
@@ -128,7 +131,7 @@ def infer_input_schema(model: Any) -> Schema | None:
 
 
 @hookimpl
-def requirements(model: object, options: SaveOptions) -> Sequence[str]:
+def requirements(options: SaveOptions) -> Sequence[str]:
     """Return Keras and its backend, or TensorFlow alone for a SavedModel."""
     from tf_flavor._packages import keras_requirements
 
@@ -137,7 +140,9 @@ def requirements(model: object, options: SaveOptions) -> Sequence[str]:
 
 @hookimpl
 def pyfunc_section(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return MLflow's own loader; mlflow.keras cannot return several outputs, mlflow.tensorflow can."""
+    """Return MLflow's own loader; of several outputs mlflow.keras makes no arrays, and mlflow.tensorflow does."""
+    if config.get("stock_loader"):
+        return {"loader_module": config["stock_loader"], "code": "code", "data": f"{config['data']}/{MODEL_FOLDER}"}
     if config.get("several_outputs"):
         return {"loader_module": "mlflow.tensorflow", "data": config["data"]}
     return {"loader_module": "mlflow.keras"}

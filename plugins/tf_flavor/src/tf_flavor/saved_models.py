@@ -44,9 +44,12 @@ _FOLDER = "tf2model"
 def save_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
     """Write *model* as the SavedModel ``tf2model/``, traced so that it takes any number of rows."""
     from tf_flavor._exporting import export_module
+    from tf_flavor._stock_loader import LOADER_MODULE, write_loader
 
-    export_module(model, path / _FOLDER, options)
-    return {"saved_model_dir": _FOLDER, "model_type": "tf2-module"}
+    single = export_module(model, path / _FOLDER, options)
+    if not single:
+        write_loader(path)
+    return {"saved_model_dir": _FOLDER, "model_type": "tf2-module", "stock_loader": None if single else LOADER_MODULE}
 
 
 @hookimpl
@@ -112,5 +115,7 @@ def requirements() -> Sequence[str]:
 
 @hookimpl
 def pyfunc_section(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return MLflow's own loader."""
+    """Return MLflow's own loader, or one that comes with the model where MLflow's takes and returns one array only."""
+    if config.get("stock_loader"):
+        return {"loader_module": config["stock_loader"], "code": "code", "data": config["saved_model_dir"]}
     return {"loader_module": "mlflow.tensorflow", **({"data": config["data"]} if config.get("data") else {})}
