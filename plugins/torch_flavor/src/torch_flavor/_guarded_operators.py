@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["guard_operators"]
+__all__ = ["find_scalar_operator", "guard_operators"]
 
 _aten = torch.ops.aten
 
@@ -26,6 +26,24 @@ def guard_operators(module: torch.fx.GraphModule) -> None:
             node.target = _GUARDED[node.target]
         if guarded:
             part.recompile()
+
+
+def find_scalar_operator(module: torch.fx.GraphModule) -> str | None:
+    """Return an operator of TorchScript's that a graph calls: one for plain numbers, which torch.export never uses.
+
+    Some of them divide by zero in native code, which ends the process.
+    """
+    for part in module.modules():
+        for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
+            target = node.target
+            if isinstance(target, torch._ops.OpOverload) and target not in _ASSERTIONS and not _takes_tensor(target):
+                return str(target)
+    return None
+
+
+def _takes_tensor(operator: torch._ops.OpOverload) -> bool:
+    schema = operator._schema
+    return any("Tensor" in str(argument.type) for argument in (*schema.arguments, *schema.returns))
 
 
 def checked_lstm(
@@ -87,6 +105,11 @@ def _require(holds: bool, rule: str) -> None:
         raise ValueError(f"the graph calls an operator with arguments that do not fit together ({rule})")
 
 
+_ASSERTIONS = {
+    _aten._assert_scalar.default,
+    _aten.sym_constrain_range.default,
+    _aten.sym_constrain_range_for_size.default,
+}
 _GUARDED = {
     _aten.lstm.input: checked_lstm,
     _aten._weight_norm.default: checked_weight_norm,

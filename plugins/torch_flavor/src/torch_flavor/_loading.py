@@ -12,7 +12,7 @@ from palate.errors import InvalidModelFile, InvalidOption, Problem, UnsafeModel
 from palate.hookspecs import LoadOptions
 from torch_flavor._calling import open_program
 from torch_flavor._directory import ModelFile
-from torch_flavor._guarded_operators import guard_operators
+from torch_flavor._guarded_operators import find_scalar_operator, guard_operators
 from torch_flavor._pt2 import check_archive
 from torch_flavor._safetensors import read_tensors
 from torch_flavor._zip_writing import StitchedFile
@@ -59,6 +59,8 @@ def _read_program(file: ModelFile, device: torch.device) -> torch.nn.Module:
 
         program = move_to_device_pass(program, device)
     module = open_program(program)
+    if operator := find_scalar_operator(module):
+        raise UnsafeModel(file.name, rule=f"its graph calls {operator:.120}, which is no operator on tensors")
     guard_operators(module)
     return module
 

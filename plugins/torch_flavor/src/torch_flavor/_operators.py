@@ -35,7 +35,7 @@ _ATEN = frozenset(
     feature_alpha_dropout feature_dropout fft_fft fft_fft2 fft_fftfreq fft_fftn fft_fftshift fft_hfft fft_hfft2
     fft_hfftn fft_ifft fft_ifft2 fft_ifftn fft_ifftshift fft_ihfft fft_ihfft2 fft_ihfftn fft_irfft fft_irfft2
     fft_irfftn fft_rfft fft_rfft2 fft_rfftfreq fft_rfftn fill fill_diagonal fix flatten flip fliplr flipud
-    float_power floor floor_divide floordiv fmax fmin fmod frac frexp frobenius_norm full full_like gather gcd ge
+    float_power floor floor_divide fmax fmin fmod frac frexp frobenius_norm full full_like gather gcd ge
     gelu ger glu gradient greater greater_equal grid_sampler grid_sampler_2d grid_sampler_3d group_norm gru gru_cell
     gt hamming_window hann_window hardshrink hardsigmoid hardswish hardtanh heaviside histc histogram hsplit hstack
     huber_loss hypot i0 igamma igammac im2col imag index index_add index_copy index_fill index_put index_reduce
@@ -51,7 +51,7 @@ _ATEN = frozenset(
     logaddexp2 logcumsumexp logdet logical_and logical_not logical_or logical_xor logit logspace logsumexp lstm
     lstm_cell lt mH mT masked_fill masked_scatter masked_select matmul matrix_H matrix_exp matrix_power max
     max_pool1d max_pool1d_with_indices max_pool2d max_pool2d_with_indices max_pool3d max_pool3d_with_indices
-    max_unpool2d max_unpool3d maximum mean median meshgrid min minimum mish mm mode modf moveaxis movedim mse_loss
+    max_unpool2d max_unpool3d maximum mean median meshgrid min minimum mish mm mode moveaxis movedim mse_loss
     msort mul multinomial multiply mv mvlgamma nan_to_num nanmean nanmedian nanquantile nansum narrow narrow_copy
     native_batch_norm native_channel_shuffle native_dropout native_group_norm native_layer_norm ne neg negative
     new_full new_ones new_zeros nextafter nonzero nonzero_numpy nonzero_static norm normal normal_functional
@@ -84,7 +84,7 @@ _ATEN = frozenset(
 _HIGHER_ORDER = frozenset({"cond", "map_impl", "scan", "wrap_with_set_grad_enabled", "wrap_with_autocast"})
 _PYTHON = frozenset(
     [
-        *(f"_operator.{name}" for name in "eq ne le ge lt gt neg pos mul add sub floordiv mod pow truediv".split()),
+        *(f"_operator.{name}" for name in "eq ne le ge lt gt neg pos mul add sub mod pow truediv".split()),
         *(f"_operator.{name}" for name in "and_ or_ getitem".split()),
         *(f"torch.sym_{name}" for name in "not int float ite max min sqrt sum".split()),
         "math.trunc",
@@ -92,7 +92,7 @@ _PYTHON = frozenset(
 )
 _TARGET = re.compile(r"torch\.ops\.(aten|higher_order)\.(\w+?)(?:\.(\w+))?", re.ASCII)
 # Overloads that write into a given tensor, take names or a generator, or are TorchScript's for plain lists and texts.
-_OVERLOAD = re.compile(r"(?!.*(out|[Dd]imname|names|generator|str|list|prim|enum|[Dd]ict|_t$|^t$))\w{1,40}", re.ASCII)
+_OVERLOAD = re.compile(r"(?!_|.*(out|[Dd]imname|names|generator|str|list|prim|enum|[Dd]ict|_t$|^t$|^data$))\w{1,40}", re.ASCII)
 
 
 def is_operator(target: object) -> bool:

@@ -1,0 +1,257 @@
+"""The grammars that a graph is held to, each on its own."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from torch_flavor._expressions import expression_problem, is_symbol
+from torch_flavor._guarded_operators import checked_attention, checked_lstm, checked_weight_norm
+from torch_flavor._operators import is_operator
+from torch_flavor._program_document import InvalidDocument, rebuild_payloads, rebuild_program
+from torch_flavor._strict_json import parse_json
+from torch_flavor._treespecs import InvalidSpec, rebuild_spec
+
+SYMBOL = "Symbol('s77', positive=True, integer=True)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SYMBOL,
+        f"Add({SYMBOL}, Integer(-1))",
+        f"Mul(Integer(2), {SYMBOL})",
+        f"FloorDiv(Add({SYMBOL}, Integer(3)), Integer(2))",
+        f"Pow({SYMBOL}, Integer(-1))",
+        f"Mul(Rational(1, 2), Pow({SYMBOL}, Integer(2)))",
+        f"Equality(Mod({SYMBOL}, Integer(2)), Integer(0))",
+        "Float('0.5', precision=53)",
+        "Symbol('u0', integer=True)",
+        "true",
+    ],
+)
+def test_sizes(text):
+    """What sympy writes of sizes is let through."""
+    assert expression_problem(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__import__('os').system('x')",
+        "Symbol('s0').__class__",
+        "Symbol('s0')[0]",
+        "Symbol('__import__')",
+        "Symbol('s12345')",
+        "Symbol(Symbol('s0'))",
+        "Symbol('s0', commutative=False)",
+        "Symbol('s0', integer='x')",
+        "9**9**9",
+        "Integer(9)",
+        "Pow(Integer(9), Integer(9))",
+        f"Pow({SYMBOL}, {SYMBOL})",
+        f"Pow({SYMBOL}, Pow(Integer(2), Integer(8)))",
+        f"PowByNatural({SYMBOL}, Integer(99))",
+        "Integer(10000000000000000000000)",
+        "Integer('1')if 1 else 2",
+        "Integer(__name__)",
+        "lambda: 1",
+        "[1 for x in (1,)]",
+        "s0",
+        "sympify('x')",
+        "eval('1')",
+        "f'{1}'",
+        "Add(*[1])",
+        "Add(**{})",
+        "Add()",
+        f"Add({SYMBOL}, evaluate=False)",
+        "Float('nan')",
+        "True",
+        "1.5",
+        "(",
+        "",
+        "Add(" * 500 + "Integer(1)" + ")" * 500,
+        "Integer(1)\n;import os",
+        "Integer(１)",  # noqa: RUF001 - a digit that Python takes for one
+        f"Add({', '.join([SYMBOL] * 60)})",
+        5,
+        None,
+    ],
+)
+def test_other_text_is_no_size(text):
+    """Everything else is refused before anybody evaluates it; a plain number is no text."""
+    allowed = text == "Integer(9)"
+    assert (expression_problem(text) is None) == allowed
+
+
+@pytest.mark.parametrize(("name", "known"), [("s0", True), ("u12", True), ("zuf3", True), ("x", False), ("s", False), (5, False)])
+def test_symbols(name, known):
+    """Symbols have torch's prefixes and numbers of four digits at most."""
+    assert is_symbol(name) == known
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "torch.ops.aten.linear.default",
+        "torch.ops.aten.add_.Tensor",
+        "torch.ops.aten.__and__.Tensor",
+        "torch.ops.aten.softmax.int",
+        "torch.ops.aten.lstm.input",
+        "torch.ops.higher_order.cond",
+        "_operator.getitem",
+        "math.trunc",
+        "torch.sym_max",
+    ],
+)
+def test_operators(target):
+    """What models call is on the list."""
+    assert is_operator(target)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "torch.os.getpid",
+        "torch.ops.load_library",
+        "torch.ops.aten",
+        "torch.ops.aten.linear",
+        "torch.ops.aten.linear.default.__call__",
+        "torch.ops.aten.linear.__class__",
+        "torch.ops.aten.from_file.default",
+        "torch.ops.aten.as_strided.default",
+        "torch.ops.aten.set_.source_Storage",
+        "torch.ops.aten.resize_.default",
+        "torch.ops.aten.empty.memory_format",
+        "torch.ops.aten.add.out",
+        "torch.ops.aten.mul.left_t",
+        "torch.ops.aten.ctc_loss.Tensor",
+        "torch.ops.aten.linalg_lu_solve.default",
+        "torch.ops.aten.special_hermite_polynomial_he.default",
+        "torch.ops.prims.iota.default",
+        "torch.ops.quantized.linear.default",
+        "torch.ops.higher_order.while_loop",
+        "torch.ops.higher_order.getattr",
+        "torch.ops.higher_order.cond.__init__",
+        "torch.ops.profiler._record_function_enter_new.default",
+        "torch.nn.functional.relu",
+        "torch.load",
+        "torch.hub.load",
+        "_operator.methodcaller",
+        "_operator.attrgetter",
+        "math.factorial",
+        "#ext:op",
+        "os.system",
+        "",
+        5,
+        None,
+        "torch.ops.aten.l\u0456near.default",
+    ],
+)
+def test_other_targets_are_no_operators(target):
+    """Everything else is refused by name."""
+    assert not is_operator(target)
+
+
+def spec(kind: object, context: object, *children: dict[str, object]) -> dict[str, object]:
+    """Return a part of a structure."""
+    return {"type": kind, "context": context, "children_spec": list(children)}
+
+
+LEAF = spec(None, None)
+
+
+@pytest.mark.parametrize(
+    ("node", "kind", "context"),
+    [
+        (spec("builtins.dict", '["a"]', LEAF), "builtins.dict", ["a"]),
+        (spec("collections.OrderedDict", '["a"]', LEAF), "builtins.dict", ["a"]),
+        (spec("collections.namedtuple", "my.Pair", LEAF, LEAF), "builtins.dict", ["x", "y"]),
+        (spec("transformers.Output", '["logits"]', LEAF), "builtins.dict", ["logits"]),
+        (spec("my.Data", '[["a"], []]', LEAF), "builtins.dict", ["a"]),
+        (spec("builtins.tuple", "null", LEAF), "builtins.tuple", None),
+    ],
+)
+def test_structures(node, kind, context):
+    """Classes become dicts of their fields; tuples and lists stay."""
+    rebuilt = json.loads(rebuild_spec(json.dumps([1, node]), {"my.Pair": ["x", "y"]}))[1]
+    assert (rebuilt["type"], json.loads(rebuilt["context"])) == (kind, context)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        5,
+        "x",
+        "[2, {}]",
+        json.dumps([1, spec("builtins.dict", '[{"__enum__": true, "fqn": "antigravity:x", "name": "y"}]', LEAF)]),
+        json.dumps([1, spec("builtins.dict", '["a", "a"]', LEAF, LEAF)]),
+        json.dumps([1, spec("builtins.dict", '["a"]')]),
+        json.dumps([1, spec("collections.namedtuple", "other.Pair", LEAF)]),
+        json.dumps([1, spec("torch.Size", "5", LEAF)]),
+        json.dumps([1, spec(None, "x")]),
+        json.dumps([1, spec(["builtins.dict"], "[]")]),
+        "[" * 100_000,
+    ],
+)
+def test_other_structures_are_refused(text):
+    """Enum keys, which torch would import a module for, and parts without names are refused."""
+    with pytest.raises(InvalidSpec):
+        rebuild_spec(text, {})
+
+
+@pytest.mark.parametrize("data", [b'{"a": 1, "a": 2}', b"[" * 100_000, b"\xff", b"{", b"[" + b"1" * 5000 + b"]"])
+def test_json_is_strict(data):
+    """A key twice, deep nesting, bad text and huge numbers are refused."""
+    with pytest.raises(ValueError, match=r"."):
+        parse_json(data, limit=1 << 20)
+    with pytest.raises(ValueError, match="larger"):
+        parse_json(b"[1]", limit=2)
+
+
+@pytest.mark.parametrize("document", [None, [], {}, {"graph_module": 5}, {"graph_module": {}}, 5])
+def test_documents_of_something_else(document):
+    """A document that is no program is refused, whatever it is."""
+    with pytest.raises(InvalidDocument):
+        rebuild_program(document)
+    with pytest.raises(InvalidDocument):
+        rebuild_payloads(document)
+
+
+def test_lstm_is_checked():
+    """Weights that are smaller than the states ask for are refused, and right ones run."""
+    lstm = torch.nn.LSTM(4, 5, num_layers=2, bidirectional=True, proj_size=3)
+    data, hidden, cell = torch.randn(6, 2, 4), torch.zeros(4, 2, 3), torch.zeros(4, 2, 5)
+    settings = (True, 2, 0.0, False, True, False)
+    weights = lstm._flat_weights
+    found = checked_lstm(data, [hidden, cell], weights, *settings)
+    assert torch.equal(found[0], lstm(data)[0])
+    for wrong in (weights[:-1], [torch.zeros(1)] * len(weights), [*weights[:-1], torch.zeros(1)]):
+        with pytest.raises(ValueError, match="lstm"):
+            checked_lstm(data, [hidden, cell], wrong, *settings)
+    with pytest.raises(ValueError, match="lstm"):
+        checked_lstm(data, [hidden[:, :1], cell], weights, *settings)
+    with pytest.raises(ValueError, match="lstm"):
+        checked_lstm(data[0], [hidden, cell], weights, *settings)
+
+
+def test_attention_is_checked():
+    """More keys than values, or sizes that differ, are refused; grouped heads are not."""
+    q, k, v = torch.randn(1, 4, 3, 8), torch.randn(1, 2, 5, 8), torch.randn(1, 2, 5, 8)
+    assert checked_attention(q, k, v, None, 0.0, False, enable_gqa=True).shape == (1, 4, 3, 8)
+    assert checked_attention(q[:, :2], k, v).shape == (1, 2, 3, 8)
+    for wrong in ((q[:, :2], k, v[:, :, :1]), (q[:, :2, :, :1], k, v), (q[0, 0, 0], k, v)):
+        with pytest.raises(ValueError, match="attention"):
+            checked_attention(*wrong)
+
+
+def test_weight_norm_is_checked():
+    """As many lengths as directions, or a refusal."""
+    v = torch.randn(3, 4)
+    assert checked_weight_norm(v, torch.ones(3, 1), 0).shape == (3, 4)
+    assert checked_weight_norm(v, torch.ones(()), -1).shape == (3, 4)
+    for g, dim in ((torch.ones(0), 1), (torch.ones(300, 1), 0), (torch.ones(3, 1), 7)):
+        with pytest.raises(ValueError, match="weight norm"):
+            checked_weight_norm(v, g, dim)
