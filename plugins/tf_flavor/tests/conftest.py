@@ -1,0 +1,85 @@
+"""What the tests of the Keras and TensorFlow flavors share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from palate._code.model_code import ModelCode
+from palate.hookspecs import LoadOptions
+from tf_flavor._quiet import import_keras, import_tensorflow
+
+
+@pytest.fixture(scope="session")
+def keras() -> ModuleType:
+    """Keras, imported once; what TensorFlow deprecates in its own code is none of our business."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return import_keras()
+
+
+@pytest.fixture(scope="session")
+def tf(keras: ModuleType) -> ModuleType:
+    """TensorFlow."""
+    return import_tensorflow()
+
+
+@pytest.fixture
+def small(keras: ModuleType) -> Any:
+    """A small model of one input and one output."""
+    layers = keras.layers
+    return keras.Sequential([keras.Input((4,), name="x"), layers.Dense(5, activation="relu"), layers.Dense(3)])
+
+
+@pytest.fixture
+def rows() -> np.ndarray:
+    """What the small model takes."""
+    return np.random.default_rng(0).random((7, 4), dtype="f4")
+
+
+@pytest.fixture
+def load() -> Callable[..., Any]:
+    """Load a directory with the hooks of a flavor."""
+
+    def loader(plugin: Any, path: Path, section: dict[str, Any], *, trust: bool = False, **extra: object) -> Any:
+        return plugin.load_model(
+            path=path, config=section, options=LoadOptions(trust=trust, code=ModelCode(None), extra=extra)
+        )
+
+    return loader
+
+
+@pytest.fixture(scope="session")
+def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a script in a process of its own, which a crash may end."""
+
+    def runner(*arguments: object, env: dict[str, str] | None = None, timeout: float = 170) -> Any:
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            env={**os.environ, **(env or {})},
+        )
+
+    return runner
+
+
+@pytest.fixture(scope="session")
+def mlflow_python() -> str:
+    """The interpreter of an environment with stock MLflow, or a skip."""
+    root = Path(__file__).parents[3]
+    python = Path(os.environ.get("PALATE_MLFLOW_PYTHON") or root / ".venv-mlflow" / "bin" / "python")
+    if not python.exists():
+        pytest.skip("no stock MLflow: set PALATE_MLFLOW_PYTHON, or make .venv-mlflow")
+    return str(python)
