@@ -19,6 +19,7 @@ COMPRESSIONS: dict[str, tuple[str, bytes]] = {
     "bzip2": (".bz2", b"BZh"),
     "lzma": (".xz", b"\xfd7zXZ"),
 }
+_ZIP = b"PK\x03\x04"
 _MAX_STRING = 1000  # a longer one names no module
 _MAX_ITEMS = 8  # of a tuple: the calls that matter here take one argument
 
@@ -133,9 +134,26 @@ def _references(source: Path | bytes) -> Iterator[_Reference]:
         return
     with source.open("rb") as file:
         start = file.read(8)
+    if start.startswith(_ZIP):
+        yield from _zipped_references(source)
+        return
     packed = next((name for name, (_, magic) in COMPRESSIONS.items() if start.startswith(magic)), None)
     with open_pickle(source, packed) as file:
         yield from _read_references(file)
+
+
+def _zipped_references(source: Path) -> Iterator[_Reference]:
+    """Read the pickle in the archive that torch.save writes; TorchScript's archives bring their own code."""
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(source) as archive:
+            members = {name.partition("/")[2]: name for name in archive.namelist()}
+            if "data.pkl" in members and "constants.pkl" not in members:
+                with archive.open(members["data.pkl"]) as file:
+                    yield from _read_references(file)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError):
+        return  # damaged, compressed or encrypted as torch never writes it
 
 
 def _read_references(file: IO[bytes]) -> Iterator[_Reference]:

@@ -119,7 +119,8 @@ def _write_pickle(model: Any, target: Path, options: SaveOptions) -> bool:
         import cloudpickle
 
         try:
-            torch.save(model, target, pickle_module=cloudpickle)
+            # By default torch writes a protocol of Python 2, under whose names no package is found today.
+            torch.save(model, target, pickle_module=cloudpickle, pickle_protocol=4)
         except Exception as exc:  # whatever a __reduce__ raises
             raise UnsupportedModel(
                 type(model).__name__,
