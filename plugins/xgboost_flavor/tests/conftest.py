@@ -138,6 +138,29 @@ def encode() -> Callable[[Any], bytes]:
     return encode_ubjson
 
 
+def make_chain(depth: int) -> dict[str, Any]:
+    """Return the arrays of a tree that is one long path."""
+    nodes = 2 * depth + 1
+    left = [-1 if n % 2 or n == nodes - 1 else n + 1 for n in range(nodes)]
+    return {
+        "left_children": left,
+        "right_children": [child + 1 if child >= 0 else -1 for child in left],
+        "parents": [2**31 - 1] + [2 * ((n - 1) // 2) for n in range(1, nodes)],
+        "split_indices": [0] * nodes,
+        "default_left": [0] * nodes,
+        "split_type": [0] * nodes,
+        **{name: [1.0] * nodes for name in ("base_weights", "loss_changes", "split_conditions", "sum_hessian")},
+        **{name: [] for name in ("categories", "categories_nodes", "categories_segments", "categories_sizes")},
+        "tree_param": {"num_deleted": "0", "num_feature": "4", "num_nodes": str(nodes), "size_leaf_vector": "1"},
+    }
+
+
+@pytest.fixture(scope="session")
+def chain() -> Callable[[int], dict[str, Any]]:
+    """Make a tree of that depth."""
+    return make_chain
+
+
 @pytest.fixture(scope="session")
 def models() -> dict[str, tuple[Any, Any]]:
     """A model of each class and kind, with data for it."""

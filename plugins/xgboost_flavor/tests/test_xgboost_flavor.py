@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
@@ -302,3 +303,15 @@ def test_sample_models(tmp_path):
     for sample in xgboost_flavor.sample_models().values():
         palate.save_model(sample.model, tmp_path / "sample", input_example=sample.sample)
         assert palate.verify_model(tmp_path / "sample")
+
+
+@pytest.mark.parametrize("depth", [1024, 30_000])
+@pytest.mark.parametrize("format_", xgboost_flavor.FORMATS)
+def test_too_deep_to_be_opened(format_, depth, models, save, encode, chain):
+    """A model that no reader would open is refused when it is saved, however large its file is."""
+    document = json.loads(bytes(models["tree booster"][0].save_raw("json")))
+    document["learner"]["gradient_booster"]["model"]["trees"][0].update(chain(depth))
+    booster = xgb.Booster()
+    booster.load_model(bytearray(encode(document)))
+    with pytest.raises(UnsupportedModel, match=r"deeper than 1024 levels.*shallower trees"):
+        save(booster, format_)

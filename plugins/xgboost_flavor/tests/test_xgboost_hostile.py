@@ -218,24 +218,7 @@ def test_missing_array(missing, documents, encode):
         _check(bytearray(encode(document)))
 
 
-def chain(depth: int) -> dict[str, Any]:
-    """Return the arrays of a tree that is one long path."""
-    nodes = 2 * depth + 1
-    left = [-1 if n % 2 or n == nodes - 1 else n + 1 for n in range(nodes)]
-    return {
-        "left_children": left,
-        "right_children": [child + 1 if child >= 0 else -1 for child in left],
-        "parents": [2**31 - 1] + [2 * ((n - 1) // 2) for n in range(1, nodes)],
-        "split_indices": [0] * nodes,
-        "default_left": [0] * nodes,
-        "split_type": [0] * nodes,
-        **{name: [1.0] * nodes for name in ("base_weights", "loss_changes", "split_conditions", "sum_hessian")},
-        **{name: [] for name in ("categories", "categories_nodes", "categories_segments", "categories_sizes")},
-        "tree_param": {"num_deleted": "0", "num_feature": "4", "num_nodes": str(nodes), "size_leaf_vector": "1"},
-    }
-
-
-def test_depth(documents, run_python, tmp_path, encode):
+def test_depth(documents, run_python, tmp_path, encode, chain):
     """A tree of the greatest depth is used without a stack overflow; a deeper one is refused."""
     document = copy.deepcopy(documents["tree booster"])
     trees = at(document, "model/trees")[0]["trees"]

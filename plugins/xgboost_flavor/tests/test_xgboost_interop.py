@@ -81,10 +81,10 @@ def save_all(models: Any, folder: Path) -> tuple[list[str], dict[str, Any]]:
         frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data, columns=list("abcd"))
         frame.reset_index().to_json(place / "data.json", orient="table", double_precision=15, index=False)
         # MLflow turns no column into a category, nor one of categories into text.
-        known = {"signature": None} if name == "categories" else {}
+        known = {"signature": None} if name == "categories" else {"input_example": data[:3]}
         for format_ in xgboost_flavor.FORMATS if name in IN_BOTH_FORMATS else ("ubj",):
             path = place / format_
-            palate.save_model(model, path, input_example=data[:3], format=format_, **known)
+            palate.save_model(model, path, format=format_, **known)
             paths.append(str(path))
             expected[str(path)] = palate.load_model(path).predict(data)
     return paths, expected
@@ -151,15 +151,14 @@ kinds = {
 for name, (model, data) in kinds.items():
     for format_ in ("ubj", "json", "xgb"):
         path = f"{sys.argv[1]}/{name}-{format_}"
-        example = {} if name == "categories" else {"input_example": data[:3]}
-        if name == "categories":
-            example["signature"] = None
-        mlflow.xgboost.save_model(model, path, model_format=format_, **example)
+        example = {"input_example": data[:3]} if format_ == "ubj" and name != "categories" else {}
+        # Named requirements keep MLflow from loading each model in a process of its own to find them out.
+        mlflow.xgboost.save_model(model, path, model_format=format_, pip_requirements=["xgboost"], **example)
         loaded = mlflow.pyfunc.load_model(path)
         np.save(path + ".npy", loaded.predict(data))
         pd.DataFrame(data, columns=getattr(data, "columns", None)).to_pickle(path + ".pkl")
 with_params = infer_signature(frame, np.zeros(80, "float32"), {"pred_leaf": False, "iteration_range": [0, 0]})
-mlflow.xgboost.save_model(kinds["booster"][0], sys.argv[1] + "/params-ubj", signature=with_params)
+mlflow.xgboost.save_model(kinds["booster"][0], sys.argv[1] + "/params-ubj", signature=with_params, pip_requirements=["xgboost"])
 loaded = mlflow.pyfunc.load_model(sys.argv[1] + "/params-ubj")
 np.save(sys.argv[1] + "/params-ubj.npy", loaded.predict(frame, {"pred_leaf": True, "iteration_range": [0, 2]}))
 frame.to_pickle(sys.argv[1] + "/params-ubj.pkl")

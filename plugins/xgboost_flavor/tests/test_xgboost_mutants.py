@@ -14,13 +14,13 @@ MUTANTS = Path(__file__).with_name("mutants.py")
 KINDS = ["tree booster", "category booster", "vectors", "parallel dart", "linear booster", "early", "ranker"]
 
 
-COUNT = 80
+COUNT = 60
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_mutants(name, models, tmp_path):
-    """Of 80 mutants of each kind of file and of damage, none ends the process; most are refused."""
+    """Of 60 mutants of each kind of file and of damage, none ends the process; most are refused."""
     model, _ = models[name]
     booster = model if isinstance(model, xgb.Booster) else model.get_booster()
     for format_ in ("ubj", "json"):

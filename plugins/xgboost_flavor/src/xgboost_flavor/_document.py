@@ -64,19 +64,18 @@ class Document(NamedTuple):
         """Return the integers of all *arrays*, one after the other."""
         import numpy as np
 
-        self.lengths(arrays, kind, name)
+        if not any(self.lengths(arrays, kind, name)):
+            return np.empty(0, np.int64)
         if self.view is None:
             return _listed_integers(list(chain.from_iterable(arrays)), name)
         size, view = SIZES[kind], self.view
-        joined = b"".join([view[start : start + length * size] for _, start, length in arrays])
+        joined = b"".join([view[start : start + length * size] for _, start, length in arrays if length])
         return np.frombuffer(joined, DTYPES[kind]).astype(np.int64)
 
 
 def _listed_integers(values: list[object], name: str) -> Integers:
     import numpy as np
 
-    if not values:
-        return np.empty(0, np.int64)
     kinds = set(map(type, values))
     # Old releases wrote true and false for default_left, which xgboost still reads.
     if kinds != {int} and kinds != {bool}:

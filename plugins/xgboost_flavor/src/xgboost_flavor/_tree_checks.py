@@ -6,7 +6,7 @@ Many trees are checked at once, with numpy: two thousand of them take some forty
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,6 +27,7 @@ _STATISTICS = ("loss_changes", "split_conditions", "sum_hessian")
 _REQUIRED = {*_INTEGERS, *_STATISTICS, "base_weights", "id", "tree_param"}
 # leaf_child_counts is of xgboost 1.0, which had no categories either.
 _KNOWN = {*_REQUIRED, *CATEGORY_FIELDS, "leaf_weights", "leaf_child_counts"}
+_PARAMS = ("num_nodes", "num_feature", "num_deleted", "size_leaf_vector")
 
 # What -1 becomes where xgboost keeps 31 bits of a number: the parent of a root, the feature of a deleted node.
 _NONE = 2**31 - 1
@@ -46,7 +47,7 @@ class _Shape(NamedTuple):
 
 def check_trees(document: Document, trees: Sequence[Any], *, features: int, outputs: int) -> None:
     """Raise Broken unless each of *trees* is a tree over *features* columns, with leaves for *outputs* outputs."""
-    shapes = [_read_shape(number, tree) for number, tree in enumerate(trees)]
+    shapes = _read_shapes(trees)
     for start, stop in _batches(shapes):
         batch = _gather(document, trees[start:stop], shapes[start:stop], start)
         _check_statistics(batch, outputs)
@@ -56,18 +57,40 @@ def check_trees(document: Document, trees: Sequence[Any], *, features: int, outp
         check_categories(document, batch.trees, batch.counts, start)
 
 
-def _read_shape(number: int, tree: Any) -> _Shape:
-    place = f"tree {number}"
-    if not isinstance(tree, dict):
-        raise Broken(f"{place} is not an object")
+def _read_shapes(trees: Sequence[Any]) -> list[_Shape]:
+    shapes: list[_Shape] = []
+    # Trees have the same members, and often the same parameters.
+    members: Set[str] = frozenset()
+    known: dict[tuple[Any, ...], _Shape] = {}
+    for number, tree in enumerate(trees):
+        place = f"tree {number}"
+        if not isinstance(tree, dict):
+            raise Broken(f"{place} is not an object")
+        if tree.keys() != members:
+            _check_members(tree, place)
+            members = tree.keys()
+        if type(tree["id"]) is not int or tree["id"] != number:
+            # Two trees of one id would leave a third one out, which xgboost then looks into all the same.
+            raise Broken(f"{place} has the id {tree['id']!r:.30}")
+        param = tree["tree_param"]
+        key = tuple(map(param.get, _PARAMS)) if isinstance(param, dict) else ()
+        if not all(type(text) is str for text in key):  # xgboost 1.0 counted no deleted nodes
+            shapes.append(_read_shape(param, place))
+            continue
+        if key not in known:
+            known[key] = _read_shape(param, place)
+        shapes.append(known[key])
+    return shapes
+
+
+def _check_members(tree: Mapping[str, Any], place: str) -> None:
     if missing := _REQUIRED - tree.keys():
         raise Broken(f"{place} has no {min(missing)}")
     if unknown := tree.keys() - _KNOWN:
         raise Broken(f"{place} has {min(unknown)!r:.60}, which this version of the flavor does not know")
-    if type(tree["id"]) is not int or tree["id"] != number:
-        # Two trees of one id would leave a third one out, which xgboost then looks into all the same.
-        raise Broken(f"{place} has the id {tree['id']!r:.30}")
-    param = tree["tree_param"]
+
+
+def _read_shape(param: Any, place: str) -> _Shape:
     nodes = read_count(param, "num_nodes", place, most=_NONE - 1)
     if not nodes:
         raise Broken(f"{place} has no nodes")

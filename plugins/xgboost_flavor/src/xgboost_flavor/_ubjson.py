@@ -172,7 +172,7 @@ class _Reader:
         return members
 
     def _follow(self, layout: tuple[_Step, ...], at: int, members: dict[str, Any]) -> int | None:
-        data, end = self._data, len(self._data)
+        data, view, end, new = self._data, self._view, len(self._data), tuple.__new__
         for key, head, size, kind, inner in layout:
             if not data.startswith(head, at):
                 return None
@@ -183,7 +183,7 @@ class _Reader:
                 at = start + count * (size or 1)
                 if count < 0 or at > end:
                     return None
-                members[key] = Packed(kind, start, count) if size else str(self._view[start:at], "utf-8")
+                members[key] = new(Packed, (kind, start, count)) if size else str(view[start:at], "utf-8")
             elif inner is not None:
                 deeper: dict[str, Any] = {}
                 members[key] = deeper
