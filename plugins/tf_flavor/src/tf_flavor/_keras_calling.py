@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tf_flavor._containers import as_arrays, name_outputs
+from tf_flavor._quiet import import_keras
 
 __all__ = ["predict_keras"]
 
@@ -20,6 +21,8 @@ def predict_keras(model: Any, data: Any) -> Any:
     """Return what ``model.predict(data)`` returns, without its progress bar and most of its overhead."""
     specs = getattr(model, "inputs", None) or []
     given = as_arrays(data, {spec.name: (tuple(spec.shape), str(spec.dtype)) for spec in specs})
+    if isinstance(given, Mapping) and len(given) == len(specs) == 1 and isinstance(model, import_keras().Sequential):
+        given = given[specs[0].name]  # other models take their only input by name, too; this kind warns of it
     rows = _rows(given)
     step = _step(given, rows, specs)
     if rows is None or rows <= step:
