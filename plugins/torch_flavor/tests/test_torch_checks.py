@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import zipfile
 
 import pytest
 import torch
@@ -13,6 +16,8 @@ from torch_flavor._operators import is_operator
 from torch_flavor._program_document import InvalidDocument, rebuild_payloads, rebuild_program
 from torch_flavor._strict_json import parse_json
 from torch_flavor._treespecs import InvalidSpec, rebuild_spec
+from torch_flavor._zip_reading import read_members
+from torch_flavor._zip_writing import Region, StitchedFile, lay_out
 
 SYMBOL = "Symbol('s77', positive=True, integer=True)"
 
@@ -86,7 +91,9 @@ def test_other_text_is_no_size(text):
     assert (expression_problem(text) is None) == allowed
 
 
-@pytest.mark.parametrize(("name", "known"), [("s0", True), ("u12", True), ("zuf3", True), ("x", False), ("s", False), (5, False)])
+@pytest.mark.parametrize(
+    ("name", "known"), [("s0", True), ("u12", True), ("zuf3", True), ("x", False), ("s", False), (5, False)]
+)
 def test_symbols(name, known):
     """Symbols have torch's prefixes and numbers of four digits at most."""
     assert is_symbol(name) == known
@@ -218,6 +225,26 @@ def test_documents_of_something_else(document):
         rebuild_program(document)
     with pytest.raises(InvalidDocument):
         rebuild_payloads(document)
+
+
+def test_long_archives(tmp_path):
+    """An archive of more than four gigabytes is laid out, read as zip, and read back strictly."""
+    size = (4 << 30) + 5
+    (tmp_path / "weights").touch()
+    os.truncate(tmp_path / "weights", size)  # a hole, which takes no room
+    with (tmp_path / "weights").open("rb") as file:
+        records = [("model/a", Region(0, size, 7)), ("model/b", b"end"), ("model/c", Region(1, 3, 7))]
+        stitched = io.BufferedReader(StitchedFile(lay_out(records), file))
+        with zipfile.ZipFile(stitched) as archive:
+            assert [(info.filename, info.file_size) for info in archive.infolist()] == [
+                ("model/a", size),
+                ("model/b", 3),
+                ("model/c", 3),
+            ]
+            assert archive.read("model/b") == b"end"
+        members = read_members(stitched, "long")
+    assert [(member.name, member.size) for member in members] == [("model/a", size), ("model/b", 3), ("model/c", 3)]
+    assert all(member.offset % 64 == 0 for member in members)
 
 
 def test_lstm_is_checked():

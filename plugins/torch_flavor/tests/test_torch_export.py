@@ -124,7 +124,10 @@ def without_gradient(module: Any, x: torch.Tensor) -> torch.Tensor:
 
 
 CASES: dict[str, tuple[nn.Module, Any]] = {
-    "layers": (nn.Sequential(nn.Linear(4, 8), nn.PReLU(), nn.LayerNorm(8), nn.Dropout(), nn.Linear(8, 2)), floats(1, 4)),
+    "layers": (
+        nn.Sequential(nn.Linear(4, 8), nn.PReLU(), nn.LayerNorm(8), nn.Dropout(), nn.Linear(8, 2)),
+        floats(1, 4),
+    ),
     "convolutions": (
         nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
         floats(1, 3, 8, 8),
@@ -133,7 +136,10 @@ CASES: dict[str, tuple[nn.Module, Any]] = {
     "transposed": (nn.ConvTranspose2d(3, 4, 3, stride=2), floats(2, 3, 4, 4)),
     "recurrent": (Recurrent(), RANDOM.integers(0, 20, (1, 7))),
     "attention": (Attention(), floats(1, 5, 16)),
-    "transformer": (nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 4, 32, batch_first=True), 2), floats(1, 5, 16)),
+    "transformer": (
+        nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 4, 32, batch_first=True), 2),
+        floats(1, 5, 16),
+    ),
     "two inputs": (Optional(), {"a": floats(1, 4), "b": floats(1, 4)}),
     "all inputs": (Optional(), {"a": floats(2, 4), "b": floats(2, 4), "c": floats(2, 4)}),
     "a dict as input": (Batch(), {"a": floats(1, 4), "b": floats(1, 4)}),
@@ -159,7 +165,10 @@ CASES: dict[str, tuple[nn.Module, Any]] = {
         Module(lambda m, x: m.parts["my-layer"](x), parts=nn.ModuleDict({"my-layer": nn.Linear(4, 2)})),
         floats(2, 4),
     ),
-    "interpolation": (Module(lambda _, x: functional.interpolate(x, scale_factor=2, mode="bilinear")), floats(1, 3, 4, 4)),
+    "interpolation": (
+        Module(lambda _, x: functional.interpolate(x, scale_factor=2, mode="bilinear")),
+        floats(1, 3, 4, 4),
+    ),
     "einsum": (Module(lambda _, x: torch.einsum("bij,bkj->bik", x, x)), floats(2, 3, 4)),
     "indices": (Module(lambda _, x: torch.zeros_like(x).scatter_add(1, x.argsort(1), x).cumsum(1)), floats(2, 4)),
     "rows": (Module(lambda _, x: x + torch.arange(x.shape[0])[:, None]), floats(2, 4)),
@@ -186,7 +195,9 @@ def test_any_batch(name, save):
         expected = torch_flavor.predict(model=model, data=data, params={})
         found = loaded.predict(data)
         assert isinstance(found, dict) == isinstance(expected, dict)
-        pairs = [(found, expected)] if not isinstance(found, dict) else [(found[key], expected[key]) for key in expected]
+        pairs = (
+            [(found, expected)] if not isinstance(found, dict) else [(found[key], expected[key]) for key in expected]
+        )
         assert not isinstance(found, dict) or list(found) == list(expected)
         for got, wanted in pairs:
             assert (got.dtype, got.shape) == (wanted.dtype, wanted.shape)
@@ -196,7 +207,9 @@ def test_any_batch(name, save):
 def test_outputs_have_names(save):
     """Names come from dicts, fields and places."""
     names = {
-        name: list(palate.load_model(save(*CASES[name][:1], name, input_example=CASES[name][1])).predict(CASES[name][1]))
+        name: list(
+            palate.load_model(save(*CASES[name][:1], name, input_example=CASES[name][1])).predict(CASES[name][1])
+        )
         for name in ("named tuple", "data class", "topk", "tuple", "tuple of one", "nested")
     }
     assert names == {
@@ -220,7 +233,7 @@ def test_signature_opens_sizes(save):
 def test_rows_may_be_counted_elsewhere(save):
     """A recurrent network that wants time first is told so by the signature."""
     model = nn.GRU(4, 5)
-    with pytest.raises(UnsupportedModel, match="holds on to batches of 6.*pass a signature with -1 there"):
+    with pytest.raises(UnsupportedModel, match=r"holds on to batches of 6.*pass a signature with -1 there"):
         save(model, input_example=floats(6, 2, 4))
     loaded = palate.load_model(save(model, "second", input_example=floats(6, 1, 4), signature=tensors(6, -1, 4)))
     assert loaded.predict(floats(6, 9, 4))["output_0"].shape == (6, 9, 5)
@@ -239,7 +252,9 @@ class Fixed(nn.Module):
 
 def test_fixed_batch(save):
     """A batch size in the code is told; with dynamic_batch=False it is kept, and the signature must say so."""
-    with pytest.raises(UnsupportedModel, match=r"batches of 3.*x\.shape\[0\].*dynamic_batch=False.*safetensors.*pickle"):
+    with pytest.raises(
+        UnsupportedModel, match=r"batches of 3.*x\.shape\[0\].*dynamic_batch=False.*safetensors.*pickle"
+    ):
         save(Fixed(), input_example=floats(3, 4))
     with pytest.raises(InvalidOption, match=r"shape \[-1, 4\], and the model takes \[3, 4\].*'shape': \[3, 4\]"):
         save(Fixed(), input_example=floats(3, 4), dynamic_batch=False)
@@ -291,8 +306,12 @@ class Unnamed(nn.Module):
 @pytest.mark.parametrize(
     ("model", "example", "message"),
     [
-        (Deciding(), floats(2, 3), r"decides by the values of a tensor.*in test_torch_export\.py, line \d+, in forward"
-         r": if x\.sum\(\) > 0.*torch\.where.*safetensors.*trust=True"),
+        (
+            Deciding(),
+            floats(2, 3),
+            r"decides by the values of a tensor.*in test_torch_export\.py, line \d+, in forward"
+            r": if x\.sum\(\) > 0.*torch\.where.*safetensors.*trust=True",
+        ),
         (Text(), floats(2, 3), "returns a str as 'text'"),
         (Strided(), floats(3, 4), r"calls 'torch\.ops\.aten\.as_strided\.default', which is not on the list"),
         (Module(lambda _, x: x.reshape(2, -1)), floats(4, 3), "fails for a batch of 1"),
@@ -316,5 +335,5 @@ def test_examples_that_do_not_fit(save):
         save(Optional(), input_example={"a": floats(2, 3), "z": floats(2, 3)})
     with pytest.raises((InvalidOption, InvalidExample), match="names no inputs"):
         save(Unnamed(), input_example=floats(2, 3))
-    with pytest.raises(UnsupportedModel, match="owns classes of 'collections'|neither a torch"):
+    with pytest.raises(UnsupportedModel, match=r"owns classes of 'collections'|neither a torch"):
         save(nn.Linear(3, 2).state_dict(), input_example=floats(2, 3))

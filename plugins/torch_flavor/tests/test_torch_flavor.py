@@ -158,7 +158,7 @@ def test_predicts_in_evaluation_mode(save):
 
 
 def test_inputs_and_outputs_by_name(save):
-    """Several inputs are given by their names, positional or not; outputs keep theirs, and both are in the signature."""
+    """Inputs are given by their names, positional or not; outputs keep theirs; both are in the signature."""
     model, right = Pair(), np.ones((4, 2), "float32")
     path = save(model, input_example={"left": X[:1], "right": right[:1]})
     loaded = palate.load_model(path)
@@ -289,7 +289,7 @@ def test_weights_need_a_module(save):
     with pytest.raises(InvalidOption, match=r"again\.bias is not in the module.*; bias is not in the file"):
         palate.load_model(path, module=lambda: nn.Linear(3, 2))
     for wrong in (3, dict, nn.Linear):
-        with pytest.raises(InvalidOption, match="^module: "):
+        with pytest.raises(InvalidOption, match=r"^module: "):
             palate.load_model(path, module=wrong)
     with pytest.raises(InvalidOption, match=r"only the model itself|no module to load them into"):
         save(Net(), "second", format="safetensors", input_example=X)
@@ -315,7 +315,7 @@ def test_torchscript(save):
     loaded = palate.load_model(path, trust=True)
     assert isinstance(loaded.native, torch.jit.ScriptModule)
     assert np.array_equal(loaded.predict(X), scripted(torch.from_numpy(X)).detach().numpy())
-    with pytest.raises(UnsupportedModel, match="TorchScript.*format='pickle'"):
+    with pytest.raises(UnsupportedModel, match=r"TorchScript.*format='pickle'"):
         save(scripted, "second", input_example=X)
 
 
@@ -382,12 +382,12 @@ def test_guarantees(save):
     assert (stated["pt2"].no_code, stated["pt2"].memory_safe, stated["pt2"].bounded) == (True, True, False)
     assert len(stated["pt2"].exceptions) == 2
     assert stated["safetensors"].bounded
-    assert not (stated["pickle"].no_code or stated["pickle"].memory_safe or stated["pickle"].bounded)
+    assert not any((stated["pickle"].no_code, stated["pickle"].memory_safe, stated["pickle"].bounded))
 
 
 def test_requirements():
     """torch and numpy are pinned without local labels, and cloudpickle for pickles."""
-    found = torch_flavor.requirements(model=nn.Linear(1, 1), options=SaveOptions(format="pickle"))
+    found = torch_flavor.requirements(options=SaveOptions(format="pickle"))
     assert [line.partition("==")[0] for line in found] == ["numpy", "torch", "cloudpickle"]
     assert not any("+" in line for line in found)
 

@@ -157,7 +157,9 @@ def constants(payload: dict[str, Any]) -> Callable[[Any], None]:
 
     def change(archive: Any) -> None:
         archive.records[f"model/data/constants/{payload['path_name']}"] = SYSTEM
-        archive.edit("data/constants/model_constants_config.json", lambda document: document["config"].update(x=payload))
+        archive.edit(
+            "data/constants/model_constants_config.json", lambda document: document["config"].update(x=payload)
+        )
 
     return change
 
@@ -263,7 +265,10 @@ GRAPHS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "T13 compiled library": (record("model/data/aotinductor/model/x.so", b"\x7fELF"), "no part of a graph"),
     "T13b extra file": (record("model/extra/x", b""), "no part of a graph"),
     "T14 size": (weights(lambda p: p["tensor_meta"].update(sizes=[{"as_int": 4}, {"as_int": 2**40}])), "reaches past"),
-    "T14b stride": (weights(lambda p: p["tensor_meta"].update(strides=[{"as_int": 99}, {"as_int": 1}])), "reaches past"),
+    "T14b stride": (
+        weights(lambda p: p["tensor_meta"].update(strides=[{"as_int": 99}, {"as_int": 1}])),
+        "reaches past",
+    ),
     "T14c offset": (weights(lambda p: p["tensor_meta"].update(storage_offset={"as_int": 2**40})), "reaches past"),
     "T14d negative": (weights(lambda p: p["tensor_meta"].update(storage_offset={"as_int": -1})), "no number"),
     "T14e repeated": (
@@ -478,9 +483,9 @@ def test_lying_lstm(save, archive, run_python):
     def enlarge(document: Any) -> None:
         for one in document["graph_module"]["graph"]["nodes"]:
             if "zeros" in one["target"]:
-                one["inputs"][0]["arg"]["as_sym_ints" if "as_sym_ints" in one["inputs"][0]["arg"] else "as_ints"][-1] = (
-                    {"as_int": 640_000} if "as_sym_ints" in one["inputs"][0]["arg"] else 640_000
-                )
+                one["inputs"][0]["arg"]["as_sym_ints" if "as_sym_ints" in one["inputs"][0]["arg"] else "as_ints"][
+                    -1
+                ] = {"as_int": 640_000} if "as_sym_ints" in one["inputs"][0]["arg"] else 640_000
 
     parts.edit("models/model.json", enlarge)
     parts.write(path / "data" / "model.pt2")

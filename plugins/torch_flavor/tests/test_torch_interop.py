@@ -195,7 +195,8 @@ class Pair(torch.nn.Module):
     def forward(self, a, b):
         return a + b
 Scaled.__module__ = Pair.__module__ = "__main__"
-layers = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.ReLU(), torch.nn.Linear(8, 2)).eval()
+nn = torch.nn
+layers = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2)).eval()
 image = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten()).eval()
 frame = pd.DataFrame(floats(5, 4), columns=list("abcd"))
 table = infer_signature(frame, floats(5, 2))

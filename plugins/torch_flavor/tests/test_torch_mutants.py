@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 COUNT = 420
 
-# The child opens every mutant in turn, and tells after each how it went: the last line of a dead child names the killer.
+# The child opens every mutant in turn, and tells after each how it went; a dead child's last line names the killer.
 OPEN = """
 import sys, time, warnings, logging
 warnings.simplefilter("ignore"); logging.disable(logging.CRITICAL)
@@ -29,7 +29,8 @@ from palate.hookspecs import LoadOptions
 root, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 extra = {"module": lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))}
 options = LoadOptions(code=ModelCode(None), extra=extra if "safetensors" in name else {})
-data = {"a": np.ones((2, 3), "float32"), "b": np.ones((2, 3), "float32")} if "graph" in name else np.ones((2, 3), "float32")
+ones = np.ones((2, 3), "float32")
+data = {"a": ones, "b": ones} if "graph" in name else ones
 # The first model that is opened brings torch's compiler along, which takes its time.
 torch_flavor.load_model(path=root, config={"model_data": "intact"}, options=options)
 for number in range(count):
@@ -155,7 +156,10 @@ class Busy(nn.Module):
         y = self.lstm(a[:, None])[0]
         z = nn.functional.scaled_dot_product_attention(y[None], y[None], y[None])[0]
         c = torch.cond(b.sum() > 0, lambda b: b + 1, lambda b: b - 1, (b,))
-        return {"x": z[:, 0] + self.layer(c), "y": torch.arange(a.shape[0] * 2).view(a.shape[0], 2).gather(1, a.argmax(1, True) % 2)}
+        return {
+            "x": z[:, 0] + self.layer(c),
+            "y": torch.arange(a.shape[0] * 2).view(a.shape[0], 2).gather(1, a.argmax(1, True) % 2),
+        }
 
 
 def test_programs(save, archive, run_python, tmp_path):

@@ -76,7 +76,7 @@ def predict(model: Any, data: Any, params: Mapping[str, Any]) -> object:
 
 
 @hookimpl
-def methods(model: object) -> Sequence[str]:
+def methods() -> Sequence[str]:
     """Return the one method that a module answers to."""
     return ("predict",)
 
@@ -90,7 +90,7 @@ def infer_input_schema(model: object) -> Signature | None:
 
 
 @hookimpl
-def requirements(model: object, options: SaveOptions) -> Sequence[str]:
+def requirements(options: SaveOptions) -> Sequence[str]:
     """Return torch, and what else reads the file."""
     from importlib import metadata
 

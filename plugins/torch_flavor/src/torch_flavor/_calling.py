@@ -72,7 +72,7 @@ def open_program(program: Any) -> torch.nn.Module:
     """Return the module of an exported program, with its plan."""
     module: Any = program.module()
     module.meta[_PLAN] = _plan_of_program(program, module)
-    return module  # type: ignore[no-any-return]
+    return module
 
 
 def plan_of(model: Any) -> CallPlan:
@@ -188,8 +188,10 @@ def _by_input(plan: CallPlan, data: Any) -> dict[str, Any]:
         wanted = ", ".join(name if name in required else f"{name} (optional)" for name in names)
         raise ValueError(f"the model takes the inputs {wanted}; given were {', '.join(map(str, data))}")
     if isinstance(data, list | tuple) and data and all(isinstance(item, np.ndarray | torch.Tensor) for item in data):
-        return dict(zip(plan.positional, data, strict=False)) if len(data) <= len(plan.positional) else _only(
-            names, required, data
+        return (
+            dict(zip(plan.positional, data, strict=False))
+            if len(data) <= len(plan.positional)
+            else _only(names, required, data)
         )
     return _only(names, required, data)
 
@@ -271,12 +273,12 @@ def named_parts(value: Any) -> Mapping[Any, Any] | None:
     """Return what *value* is made of, by name, or by number for a list; None for a value of its own."""
     if isinstance(value, Mapping):
         return value
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return value._asdict()  # type: ignore[no-any-return]
-    if isinstance(value, tuple) and hasattr(value, "n_sequence_fields"):  # what topk() and its like return
-        return dict(zip(type(value).__match_args__, value, strict=True))
     if isinstance(value, list | tuple):
-        return dict(enumerate(value))
+        # A named tuple has fields; what topk() and its like return matches by names.
+        kind: Any = type(value)
+        known = hasattr(kind, "_fields") or hasattr(kind, "n_sequence_fields")
+        names = kind.__match_args__ if known else range(len(value))
+        return dict(zip(names, value, strict=True))
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     return None

@@ -109,7 +109,9 @@ def example_call(
         name = "example_inputs" if given is not None else "input_example"
         raise InvalidOption(name, reason=str(exc), hint="give an array, or a dict of arrays by input") from exc
     names = (*plan_of(module).positional[: len(args)], *kwargs)
-    tensors = dict(pair for name, value in zip(names, (*args, *kwargs.values()), strict=True) for pair in _tensors(name, value))
+    tensors = dict(
+        pair for name, value in zip(names, (*args, *kwargs.values()), strict=True) for pair in _tensors(name, value)
+    )
     free = {path: _free_dimensions(path, tensor, specs) if dynamic else frozenset() for path, tensor in tensors.items()}
     batched, rows = _batch(tensors, free)
     call = ExampleCall(args=args, kwargs=kwargs, names=names, free=free, batched=batched, rows=rows)
@@ -119,9 +121,7 @@ def example_call(
     return replace(call, args=args, kwargs=kwargs, rows=_MIN_BATCH)
 
 
-def _batch(
-    tensors: Mapping[str, torch.Tensor], free: Mapping[str, frozenset[int]]
-) -> tuple[Mapping[str, int], int]:
+def _batch(tensors: Mapping[str, torch.Tensor], free: Mapping[str, frozenset[int]]) -> tuple[Mapping[str, int], int]:
     """Return which dimension of which tensor counts the rows, and how many there are: the first that is free."""
     first = {path: min(dimensions) for path, dimensions in free.items() if dimensions}
     sizes = {path: tensors[path].shape[dimension] for path, dimension in first.items()}

@@ -69,14 +69,12 @@ def checked_lstm(
     _require(len(params) == blocks * width, "lstm: number of weights")
     for block in range(blocks):
         inputs = data.shape[2] if block < directions else output * directions
-        expected = [(4 * size, inputs), (4 * size, output)]
+        expected: list[tuple[int, ...]] = [(4 * size, inputs), (4 * size, output)]
         expected += [(4 * size,)] * 2 if has_biases else []
         expected += [(output, size)] if size != output else []
         found = [tuple(weight.shape) for weight in params[block * width : (block + 1) * width]]
         _require(found == expected, "lstm: shape of the weights")
-    return _aten.lstm.input(
-        data, states, params, has_biases, num_layers, dropout, train, bidirectional, batch_first
-    )
+    return _aten.lstm.input(data, states, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
 
 
 def checked_attention(
@@ -89,7 +87,7 @@ def checked_attention(
     grouped = bool(options.get("enable_gqa", len(args) > 4 and args[4]))
     leading = [tensor.shape[: -3 if grouped else -2] for tensor in (query, key, value)]
     torch.broadcast_shapes(*leading)
-    return _aten.scaled_dot_product_attention.default(query, key, value, *args, **options)  # type: ignore[no-any-return]
+    return _aten.scaled_dot_product_attention.default(query, key, value, *args, **options)
 
 
 def checked_weight_norm(v: torch.Tensor, g: torch.Tensor, dim: int = 0) -> torch.Tensor:
@@ -97,7 +95,7 @@ def checked_weight_norm(v: torch.Tensor, g: torch.Tensor, dim: int = 0) -> torch
     _require(v.dim() > 0 and -1 <= dim < v.dim(), "weight norm: dimension")
     lengths = 1 if dim == -1 else v.shape[dim]
     _require(g.numel() == lengths and g.dtype == v.dtype, "weight norm: number of lengths")
-    return _aten._weight_norm.default(v, g, dim)  # type: ignore[no-any-return]
+    return _aten._weight_norm.default(v, g, dim)
 
 
 def _require(holds: bool, rule: str) -> None:

@@ -15,7 +15,6 @@ from torch_flavor._directory import ModelFile
 from torch_flavor._guarded_operators import find_scalar_operator, guard_operators
 from torch_flavor._pt2 import check_archive
 from torch_flavor._safetensors import read_tensors
-from torch_flavor._zip_writing import StitchedFile
 
 __all__ = ["read_model"]
 
@@ -40,20 +39,20 @@ def read_model(file: ModelFile, config: Mapping[str, Any], options: LoadOptions)
 
 def _device(asked: object) -> torch.device:
     try:
-        device = torch.device(asked)  # type: ignore[call-overload]
+        device = torch.device(asked)
         torch.zeros(1, device=device).item()  # the device "meta" exists, and holds nothing
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as exc:
         reason = str(exc).strip().split("\n")[0]
         raise InvalidOption(
             "device", reason=f"{asked!r:.60} cannot be used here: {reason:.200}", hint="pass device='cpu'"
         ) from exc
-    return device  # type: ignore[no-any-return]
+    return device
 
 
 def _read_program(file: ModelFile, device: torch.device) -> torch.nn.Module:
     with file.path.open("rb") as source:
         archive = check_archive(source, file.name)
-        program = torch.export.load(StitchedFile(archive.pieces, source))
+        program = torch.export.load(archive.stitched(source))
     if device.type != "cpu":
         from torch.export.passes import move_to_device_pass
 
@@ -115,10 +114,11 @@ def _check_fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> 
         if wanted != stored:
             found.append(f"{name} is {wanted} in the module, and {stored} in the file")
     if found:
+        shown = "; ".join(sorted(found)[:_MAX_LISTED])
         rest = f"; and {len(found) - _MAX_LISTED} more" if len(found) > _MAX_LISTED else ""
         raise InvalidOption(
             "module",
-            reason=f"{type(module).__name__} does not fit the saved weights: {'; '.join(sorted(found)[:_MAX_LISTED])}{rest}",
+            reason=f"{type(module).__name__} does not fit the saved weights: {shown}{rest}",
             hint="pass a module made with the same arguments as the saved one",
         )
 

@@ -92,7 +92,9 @@ _PYTHON = frozenset(
 )
 _TARGET = re.compile(r"torch\.ops\.(aten|higher_order)\.(\w+?)(?:\.(\w+))?", re.ASCII)
 # Overloads that write into a given tensor, take names or a generator, or are TorchScript's for plain lists and texts.
-_OVERLOAD = re.compile(r"(?!_|.*(out|[Dd]imname|names|generator|str|list|prim|enum|[Dd]ict|_t$|^t$|^data$))\w{1,40}", re.ASCII)
+_OVERLOAD = re.compile(
+    r"(?!_|.*(out|[Dd]imname|names|generator|str|list|prim|enum|[Dd]ict|_t$|^t$|^data$))\w{1,40}", re.ASCII
+)
 
 
 def is_operator(target: object) -> bool:

@@ -75,7 +75,9 @@ def check_states(program: Mapping[str, Any], tensors: Mapping[str, Mapping[str, 
     values = module["graph"]["tensor_values"]
     for spec in module["signature"]["input_specs"]:
         ((kind, content),) = spec.items()
-        key = {"parameter": "parameter_name", "buffer": "buffer_name", "tensor_constant": "tensor_constant_name"}.get(kind)
+        key = {"parameter": "parameter_name", "buffer": "buffer_name", "tensor_constant": "tensor_constant_name"}.get(
+            kind
+        )
         if key is None:
             continue
         name, meta = content[key], values.get(content["arg"]["name"])

@@ -1,8 +1,8 @@
 """Reads the JSON of an exported program into a new document that holds only what this module knows.
 
-torch evaluates, looks up and compiles what stands in this JSON: expressions of sizes, operators by dotted name, names of
-nodes and inputs that become Python source. So nothing is handed on as it was found: each value is checked, and put into
-a new document. What is not known, or not needed to run the graph (stack traces, sources, guards), is left behind.
+torch evaluates, looks up and compiles what stands in this JSON: expressions of sizes, operators by dotted name, names
+of nodes and inputs that become Python source. So nothing is handed on as it was found: each value is checked, and put
+into a new document. What is not known, or not needed to run the graph (traces, sources, guards), is left behind.
 """
 
 from __future__ import annotations
@@ -210,9 +210,7 @@ def _symbol(value: Any) -> str:
 _BOOL = _exactly(bool)
 _NONE = _exactly(bool)  # torch writes None as {"as_none": true}
 _TENSOR = _record(name=_name)
-_SYM_EXPR = _record(
-    expr_str=_expression, hint=_Optional(_union(as_int=_integer, as_bool=_BOOL, as_float=_number))
-)
+_SYM_EXPR = _record(expr_str=_expression, hint=_Optional(_union(as_int=_integer, as_bool=_BOOL, as_float=_number)))
 _SYM_INT = _union(as_expr=_SYM_EXPR, as_int=_integer)
 _SYM_FLOAT = _union(as_expr=_SYM_EXPR, as_float=_number)
 _SYM_BOOL = _union(as_expr=_SYM_EXPR, as_bool=_BOOL)
@@ -340,9 +338,7 @@ def _dialect(value: Any) -> str:
 
 _PROGRAM = _record(
     opset_version=_mapped(_name, _integer),
-    range_constraints=_mapped(
-        _symbol, _record(min_val=_Optional(_integer), max_val=_Optional(_integer))
-    ),
+    range_constraints=_mapped(_symbol, _record(min_val=_Optional(_integer), max_val=_Optional(_integer))),
     schema_version=_record(major=_integer, minor=_integer),
     verifiers=_Optional(_listed(_dialect)),
     torch_version=_Optional(_text),

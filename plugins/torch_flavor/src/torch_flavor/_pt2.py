@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any, TypeVar
 
@@ -18,7 +18,7 @@ from torch_flavor._payloads import check_payloads, check_states
 from torch_flavor._program_document import InvalidDocument, rebuild_payloads, rebuild_program
 from torch_flavor._strict_json import parse_json
 from torch_flavor._zip_reading import Member, read_members
-from torch_flavor._zip_writing import Region, lay_out
+from torch_flavor._zip_writing import Region, StitchedFile, append_records, lay_out
 
 __all__ = ["CheckedArchive", "check_archive"]
 
@@ -27,7 +27,11 @@ T = TypeVar("T")
 _MAX_JSON = 256 << 20
 _NAME = r"[A-Za-z0-9_]{1,64}"
 _TENSORS = re.compile(r"data/(weights/weight|constants/tensor)_\d{1,7}", re.ASCII)
-_DOCUMENTS = ("models/model.json", "data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
+_DOCUMENTS = (
+    "models/model.json",
+    "data/weights/model_weights_config.json",
+    "data/constants/model_constants_config.json",
+)
 # What torch and MLflow's archives hold besides; nothing of it is handed on.
 _LEFT_BEHIND = re.compile(
     r"data/sample_inputs/model\.pt|archive_format|archive_version|byteorder|version|\.format_version"
@@ -39,10 +43,36 @@ _ROOT = "model"
 
 @dataclass(frozen=True, slots=True)
 class CheckedArchive:
-    """An archive that passed: its program, and the archive to hand to torch."""
+    """An archive that passed.
 
-    program: dict[str, Any]
-    pieces: list[bytes | Region]
+    Attributes:
+        tensors: its records of weights and constants.
+        documents: the others by name, all made anew.
+    """
+
+    tensors: Mapping[str, Member]
+    documents: Mapping[str, bytes]
+
+    def stitched(self, file: IO[bytes]) -> StitchedFile:
+        """Return the archive to hand to torch, whose tensors are read from *file*."""
+        records: dict[str, bytes | Region] = {
+            name: Region(member.offset, member.size, member.crc) for name, member in self.tensors.items()
+        }
+        records.update(self.documents)
+        return StitchedFile(lay_out((f"{_ROOT}/{name}", content) for name, content in records.items()), file)
+
+    def write_back(self, file: IO[bytes]) -> None:
+        """Turn *file*, which this archive was read from, into the archive that is handed to torch."""
+        kept, moved, place = list[Member](), dict[str, bytes](), 0
+        for name, member in self.tensors.items():
+            if member.header == place:  # in one run from the start: weights, which may be large, are not copied
+                kept.append(member)
+                place = member.stop
+            else:
+                file.seek(member.offset)
+                moved[name] = file.read(member.size)
+        records = {**moved, **self.documents}
+        append_records(file, kept, ((f"{_ROOT}/{name}", content) for name, content in records.items()))
 
 
 def check_archive(file: IO[bytes], label: str) -> CheckedArchive:
@@ -66,8 +96,8 @@ def check_archive(file: IO[bytes], label: str) -> CheckedArchive:
         raise UnsafeModel(label, rule=f"the tensor {twice[0]!r} is stored twice")
     if problem := check_states(program, {**weights, **constants}):
         raise UnsafeModel(label, rule=problem)
-    records = _records(members, program, weights, constants)
-    return CheckedArchive(program, lay_out((f"{_ROOT}/{name}", content) for name, content in records))
+    tensors = {name: member for name, member in members.items() if _TENSORS.fullmatch(name)}
+    return CheckedArchive(tensors, _documents(program, weights, constants))
 
 
 def _by_record(members: list[Member], label: str) -> dict[str, Member]:
@@ -106,20 +136,17 @@ def _rebuilt(rebuild: Callable[[object], T], document: object, label: str, name:
         raise UnsafeModel(label, rule=f"its {name} is nested too deeply") from exc
 
 
-def _records(
-    members: dict[str, Member], program: object, weights: object, constants: object
-) -> Iterable[tuple[str, bytes | Region]]:
-    for name, member in members.items():
-        if _TENSORS.fullmatch(name):
-            yield name, Region(member.offset, member.size, member.crc)
-    yield _DOCUMENTS[1], _dumped({"config": weights})
-    yield _DOCUMENTS[2], _dumped({"config": constants})
-    yield _DOCUMENTS[0], _dumped(program)
-    yield "data/sample_inputs/model.pt", b""
-    yield "archive_format", b"pt2"
-    yield "archive_version", b"0"
-    yield ".data/version", b"6\n"
-    yield "byteorder", b"little"
+def _documents(program: object, weights: object, constants: object) -> dict[str, bytes]:
+    return {
+        _DOCUMENTS[1]: _dumped({"config": weights}),
+        _DOCUMENTS[2]: _dumped({"config": constants}),
+        _DOCUMENTS[0]: _dumped(program),
+        "data/sample_inputs/model.pt": b"",
+        "archive_format": b"pt2",
+        "archive_version": b"0",
+        ".data/version": b"6\n",
+        "byteorder": b"little",
+    }
 
 
 def _dumped(document: object) -> bytes:

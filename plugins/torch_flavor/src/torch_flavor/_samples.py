@@ -42,7 +42,7 @@ def train_samples() -> Mapping[str, SampleModel]:
         optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
         for _ in range(_STEPS):
             optimizer.zero_grad()
-            torch.nn.functional.nll_loss(model(inputs).log(), target).backward()  # type: ignore[no-untyped-call]
+            torch.nn.functional.nll_loss(model(inputs).log(), target).backward()
             optimizer.step()
     text = "Which of three species an iris is of, by the length and width of its leaves"
     return {"iris": SampleModel(model=model, sample=data[:5], description=text)}

@@ -17,7 +17,6 @@ from torch_flavor._export import export_module
 from torch_flavor._export_errors import OTHERWISE, explain_refusal
 from torch_flavor._pt2 import check_archive
 from torch_flavor._safetensors import write_tensors
-from torch_flavor._zip_writing import write_pieces
 
 __all__ = ["write_model"]
 
@@ -51,15 +50,12 @@ def write_model(model: Any, root: Path, options: SaveOptions) -> dict[str, Any]:
 
 def _write_program(model: Any, target: Path, options: SaveOptions) -> bool:
     program = export_module(model, options)
-    draft = target.with_name("draft.pt2")
-    torch.export.save(program, draft)
+    torch.export.save(program, target)
     try:
-        with draft.open("rb") as source, target.open("wb") as file:
-            write_pieces(check_archive(source, target.name).pieces, source, file)
+        with target.open("r+b") as file:
+            check_archive(file, target.name).write_back(file)
     except UnsafeModel as exc:
         raise explain_refusal(model, exc.rule) from exc
-    finally:
-        draft.unlink()
     return not _is_plain(program)
 
 
@@ -74,7 +70,6 @@ def _is_plain(program: Any) -> bool:
         and program.call_spec.in_spec.num_leaves == 1
         and len(outputs) == 1
         and program.call_spec.out_spec.is_leaf()
-        and program.graph_signature is not None
         and not _is_widened(program, outputs[0])
     )
 

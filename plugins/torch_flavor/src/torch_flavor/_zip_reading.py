@@ -32,12 +32,25 @@ _SIZES_FOLLOW, _UTF8 = 0x0008, 0x0800
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A record: where its bytes lie in the file."""
+    """A record of a file.
+
+    Attributes:
+        name: its name.
+        header: where its header starts.
+        offset: where its bytes start.
+        size: how many they are.
+        stop: where whatever belongs to it stops.
+        crc: their check sum, as it is told.
+        flags: how sizes are told.
+    """
 
     name: str
+    header: int
     offset: int
     size: int
+    stop: int
     crc: int
+    flags: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +90,8 @@ class _Container:
         for entry in entries:
             if entry.header != place:
                 self._refuse("its records overlap, or something is hidden between them")
-            member, place = self._member(entry)
-            found.append(member)
+            found.append(self._member(entry))
+            place = found[-1].stop
         if place != start:
             self._refuse("something is hidden between its records and its directory")
         return found
@@ -155,8 +168,8 @@ class _Container:
 
     # -- the records --------------------------------------------------------------------------------------------
 
-    def _member(self, entry: _Entry) -> tuple[Member, int]:
-        """Return the record, and the place after it; its own header must say what the directory says."""
+    def _member(self, entry: _Entry) -> Member:
+        """Return the record, whose own header must say what the directory says."""
         fields = _LOCAL.unpack(self._read(entry.header, _LOCAL.size))
         magic, flags, method, crc, packed, size, name_size, extra_size = (fields[0], *fields[2:4], *fields[6:])
         head = self._read(entry.header + _LOCAL.size, name_size + extra_size)
@@ -168,14 +181,14 @@ class _Container:
         start = entry.header + _LOCAL.size + len(head)
         stop = start + entry.size
         if flags & _SIZES_FOLLOW:
-            # The sizes may stand in the header too, when they were known; or they are left out there.
-            expected = ((entry.crc, entry.size, entry.size), (0, 0, 0), (0, entry.size, entry.size))
+            # What was not known yet when the header was written is left out there.
             stop += self._descriptor(stop, entry)
+            left_out = (crc, packed, size) in ((0, 0, 0), (0, entry.size, entry.size))
         else:
-            expected = ((entry.crc, entry.size, entry.size),)
-        if (crc, packed, size) not in expected:
+            left_out = False
+        if not left_out and (crc, packed, size) != (entry.crc, entry.size, entry.size):
             self._refuse("a record's header and its directory entry give two sizes")
-        return Member(name.decode("ascii"), start, entry.size, entry.crc), stop
+        return Member(name.decode("ascii"), entry.header, start, entry.size, stop, entry.crc, flags)
 
     def _descriptor(self, at: int, entry: _Entry) -> int:
         """Return the size of what follows a record to tell its sizes."""
@@ -184,7 +197,7 @@ class _Container:
                 found = kind.unpack(self._read(at, kind.size))
                 if found == (b"PK\x07\x08", entry.crc, entry.size, entry.size):
                     return kind.size
-        self._refuse("what follows a record gives another size")
+        raise UnsafeModel(self._label, rule="what follows a record gives another size")
 
     def _read(self, at: int, size: int) -> bytes:
         if at < 0 or size < 0 or at + size > self._size:

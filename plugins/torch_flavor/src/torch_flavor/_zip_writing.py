@@ -13,17 +13,15 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Buffer
+from torch_flavor._zip_reading import Member
 
-__all__ = ["Region", "StitchedFile", "lay_out", "write_pieces"]
+__all__ = ["Region", "StitchedFile", "append_records", "lay_out"]
 
 _ALIGNMENT = 64  # torch aligns records so that they can be mapped into memory
 _LIMIT32 = 0xFFFFFFFF
 _TIME, _DATE = 0, 0x21  # midnight of 1980-01-01, the first moment that a zip can tell: same model, same bytes
-_CHUNK = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +35,29 @@ class Region:
 
 def lay_out(records: Iterable[tuple[str, bytes | Region]]) -> list[bytes | Region]:
     """Return the pieces of a zip archive of stored, aligned records."""
+    return _lay_out(0, [], records)
+
+
+def append_records(file: IO[bytes], kept: Sequence[Member], records: Iterable[tuple[str, bytes]]) -> None:
+    """Make an archive of the first records of *file*, which stay where they are, and of others behind them."""
+    place = kept[-1].stop if kept else 0
+    directory = [
+        _entry(member.name.encode("ascii"), member.header, member.size, member.crc, member.flags) for member in kept
+    ]
+    file.seek(place)
+    file.truncate()
+    for piece in _lay_out(place, directory, records):
+        assert isinstance(piece, bytes)
+        file.write(piece)
+
+
+def _lay_out(place: int, directory: list[bytes], records: Iterable[tuple[str, bytes | Region]]) -> list[bytes | Region]:
     pieces: list[bytes | Region] = []
-    directory: list[bytes] = []
-    place = 0
     for name, content in records:
         size = content.size if isinstance(content, Region) else len(content)
         crc = content.crc if isinstance(content, Region) else zlib.crc32(content)
         header = _local_header(name.encode("ascii"), place, size, crc)
-        directory.append(_entry(name.encode("ascii"), place, size, crc))
+        directory.append(_entry(name.encode("ascii"), place, size, crc, 0))
         pieces += [header, content]
         place += len(header) + size
     return [*pieces, b"".join(directory) + _end(place, sum(map(len, directory)), len(directory))]
@@ -56,19 +69,35 @@ def _local_header(name: bytes, place: int, size: int, crc: int) -> bytes:
     padding = -(place + 30 + len(name) + len(extra) + 4) % _ALIGNMENT
     extra += struct.pack("<2H", 0x4246, padding) + b"Z" * padding
     narrow = _LIMIT32 if long else size
-    fixed = struct.pack(
-        "<4s5H3I2H", b"PK\x03\x04", 45, 0, 0, _TIME, _DATE, crc, narrow, narrow, len(name), len(extra)
-    )
+    fixed = struct.pack("<4s5H3I2H", b"PK\x03\x04", 45, 0, 0, _TIME, _DATE, crc, narrow, narrow, len(name), len(extra))
     return fixed + name + extra
 
 
-def _entry(name: bytes, place: int, size: int, crc: int) -> bytes:
+def _entry(name: bytes, place: int, size: int, crc: int, flags: int) -> bytes:
     wide = ([size, size] if size >= _LIMIT32 else []) + ([place] if place >= _LIMIT32 else [])
     extra = struct.pack(f"<2H{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
     narrow, header = min(size, _LIMIT32), min(place, _LIMIT32)
     fixed = struct.pack(
         "<4s6H3I5H2I",
-        *(b"PK\x01\x02", 45, 45, 0, 0, _TIME, _DATE, crc, narrow, narrow, len(name), len(extra), 0, 0, 0, 0, header),
+        *(
+            b"PK\x01\x02",
+            45,
+            45,
+            flags,
+            0,
+            _TIME,
+            _DATE,
+            crc,
+            narrow,
+            narrow,
+            len(name),
+            len(extra),
+            0,
+            0,
+            0,
+            0,
+            header,
+        ),
     )
     return fixed + name + extra
 
@@ -82,22 +111,6 @@ def _end(start: int, size: int, count: int) -> bytes:
         return narrow
     long = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, start)
     return long + struct.pack("<4sIQI", b"PK\x06\x07", 0, start + size, 1) + narrow
-
-
-def write_pieces(pieces: Sequence[bytes | Region], source: IO[bytes], target: IO[bytes]) -> None:
-    """Write an archive to *target*; the regions are copied from *source*."""
-    for piece in pieces:
-        if isinstance(piece, bytes):
-            target.write(piece)
-            continue
-        source.seek(piece.offset)
-        left = piece.size
-        while left:
-            chunk = source.read(min(left, _CHUNK))
-            if not chunk:
-                raise OSError("the draft of the archive became shorter while it was copied")
-            target.write(chunk)
-            left -= len(chunk)
 
 
 class StitchedFile(io.RawIOBase):
@@ -129,7 +142,7 @@ class StitchedFile(io.RawIOBase):
         """Return the place of the next byte."""
         return self._place
 
-    def readinto(self, buffer: Buffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         """Fill *buffer* as far as there are bytes."""
         view = memoryview(buffer).cast("B")
         done = 0
