@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pluggy
@@ -217,6 +218,32 @@ def test_requirements(models):
 # -- sections as others wrote them ------------------------------------------------------------------------------------
 
 
+def test_files_of_early_releases(models, load, tmp_path):
+    """What xgboost wrote before it counted rounds, targets, deleted nodes and categories is read as it reads it."""
+    document = json.loads(bytes(models["tree booster"][0].save_raw("json")))
+    document["version"] = [1, 0, 0]
+    learner = document["learner"]
+    learner["learner_model_param"] = {"base_score": "5E-1", "num_class": "0", "num_feature": "4"}
+    learner["attributes"]["best_iteration"] = "3"
+    del learner["feature_names"], learner["feature_types"]
+    model = learner["gradient_booster"]["model"]
+    del model["cats"], model["iteration_indptr"]
+    model["gbtree_model_param"] = {"num_trees": "4", "size_leaf_vector": "0"}
+    for tree in model["trees"]:
+        for name in [name for name in tree if name.startswith("categor") or name == "split_type"]:
+            del tree[name]
+        tree["default_left"] = [bool(side) for side in tree["default_left"]]
+        tree["leaf_child_counts"] = [0] * len(tree["parents"])
+        tree["tree_param"] |= {"size_leaf_vector": "0"}
+        del tree["tree_param"]["num_deleted"]
+    (tmp_path / "model.json").write_text(json.dumps(document))
+    native = xgb.Booster(model_file=tmp_path / "model.json")
+    loaded = load(tmp_path, {"data": "model.json", "xgb_version": "1.0.0"})
+    array = X.to_numpy()
+    assert np.array_equal(loaded.predict(xgb.DMatrix(array)), native.predict(xgb.DMatrix(array)))
+    assert loaded.num_boosted_rounds() == 4
+
+
 def test_section_without_class_is_a_booster(models, save, load):
     """Directories of MLflow before 1.22 name neither class nor format, and hold a booster."""
     path, _ = save(models["regressor"][0])
@@ -260,6 +287,18 @@ def test_class_of_the_models_own(models, save, load, tmp_path):
     loaded = load(path, section, trust=True)
     assert loaded.here
     assert np.array_equal(loaded.predict(X), models["classifier"][0].predict(X))
+
+
+@pytest.mark.parametrize(
+    "wanted", ["os.system", "xgboost.core.DMatrix", "xgboost.Booster", "", 5, ["a"], {"a": 1}, "x"]
+)
+def test_classes_that_no_file_may_name(wanted, models, save, load):
+    """Whatever model_class says, only the table's classes are built; nothing is imported."""
+    path, section = save(models["tree booster"][0])
+    section["model_class"] = wanted
+    assert len(xgboost_flavor.executes_code(config=section)) == 1
+    with pytest.raises(InvalidModelFile, match="model_class"):
+        load(path, section)
 
 
 def test_files_themselves_run_no_code(models, save):
@@ -315,3 +354,29 @@ def test_too_deep_to_be_opened(format_, depth, models, save, encode, chain):
     booster.load_model(bytearray(encode(document)))
     with pytest.raises(UnsupportedModel, match=r"deeper than 1024 levels.*shallower trees"):
         save(booster, format_)
+
+
+def test_readme(tmp_path, monkeypatch):
+    """The code of the README runs, from the first block to the last."""
+    monkeypatch.chdir(tmp_path)
+    blocks = (Path(__file__).parents[1] / "README.md").read_text().split("```python\n")[1:]
+    exec("\n".join(block.partition("```")[0] for block in blocks), {})
+    assert (tmp_path / "leaves" / "MLmodel").exists()
+
+
+def test_objective_of_classes_by_a_function(save, load):
+    """A classifier trained with a function has the objective that its file has, and the same predictions."""
+
+    def multinomial(labels, margins):
+        odds = np.exp(margins.reshape(len(labels), -1))
+        chances = odds / odds.sum(axis=1, keepdims=True)
+        gradient = chances.copy()
+        gradient[np.arange(len(labels)), labels.astype(int)] -= 1
+        return gradient, np.maximum(2 * chances * (1 - chances), 1e-6)
+
+    model = xgb.XGBClassifier(n_estimators=3, objective=multinomial).fit(X, Y)
+    with pytest.warns(PalateWarning, match="objective=.*multinomial"):
+        path, section = save(model)
+    loaded = load(path, section)
+    assert loaded.objective == "multi:softprob"
+    assert np.array_equal(loaded.predict_proba(X), model.predict_proba(X))

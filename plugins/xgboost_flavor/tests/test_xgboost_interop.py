@@ -158,7 +158,8 @@ for name, (model, data) in kinds.items():
         np.save(path + ".npy", loaded.predict(data))
         pd.DataFrame(data, columns=getattr(data, "columns", None)).to_pickle(path + ".pkl")
 with_params = infer_signature(frame, np.zeros(80, "float32"), {"pred_leaf": False, "iteration_range": [0, 0]})
-mlflow.xgboost.save_model(kinds["booster"][0], sys.argv[1] + "/params-ubj", signature=with_params, pip_requirements=["xgboost"])
+named = {"signature": with_params, "pip_requirements": ["xgboost"]}
+mlflow.xgboost.save_model(kinds["booster"][0], sys.argv[1] + "/params-ubj", **named)
 loaded = mlflow.pyfunc.load_model(sys.argv[1] + "/params-ubj")
 np.save(sys.argv[1] + "/params-ubj.npy", loaded.predict(frame, {"pred_leaf": True, "iteration_range": [0, 2]}))
 frame.to_pickle(sys.argv[1] + "/params-ubj.pkl")

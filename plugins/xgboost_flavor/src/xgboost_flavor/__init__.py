@@ -57,10 +57,10 @@ def load_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> o
 @hookimpl
 def executes_code(config: Mapping[str, Any]) -> Sequence[CodeReason]:
     """Return a reason for a class that is not xgboost's, which MLflow would import; files themselves hold no code."""
-    from xgboost_flavor._classes import BOOSTER, ESTIMATOR_TYPES
+    from xgboost_flavor._classes import is_known
 
-    wanted = config.get("model_class") or BOOSTER
-    if wanted == BOOSTER or wanted in ESTIMATOR_TYPES:
+    wanted = config.get("model_class")
+    if wanted is None or is_known(wanted):
         return ()
     return (
         CodeReason("MLmodel", f"model_class is {wanted!r:.80}, which is no class of xgboost; importing it runs code"),

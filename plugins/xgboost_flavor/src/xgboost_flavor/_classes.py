@@ -6,7 +6,7 @@ from typing import Any
 
 from palate.errors import UnsupportedModel
 
-__all__ = ["BOOSTER", "ESTIMATOR_TYPES", "class_named", "name_of"]
+__all__ = ["BOOSTER", "ESTIMATOR_TYPES", "class_named", "is_known", "name_of"]
 
 BOOSTER = "xgboost.core.Booster"
 
@@ -20,11 +20,16 @@ ESTIMATOR_TYPES = {
 }
 
 
+def is_known(name: object) -> bool:
+    """Tell whether a file may name that class."""
+    return name == BOOSTER or (isinstance(name, str) and name in ESTIMATOR_TYPES)
+
+
 def class_named(name: str) -> Any:
     """Return the class of that full name, which must be in the table."""
     import xgboost
 
-    if name != BOOSTER and name not in ESTIMATOR_TYPES:
+    if not is_known(name):
         raise KeyError(name)
     return getattr(xgboost, name.rpartition(".")[2])
 
@@ -37,10 +42,10 @@ def name_of(model: object) -> str:
     """
     cls = type(model)
     name = f"{cls.__module__}.{cls.__qualname__}"
-    if name == BOOSTER or name in ESTIMATOR_TYPES:
+    if is_known(name):
         return name
     bases = [f"{base.__module__}.{base.__qualname__}" for base in cls.__mro__[1:]]
-    known = next((base for base in bases if base == BOOSTER or base in ESTIMATOR_TYPES), None)
+    known = next(filter(is_known, bases), None)
     if cls.__module__.startswith(("xgboost.dask", "xgboost.spark")):
         reason = "it predicts on a cluster"
         hint = "save the booster that it trained: get_booster(), or the 'booster' of what dask's train returns"

@@ -174,7 +174,9 @@ def restore_params(model: Any, params: Mapping[str, Any]) -> None:
     """Give *model* the parameters that it was saved with; loading set some to what xgboost made of them."""
     fresh = type(model)()
     for name in _NAMES:
-        setattr(model, name, params.get(name, getattr(fresh, name, None)))
+        if name != "objective":  # that of the file, if a function took its place in training
+            setattr(model, name, params.get(name, getattr(fresh, name, None)))
+    model.objective = params.get("objective", model.objective)
     further = {name: value for name, value in params.items() if name not in _NAMES}
     if further:
         setattr(model, _FURTHER, further)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palate.errors import InvalidModelFile, Problem, UnsafeModel, UnsupportedModel
-from xgboost_flavor._classes import BOOSTER, ESTIMATOR_TYPES, class_named, name_of
+from xgboost_flavor._classes import BOOSTER, ESTIMATOR_TYPES, class_named, is_known, name_of
 from xgboost_flavor._document import Broken, Document
 from xgboost_flavor._jsontext import read_json
 from xgboost_flavor._model_checks import ModelSummary, check_model
@@ -151,10 +151,10 @@ def _new_model(
     options: LoadOptions,
 ) -> Any:
     # MLflow wrote no model_class before 1.22, when it only saved boosters.
-    wanted = config.get("model_class") or BOOSTER
-    if wanted == BOOSTER:
+    wanted = config.get("model_class", BOOSTER)
+    if wanted is None or wanted == BOOSTER:
         return class_named(BOOSTER)()
-    if wanted not in ESTIMATOR_TYPES:
+    if not is_known(wanted):
         return _foreign_class(wanted, options)()
     kind = summary.estimator_type
     if kind is not None and kind != ESTIMATOR_TYPES[wanted]:

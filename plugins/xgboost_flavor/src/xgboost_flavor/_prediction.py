@@ -66,6 +66,7 @@ def call(model: Any, data: Any, method: str, params: Mapping[str, Any]) -> objec
 def method_names(model: Any) -> Sequence[str]:
     """Return what *model* answers to, the default first."""
     booster, estimator = _parts(model)
+    _known.pop(booster, None)  # another model may have been loaded into it
     kinds: tuple[str, ...] = _KINDS
     own: tuple[str, ...] = ("predict",)
     if hasattr(estimator, "predict_proba"):

@@ -33,8 +33,8 @@ _PARAMS = ("num_nodes", "num_feature", "num_deleted", "size_leaf_vector")
 _NONE = 2**31 - 1
 # xgboost walks a tree by recursion, and pred_contribs takes the square of its depth in memory (8 MB for this one).
 _MAX_DEPTH = 1024
-# Bounds what the checks hold in memory beside the file.
-_NODES_AT_ONCE = 1 << 20
+# Few enough for a processor's cache, and enough to be done with thousands of small trees at once.
+_NODES_AT_ONCE = 1 << 16
 
 
 class _Shape(NamedTuple):
