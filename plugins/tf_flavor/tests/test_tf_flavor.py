@@ -30,6 +30,7 @@ def two_out(keras) -> Any:
 
 
 def predict(model: Any, data: Any, plugin: Any = keras_models, method: str = "predict") -> Any:
+    """Call the predict hook."""
     return plugin.predict(model=model, data=data, method=method, params={})
 
 
@@ -248,6 +249,8 @@ def test_threads(small, rows):
 
 
 def matrix(tf: Any, rows: int = 4) -> Any:
+    """Return a module whose call is a plain method."""
+
     class Matrix(tf.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -19,6 +19,8 @@ SECTION = {"saved_model_dir": "tf2model", "model_type": "tf2-module"}
 
 
 def make_module(tf: Any, body: Callable[[Any], Any]) -> Any:
+    """Return a module whose call multiplies, then does what *body* does."""
+
     class Module(tf.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -54,6 +56,7 @@ def refused(tmp_path, load) -> Callable[..., str]:
 
 
 def change_graph(file: Path, change: Callable[[Any], object]) -> None:
+    """Change the graph in a file."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     message = saved_model_pb2.SavedModel.FromString(file.read_bytes())
@@ -62,6 +65,7 @@ def change_graph(file: Path, change: Callable[[Any], object]) -> None:
 
 
 def function_of(graph: Any) -> Any:
+    """Return the function that multiplies."""
     return next(f for f in graph.graph_def.library.function if any(n.op == "MatMul" for n in f.node_def))
 
 
@@ -125,7 +129,7 @@ BODIES: dict[str, tuple[Callable[[Any, str, Any], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("body, operation", BODIES.values(), ids=BODIES.keys())
+@pytest.mark.parametrize(("body", "operation"), BODIES.values(), ids=BODIES.keys())
 def test_operation(tf, tmp_path, refused, body, operation):
     """An operation that reads, writes, sends or calls back is refused, wherever in the graph it hangs."""
     module = make_module(tf, lambda x: body(tf, str(tmp_path / "marker"), x))
@@ -135,7 +139,7 @@ def test_operation(tf, tmp_path, refused, body, operation):
     assert operation in text
 
 
-@pytest.mark.parametrize("body, operation", BODIES.values(), ids=BODIES.keys())
+@pytest.mark.parametrize(("body", "operation"), BODIES.values(), ids=BODIES.keys())
 def test_operation_is_refused_at_save(tf, tmp_path, body, operation):
     """A module that does so cannot be saved: nobody could open it without trust."""
     module = make_module(tf, lambda x: body(tf, str(tmp_path / "marker"), x))
@@ -252,7 +256,7 @@ def _negative(graph: Any) -> None:
     node.attr["value"].tensor.tensor_shape.dim.add(size=-5)
 
 
-@pytest.mark.parametrize("change, words", SPOILT.values(), ids=SPOILT.keys())
+@pytest.mark.parametrize(("change", "words"), SPOILT.values(), ids=SPOILT.keys())
 def test_graph(graph_file, refused, change, words):
     """A graph that asks for what is not there, for too much, or for ever, is refused."""
     change_graph(graph_file, change)

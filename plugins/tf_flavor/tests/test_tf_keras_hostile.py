@@ -56,6 +56,7 @@ def open_members(tmp_path, load) -> Callable[..., Any]:
 
 
 def zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+    """Return a zip of the members."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", compression) as archive:
         for name, data in members.items():
@@ -64,29 +65,35 @@ def zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> 
 
 
 def with_config(members: dict[str, bytes], change: Callable[[dict[str, Any]], object]) -> dict[str, bytes]:
+    """Return the members with a changed description."""
     config = json.loads(members[CONFIG])
     change(config)
     return {**members, CONFIG: json.dumps(config).encode()}
 
 
 def dense(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the description of a layer."""
     return config["config"]["layers"][1]
 
 
 def layer(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a layer."""
     return dense(config)["config"]
 
 
 def function(module: str, name: str) -> dict[str, Any]:
+    """Return the description of a function."""
     return {"module": module, "class_name": "function", "config": name, "registered_name": name}
 
 
 def vocabulary(value: object) -> dict[str, Any]:
+    """Return the description of a layer of words."""
     inner = {"name": "words", "vocabulary": value, "output_mode": "int"}
     return {"module": "keras.layers", "class_name": "StringLookup", "config": inner, "registered_name": None}
 
 
 def nested(depth: int) -> Any:
+    """Return lists in lists."""
     value: Any = 1
     for _ in range(depth):
         value = [value]
@@ -144,7 +151,7 @@ CONFIGS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("change, words", CONFIGS.values(), ids=CONFIGS.keys())
+@pytest.mark.parametrize(("change", "words"), CONFIGS.values(), ids=CONFIGS.keys())
 def test_description(honest, open_members, change, words):
     """A description that names what is not listed, or asks for too much, is refused before Keras acts on it."""
     with pytest.raises(UnsafeModel) as caught:
@@ -243,6 +250,7 @@ def test_pickle_by_that_name(tmp_path, open_members, wrap):
 
 
 def edited(weights: bytes, edit: Callable[[h5py.File], object]) -> bytes:
+    """Return weights that were changed in place."""
     stream = io.BytesIO(weights)
     with h5py.File(stream, "r+") as file:
         edit(file)

@@ -15,6 +15,7 @@ RNG = np.random.default_rng(0)
 
 
 def random(*shape: int) -> np.ndarray:
+    """Return three rows of that shape."""
     return RNG.random((3, *shape), dtype="f4")
 
 

@@ -38,7 +38,7 @@ def _member(path: Path, name: str) -> tuple[int, int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "model, file, member, example",
+    ("model", "file", "member", "example"),
     [
         ("keras", "data/model.keras", None, "flat.npy"),
         ("keras", "data/model.keras", "model.weights.h5", "flat.npy"),

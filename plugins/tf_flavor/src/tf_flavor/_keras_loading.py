@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import IO, TYPE_CHECKING, Any
 
 from palate.errors import InvalidOption
 from tf_flavor._keras_archive import check_archive
 from tf_flavor._keras_config import Resolve, read_config
 from tf_flavor._keras_sizes import check_sizes
 from tf_flavor._quiet import import_keras
-from tf_flavor._sections import PICKLES
+from tf_flavor._sections import KERAS_FILE, PICKLES
 
 if TYPE_CHECKING:
     from palate.hookspecs import LoadOptions
@@ -64,7 +66,7 @@ def _pickled_objects(folder: Path, options: LoadOptions) -> dict[str, Any]:
 
 
 def _read_keras(file: Path, name: str, custom: dict[str, Any], options: LoadOptions) -> Any:
-    with file.open("rb") as stream, _unnamed(stream) as unnamed:
+    with file.open("rb") as stream, TemporaryDirectory(prefix="palate-") as private:
         if not options.trust:
             text, weights = check_archive(stream, name)
             config = read_config(text, name, own_names(custom))
@@ -77,16 +79,18 @@ def _read_keras(file: Path, name: str, custom: dict[str, Any], options: LoadOpti
         from keras.src.saving import saving_lib
 
         return saving_lib.load_model(
-            unnamed,
+            _as_if_in(Path(private), stream),
             custom_objects=custom,
             compile=bool(options.extra.get("compile", False)),
             safe_mode=not options.trust,
         )
 
 
-def _unnamed(stream: Any) -> Any:
-    """Return the open file without its name: next to a named one Keras unpacks weights that are short of memory."""
-    return open(stream.fileno(), "rb", closefd=False)
+def _as_if_in(folder: Path, stream: IO[bytes]) -> IO[bytes]:
+    """Return the open file as if it stood in *folder*: Keras unpacks large weights beside the file that it is given."""
+    raw = io.FileIO(stream.fileno(), closefd=False)
+    raw.name = str(folder / KERAS_FILE)
+    return io.BufferedReader(raw)
 
 
 def _read_legacy(file: Path, custom: dict[str, Any]) -> Any:
