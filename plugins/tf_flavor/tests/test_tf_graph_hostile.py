@@ -242,7 +242,7 @@ SPOILT: dict[str, tuple[Callable[[Any], object], str]] = {
     "negative size": (lambda g: _negative(g), "no plain shape"),
     "function calls itself": (_call_itself, "calls itself"),
     "functions explode": (_explode, "operations"),
-    "loop while loading": (_loop_while_loading, "while the model is loaded"),
+    "loop while loading": (_loop_while_loading, "holds While"),
     "registered class": (_registered_class, "registered"),
     "object of another library": (_foreign_object, "_evil"),
     "objects out of range": (lambda g: g.object_graph_def.nodes[0].children.add(node_id=10**6), "not there"),

@@ -114,6 +114,20 @@ def doubling(config: dict[str, Any], depth: int) -> None:
     config["config"]["layers"].append(inner)
 
 
+def backwards(config: dict[str, Any], count: int) -> None:
+    """Put in a model whose layers each take what the next one returns."""
+
+    def call(source: str) -> dict[str, Any]:
+        history = {"shape": [None, 4], "dtype": "float32", "keras_history": [source, 0, 0]}
+        return {"args": [{"class_name": "__keras_tensor__", "config": history}], "kwargs": {}}
+
+    layers = [
+        {**vocabulary([]), "name": f"n{place}", "inbound_nodes": [call(f"n{place + 1}")]} for place in range(count)
+    ]
+    model = {"module": "keras.src.models.functional", "class_name": "Functional", "registered_name": "Functional"}
+    config["config"]["layers"].append({**model, "config": {"name": "m", "layers": layers}})
+
+
 CONFIGS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "K01 function of os": (lambda c: layer(c).update(activation=function("os", "getpid")), "os.getpid"),
     "K02 builtin function": (lambda c: layer(c).update(activation=function("builtins", "eval")), "builtins.eval"),
@@ -147,6 +161,8 @@ CONFIGS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "source module": (lambda c: dense(c).update(module="keras.src.utils.file_utils", class_name="F"), "file_utils"),
     "type of tensorflow": (lambda c: layer(c).update(x={"class_name": "__typespec__", "config": []}), "__typespec__"),
     "model of models": (lambda c: doubling(c, 20), "calls of layers"),
+    "long sequence": (lambda c: c["config"]["layers"].extend([dense(c)] * 2000), "calls of layers"),
+    "layers backwards": (lambda c: backwards(c, 2000), "too long to resolve"),
     "size of an input": (lambda c: c["config"]["layers"][0]["config"].update(batch_shape=[None, 2**40]), "size of"),
 }
 

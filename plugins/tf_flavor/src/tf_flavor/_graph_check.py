@@ -9,7 +9,7 @@ from typing import Any
 
 from tf_flavor._element_types import SIZES, STRING
 from tf_flavor._messages import parse_message
-from tf_flavor._operations import LOOPS, OPERATIONS, SAVER_OPERATIONS
+from tf_flavor._operations import LOADING_OPERATIONS, OPERATIONS, SAVER_OPERATIONS
 from tf_flavor._refusals import refuse
 
 __all__ = ["check_graphs", "parse_saved_model"]
@@ -132,22 +132,24 @@ class _Checker:
     # -- calls ---------------------------------------------------------------------------------------------------------
 
     def _check_calls(self) -> None:
-        """Refuse functions that call themselves, or each other so often that they explode; and loops while loading."""
+        """Refuse functions that call themselves, or each other so often that they explode, or work while loading."""
         calls = {
             name: [called for node in function.node_def for called in _called(node)]
             for name, function in self.functions.items()
         }
         sizes: dict[str, int] = {}
-        loops: dict[str, bool] = {}
+        beyond: dict[str, str] = {}
         for name in _callees_first(calls, self.label):
             body = self.functions[name].node_def
             sizes[name] = len(body) + sum(sizes.get(called, 0) for called in calls[name])
-            loops[name] = any(node.op in LOOPS for node in body) or any(loops.get(c, False) for c in calls[name])
+            own = next((n.op for n in body if n.op not in LOADING_OPERATIONS and n.op not in calls), "")
+            beyond[name] = own or next(filter(None, (beyond.get(called) for called in calls[name])), "")
             if sizes[name] > _MAX_CALL_SIZE:
                 refuse(self.label, f"its function {name!r:.80} comes to {sizes[name]:,} operations")
         for name in self._run_while_loading():
-            if loops.get(name):
-                refuse(self.label, f"its function {name!r:.80} loops, and would run while the model is loaded")
+            if beyond.get(name):
+                rule = f"its function {name!r:.80} would run while the model is loaded, and holds {beyond[name]}"
+                refuse(self.label, rule, _HINT_TRUST)
 
     def _run_while_loading(self) -> Iterator[str]:
         """Name the functions that make and fill tables, and those that restore objects of a kind of their own."""

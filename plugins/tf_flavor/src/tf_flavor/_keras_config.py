@@ -21,7 +21,8 @@ __all__ = ["KerasConfig", "read_config"]
 _CONFIG = "config.json"
 MAX_CONFIG = 64 << 20
 _MAX_DEPTH = 100
-_MAX_CALLS = 200_000
+_MAX_CALLS = 50_000
+_MAX_WAITS = 500_000
 _MAX_INTEGER = 1 << 24
 # Values that Keras rebuilds without a class: none of them can run anything.
 _PLAIN_VALUES = frozenset({"__tensor__", "__numpy__", "__keras_tensor__", "__bytes__", "__ellipsis__", "__slice__"})
@@ -113,6 +114,13 @@ class _Checker:
         if "class_name" not in node:
             return calls
         self._check_class(node)
+        inner = node.get("config")
+        layers = inner.get("layers") if isinstance(inner, dict) else None
+        if isinstance(layers, list):
+            if _later_layers(layers) * len(layers) > _MAX_WAITS:
+                refuse(self.file, f"its {_CONFIG} has layers in an order that takes too long to resolve")
+            if node["class_name"] == "Sequential":
+                calls *= 1 + len(layers) // 2  # Keras builds it anew with each layer that it adds
         return (1 + calls + self._outputs(node)) * _repetitions(node)
 
     def _check_values(self, node: Mapping[str, Any]) -> None:
@@ -181,6 +189,32 @@ def _repetitions(node: Mapping[str, Any]) -> int:
     places = node.get("inbound_nodes")
     times = max(1, len(places)) if isinstance(places, list) else 1
     return times * 2 if node["class_name"] == "Bidirectional" else times
+
+
+def _later_layers(layers: list[Any]) -> int:
+    """Count how often a layer is called with what a later one returns: Keras tries all of them again for each."""
+    places = {layer["name"]: place for place, layer in enumerate(layers) if _is_named(layer)}
+    return sum(
+        places.get(source, 0) > place
+        for place, layer in enumerate(layers)
+        if _is_named(layer)
+        for source in _sources(layer.get("inbound_nodes"))
+    )
+
+
+def _is_named(layer: Any) -> bool:
+    return isinstance(layer, dict) and isinstance(layer.get("name"), str)
+
+
+def _sources(node: Any) -> Iterator[str]:
+    """Name the layers whose results a call takes."""
+    if isinstance(node, dict):
+        history = node.get("keras_history")
+        if isinstance(history, list) and history and isinstance(history[0], str):
+            yield history[0]
+    if isinstance(node, dict | list):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from _sources(value)
 
 
 def _integers(node: Any) -> Iterator[int]:

@@ -7,7 +7,7 @@ files, sockets, Python callbacks, datasets, queues, printing, debugging, compile
 
 from __future__ import annotations
 
-__all__ = ["LOOPS", "OPERATIONS", "SAVER_OPERATIONS"]
+__all__ = ["LOADING_OPERATIONS", "OPERATIONS", "SAVER_OPERATIONS"]
 
 _GROUPS = {
     "elementwise": """
@@ -119,4 +119,11 @@ OPERATIONS = frozenset(name for names in _GROUPS.values() for name in names.spli
 # What TensorFlow writes into every SavedModel to read its variables back; allowed only where nothing else leads to it.
 SAVER_OPERATIONS = frozenset("MergeV2Checkpoints RestoreV2 SaveV2 ShardedFilename".split())
 
-LOOPS = frozenset("For StatelessWhile While".split())
+# What makes, fills and restores tables while a SavedModel is loaded: none takes longer or makes more than it is given.
+LOADING_OPERATIONS = frozenset(
+    """
+    AnonymousHashTable AnonymousMutableHashTable Cast Const DestroyResourceOp HashTableV2 Identity IdentityN
+    InitializeTableV2 LookupTableExportV2 LookupTableImportV2 LookupTableSizeV2 MutableHashTableV2 NoOp Pack
+    PartitionedCall Placeholder StatefulPartitionedCall
+    """.split()
+)
