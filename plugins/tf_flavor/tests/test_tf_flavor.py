@@ -342,6 +342,16 @@ def test_table_of_words(tf, tmp_path):
     assert palate.load_model(tmp_path / "m").predict(np.array(["b", "a", "z"])).tolist() == [2, 1, -1]
 
 
+def test_adapted_words_as_graph(keras, tmp_path):
+    """Words that a layer has learnt are a table of a SavedModel that is restored while it is loaded."""
+    layer = keras.layers.TextVectorization(output_sequence_length=2)
+    layer.adapt(np.array(["a b", "b c"]))
+    model = keras.Sequential([keras.Input((1,), dtype="string"), layer])
+    words = np.array([["b a"], ["z"]])
+    palate.save_model(model, tmp_path / "m", format="saved_model", input_example=words)
+    assert palate.load_model(tmp_path / "m").predict(words).tolist() == predict(model, words).tolist()
+
+
 # -- the rest ----------------------------------------------------------------------------------------------------------
 
 

@@ -156,8 +156,7 @@ class _Checker:
         objects = self.graph.object_graph_def.nodes
         for node in objects:
             children = [child.node_id for child in node.children if node.WhichOneof("kind") == "resource"]
-            for saveable in node.saveable_objects.values():
-                children += [saveable.save_function, saveable.restore_function]
+            children += [saveable.restore_function for saveable in node.saveable_objects.values()]
             for child in children:
                 if 0 <= child < len(objects):
                     yield from objects[child].function.concrete_functions
