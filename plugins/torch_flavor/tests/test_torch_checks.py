@@ -269,7 +269,13 @@ def test_attention_is_checked():
     q, k, v = torch.randn(1, 4, 3, 8), torch.randn(1, 2, 5, 8), torch.randn(1, 2, 5, 8)
     assert checked_attention(q, k, v, None, 0.0, False, enable_gqa=True).shape == (1, 4, 3, 8)
     assert checked_attention(q[:, :2], k, v).shape == (1, 2, 3, 8)
-    for wrong in ((q[:, :2], k, v[:, :, :1]), (q[:, :2, :, :1], k, v), (q[0, 0, 0], k, v)):
+    assert checked_attention(q[:0, :2], k[:0], v[:0]).shape == (0, 2, 3, 8)
+    for wrong in (
+        (q[:, :2], k[:, :, :0], v[:, :, :0]),
+        (q[:, :2], k, v[:, :, :1]),
+        (q[:, :2, :, :1], k, v),
+        (q[0, 0, 0], k, v),
+    ):
         with pytest.raises(ValueError, match="attention"):
             checked_attention(*wrong)
 

@@ -314,9 +314,10 @@ class Unnamed(nn.Module):
         ),
         (Text(), floats(2, 3), "returns a str as 'text'"),
         (Strided(), floats(3, 4), r"calls 'torch\.ops\.aten\.as_strided\.default', which is not on the list"),
-        (Module(lambda _, x: x.reshape(2, -1)), floats(4, 3), "fails for a batch of 1"),
+        (Module(lambda _, x: x.reshape(2, -1)), floats(4, 3), "fails for a batch of 1|fails on the example"),
+        (nn.Linear(3, 2), np.ones((2, 3)), r"another data type than its weights.*astype\('float32'\)"),
         (nn.LazyLinear(2), floats(2, 3), "call it once on an example"),
-        (Module(lambda _, x: x.numpy().sum()), floats(2, 3), "cannot follow its forward|no tensors"),
+        (Module(lambda _, x: x.numpy().sum()), floats(2, 3), "returns a float32 as .output., which is no tensor"),
         (nn.Linear(3, 2), None, "nothing to call it with.*input_example"),
     ],
 )

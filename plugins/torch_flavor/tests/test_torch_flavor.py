@@ -304,7 +304,10 @@ def test_pickles_need_trust(save):
     assert reason.file == "data/model.pth"
     with pytest.raises(TrustRequired, match=r"data/model\.pth"):
         palate.load_model(path)
-    assert palate.load_model(path, trust=True).predict(X).shape == (4, 2)
+    # MLflow imports the module of that name; here nobody does.
+    (path / "data" / "pickle_module_info.txt").write_text("antigravity")
+    assert palate.load_model(path, trust=True, verify=False).predict(X).shape == (4, 2)
+    assert "antigravity" not in sys.modules
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")

@@ -270,4 +270,4 @@ def test_frames_of_doubles(save):
     model = nn.Linear(2, 1)
     frame = pd.DataFrame({"a": [0.1, 0.2], "b": [1.0, 2.0]})
     expected = model(torch.tensor(frame.to_numpy(dtype="float32"))).detach().numpy()
-    assert np.array_equal(palate.load_model(save(model, input_example=frame)).predict(frame), expected)
+    assert np.allclose(palate.load_model(save(model, input_example=frame)).predict(frame), expected, atol=1e-6)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -125,7 +125,9 @@ def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> A
     """Call *model*, in evaluation mode and without gradients; return an array, or a dict of arrays."""
     model = unwrapped(model)
     module = model if isinstance(model, torch.nn.Module) else open_program(model)
-    with evaluating(module), torch.inference_mode():
+    # A graph was made in evaluation mode, and knows no other.
+    mode = nullcontext() if plan_of(module).fixed else evaluating(module)
+    with mode, torch.inference_mode():
         args, kwargs = arguments(module, data, params or {})
         return to_arrays(module(*args, **kwargs))
 

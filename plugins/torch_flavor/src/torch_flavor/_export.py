@@ -15,7 +15,7 @@ from palate.hookspecs import SaveOptions
 from palate.signature import Signature
 from torch_flavor._calling import evaluating, flatten_outputs, named_parts, open_program, unwrapped
 from torch_flavor._examples import ExampleCall, example_call
-from torch_flavor._export_errors import OTHERWISE, explain_export
+from torch_flavor._export_errors import OTHERWISE, explain_export, explain_forward
 from torch_flavor._signatures import input_values, is_fixed, program_signature, shape_of
 
 __all__ = ["export_module"]
@@ -50,6 +50,7 @@ def export_module(model: Any, options: SaveOptions) -> torch.export.ExportedProg
         call = example_call(
             model, options.example, options.signature, options.extra.get("example_inputs"), dynamic=dynamic
         )
+        _check_forward(model, call)
         shapes = options.extra.get("dynamic_shapes")
         program = _export(model, call, call.dynamic_shapes() if shapes is None else shapes)
         if dynamic and shapes is None:
@@ -75,6 +76,21 @@ def _undisturbed(model: torch.nn.Module) -> Iterator[None]:
             for name, buffer in model.named_buffers():
                 if name in buffers and not torch.equal(buffer, buffers[name]):
                     buffer.copy_(buffers[name])
+
+
+def _check_forward(model: Any, call: ExampleCall) -> None:
+    """Call the module as it is: what is wrong then is no matter of graphs."""
+    if any(isinstance(p, torch.nn.UninitializedParameter) for p in model.parameters()):
+        raise UnsupportedModel(
+            type(model).__name__,
+            reason="it has parameters that are only made when it is called for the first time",
+            hint="call it once on an example before you save it",
+        )
+    try:
+        outputs = _run(model, *call.with_rows(call.rows))
+    except Exception as exc:  # the user's forward raises what it likes
+        raise explain_forward(model, exc) from exc
+    _check_outputs(model, outputs)
 
 
 def _export(model: Any, call: ExampleCall, shapes: Any) -> torch.export.ExportedProgram:
@@ -163,7 +179,6 @@ def _prove(model: Any, program: Any, call: ExampleCall, batches: tuple[int, ...]
                 reason=f"its forward fails for a batch of {count} ({type(exc).__name__}: {exc!s:.200})",
                 hint="pass dynamic_batch=False with a signature that says the size it works for",
             ) from exc
-        _check_outputs(model, expected)
         args, kwargs = call.with_rows(count)
         try:
             found = _run(graph, args, kwargs)

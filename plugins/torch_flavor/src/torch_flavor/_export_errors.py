@@ -9,7 +9,7 @@ import torch
 
 from palate.errors import UnsupportedModel
 
-__all__ = ["OTHERWISE", "explain_export", "explain_refusal"]
+__all__ = ["OTHERWISE", "explain_export", "explain_forward", "explain_refusal"]
 
 OTHERWISE = (
     "format='safetensors' keeps the weights, to be loaded with module=; "
@@ -29,9 +29,6 @@ def explain_export(model: object, cause: BaseException) -> UnsupportedModel:
     elif "ConstraintViolation" in name or "Constraints violated" in text:
         reason = f"a size that was declared free is fixed by its code ({_first_line(text)})"
         way_on = "take sizes from x.shape in forward, or declare that size in the signature"
-    elif "uninitialized parameter" in text:
-        reason = "it has parameters that are only made when it is called for the first time"
-        way_on = "call it once on an example before you save it"
     elif "Tracing through optional input" in text or "pytree" in text or "register_dataclass" in text:
         reason = f"it takes or returns objects that are no tensors, or containers of them ({_first_line(text)})"
         way_on = "return a dict or a tuple of tensors"
@@ -39,6 +36,18 @@ def explain_export(model: object, cause: BaseException) -> UnsupportedModel:
         reason = f"torch.export cannot follow its forward ({name}: {_first_line(text)})"
         way_on = "see torch.export's notes on what a graph can hold"
     return UnsupportedModel(type(model).__name__, reason=reason + _place(cause), hint=f"{way_on}; or else {OTHERWISE}")
+
+
+def explain_forward(model: object, cause: BaseException) -> UnsupportedModel:
+    """Return the error for a module that fails when it is called with the example."""
+    text = str(cause)
+    if "same dtype" in text or "expected scalar type" in text:
+        reason = f"the example is of another data type than its weights ({_first_line(text)})"
+        way_on = "convert the example, as by x.astype('float32')"
+    else:
+        reason = f"its forward fails on the example ({type(cause).__name__}: {_first_line(text)})"
+        way_on = "give an example that the module can be called with"
+    return UnsupportedModel(type(model).__name__, reason=reason + _place(cause), hint=way_on)
 
 
 def explain_refusal(model: object, rule: str) -> UnsupportedModel:

@@ -65,6 +65,7 @@ def checked_lstm(
     _require(batch is not None and hidden.dim() == cell.dim() == 3 and num_layers > 0, "lstm: number of dimensions")
     _require(hidden.shape[:2] == cell.shape[:2] == (blocks, batch), "lstm: shape of the states")
     size, output = cell.shape[2], hidden.shape[2]
+    _require(size > 0 and output > 0, "lstm: size of the states")
     width = (4 if has_biases else 2) + (size != output)
     _require(len(params) == blocks * width, "lstm: number of weights")
     for block in range(blocks):
@@ -85,14 +86,18 @@ def checked_attention(
     _require(query.shape[-1] == key.shape[-1], "attention: size of queries and keys")
     _require(key.shape[-2] == value.shape[-2], "attention: number of keys and values")
     grouped = bool(options.get("enable_gqa", len(args) > 4 and args[4]))
-    leading = [tensor.shape[: -3 if grouped else -2] for tensor in (query, key, value)]
-    torch.broadcast_shapes(*leading)
+    _require(not grouped or min(query.dim(), key.dim(), value.dim()) > 2, "attention: number of dimensions")
+    leading = torch.broadcast_shapes(*(tensor.shape[: -3 if grouped else -2] for tensor in (query, key, value)))
+    shape = (*leading, *(query.shape[-3:-1] if grouped else query.shape[-2:-1]), value.shape[-1])
+    if 0 in shape:
+        return query.new_zeros(shape)  # no rows; the kernel divides by some of these sizes
+    _require(min(query.numel(), key.numel(), value.numel()) > 0, "attention: no keys, or no heads")
     return _aten.scaled_dot_product_attention.default(query, key, value, *args, **options)
 
 
 def checked_weight_norm(v: torch.Tensor, g: torch.Tensor, dim: int = 0) -> torch.Tensor:
     """Run ``aten._weight_norm`` if there is one length for each direction."""
-    _require(v.dim() > 0 and -1 <= dim < v.dim(), "weight norm: dimension")
+    _require(v.numel() > 0 and v.dim() > 0 and -1 <= dim < v.dim(), "weight norm: dimension")
     lengths = 1 if dim == -1 else v.shape[dim]
     _require(g.numel() == lengths and g.dtype == v.dtype, "weight norm: number of lengths")
     return _aten._weight_norm.default(v, g, dim)

@@ -24,7 +24,7 @@ __all__ = ["CheckedArchive", "check_archive"]
 
 T = TypeVar("T")
 
-_MAX_JSON = 256 << 20
+_MAX_JSON = 32 << 20  # some twenty thousand nodes; as many empty lists take most of a gigabyte once read
 _NAME = r"[A-Za-z0-9_]{1,64}"
 _TENSORS = re.compile(r"data/(weights/weight|constants/tensor)_\d{1,7}", re.ASCII)
 _DOCUMENTS = (

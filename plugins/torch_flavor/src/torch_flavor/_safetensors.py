@@ -18,7 +18,7 @@ from torch_flavor._strict_json import parse_json
 
 __all__ = ["read_tensors", "write_tensors"]
 
-_MAX_HEADER = 64 << 20
+_MAX_HEADER = 32 << 20
 _MAX_DIMENSIONS = 64
 _TIED = "palate.tied"
 

@@ -23,7 +23,7 @@ _LOCATOR = struct.Struct("<4sIQI")
 _DESCRIPTOR = struct.Struct("<4s3I")
 _DESCRIPTOR64 = struct.Struct("<4sI2Q")
 
-_MAX_DIRECTORY = 64 << 20
+_MAX_DIRECTORY = 16 << 20
 _MAX_MEMBERS = 100_000
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
 _ZIP64, _PADDING = 1, 0x4246  # the extra fields that torch writes; "FB" aligns a record
