@@ -1,7 +1,7 @@
 """Seeded mutants of a model, each checked and, where it is accepted, used in every way; a script for a child process.
 
-Usage: mutants.py FOLDER COUNT. The folder has the same model as model.ubj and model.json; of each kind of damage COUNT
-mutants are made. Prints how many were refused and used by kind; a crash ends the process.
+Usage: mutants.py FOLDER COUNT. The folder has the same model as model.ubj, model.json and model.snapshot; COUNT
+mutants are made of each, and of the numbers of the second. Prints how many were refused and used by kind; a crash ends the process.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pandas as pd
 import xgboost as xgb
 
 from xgboost_flavor._document import Broken
+from xgboost_flavor._embedded import list_types
 from xgboost_flavor._persistence import _check
 
 INTEGERS = [-1, 0, 1, 2, 3, 5, 100, 2**31 - 1, 2**31, -(2**31), 2**32, 2**40, 2**63 - 1]
@@ -109,10 +110,18 @@ def make_mutant(original: bytes, kind: str, seed: int) -> bytearray:
     return data
 
 
-def use(data: bytearray) -> None:
-    """Do everything that can be done with a model."""
+def open_booster(data: bytearray, kind: str) -> xgb.Booster:
+    """Open a file, or a snapshot as it stands inside of other flavors' files."""
     booster = xgb.Booster()
-    booster.load_model(data)
+    if kind == "snapshot":
+        booster.__setstate__({"handle": data})
+    else:
+        booster.load_model(data)
+    return booster
+
+
+def use(booster: xgb.Booster) -> None:
+    """Do everything that can be done with a model."""
     features, names = booster.num_features(), booster.feature_names
     rows = np.abs(np.random.default_rng(0).normal(size=(70, features)) * 3).round().astype("float32")
     rows[::3, 0] = np.nan
@@ -127,7 +136,7 @@ def use(data: bytearray) -> None:
         for option in ("strict_shape", "output_margin", "pred_leaf", "pred_contribs", "pred_interactions"):
             ways.append(lambda matrix=matrix, option=option: booster.predict(matrix, **{option: True}))
     for cls in (xgb.XGBClassifier, xgb.XGBRegressor):
-        ways.append(lambda cls=cls: use_estimator(cls(), data, rows, names, booster.feature_types))
+        ways.append(lambda cls=cls: use_estimator(cls(), booster.save_raw(), rows, names, booster.feature_types))
     for way in ways:
         try:
             way()
@@ -147,21 +156,32 @@ def use_estimator(model: Any, data: bytearray, rows: Any, names: Any, types: Any
     model.predict(rows)
 
 
+def is_refused(data: bytearray, kind: str) -> bool:
+    """Tell whether the check of a file, or of a snapshot, finds a rule that is broken."""
+    if kind == "snapshot":
+        (check,) = (embedded.check for embedded in list_types() if embedded.name == "xgboost.core.Booster")
+        return check({"handle": data}) is not None
+    try:
+        _check(data)
+    except Broken:
+        return True
+    return False
+
+
 def main(folder: str, count: str) -> None:
     """Check and use mutants of each kind."""
     counts = {}
-    for kind, file in (("ubj", "model.ubj"), ("json", "model.json"), ("numbers", "model.json")):
+    files = {"ubj": "model.ubj", "json": "model.json", "numbers": "model.json", "snapshot": "model.snapshot"}
+    for kind, file in files.items():
         original, refused = (Path(folder) / file).read_bytes(), 0
         for seed in range(int(count)):
             data = make_mutant(original, kind, seed)
-            try:
-                _check(data)
-            except Broken:
+            if is_refused(data, kind):
                 refused += 1
                 continue
             print("using", kind, seed, flush=True)
             try:
-                use(data)
+                use(open_booster(data, kind))
             except (xgb.core.XGBoostError, ValueError):
                 refused += 1
         counts[kind] = refused

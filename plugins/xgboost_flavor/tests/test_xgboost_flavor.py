@@ -218,6 +218,7 @@ def test_requirements(models):
 # -- sections as others wrote them ------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:.*Found JSON model saved before")
 def test_files_of_early_releases(models, load, tmp_path):
     """What xgboost wrote before it counted rounds, targets, deleted nodes and categories is read as it reads it."""
     document = json.loads(bytes(models["tree booster"][0].save_raw("json")))
