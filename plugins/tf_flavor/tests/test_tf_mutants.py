@@ -42,7 +42,6 @@ def _member(path: Path, name: str) -> tuple[int, int]:
     [
         ("keras", "data/model.keras", None, "flat.npy"),
         ("keras", "data/model.keras", "model.weights.h5", "flat.npy"),
-        ("keras", "data/model.keras", "config.json", "flat.npy"),
         ("loop", "data/model/saved_model.pb", None, "steps.npy"),
         ("loop", "data/model/variables/variables.index", None, "steps.npy"),
         ("loop", "data/model/variables/variables.data-00000-of-00001", None, "steps.npy"),
