@@ -1,7 +1,7 @@
 """Seeded mutants of a model, each checked and, where it is accepted, used in every way; a script for a child process.
 
-Usage: mutants.py FOLDER COUNT. The folder has the same model as model.ubj, model.json and model.snapshot; COUNT
-mutants are made of each, and of the numbers of the second. Prints how many were refused and used by kind; a crash ends the process.
+Usage: mutants.py FOLDER COUNT. The folder has one model as model.ubj, model.json and model.snapshot; COUNT mutants are
+made of each, and of the numbers of the second. Prints how many were refused, by kind; a crash ends the process.
 """
 
 from __future__ import annotations
