@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", "docs/user-guide.md", "plugins/sklearn_flavor/README.md"]
+PLUGIN_PAGES = sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("plugins/*/README.md"))
+PAGES = ["README.md", "docs/user-guide.md", "docs/frameworks.md", *PLUGIN_PAGES]
 
 
 def blocks(page: str, language: str) -> list[str]:

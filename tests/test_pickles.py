@@ -9,6 +9,7 @@ import gzip
 import lzma
 import pickle
 import xml.dom.minidom
+import zipfile
 from pathlib import Path
 
 import cloudpickle
@@ -106,3 +107,21 @@ def test_damaged_pickles_give_a_set(data) -> None:
     whole[place] = data.draw(st.integers(0, 255))
     assert isinstance(pickle_modules(cut), set)
     assert isinstance(pickle_modules(bytes(whole)), set)
+
+
+def zipped(path: Path, **members: bytes) -> Path:
+    """Write an archive as torch.save does, one folder in it."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(f"archive/{name.replace('_pkl', '.pkl')}", content)
+    return path
+
+
+def test_the_pickle_in_a_zip_of_torch_is_read(tmp_path) -> None:
+    """torch.save writes a zip around its pickle; TorchScript's own archives refer to code that they bring."""
+    referring = pickle.dumps(collections.OrderedDict(a=1))
+    assert pickle_modules(zipped(tmp_path / "m.pth", data_pkl=referring, version=b"3")) == {"collections"}
+    assert pickle_modules(zipped(tmp_path / "s.pth", data_pkl=referring, constants_pkl=referring)) == set()
+    whole = (tmp_path / "m.pth").read_bytes()
+    (tmp_path / "cut.pth").write_bytes(whole[:-30])
+    assert pickle_modules(tmp_path / "cut.pth") == set()

@@ -6,13 +6,13 @@ Only names that are listed in this package, and classes that the reader's own pr
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from palate.errors import UnsafeModel
+from palate.hookspecs import parse_json
 from tf_flavor._keras_names import is_keras_class, is_keras_function
 from tf_flavor._refusals import refuse
 
@@ -59,9 +59,7 @@ def read_config(text: bytes, file: str, resolve: Resolve) -> KerasConfig:
         UnsafeModel: naming *file* and the rule that it breaks.
     """
     try:
-        document = json.loads(text.decode("utf-8"), object_pairs_hook=_unique)
-    except RecursionError as exc:
-        raise UnsafeModel(file, rule=f"its {_CONFIG} is nested too deeply") from exc
+        document = parse_json(text, max_bytes=len(text), constants=True)
     except ValueError as exc:
         raise UnsafeModel(file, rule=f"its {_CONFIG} is malformed ({exc!s:.200})") from exc
     if not isinstance(document, dict) or "class_name" not in document:
@@ -72,14 +70,6 @@ def read_config(text: bytes, file: str, resolve: Resolve) -> KerasConfig:
     if calls > _MAX_CALLS:
         refuse(file, f"its models inside models come to {calls:,} calls of layers")
     return config
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    mapping = dict(pairs)
-    if len(mapping) != len(pairs):
-        # Two readers of such a document may see two different models.
-        raise ValueError("a key stands twice in one mapping")
-    return mapping
 
 
 @dataclass(slots=True)

@@ -10,17 +10,15 @@ from __future__ import annotations
 import json
 import keyword
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
+from torch_flavor._document_checks import InvalidDocument, Maybe, exactly, listed, mapped, record, union, within
 from torch_flavor._expressions import expression_problem, is_symbol
 from torch_flavor._operators import is_operator
 from torch_flavor._treespecs import InvalidSpec, rebuild_spec
 
 __all__ = ["InvalidDocument", "rebuild_payloads", "rebuild_program"]
-
-Check: TypeAlias = Callable[[Any], Any]
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}", re.ASCII)
 # The source that is made of a graph refers to these by name.
@@ -35,84 +33,7 @@ _MAX_INT = 2**63
 _DIALECTS = frozenset({"TRAINING", "ATEN"})
 
 
-class InvalidDocument(ValueError):
-    """A document that breaks a rule; its text says where and which."""
-
-
-# -- checks --------------------------------------------------------------------------------------------------------
-
-
-def _exactly(kind: type) -> Check:
-    def check(value: Any) -> Any:
-        if type(value) is not kind:
-            raise InvalidDocument(f"must be {kind.__name__}, not {type(value).__name__}")
-        return value
-
-    return check
-
-
-@dataclass(frozen=True, slots=True)
-class _Optional:
-    """The check of a field that need not be there, or may be null."""
-
-    check: Check
-
-    def __call__(self, value: Any) -> Any:
-        return None if value is None else self.check(value)
-
-
-def _record(**fields: Check) -> Check:
-    """Check a mapping; fields that are not listed are left behind."""
-
-    def check(value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise InvalidDocument("must be a mapping")
-        for name, inner in fields.items():
-            if name not in value and not isinstance(inner, _Optional):
-                raise InvalidDocument(f"{name} is missing")
-        return {name: _within(name, inner, value[name]) for name, inner in fields.items() if name in value}
-
-    return check
-
-
-def _union(**alternatives: Check) -> Check:
-    """Check a mapping of one entry, whose key tells what its value is."""
-
-    def check(value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict) or len(value) != 1:
-            raise InvalidDocument("must be a mapping of one entry")
-        ((name, inner),) = value.items()
-        if name not in alternatives:
-            raise InvalidDocument(f"holds {name!r:.60}, which a model has no use for")
-        return {name: _within(name, alternatives[name], inner)}
-
-    return check
-
-
-def _listed(check: Check) -> Check:
-    def checked(value: Any) -> list[Any]:
-        if not isinstance(value, list):
-            raise InvalidDocument("must be a list")
-        return [_within(number, check, item) for number, item in enumerate(value)]
-
-    return checked
-
-
-def _mapped(key: Check, check: Check) -> Check:
-    def checked(value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise InvalidDocument("must be a mapping")
-        return {key(name): _within(name, check, item) for name, item in value.items()}
-
-    return checked
-
-
-def _within(place: object, check: Check, value: Any) -> Any:
-    try:
-        return check(value)
-    except InvalidDocument as exc:
-        reason = str(exc)
-        raise InvalidDocument(f"{place!s:.60}{'' if reason.startswith('.') else '.'}{reason}") from None
+# -- the values of a graph ------------------------------------------------------------------------------------------
 
 
 def _refuse(rule: str) -> InvalidDocument:
@@ -207,61 +128,61 @@ def _symbol(value: Any) -> str:
 
 # -- the schema of torch, as far as models need it -------------------------------------------------------------------
 
-_BOOL = _exactly(bool)
-_NONE = _exactly(bool)  # torch writes None as {"as_none": true}
-_TENSOR = _record(name=_name)
-_SYM_EXPR = _record(expr_str=_expression, hint=_Optional(_union(as_int=_integer, as_bool=_BOOL, as_float=_number)))
-_SYM_INT = _union(as_expr=_SYM_EXPR, as_int=_integer)
-_SYM_FLOAT = _union(as_expr=_SYM_EXPR, as_float=_number)
-_SYM_BOOL = _union(as_expr=_SYM_EXPR, as_bool=_BOOL)
-_TENSOR_META = _record(
+_BOOL = exactly(bool)
+_NONE = exactly(bool)  # torch writes None as {"as_none": true}
+_TENSOR = record(name=_name)
+_SYM_EXPR = record(expr_str=_expression, hint=Maybe(union(as_int=_integer, as_bool=_BOOL, as_float=_number)))
+_SYM_INT = union(as_expr=_SYM_EXPR, as_int=_integer)
+_SYM_FLOAT = union(as_expr=_SYM_EXPR, as_float=_number)
+_SYM_BOOL = union(as_expr=_SYM_EXPR, as_bool=_BOOL)
+_TENSOR_META = record(
     dtype=_dtype,
-    sizes=_listed(_SYM_INT),
+    sizes=listed(_SYM_INT),
     requires_grad=_BOOL,
     device=_device,
-    strides=_listed(_SYM_INT),
+    strides=listed(_SYM_INT),
     storage_offset=_SYM_INT,
     layout=_layout,
 )
-_SYM_INT_ARGUMENT = _union(as_name=_name, as_int=_integer)
-_SYM_FLOAT_ARGUMENT = _union(as_name=_name, as_float=_number)
-_SYM_BOOL_ARGUMENT = _union(as_name=_name, as_bool=_BOOL)
-_OPTIONAL_TENSOR = _union(as_tensor=_TENSOR, as_none=_NONE)
+_SYM_INT_ARGUMENT = union(as_name=_name, as_int=_integer)
+_SYM_FLOAT_ARGUMENT = union(as_name=_name, as_float=_number)
+_SYM_BOOL_ARGUMENT = union(as_name=_name, as_bool=_BOOL)
+_OPTIONAL_TENSOR = union(as_tensor=_TENSOR, as_none=_NONE)
 
 
 def _graph(value: Any) -> Any:
     return _GRAPH(value)  # branches of a condition are graphs inside of a graph
 
 
-_ARGUMENT = _union(
+_ARGUMENT = union(
     as_none=_NONE,
     as_tensor=_TENSOR,
-    as_tensors=_listed(_TENSOR),
+    as_tensors=listed(_TENSOR),
     as_int=_integer,
-    as_ints=_listed(_integer),
+    as_ints=listed(_integer),
     as_float=_number,
-    as_floats=_listed(_number),
+    as_floats=listed(_number),
     as_string=_text,
-    as_strings=_listed(_text),
+    as_strings=listed(_text),
     as_sym_int=_SYM_INT_ARGUMENT,
-    as_sym_ints=_listed(_SYM_INT_ARGUMENT),
+    as_sym_ints=listed(_SYM_INT_ARGUMENT),
     as_scalar_type=_dtype,
     as_memory_format=_memory_format,
     as_layout=_layout,
     as_device=_device,
     as_bool=_BOOL,
-    as_bools=_listed(_BOOL),
+    as_bools=listed(_BOOL),
     as_sym_bool=_SYM_BOOL_ARGUMENT,
-    as_sym_bools=_listed(_SYM_BOOL_ARGUMENT),
-    as_graph=_record(name=_name, graph=_graph),
-    as_optional_tensors=_listed(_OPTIONAL_TENSOR),
+    as_sym_bools=listed(_SYM_BOOL_ARGUMENT),
+    as_graph=record(name=_name, graph=_graph),
+    as_optional_tensors=listed(_OPTIONAL_TENSOR),
     as_sym_float=_SYM_FLOAT_ARGUMENT,
-    as_sym_floats=_listed(_SYM_FLOAT_ARGUMENT),
+    as_sym_floats=listed(_SYM_FLOAT_ARGUMENT),
     as_optional_tensor=_OPTIONAL_TENSOR,
-    as_complex=_record(real=_number, imag=_number),
-    as_nested_tensors=_listed(_listed(_TENSOR)),
+    as_complex=record(real=_number, imag=_number),
+    as_nested_tensors=listed(listed(_TENSOR)),
 )
-_INPUT = _record(name=_argument_name, arg=_ARGUMENT, kind=_Optional(_small))
+_INPUT = record(name=_argument_name, arg=_ARGUMENT, kind=Maybe(_small))
 # Arguments that torch's own code turns into indices of tables; it takes any number for one (tried: a segmentation
 # fault). Nobody who predicts needs pinned memory, or a generator of random numbers of his own.
 _TYPED = {
@@ -284,12 +205,12 @@ def _input(value: Any) -> dict[str, Any]:
     return given
 
 
-_NODE = _record(
+_NODE = record(
     target=_target,
-    inputs=_listed(_input),
-    outputs=_listed(_ARGUMENT),
-    is_hop_single_tensor_return=_Optional(_BOOL),
-    name=_Optional(_name),
+    inputs=listed(_input),
+    outputs=listed(_ARGUMENT),
+    is_hop_single_tensor_return=Maybe(_BOOL),
+    name=Maybe(_name),
 )
 
 
@@ -297,34 +218,34 @@ def _node(value: Any) -> dict[str, Any]:
     return {**_NODE(value), "metadata": {}}
 
 
-_GRAPH = _record(
-    inputs=_listed(_ARGUMENT),
-    outputs=_listed(_ARGUMENT),
-    nodes=_listed(_node),
-    tensor_values=_mapped(_name, _TENSOR_META),
-    sym_int_values=_mapped(_name, _SYM_INT),
-    sym_bool_values=_mapped(_name, _SYM_BOOL),
-    sym_float_values=_Optional(_mapped(_name, _SYM_FLOAT)),
-    is_single_tensor_return=_Optional(_BOOL),
+_GRAPH = record(
+    inputs=listed(_ARGUMENT),
+    outputs=listed(_ARGUMENT),
+    nodes=listed(_node),
+    tensor_values=mapped(_name, _TENSOR_META),
+    sym_int_values=mapped(_name, _SYM_INT),
+    sym_bool_values=mapped(_name, _SYM_BOOL),
+    sym_float_values=Maybe(mapped(_name, _SYM_FLOAT)),
+    is_single_tensor_return=Maybe(_BOOL),
 )
-_SIGNATURE = _record(
-    input_specs=_listed(
-        _union(
-            user_input=_record(arg=_ARGUMENT),
-            parameter=_record(arg=_TENSOR, parameter_name=_attribute),
-            buffer=_record(arg=_TENSOR, buffer_name=_attribute, persistent=_BOOL),
-            tensor_constant=_record(arg=_TENSOR, tensor_constant_name=_attribute),
-            constant_input=_record(
+_SIGNATURE = record(
+    input_specs=listed(
+        union(
+            user_input=record(arg=_ARGUMENT),
+            parameter=record(arg=_TENSOR, parameter_name=_attribute),
+            buffer=record(arg=_TENSOR, buffer_name=_attribute, persistent=_BOOL),
+            tensor_constant=record(arg=_TENSOR, tensor_constant_name=_attribute),
+            constant_input=record(
                 name=_name,
-                value=_union(as_none=_NONE, as_int=_integer, as_float=_number, as_string=_text, as_bool=_BOOL),
+                value=union(as_none=_NONE, as_int=_integer, as_float=_number, as_string=_text, as_bool=_BOOL),
             ),
         )
     ),
-    output_specs=_listed(
-        _union(
-            user_output=_record(arg=_ARGUMENT),
-            buffer_mutation=_record(arg=_TENSOR, buffer_name=_attribute),
-            user_input_mutation=_record(arg=_TENSOR, user_input_name=_name),
+    output_specs=listed(
+        union(
+            user_output=record(arg=_ARGUMENT),
+            buffer_mutation=record(arg=_TENSOR, buffer_name=_attribute),
+            user_input_mutation=record(arg=_TENSOR, user_input_name=_name),
         )
     ),
 )
@@ -336,18 +257,18 @@ def _dialect(value: Any) -> str:
     return str(value)
 
 
-_PROGRAM = _record(
-    opset_version=_mapped(_name, _integer),
-    range_constraints=_mapped(_symbol, _record(min_val=_Optional(_integer), max_val=_Optional(_integer))),
-    schema_version=_record(major=_integer, minor=_integer),
-    verifiers=_Optional(_listed(_dialect)),
-    torch_version=_Optional(_text),
+_PROGRAM = record(
+    opset_version=mapped(_name, _integer),
+    range_constraints=mapped(_symbol, record(min_val=Maybe(_integer), max_val=Maybe(_integer))),
+    schema_version=record(major=_integer, minor=_integer),
+    verifiers=Maybe(listed(_dialect)),
+    torch_version=Maybe(_text),
 )
-_GRAPH_MODULE = _record(graph=_GRAPH, signature=_SIGNATURE)
-_CALL = _record(forward_arg_names=_Optional(_listed(_name)))
-_FIELDS = _mapped(str, _record(field_names=_listed(_name)))
-_PAYLOADS = _record(config=_mapped(_attribute, lambda value: value))
-_PAYLOAD = _record(path_name=_exactly(str), is_param=_BOOL, use_pickle=_BOOL, tensor_meta=_TENSOR_META)
+_GRAPH_MODULE = record(graph=_GRAPH, signature=_SIGNATURE)
+_CALL = record(forward_arg_names=Maybe(listed(_name)))
+_FIELDS = mapped(str, record(field_names=listed(_name)))
+_PAYLOADS = record(config=mapped(_attribute, lambda value: value))
+_PAYLOAD = record(path_name=exactly(str), is_param=_BOOL, use_pickle=_BOOL, tensor_meta=_TENSOR_META)
 
 
 def rebuild_program(document: object) -> dict[str, Any]:
@@ -359,12 +280,12 @@ def rebuild_program(document: object) -> dict[str, Any]:
     if not isinstance(document, dict) or not isinstance(document.get("graph_module"), dict):
         raise InvalidDocument("it describes no graph")
     module = document["graph_module"]
-    named = _within("treespec_namedtuple_fields", _FIELDS, module.get("treespec_namedtuple_fields", {}))
+    named = within("treespec_namedtuple_fields", _FIELDS, module.get("treespec_namedtuple_fields", {}))
     fields_of = {name: fields.get("field_names", []) for name, fields in named.items()}
     return {
         **_PROGRAM(document),
         "graph_module": {
-            **_within("graph_module", _GRAPH_MODULE, module),
+            **within("graph_module", _GRAPH_MODULE, module),
             "module_call_graph": [_call_entry(module.get("module_call_graph"), fields_of)],
             "metadata": {},
             "treespec_namedtuple_fields": {},
@@ -401,7 +322,7 @@ def _check_arguments(spec: Mapping[str, Any]) -> None:
 def rebuild_payloads(document: object) -> dict[str, dict[str, Any]]:
     """Return which record holds which tensor, from a ``..._config.json``; pickled ones are refused."""
     config = _PAYLOADS(document)["config"]
-    return {name: _within(name, _payload, payload) for name, payload in config.items()}
+    return {name: within(name, _payload, payload) for name, payload in config.items()}
 
 
 def _payload(value: Any) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import IO, Any, TypeVar
 
 from palate.errors import UnsafeModel
+from palate.hookspecs import parse_json
 from torch_flavor._payloads import check_payloads, check_states
 from torch_flavor._program_document import InvalidDocument, rebuild_payloads, rebuild_program
-from torch_flavor._strict_json import parse_json
 from torch_flavor._zip_reading import Member, read_members
 from torch_flavor._zip_writing import Region, StitchedFile, append_records, lay_out
 
@@ -122,7 +122,7 @@ def _document(file: IO[bytes], members: dict[str, Member], name: str, label: str
         raise UnsafeModel(label, rule=f"its {name} is larger than {_MAX_JSON >> 20} MiB")
     file.seek(member.offset)
     try:
-        return parse_json(file.read(member.size), limit=_MAX_JSON)
+        return parse_json(file.read(member.size), max_bytes=_MAX_JSON, constants=True)
     except ValueError as exc:
         raise UnsafeModel(label, rule=f"its {name} is damaged: {exc!s:.200}") from exc
 

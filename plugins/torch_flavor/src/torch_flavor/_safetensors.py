@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import torch
 
 from palate.errors import UnsafeModel
-from torch_flavor._strict_json import parse_json
+from palate.hookspecs import parse_json
 
 __all__ = ["read_tensors", "write_tensors"]
 
@@ -104,7 +104,7 @@ def _tensor(mapped: mmap.mmap, start: int, entry: _Entry) -> torch.Tensor:
 
 def _parse_header(data: bytes, label: str) -> tuple[dict[str, _Entry], dict[str, str]]:
     try:
-        header = parse_json(data, limit=_MAX_HEADER)
+        header = parse_json(data, max_bytes=_MAX_HEADER)
     except ValueError as exc:
         raise UnsafeModel(label, rule=f"its header is damaged: {exc!s:.200}") from exc
     if not isinstance(header, dict) or data[:1] != b"{":
@@ -113,7 +113,7 @@ def _parse_header(data: bytes, label: str) -> tuple[dict[str, _Entry], dict[str,
     if not _is_text_mapping(metadata):
         _refuse(label, "its metadata are not texts by name")
     try:
-        tied = parse_json(metadata.get(_TIED, "{}").encode(), limit=_MAX_HEADER)
+        tied = parse_json(metadata.get(_TIED, "{}").encode(), max_bytes=_MAX_HEADER)
     except ValueError as exc:
         raise UnsafeModel(label, rule=f"its list of tied weights is damaged: {exc!s:.200}") from exc
     if not _is_text_mapping(tied):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
 
+from palate.hookspecs import parse_json
 from xgboost_flavor._document import Broken, Document
 
 __all__ = ["read_json"]
@@ -26,29 +25,15 @@ def read_json(data: bytes | bytearray | memoryview) -> Document:
     if _FOREIGN_ESCAPE.search(data):
         raise Broken("it has an escaped character that xgboost reads in another way")
     try:
-        root = json.loads(str(data, "utf-8"), object_pairs_hook=_unique)
-    except UnicodeDecodeError:
-        raise Broken("it is not UTF-8") from None
-    except RecursionError:
-        raise Broken(f"it is nested deeper than {_MAX_DEPTH} levels") from None
+        # xgboost writes NaN and Infinity as Python does.
+        root = parse_json(data, max_bytes=len(data), constants=True)
     except ValueError as exc:
-        if isinstance(exc, Broken):
-            raise
         raise Broken(f"it is not JSON: {exc}") from None
     if not isinstance(root, dict):
         raise Broken("it does not begin with an object")
     if _depth_of(root) > _MAX_DEPTH:
         raise Broken(f"it is nested deeper than {_MAX_DEPTH} levels")
     return Document(root, None, len(data))
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise Broken(f"an object has two members {twice!r:.60}")
-    return members
 
 
 def _depth_of(root: object) -> int:
