@@ -1,10 +1,11 @@
 """What each flavor costs beside its framework's own save and load, and beside stock MLflow.
 
-Run: python benchmarks/flavors.py [--mlflow PYTHON] [--repeat N] [--large GIB] [--only FLAVOR ...]. Four questions, each
+Run: python benchmarks/flavors.py [--mlflow PYTHON] [--repeat N] [--large GIB] [--only FLAVOR ...]. Five questions, each
 answered by a ratio of figures that were measured in turn in the same run:
 
 * import: milliseconds that a plugin's own import adds to `import palate.hookspecs`; no framework comes along.
 * load: a whole process that loads a model and predicts once, over the same with the framework alone, and over MLflow.
+* predict: seconds of one call on one row in a running process, over the framework's own.
 * save: seconds of save_model without an input example, over the framework's own save of the same object.
 * memory: the highest resident size while saving and while loading a large model, over the framework's own.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -178,7 +180,9 @@ MLFLOW_LOAD = QUIET + "import mlflow; predict = mlflow.pyfunc.load_model(target)
 def run(code: str, target: object, gib: float = 0.0, *, python: str = sys.executable) -> str:
     """Run a program in a process of its own and return what it prints last."""
     command = [python, "-W", "ignore", "-c", PRELUDE + code, str(target), str(gib)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # Installed packages come with byte code; a checkout writes it, in the round that warms up, unless told not to.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise SystemExit(f"this program failed:\n{textwrap.indent(code, '    ')}\n{done.stderr}")
     return done.stdout.strip().rpartition("\n")[2]
@@ -234,9 +238,8 @@ for path in (target, ours):
     return native, ours
 
 
-def measure_load(name: str, case: Case, folder: Path, repeat: int, mlflow: str | None) -> None:
+def measure_load(case: Case, native: Path, ours: Path, repeat: int, mlflow: str | None) -> None:
     """Print whole processes that load a small model and predict once."""
-    native, ours = write_both(name, case, case.small, folder, 0)
     answer = "predict(rows)\n"
     programs = {
         "native": (LOAD_ROWS + case.load + "\n" + answer, native, sys.executable),
@@ -248,6 +251,30 @@ def measure_load(name: str, case: Case, folder: Path, repeat: int, mlflow: str |
     for label, value in medians.items():
         ratio = value / medians["native"]
         print(f"  load + predict, process: {label:<7}{value * 1000:9.0f} ms {ratio:6.2f} x native")
+
+
+def measure_predict(case: Case, native: Path, ours: Path) -> None:
+    """Print the median of calls on one row, after some that warm up, in one process."""
+    code = f"""
+import numpy, palate, statistics
+row = numpy.load(target + ".npy")[:1]
+mine = palate.load_model({str(ours)!r}).predict
+{case.load}
+def median(call):
+    for _ in range(20):
+        call(row)
+    times = []
+    for _ in range(200):
+        started = time.perf_counter()
+        call(row)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+print(json.dumps([median(predict), median(mine)]))
+"""
+    theirs, own = json.loads(run(code, native))
+    print(
+        f"  predict one row      native {theirs * 1e3:9.3f} ms, Palate {own * 1e3:9.3f} ms {own / theirs:6.2f} x native"
+    )
 
 
 def measure_save(label: str, name: str, case: Case, make: str, folder: Path, repeat: int, gib: float) -> None:
@@ -309,7 +336,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as directory:
             folder = Path(directory)
             measure_import(case)
-            measure_load(name, case, folder, options.repeat, options.mlflow)
+            native, ours = write_both(name, case, case.small, folder, 0)
+            measure_load(case, native, ours, options.repeat, options.mlflow)
+            measure_predict(case, native, ours)
             measure_save("small model", name, case, case.small, folder / "small", options.repeat, 0)
             if options.large:
                 measure_save("large model", name, case, case.large, folder / "big", 1, options.large)
