@@ -26,6 +26,7 @@ __all__ = ["command"]
 
 SHOWN_ROWS = 5
 TABLE_ROWS = 2
+SHOWN_CELLS = 4
 FIVE_LINES = """\
    import palate
    palate.save_model(model, path, input_example=rows)
@@ -180,13 +181,16 @@ def _first(predictions: Any, count: int) -> str:
     """Return the first predictions as text; several outputs stand under their names."""
     if isinstance(predictions, dict):
         return ", ".join(f"{name}: {_first(values, count)}" for name, values in predictions.items())
-    return json.dumps(_rounded(predictions[:count] if isinstance(predictions, list) else predictions))
+    shown = predictions[:count] if isinstance(predictions, list) else [predictions]
+    return ", ".join(map(_short, shown))
 
 
-def _rounded(value: Any) -> Any:
+def _short(value: Any) -> str:
+    """Return one prediction as text: numbers rounded, of a long row the beginning."""
     if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return float(f"{value:.4g}") if isinstance(value, float) else value
+        more = ["…"] if len(value) > SHOWN_CELLS else []
+        return f"[{', '.join([*map(_short, value[:SHOWN_CELLS]), *more])}]"
+    return f"{value:.4g}" if isinstance(value, float) else json.dumps(value)
 
 
 def _summarise(runs: list[tuple[Run, SampleModel]]) -> None:
