@@ -281,14 +281,16 @@ def test_quickstart_runs_twice_in_one_place(run, tmp_path) -> None:
     first = run("quickstart", "--json")
     assert first.returncode == 0, first.stderr
     runs = json.loads(first.stdout)
-    assert {r["flavor"] for r in runs} >= {"sklearn"}
+    assert {r["flavor"] for r in runs} >= {"keras", "pytorch", "sklearn", "xgboost"}
     assert all(r["checks"] == {"files": "ok", "environment": "ok", "predictions": "ok"} for r in runs)
     assert all(r["predictions"] for r in runs)
-    told = run("quickstart")
+    told = run("quickstart", "--flavor", "sklearn")
     assert told.returncode == 0, told.stderr
+    assert "== xgboost" not in told.stdout
     for text in ("Train", "Save", "new process", "golden", "palate.load_model(path)"):
         assert text in told.stdout
     assert sorted(p.name for p in tmp_path.iterdir()) == ["palate-quickstart"]
+    assert "lightgbm" in run("quickstart", "--flavor", "lightgbm").stderr
 
 
 def test_help_is_quick_and_imports_no_framework() -> None:

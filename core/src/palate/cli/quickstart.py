@@ -69,17 +69,20 @@ class Run:
     show_default=True,
     help="Where the models are saved; models of an earlier quickstart there are replaced.",
 )
+@click.option("--flavor", "chosen", multiple=True, metavar="NAME", help="Only this flavor; can be repeated.")
 @json_option
-def command(*, directory: Path, as_json: bool) -> None:
+def command(*, directory: Path, chosen: tuple[str, ...], as_json: bool) -> None:
     """Train, save, open and verify a real model of every installed flavor.
 
     Each is opened and asked for predictions in a new process, by commands that do not name its framework.
     """
     say = _Narrator(quiet=as_json)
     usable = [record.name for record in list_flavors() if record.kind == "flavor" and record.status == "ok"]
+    if missing := set(chosen) - set(usable):
+        raise FlavorNotFound(min(missing), installed=usable)
     runs: list[tuple[Run, SampleModel]] = []
     failed: dict[str, Exception] = {}
-    for flavor in usable:
+    for flavor in chosen or usable:
         try:
             runs += _run_flavor(flavor, directory, say)
         except Exception as exc:  # a plugin may raise anything, and the others are still shown
