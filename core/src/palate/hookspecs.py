@@ -25,6 +25,7 @@ import pluggy
 
 from palate._disk.paths import confine
 from palate._disk.strict_json import parse_json
+from palate._environment.distributions import pin_installed
 from palate.hook_values import EmbeddedType, Guarantees, LoadOptions, SampleModel, SaveOptions
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ __all__ = [
     "confine",
     "hookimpl",
     "parse_json",
+    "pin_installed",
 ]
 
 HOOK_API = 1

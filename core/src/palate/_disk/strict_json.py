@@ -12,18 +12,18 @@ from typing import Any, NoReturn
 __all__ = ["parse_json"]
 
 
-def parse_json(data: bytes | bytearray | memoryview, *, max_bytes: int, constants: bool = False) -> Any:
+def parse_json(data: bytes | bytearray | memoryview, *, max_bytes: int | None = None, constants: bool = False) -> Any:
     """Return the document in *data*, which is UTF-8.
 
     Args:
         data: the text.
-        max_bytes: how long it may be.
+        max_bytes: how long it may be; by default as long as the caller could read.
         constants: whether NaN, Infinity and -Infinity are numbers, as Python's own writer has it.
 
     Raises:
         ValueError: it is longer, not JSON, nested too deeply, or has a key twice in one object.
     """
-    if len(data) > max_bytes:
+    if max_bytes is not None and len(data) > max_bytes:
         raise ValueError(f"it is longer than {max_bytes:,} bytes")
     parse_constant = None if constants else _refuse_constant
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import metadata
 
+from palate.hookspecs import pin_installed
 from sklearn_flavor._graph import walk
 
 __all__ = ["pinned_requirements"]
@@ -23,7 +24,7 @@ def pinned_requirements(model: object, file_format: str) -> tuple[str, ...]:
     for module in {_top_module(place.value) for place in walk(model)} - _IMPLIED:
         if distribution := _distribution_of(module):
             found.add(distribution)
-    return tuple(f"{name}=={_public_version(name)}" for name in sorted(found))
+    return tuple(map(pin_installed, sorted(found)))
 
 
 def _top_module(value: object) -> str:
@@ -38,8 +39,3 @@ def _distribution_of(module: str) -> str | None:
     except metadata.PackageNotFoundError:
         # Looking through every installed file takes long, so it comes after the common case of equal names.
         return next(iter(metadata.packages_distributions().get(module, ())), None)
-
-
-def _public_version(distribution: str) -> str:
-    # pip cannot find "2.4.6+cpu" on an index; the part before the plus sign is what was published.
-    return metadata.version(distribution).partition("+")[0]
