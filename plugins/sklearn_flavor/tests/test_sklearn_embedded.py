@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import textwrap
+import time
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -99,6 +100,28 @@ def test_bytes_of_one_id_are_one() -> None:
     with pytest.raises(UnsafeModel, match="two different objects"):
         audit(both, {"1.bin": b"hostile", "2.bin": b"harmless"}, lambda given: None)
     assert audit(copy.deepcopy(both), {"1.bin": b"same", "2.bin": b"same"}, lambda given: None).unknown == {}
+
+
+def test_a_member_is_one_object() -> None:
+    """A member that several objects name would be read for each of them: a small file, a large model."""
+    for identities in ({}, {}), ({"__id__": 1}, {"__id__": 2}), ({"__id__": 1}, {}):
+        several = node("ListNode", "builtins.list", content=[binary("1.bin", **rest) for rest in identities])
+        with pytest.raises(UnsafeModel, match=r"two objects of its schema name the member 1\.bin"):
+            audit(several, {"1.bin": b"x"})
+
+
+def test_many_members_are_audited_once() -> None:
+    """The time of an audit grows with the file: thousands of members, and one object in a thousand places."""
+    started = time.perf_counter()
+    members = {f"{number}.bin": b"x" * 100 for number in range(3000)}
+    parts = [binary(name, __id__=number) for number, name in enumerate(members, 10)]
+    audit(node("ListNode", "builtins.list", content=parts), members)
+    calls: list[object] = []
+    content = binary("0.bin", __id__=1)
+    places = [node("ObjectNode", "somelib.Thing", content=mapping({"raw": content}), __id__=2) for _ in range(1000)]
+    audit(node("ListNode", "builtins.list", content=places), {"0.bin": b"x"}, lambda given: calls.append(given))
+    assert len(calls) == 1
+    assert time.perf_counter() - started < 5
 
 
 def test_malformed_values_are_refused() -> None:

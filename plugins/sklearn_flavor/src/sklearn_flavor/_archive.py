@@ -34,12 +34,12 @@ class SkopsArchive:
 
     Attributes:
         file: what the file is called in errors.
-        stream: the open file, from which members are read.
+        members: the names of all members but the schema.
         arrays: the shape and dtype of every ``.npy`` member, by member name.
     """
 
     file: str
-    stream: IO[bytes]
+    archive: zipfile.ZipFile
     members: frozenset[str]
     arrays: dict[str, ArrayHeader]
     schema: dict[str, Any]
@@ -52,26 +52,25 @@ class SkopsArchive:
             UnsafeModel: naming *file* and the rule that it breaks.
         """
         try:
-            with zipfile.ZipFile(stream) as archive:
-                names = _check_members(archive, stream, file)
-                arrays = {name: _read_header(archive, name, file) for name in names if name.endswith(".npy")}
-                for name in names:
-                    if name.endswith(".npz"):
-                        _check_sparse(archive, name, file)
-                schema = _read_schema(archive, file)
+            archive = zipfile.ZipFile(stream)  # it closes only what it opened itself
+            names = _check_members(archive, stream, file)
+            arrays = {name: _read_header(archive, name, file) for name in names if name.endswith(".npy")}
+            for name in names:
+                if name.endswith(".npz"):
+                    _check_sparse(archive, name, file)
+            schema = _read_schema(archive, file)
         except UnsafeModel:
             raise
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as exc:
             raise UnsafeModel(file, rule=f"it is not a whole .skops file ({exc!s:.200})") from exc
         except (ValueError, SyntaxError, TypeError) as exc:
             raise UnsafeModel(file, rule=f"a member is malformed ({exc!s:.200})") from exc
-        return cls(file, stream, frozenset(names), arrays, schema)
+        return cls(file, archive, frozenset(names), arrays, schema)
 
     def content(self, member: str) -> bytes:
         """Return the bytes of a member; their sum has been held against the size of the file."""
         try:
-            with zipfile.ZipFile(self.stream) as archive:
-                return archive.read(member)
+            return self.archive.read(member)
         except (zipfile.BadZipFile, zlib.error, EOFError) as exc:
             raise UnsafeModel(self.file, rule=f"its member {member} is damaged ({exc!s:.200})") from exc
 

@@ -83,7 +83,7 @@ def audit_archive(
         )
     auditor = _Auditor(archive, embedded, allow, trust)
     auditor.visit(archive.schema, 0)
-    if unused := archive.members - auditor.used:
+    if unused := archive.members - auditor.owners.keys():
         raise UnsafeModel(archive.file, rule=f"it has {len(unused)} member(s) that its schema does not mention")
     return Contents(frozenset(auditor.named), dict(sorted(auditor.unknown.items())), frozenset(auditor.lossy))
 
@@ -97,7 +97,9 @@ class _Auditor:
     named: set[str] = field(default_factory=set)
     unknown: dict[str, str] = field(default_factory=dict)
     lossy: set[str] = field(default_factory=set)
-    used: set[str] = field(default_factory=set)
+    # The __id__ of the object that each member belongs to.
+    owners: dict[str, object] = field(default_factory=dict)
+    vouched: set[tuple[str, tuple[Any, ...]]] = field(default_factory=set)
     # Structures are numbered as they are met, so that comparing two of any size is comparing two numbers.
     structures: dict[tuple[Any, ...], int] = field(default_factory=dict)
     of_id: dict[int, int] = field(default_factory=dict)
@@ -212,8 +214,10 @@ class _Auditor:
             self.require(name, OBJECTS | {foreign.name} if foreign else OBJECTS, "a class")
         content = node.get("content")
         structure = () if content is None else (self.visit(content, depth + 1),)
-        if foreign is not None and (broken := foreign.check(self.attributes(node))):
-            self.refuse(f"its {name}: {broken}")
+        if foreign is not None and (name, structure) not in self.vouched:
+            if broken := foreign.check(self.attributes(node)):
+                self.refuse(f"its {name}: {broken}")
+            self.vouched.add((name, structure))
         return structure
 
     def attributes(self, node: Node) -> Mapping[str, object]:
@@ -321,7 +325,10 @@ class _Auditor:
         file = node.get("file")
         if not isinstance(file, str) or file not in self.archive.members or not file.endswith(suffix):
             self.refuse(f"a {node['__loader__']} of its schema names no member of the file")
-        self.used.add(file)
+        # Skops reads a member anew for each object that names it: a small file would become a large model.
+        identity = (id(node),) if node.get("__id__") is None else node["__id__"]
+        if self.owners.setdefault(file, identity) != identity:
+            self.refuse(f"two objects of its schema name the member {file}")
         return file
 
     HANDLERS: ClassVar[Mapping[str, Callable[[_Auditor, Node, str, int], tuple[Any, ...]]]] = {
