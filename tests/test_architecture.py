@@ -214,14 +214,11 @@ def flavor_modules() -> list[str]:
 
 @pytest.mark.parametrize("module", flavor_modules())
 def test_flavor_does_not_import_its_framework(module: str) -> None:
-    """Activating a flavor, as `palate flavors list` does, loads no framework, not even numpy, and is quick."""
+    """Activating a flavor, as `palate flavors list` does, loads no framework, not even numpy."""
     packages = run_python(f"import {module} as flavor; print(*flavor.NATIVE_PACKAGES)").split()
     heavy = {*FRAMEWORKS.split(), *packages}
     code = f"import sys, {module}; print([n for n in {heavy!r} if n in sys.modules])"
     assert run_python(code).strip() == "[]"
-    clock = f"import time, palate.hookspecs; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
-    # 5 ms at rest; three times that is allowed on a busy machine.
-    assert min(float(run_python(clock)) for _ in range(5)) < 0.015
 
 
 # -- the cost of `import palate` ---------------------------------------------------------------------------------------

@@ -119,7 +119,7 @@ def test_an_object_that_no_flavor_owns_names_the_way_out(tmp_path) -> None:
         ({"requirements": ["--index-url http://x"]}, errors.InvalidRequirement, "index-url"),
         ({"extra_requirements": ["-e ."]}, errors.InvalidRequirement, "refused"),
         ({"code_paths": ["nowhere.py"]}, errors.InvalidOption, "nowhere.py"),
-        ({"flavor": "lightgbm"}, errors.FlavorNotFound, "lightgbm"),
+        ({"flavor": "lightgbm"}, errors.FlavorNotFound, "check the spelling"),
         ({"artifacts": {"x": "y"}}, errors.InvalidOption, "artifacts"),
         ({"params": {"x": 1}, "signature": palate.Signature()}, errors.InvalidOption, "params"),
         *(

@@ -186,7 +186,7 @@ def test_keys_that_would_change_are_refused(save):
     """Skops reads the key False back as True, and 1 and '1' as one: such models are not written."""
     with pytest.raises(UnsupportedModel, match="dict keys of type bool"):
         save(LogisticRegression(class_weight={False: 1, True: 5}, max_iter=500).fit(X, Y > 0))
-    with pytest.raises(UnsupportedModel, match="the key .1. twice"):
+    with pytest.raises(UnsupportedModel, match=r"the key .1. twice"):
         save(LogisticRegression(class_weight={0: 1, 1: 1, 2: 1, "1": 9}, max_iter=500).fit(X, Y))
 
 

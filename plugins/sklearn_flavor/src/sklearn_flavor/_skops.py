@@ -20,10 +20,8 @@ _lock = threading.Lock()
 
 def import_skops() -> Any:
     """Return the module ``skops.io``."""
-    if "skops.io" not in sys.modules:
-        with _lock, _passed_over(_BRIDGES):
-            return importlib.import_module("skops.io")
-    return importlib.import_module("skops.io")
+    with _lock, _passed_over(() if "skops.io" in sys.modules else _BRIDGES):
+        return importlib.import_module("skops.io")
 
 
 @contextmanager
