@@ -16,7 +16,9 @@ import pytest
 
 from palate._code.model_code import ModelCode
 from palate.hookspecs import LoadOptions
-from tf_flavor._quiet import import_keras, import_tensorflow
+from tf_flavor._imports import import_keras, import_tensorflow
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")
@@ -75,11 +77,26 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
     return runner
 
 
+def skip_unless_ci(reason: str) -> None:
+    """Skip a test whose environment is not there; in CI that is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 @pytest.fixture(scope="session")
 def mlflow_python() -> str:
-    """The interpreter of an environment with stock MLflow, or a skip."""
-    root = Path(__file__).parents[3]
-    python = Path(os.environ.get("PALATE_MLFLOW_PYTHON") or root / ".venv-mlflow" / "bin" / "python")
+    """The interpreter of an environment with stock MLflow."""
+    python = Path(os.environ.get("PALATE_MLFLOW_PYTHON") or ROOT / ".venv-mlflow" / "bin" / "python")
     if not python.exists():
-        pytest.skip("no stock MLflow: set PALATE_MLFLOW_PYTHON, or make .venv-mlflow")
+        skip_unless_ci("no stock MLflow: set PALATE_MLFLOW_PYTHON, or make .venv-mlflow")
     return str(python)
+
+
+@pytest.fixture(params=["2.22.0", "3.9.0"])
+def older_mlflow(request, mlflow_python) -> dict[str, str]:
+    """What makes that interpreter import an older release of MLflow."""
+    reader = ROOT / ".venv-mlflow" / "readers" / request.param
+    if not reader.exists():
+        skip_unless_ci(f"no MLflow {request.param} beside the stock one: make .venv-mlflow")
+    return {"PYTHONPATH": str(reader)}

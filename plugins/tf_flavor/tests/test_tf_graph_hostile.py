@@ -12,7 +12,8 @@ import pytest
 
 from palate.errors import InvalidModelFile, UnsafeModel, UnsafePath, UnsupportedModel
 from palate.hookspecs import SaveOptions
-from tf_flavor import saved_models
+from tf_flavor import _saved_model_loading, saved_models
+from tf_flavor._imports import import_tensorflow
 from tf_flavor._operations import OPERATIONS, SAVER_OPERATIONS
 
 SECTION = {"saved_model_dir": "tf2model", "model_type": "tf2-module"}
@@ -98,15 +99,15 @@ def _table_of_a_file(tf: Any, path: str, x: Any) -> Any:
 
 
 BODIES: dict[str, tuple[Callable[[Any, str, Any], Any], str]] = {
-    "F01": (lambda tf, p, x: (tf.io.write_file(p, "x"), x)[1], "WriteFile"),
-    "F02": (lambda tf, p, x: (tf.io.read_file(p), x)[1], "ReadFile"),
-    "F03": (lambda tf, p, x: tf.py_function(lambda y: y, [x], tf.float32), "EagerPyFunc"),
-    "F04": (lambda tf, p, x: tf.numpy_function(lambda y: y, [x], tf.float32), "PyFunc"),
-    "F05": (_table_of_a_file, "InitializeTableFromTextFileV2"),
-    "F06": (_queue_of_files, "WholeFileReaderV2"),
-    "F07": (lambda tf, p, x: (tf.io.matching_files("/etc/*"), x)[1], "MatchingFiles"),
-    "F08": (lambda tf, p, x: tf.raw_ops.DebugIdentityV2(input=x, debug_urls=[f"file://{p}"]), "DebugIdentityV2"),
-    "F12": (_loop_of_writes, "WriteFile"),
+    "write a file": (lambda tf, p, x: (tf.io.write_file(p, "x"), x)[1], "WriteFile"),
+    "read a file": (lambda tf, p, x: (tf.io.read_file(p), x)[1], "ReadFile"),
+    "eager python": (lambda tf, p, x: tf.py_function(lambda y: y, [x], tf.float32), "EagerPyFunc"),
+    "python": (lambda tf, p, x: tf.numpy_function(lambda y: y, [x], tf.float32), "PyFunc"),
+    "table of a file": (_table_of_a_file, "InitializeTableFromTextFileV2"),
+    "queue of files": (_queue_of_files, "WholeFileReaderV2"),
+    "list of files": (lambda tf, p, x: (tf.io.matching_files("/etc/*"), x)[1], "MatchingFiles"),
+    "debugger": (lambda tf, p, x: tf.raw_ops.DebugIdentityV2(input=x, debug_urls=[f"file://{p}"]), "DebugIdentityV2"),
+    "loop of writes": (_loop_of_writes, "WriteFile"),
     "printing": (lambda tf, p, x: (tf.print(x, output_stream=f"file://{p}"), x)[1], "PrintV2"),
     "mapped file": (
         lambda tf, p, x: (tf.raw_ops.ImmutableConst(dtype=tf.float32, shape=[2], memory_region_name=p), x)[1],
@@ -226,17 +227,17 @@ def _foreign_object(graph: Any) -> None:
 
 
 SPOILT: dict[str, tuple[Callable[[Any], object], str]] = {
-    "F09 asset outside": (lambda g: g.asset_file_def.add(filename="../../etc/passwd"), "../../etc/passwd"),
-    "F10 absolute asset": (lambda g: g.asset_file_def.add(filename="/etc/passwd"), "/etc/passwd"),
+    "asset outside": (lambda g: g.asset_file_def.add(filename="../../etc/passwd"), "../../etc/passwd"),
+    "absolute asset": (lambda g: g.asset_file_def.add(filename="/etc/passwd"), "/etc/passwd"),
     "asset that is not there": (lambda g: g.asset_file_def.add(filename="words.txt"), "words.txt"),
-    "F11 unknown operation": (lambda g: function_of(g).node_def.add(name="x", op="EvilOp"), "EvilOp"),
+    "unknown operation": (lambda g: function_of(g).node_def.add(name="x", op="EvilOp"), "EvilOp"),
     "operation in an unused function": (
         lambda g: g.graph_def.library.function.add().node_def.add(name="x", op="WriteFile"),
         "WriteFile",
     ),
     "operation in the graph": (lambda g: g.graph_def.node.add(name="x", op="ReadFile"), "ReadFile"),
     "saver reached by the model": (_reach_the_saver, "which is not allowed"),
-    "F14 huge constant": (_huge_constant, "constants come to"),
+    "huge constant": (_huge_constant, "constants come to"),
     "short constant": (_short_constant, "a constant of shape"),
     "resource constant": (_resource_constant, "a type"),
     "negative size": (lambda g: _negative(g), "no plain shape"),
@@ -269,13 +270,13 @@ def test_graph(graph_file, refused, change, words):
     "data", [b"", b"\x80\x04N.", b"\xff" * 100, b"\x08\x01"], ids=["empty", "pickle", "ff", "bare"]
 )
 def test_no_graph(graph_file, refused, data):
-    """What is not a whole message is refused (F13)."""
+    """What is not a whole message is refused."""
     graph_file.write_bytes(data)
     assert "saved_model.pb" in refused()
 
 
 def test_graph_cut_off(graph_file, refused):
-    """A message that ends early is refused (F13)."""
+    """A message that ends early is refused."""
     graph_file.write_bytes(graph_file.read_bytes()[:-40])
     assert "saved_model.pb" in refused()
 
@@ -300,6 +301,37 @@ def test_link(graph_file, refused):
     target.rename(graph_file.parents[1] / "elsewhere")
     target.symlink_to(graph_file.parents[1] / "elsewhere")
     assert "a link" in refused()
+
+
+def test_file_replaced_after_the_checks(graph_file, monkeypatch, load, tmp_path):
+    """TensorFlow reads the file of numbers that was checked, whatever stands in its place by then."""
+    shard = graph_file.parent / "variables" / "variables.data-00000-of-00001"
+
+    def replace() -> Any:
+        (tmp_path / "other").write_bytes(b"x")
+        (tmp_path / "other").replace(shard)
+        return import_tensorflow()
+
+    monkeypatch.setattr(_saved_model_loading, "import_tensorflow", replace)
+    model = load(saved_models, tmp_path, SECTION)
+    assert shard.read_bytes() == b"x"
+    assert np.array_equal(model.weights.numpy(), np.ones((4, 2)))
+
+
+def test_many_files(graph_file, refused):
+    """A checkpoint in more files than a process may well open is refused."""
+    for place in range(300):
+        (graph_file.parent / "variables" / f"variables.data-{place:05}-of-00300").touch()
+    assert "more than" in refused()
+
+
+def test_asset_is_left_out(tf, tmp_path, load):
+    """A model with an asset opens; its file is checked to be there, and nothing can read it."""
+    (tmp_path / "words.txt").write_text("a")
+    module = make_module(tf, lambda x: x)
+    module.words = tf.saved_model.Asset(str(tmp_path / "words.txt"))
+    tf.saved_model.save(module, str(tmp_path / "tf2model"))
+    assert np.array_equal(load(saved_models, tmp_path, SECTION)(tf.ones((1, 4))), [[4, 4]])
 
 
 @pytest.mark.parametrize("name", ["saved_model.pb", "variables/variables.index"])
@@ -355,5 +387,5 @@ def test_trust_opens_what_is_refused(tf, tmp_path, load):
     tf.saved_model.save(module, str(tmp_path / "tf2model"))
     model = load(saved_models, tmp_path, SECTION, trust=True)
     assert not (tmp_path / "marker").exists()
-    saved_models.predict(model=model, data=np.ones((1, 4), "f4"), method="predict", params={})
+    saved_models.predict(model=model, data=np.ones((1, 4), "f4"), method="predict")
     assert (tmp_path / "marker").exists()

@@ -18,7 +18,6 @@ import palate
 ROOT = Path(__file__).parents[3]
 DIRECTORIES = ROOT / "tests" / "data" / "mlflow_models"
 FROM_MLFLOW = sorted(path.name for pattern in ("keras3_*", "tf_*") for path in DIRECTORIES.glob(pattern))
-READERS = sorted(path.name for path in (ROOT / ".venv-mlflow" / "readers").glob("[0-9]*"))
 RNG = np.random.default_rng(0)
 ROWS = RNG.random((5, 4), dtype="f4")
 PAIR = {"left": RNG.random((5, 3), dtype="f4"), "right": RNG.random((5, 2), dtype="f4")}
@@ -106,12 +105,23 @@ def _arrays(outputs: Any) -> list[np.ndarray]:
     return sorted(outputs, key=lambda a: a.shape) if isinstance(outputs, list) else [np.asarray(outputs)]
 
 
+def _run(python: str, script: str, *arguments: object, folder: Path, env: dict[str, str]) -> None:
+    """Run a script where whatever MLflow notes down besides goes into *folder*."""
+    done = subprocess.run(
+        [python, "-c", script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={**os.environ, "MLFLOW_TRACKING_URI": f"file:{folder}/runs", **env},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 def _read_with(python: str, ours: dict[str, tuple[Path, Any]], tmp_path: Path, env: dict[str, str]) -> None:
     (tmp_path / "data.pkl").write_bytes(pickle.dumps({"rows": ROWS, "pair": PAIR}))
     paths = json.dumps({name: str(path) for name, (path, _) in ours.items()})
-    command = [python, "-c", READ, paths, str(tmp_path / "data.pkl"), str(tmp_path / "results.pkl")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, **env})
-    assert done.returncode == 0, done.stderr[-3000:]
+    _run(python, READ, paths, tmp_path / "data.pkl", tmp_path / "results.pkl", folder=tmp_path, env=env)
     results = pickle.loads((tmp_path / "results.pkl").read_bytes())
     assert len(results) >= 10
     for name, found in results.items():
@@ -128,11 +138,9 @@ def test_stock_mlflow_opens_ours(mlflow_python, ours, tmp_path):
 
 @pytest.mark.mlflow
 @pytest.mark.slow
-@pytest.mark.parametrize("version", READERS)
-def test_older_mlflow_opens_ours(mlflow_python, ours, tmp_path, version):
+def test_older_mlflow_opens_ours(mlflow_python, older_mlflow, ours, tmp_path):
     """So do older releases of it."""
-    reader = ROOT / ".venv-mlflow" / "readers" / version
-    _read_with(mlflow_python, ours, tmp_path, {"PYTHONPATH": str(reader)})
+    _read_with(mlflow_python, ours, tmp_path, older_mlflow)
 
 
 WRITE = """
@@ -180,10 +188,7 @@ pickle.dump((rows, pair, expected), open(root + "/expected.pkl", "wb"))
 @pytest.mark.slow
 def test_we_open_what_stock_mlflow_saves(keras, tf, mlflow_python, tmp_path):
     """Whatever MLflow's two flavors save opens here, pickles and .h5 files only with trust, and predicts the same."""
-    done = subprocess.run(
-        [mlflow_python, "-c", WRITE, str(tmp_path)], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    _run(mlflow_python, WRITE, tmp_path, folder=tmp_path, env={})
     rows, pair, expected = pickle.loads((tmp_path / "expected.pkl").read_bytes())
     for name, predicted in expected.items():
         needs_trust = name in ("legacy", "custom")
@@ -208,7 +213,7 @@ def test_estimator_section(tf, tmp_path, load):
     tf.saved_model.save(module, str(tmp_path / "old"), signatures={"predict": module.double})
     section = {"saved_model_dir": "old", "meta_graph_tags": ["serve"], "signature_def_key": "predict"}
     model = load(saved_models, tmp_path, section)
-    found = saved_models.predict(model=model, data={"x": np.ones((3, 2))}, method="predict", params={})
+    found = saved_models.predict(model=model, data={"x": np.ones((3, 2))}, method="predict")
     assert np.array_equal(found["doubled"], np.full((3, 2), 2.0))
     with pytest.raises(palate.errors.InvalidModelFile, match="signature_def_key"):
         load(saved_models, tmp_path, {**section, "signature_def_key": "classify"})

@@ -129,27 +129,27 @@ def backwards(config: dict[str, Any], count: int) -> None:
 
 
 CONFIGS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "K01 function of os": (lambda c: layer(c).update(activation=function("os", "getpid")), "os.getpid"),
-    "K02 builtin function": (lambda c: layer(c).update(activation=function("builtins", "eval")), "builtins.eval"),
-    "K03 switch of safety": (
+    "function of os": (lambda c: layer(c).update(activation=function("os", "getpid")), "os.getpid"),
+    "builtin function": (lambda c: layer(c).update(activation=function("builtins", "eval")), "builtins.eval"),
+    "switch of safety": (
         lambda c: layer(c).update(activation=function("keras.config", "enable_unsafe_deserialization")),
         "enable_unsafe_deserialization",
     ),
-    "K04 lambda": (
+    "lambda": (
         lambda c: layer(c).update(activation={"class_name": "__lambda__", "config": {"value": "4wAAAA=="}}),
         "__lambda__",
     ),
-    "K05 Lambda layer": (lambda c: dense(c).update(class_name="Lambda"), "Lambda"),
-    "K06 vocabulary file": (lambda c: c["config"]["layers"].append(vocabulary("/etc/passwd")), "/etc/passwd"),
-    "K07 vocabulary address": (lambda c: c["config"]["layers"].append(vocabulary("http://x.invalid/v")), "http://"),
-    "K07 vocabulary bucket": (lambda c: c["config"]["layers"].append(vocabulary("gs://x/v")), "gs://"),
-    "K08 download": (lambda c: layer(c).update(activation=function("keras.utils", "get_file")), "get_file"),
-    "K09 name of a path": (lambda c: layer(c).update(name="../../x"), "'../../x'"),
-    "K09 name of a folder": (lambda c: layer(c).update(name="a/b"), "'a/b'"),
-    "K16 many units": (lambda c: layer(c).update(units=10**9), "1,000,000,000"),
-    "K16 some units": (lambda c: c["config"]["layers"][-1]["config"].update(units=10**7), "bytes of weights"),
-    "K17 deep": (lambda c: layer(c).update(x=nested(200)), "nested too deeply"),
-    "K19 registered builtin": (lambda c: dense(c).update(registered_name="evil>Thing"), "evil>Thing"),
+    "Lambda layer": (lambda c: dense(c).update(class_name="Lambda"), "Lambda"),
+    "vocabulary file": (lambda c: c["config"]["layers"].append(vocabulary("/etc/passwd")), "/etc/passwd"),
+    "vocabulary address": (lambda c: c["config"]["layers"].append(vocabulary("http://x.invalid/v")), "http://"),
+    "vocabulary bucket": (lambda c: c["config"]["layers"].append(vocabulary("gs://x/v")), "gs://"),
+    "download": (lambda c: layer(c).update(activation=function("keras.utils", "get_file")), "get_file"),
+    "name of a path": (lambda c: layer(c).update(name="../../x"), "'../../x'"),
+    "name of a folder": (lambda c: layer(c).update(name="a/b"), "'a/b'"),
+    "many units": (lambda c: layer(c).update(units=10**9), "1,000,000,000"),
+    "some units": (lambda c: c["config"]["layers"][-1]["config"].update(units=10**7), "bytes of weights"),
+    "deep": (lambda c: layer(c).update(x=nested(200)), "nested too deeply"),
+    "registered builtin": (lambda c: dense(c).update(registered_name="evil>Thing"), "evil>Thing"),
     "module of the file's choice": (lambda c: dense(c).update(module="mycode", class_name="X"), "mycode.X"),
     "other library of Keras": (lambda c: dense(c).update(module="keras_hub.models", class_name="X"), "keras_hub"),
     "no module": (lambda c: dense(c).pop("module"), "Dense"),
@@ -176,6 +176,16 @@ def test_description(honest, open_members, change, words):
     assert words in str(caught.value)
 
 
+def test_own_function_lifts_no_bound(honest, open_members):
+    """A file that names something of the reader's own gets no more memory than others."""
+
+    def change(config: dict[str, Any]) -> None:
+        config["config"]["layers"][-1]["config"].update(activation=function("mine", "twice"), units=10**7)
+
+    with pytest.raises(UnsafeModel, match="bytes of weights"):
+        open_members(with_config(honest, change), custom_objects={"twice": lambda x: 2 * x})
+
+
 def test_honest(honest, open_members, rows, small):
     """The file from which the hostile ones are made opens and predicts."""
     model = open_members(honest)
@@ -191,7 +201,7 @@ def test_malformed_description(honest, open_members, text):
 
 @pytest.mark.parametrize("depth", [3000, 100_000])
 def test_bottomless_description(honest, open_members, depth):
-    """A description that is nested deeper than Python's own reader goes is refused (K17)."""
+    """A description that is nested deeper than Python's own reader goes is refused."""
     text = honest[CONFIG].replace(b'"units": 5', b'"units": ' + b"[" * depth + b"]" * depth)
     with pytest.raises(UnsafeModel, match="nested too deeply"):
         open_members({**honest, CONFIG: text})
@@ -206,9 +216,9 @@ def _patched(data: bytes, old: bytes, new: bytes) -> bytes:
 
 
 ARCHIVES: dict[str, Callable[[dict[str, bytes]], bytes]] = {
-    "K15 member outside": lambda m: zipped({**m, "../evil": b"x"}),
-    "K15 absolute": lambda m: zipped({**m, "/tmp/evil": b"x"}),
-    "K15 asset outside": lambda m: zipped({**m, "assets/../evil/vocabulary.txt": b"x"}),
+    "member outside": lambda m: zipped({**m, "../evil": b"x"}),
+    "absolute": lambda m: zipped({**m, "/tmp/evil": b"x"}),
+    "asset outside": lambda m: zipped({**m, "assets/../evil/vocabulary.txt": b"x"}),
     "other asset": lambda m: zipped({**m, "assets/evil.py": b"x"}),
     "pickle inside": lambda m: zipped({**m, "data.pkl": pickle.dumps(1)}),
     "deflated": lambda m: zipped(m, zipfile.ZIP_DEFLATED),
@@ -257,7 +267,7 @@ class _Touch:
 
 @pytest.mark.parametrize("wrap", [bytes, zlib.compress, lambda d: d + b"tail", lambda d: b"\0" * 8 + d])
 def test_pickle_by_that_name(tmp_path, open_members, wrap):
-    """A pickle that is called model.keras is refused, whatever is around it (P01 to P37)."""
+    """A pickle that is called model.keras is refused, whatever is around it."""
     with pytest.raises(UnsafeModel):
         open_members(wrap(pickle.dumps(_Touch(tmp_path / "marker"), protocol=2)))
 
@@ -294,12 +304,12 @@ def _link_to_itself(group: h5py.Group) -> None:
 
 
 HDF5: dict[str, Callable[[h5py.Group], object]] = {
-    "K10 external storage": lambda g: g.create_dataset("x", (8,), "u1", external=[("/etc/passwd", 0, 8)]),
-    "K11 external link": lambda g: g.__setitem__("x", h5py.ExternalLink("/etc/passwd", "/")),
-    "K12 soft link": lambda g: g.__setitem__("x", h5py.SoftLink("/vars")),
-    "K13 virtual dataset": _virtual,
-    "K14 bomb of nothing": lambda g: g.create_dataset("x", (2**40,), "f4", chunks=(1024,)),
-    "K14 bomb of zeros": lambda g: g.create_dataset("x", data=np.zeros(2**20, "f4"), compression="gzip"),
+    "external storage": lambda g: g.create_dataset("x", (8,), "u1", external=[("/etc/passwd", 0, 8)]),
+    "external link": lambda g: g.__setitem__("x", h5py.ExternalLink("/etc/passwd", "/")),
+    "soft link": lambda g: g.__setitem__("x", h5py.SoftLink("/vars")),
+    "virtual dataset": _virtual,
+    "bomb of nothing": lambda g: g.create_dataset("x", (2**40,), "f4", chunks=(1024,)),
+    "bomb of zeros": lambda g: g.create_dataset("x", data=np.zeros(2**20, "f4"), compression="gzip"),
     "never written": lambda g: g.create_dataset("x", (2**34,), "f4"),
     "hard link to itself": _link_to_itself,
     "hard link twice": lambda g: g.__setitem__("x", g.file["vars"]),
@@ -344,7 +354,7 @@ def test_weights_of_another_model(honest, open_members):
 
 
 def test_legacy_file_needs_trust(tmp_path):
-    """A file of Keras 2, which Keras loads without checks, is a reason to ask for trust (K18)."""
+    """A file of Keras 2, which Keras loads without checks, is a reason to ask for trust."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "model.h5").write_bytes(b"")
     reasons = keras_models.executes_code(path=tmp_path, config={"data": "data"})

@@ -103,8 +103,8 @@ def test_every_kind_of_layer(keras, load, tmp_path):
         path.mkdir()
         section = keras_models.save_model(model=model, path=path, options=SaveOptions(format="keras"))
         loaded = load(keras_models, path, section)
-        expected = keras_models.predict(model=model, data=data, method="predict", params={})
-        found = keras_models.predict(model=loaded, data=data, method="predict", params={})
+        expected = keras_models.predict(model=model, data=data, method="predict")
+        found = keras_models.predict(model=loaded, data=data, method="predict")
         for left, right in zip(_arrays(expected), _arrays(found), strict=True):
             np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-6, err_msg=name)
         count += 1

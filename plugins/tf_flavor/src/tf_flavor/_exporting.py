@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palate.errors import InvalidOption, UnsafeModel, UnsupportedModel
-from tf_flavor._quiet import import_keras, import_tensorflow
+from tf_flavor._imports import import_keras, import_tensorflow
 from tf_flavor._saved_model_calling import is_single
 from tf_flavor._saved_model_loading import check_saved_model
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from palate.hookspecs import SaveOptions
     from palate.schema import Schema
 
-__all__ = ["export_keras", "export_module"]
+__all__ = ["LOADER", "export_keras", "export_module", "write_loader"]
+
+# The module of the model that stock MLflow opens it with.
+LOADER = "palate_tf_saved_model_loader"
 
 
 def export_module(model: Any, folder: Path, options: SaveOptions) -> bool:
@@ -25,11 +28,17 @@ def export_module(model: Any, folder: Path, options: SaveOptions) -> bool:
         Whether its call takes one tensor and returns one.
     """
     tensorflow = import_tensorflow()
+    if not isinstance(model, tensorflow.__internal__.tracking.Trackable):
+        raise UnsupportedModel(
+            type(model).__qualname__,
+            reason="it is nothing that TensorFlow keeps variables of",
+            hint="pass a tf.Module; of a SavedModel on disk, pass what tf.saved_model.load(directory) returns",
+        )
     signatures = options.extra.get("signatures")
-    if signatures is not None and not isinstance(signatures, Mapping):
+    if signatures is not None and not (isinstance(signatures, Mapping) and all(map(callable, signatures.values()))):
         raise InvalidOption(
             "signatures",
-            reason=f"it is {type(signatures).__name__}",
+            reason=f"it is {type(signatures).__name__}, or holds something else than functions",
             hint="give a dict of functions by name, each a tf.function with input_signature, or a concrete function",
         )
     inputs = options.signature.inputs if options.signature else None
@@ -139,3 +148,14 @@ def _check_written(model: Any, folder: Path) -> None:
             hint="leave out what reads files, prints, calls back into Python or is compiled elsewhere; tables of words "
             "can be filled from tensors (tf.lookup.KeyValueTensorInitializer)",
         ) from exc
+
+
+def write_loader(root: Path) -> None:
+    """Put the loader for stock MLflow beside the user's own code."""
+    target = root / "code" / f"{LOADER}.py"
+    if target.exists():
+        raise InvalidOption(
+            "code_paths", reason=f"{target.name} is the name of Palate's own loader", hint="rename that file"
+        )
+    target.parent.mkdir(exist_ok=True)
+    target.write_bytes(Path(__file__).with_name("_stock_loader.py").read_bytes())

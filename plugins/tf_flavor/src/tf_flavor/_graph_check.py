@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tf_flavor._element_types import SIZES, STRING
-from tf_flavor._messages import parse_message
 from tf_flavor._operations import LOADING_OPERATIONS, OPERATIONS, SAVER_OPERATIONS
-from tf_flavor._refusals import refuse
+from tf_flavor._protobuf import parse_message
+from tf_flavor._refusing import refuse
 
 __all__ = ["check_graphs", "parse_saved_model"]
 

@@ -17,10 +17,12 @@ _NOTHING = Guarantees(
 _KERAS = Guarantees(
     no_code=True,
     memory_safe=True,
-    bounded=True,
+    bounded=False,
     exceptions=(
         "Classes and functions that the reader passes as custom_objects, or has registered, run as they are written.",
-        "While predicting, layers may ask for more time and memory than their file has bytes.",
+        "Time and memory are bounded while loading, not while predicting: layers may ask for more than their file has "
+        "bytes.",
+        "While predicting, memory safety rests on the checks of the backend's own operations.",
     ),
 )
 _GRAPH = Guarantees(
@@ -28,9 +30,9 @@ _GRAPH = Guarantees(
     memory_safe=False,
     bounded=False,
     exceptions=(
-        "Loading is checked: bounded in time and memory, and no loop runs.",
-        "Predicting runs a graph of TensorFlow's own operations on sizes that the file chooses: a loop in it may never "
-        "end, and it rests on TensorFlow's own checks of its arguments.",
+        "Time and memory are bounded while loading, not while predicting: the file chooses sizes, and a loop in its "
+        "graph may never end.",
+        "Memory is safe while loading; while predicting, that rests on TensorFlow's own checks of its arguments.",
     ),
 )
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import math
 import mmap
-from dataclasses import dataclass, field
 
 from palate.errors import UnsafeModel
 from tf_flavor._hdf5_bytes import ELEMENT_SIZES, TEXT_TYPES, UNDEFINED, Blocks
-from tf_flavor._refusals import FETCH_AGAIN
+from tf_flavor._refusing import FETCH_AGAIN
 
-__all__ = ["Hdf5Contents", "check_hdf5"]
+__all__ = ["check_hdf5"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # Versions 0, offsets and lengths of 8 bytes, 4 symbols in half a node, 16 children in half a node of a tree.
@@ -32,23 +31,15 @@ _MAX_RANK = 32
 _NIL, _SPACE, _TYPE, _FILL, _LAYOUT, _ATTRIBUTE, _CONTINUATION, _SYMBOL_TABLE = 0, 1, 3, 5, 8, 12, 16, 17
 
 
-@dataclass(slots=True)
-class Hdf5Contents:
-    """What a checked file holds: the shapes of its datasets by path, and their bytes in all."""
-
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    nbytes: int = 0
-
-
-def check_hdf5(data: bytes | memoryview | mmap.mmap, file: str) -> Hdf5Contents:
-    """Check the whole structure of *data* and return what it holds.
+def check_hdf5(data: bytes | memoryview | mmap.mmap, file: str) -> int:
+    """Check the whole structure of *data* and return how many bytes its datasets have in all.
 
     Raises:
         UnsafeModel: naming *file* and the rule that it breaks.
     """
     reader = _Reader(Blocks(data, file))
     reader.read_file()
-    return reader.contents
+    return reader.nbytes
 
 
 Message = tuple[int, int, int]
@@ -57,7 +48,7 @@ Message = tuple[int, int, int]
 class _Reader:
     def __init__(self, blocks: Blocks) -> None:
         self.blocks = blocks
-        self.contents = Hdf5Contents()
+        self.nbytes = 0
         self._objects = 0
         self._heaps: dict[int, dict[int, int]] = {}
 
@@ -244,8 +235,7 @@ class _Reader:
             blocks.refuse(f"{path} is of shape {shape} and has {length:,} bytes in the file")
         if nbytes:
             blocks.claim(start, length)
-        self.contents.shapes[path] = shape
-        self.contents.nbytes += nbytes
+        self.nbytes += nbytes
 
     def _shape(self, address: int, size: int) -> tuple[int, ...]:
         self._need(size, 8)

@@ -6,7 +6,7 @@ import mmap
 import struct
 from typing import NoReturn
 
-from tf_flavor._refusals import refuse
+from tf_flavor._refusing import refuse
 
 __all__ = ["ELEMENT_SIZES", "TEXT_TYPES", "UNDEFINED", "Blocks"]
 

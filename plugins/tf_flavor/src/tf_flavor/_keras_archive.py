@@ -10,9 +10,9 @@ import zipfile
 from typing import IO
 
 from palate.errors import UnsafeModel
-from tf_flavor._hdf5 import Hdf5Contents, check_hdf5
+from tf_flavor._hdf5 import check_hdf5
 from tf_flavor._keras_config import MAX_CONFIG
-from tf_flavor._refusals import FETCH_AGAIN, refuse
+from tf_flavor._refusing import FETCH_AGAIN, refuse
 
 __all__ = ["CONFIG", "METADATA", "WEIGHTS", "check_archive", "member_start"]
 
@@ -24,8 +24,8 @@ _LOCAL = struct.Struct("<4sHHHHHIIIHH")
 _UTF8_NAME = 0x800
 
 
-def check_archive(stream: IO[bytes], file: str) -> tuple[bytes, Hdf5Contents]:
-    """Check *stream* and return the description of the model, and what its weights hold.
+def check_archive(stream: IO[bytes], file: str) -> tuple[bytes, int]:
+    """Check *stream* and return the description of the model, and how many bytes its weights have.
 
     Raises:
         UnsafeModel: naming *file* and the rule that it breaks.
@@ -94,7 +94,7 @@ def member_start(stream: IO[bytes], info: zipfile.ZipInfo) -> int:
     return info.header_offset + _LOCAL.size + int(name_length) + int(extra_length)
 
 
-def _check_weights(stream: IO[bytes], start: int, size: int, file: str) -> Hdf5Contents:
+def _check_weights(stream: IO[bytes], start: int, size: int, file: str) -> int:
     with (
         mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
         memoryview(mapped) as whole,

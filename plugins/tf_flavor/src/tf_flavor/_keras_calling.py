@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tf_flavor._containers import as_arrays, name_outputs
-from tf_flavor._quiet import import_keras
+from tf_flavor._arrays import as_arrays, name_outputs
+from tf_flavor._imports import import_keras
 
 __all__ = ["predict_keras"]
 

@@ -14,9 +14,9 @@ from typing import Any
 from palate.errors import UnsafeModel
 from palate.hookspecs import parse_json
 from tf_flavor._keras_names import is_keras_class, is_keras_function
-from tf_flavor._refusals import refuse
+from tf_flavor._refusing import refuse
 
-__all__ = ["KerasConfig", "read_config"]
+__all__ = ["MAX_CONFIG", "Resolve", "check_config"]
 
 _CONFIG = "config.json"
 MAX_CONFIG = 64 << 20
@@ -39,44 +39,33 @@ _HINT_TRUST = "if you trust where it came from, pass trust=True"
 Resolve = Callable[[str], object | None]
 
 
-@dataclass(slots=True)
-class KerasConfig:
-    """A checked description.
+def check_config(text: bytes, file: str, resolve: Resolve) -> dict[str, Any]:
+    """Check a description; *resolve* finds what the reader gave or registered under a name.
 
-    Attributes:
-        document: the parsed JSON.
-        custom: the classes and functions of the reader's process that it names, by that name.
-    """
-
-    document: dict[str, Any]
-    custom: dict[str, Any] = field(default_factory=dict)
-
-
-def read_config(text: bytes, file: str, resolve: Resolve) -> KerasConfig:
-    """Parse and check a description; *resolve* finds what the reader gave or registered under a name.
+    Returns:
+        What the description names of that, by name.
 
     Raises:
         UnsafeModel: naming *file* and the rule that it breaks.
     """
     try:
-        document = parse_json(text, max_bytes=len(text), constants=True)
+        document = parse_json(text, max_bytes=MAX_CONFIG, constants=True)
     except ValueError as exc:
         raise UnsafeModel(file, rule=f"its {_CONFIG} is malformed ({exc!s:.200})") from exc
     if not isinstance(document, dict) or "class_name" not in document:
         refuse(file, f"its {_CONFIG} describes no model")
-    config = KerasConfig(document)
-    checker = _Checker(file, resolve, config.custom)
+    checker = _Checker(file, resolve)
     calls = checker.check(document, depth=0, sizes=True)
     if calls > _MAX_CALLS:
         refuse(file, f"its models inside models come to {calls:,} calls of layers")
-    return config
+    return checker.custom
 
 
 @dataclass(slots=True)
 class _Checker:
     file: str
     resolve: Resolve
-    custom: dict[str, Any]
+    custom: dict[str, Any] = field(default_factory=dict)
 
     def check(self, node: Any, *, depth: int, sizes: bool) -> int:
         """Check *node* and all below it; return how many layers it makes Keras call while it builds the model.

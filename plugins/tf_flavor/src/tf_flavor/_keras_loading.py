@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any
 
 from palate.errors import InvalidOption
+from tf_flavor._imports import import_keras
 from tf_flavor._keras_archive import check_archive
-from tf_flavor._keras_config import Resolve, read_config
+from tf_flavor._keras_code import named_objects
+from tf_flavor._keras_config import Resolve, check_config
+from tf_flavor._keras_errors import first_cause
 from tf_flavor._keras_sizes import check_sizes
-from tf_flavor._quiet import import_keras
 from tf_flavor._sections import KERAS_FILE, PICKLES
 
 if TYPE_CHECKING:
@@ -38,7 +41,9 @@ def own_names(given: Mapping[str, Any]) -> Resolve:
     """Return what finds the classes and functions that this process brings: those given, and those registered."""
 
     def resolve(name: str) -> object | None:
-        return import_keras().saving.get_registered_object(name, custom_objects=given)  # type: ignore[no-any-return]
+        if name in given or "keras" not in sys.modules:
+            return given.get(name)  # with a Keras that nobody has imported, nobody has registered anything
+        return import_keras().saving.get_registered_object(name)  # type: ignore[no-any-return]
 
     return resolve
 
@@ -67,23 +72,25 @@ def _pickled_objects(folder: Path, options: LoadOptions) -> dict[str, Any]:
 
 def _read_keras(file: Path, name: str, custom: dict[str, Any], options: LoadOptions) -> Any:
     with file.open("rb") as stream, TemporaryDirectory(prefix="palate-") as private:
-        if not options.trust:
-            text, weights = check_archive(stream, name)
-            config = read_config(text, name, own_names(custom))
-            # A class of the reader's own may make variables as it pleases, which a rehearsal does not allow.
-            if not config.custom:
-                check_sizes(text, config.custom, weights, name)
-            custom = {**custom, **config.custom}
+        if options.trust:
+            custom = {**named_objects(stream, options.code), **custom}
+        else:
+            text, held = check_archive(stream, name)
+            custom |= check_config(text, name, own_names(custom))
+            check_sizes(text, custom, held, name)
         import_keras()
         # The public load_model takes paths only, and would open the file a second time.
         from keras.src.saving import saving_lib
 
-        return saving_lib.load_model(
-            _as_if_in(Path(private), stream),
-            custom_objects=custom,
-            compile=bool(options.extra.get("compile", False)),
-            safe_mode=not options.trust,
-        )
+        try:
+            return saving_lib.load_model(
+                _as_if_in(Path(private), stream),
+                custom_objects=custom,
+                compile=bool(options.extra.get("compile", False)),
+                safe_mode=not options.trust,
+            )
+        except (TypeError, ValueError) as exc:
+            raise ValueError(f"Keras cannot build it ({first_cause(exc)})") from exc
 
 
 def _as_if_in(folder: Path, stream: IO[bytes]) -> IO[bytes]:

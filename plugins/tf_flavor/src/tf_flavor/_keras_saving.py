@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from palate.errors import UnsafeModel, UnsupportedModel
+from tf_flavor._imports import import_keras
 from tf_flavor._keras_archive import CONFIG, METADATA, check_archive, member_start
-from tf_flavor._keras_config import read_config
+from tf_flavor._keras_calling import predict_keras
+from tf_flavor._keras_config import check_config
 from tf_flavor._keras_loading import own_names
-from tf_flavor._quiet import import_keras
+from tf_flavor._keras_sizes import MEASURABLE, check_sizes
 
 __all__ = ["check_model", "write_keras"]
 
@@ -29,10 +31,11 @@ _REGISTER = (
     "decorate the class with @keras.saving.register_keras_serializable, or pass custom_objects={'name': class} here "
     "and when loading; format='saved_model' holds what the model computes instead"
 )
+_PLAIN_CLASSES = f"{MEASURABLE}, and save numbers only; format='saved_model' holds what the model computes instead"
 
 
-def check_model(model: Any) -> None:
-    """Refuse what no format of Keras models can hold.
+def check_model(model: Any, example: object) -> None:
+    """Refuse what no format of Keras models can hold; build what has no weights yet on the example, if there is one.
 
     Raises:
         UnsupportedModel: it is no model, or has no weights yet.
@@ -41,24 +44,36 @@ def check_model(model: Any) -> None:
     kind = type(model).__qualname__
     if not isinstance(model, keras.Model):
         raise UnsupportedModel(kind, reason="it is part of Keras but no model", hint="put it into a keras.Sequential")
+    if not model.built and example is not None:
+        predict_keras(model, example)
     if not model.built:
         raise UnsupportedModel(
             kind,
             reason=f"the model {model.name!r} has no weights yet",
-            hint="call it on some data first, or give it a keras.Input",
+            hint="pass input_example=, call it on some data first, or give it a keras.Input",
         )
 
 
 def write_keras(model: Any, file: Path, custom: Mapping[str, Any]) -> None:
     """Write *model*; *custom* are the classes and functions that its reader will bring."""
     keras = import_keras()
-    _check_readable(model, custom)
+    own = {**custom, **_check_description(model, custom)}
     with _without_numpy_advice():
         keras.saving.save_model(model, file)
     with file.open("r+b") as stream:
         _make_reproducible(stream)
-    with file.open("rb") as stream:
-        check_archive(stream, file.name)
+    try:
+        with file.open("rb") as stream:
+            text, held = check_archive(stream, file.name)
+        if own:  # Keras' own layers can all be measured, as loading does; others have to show it
+            check_sizes(text, own, held, file.name)
+    except UnsafeModel as exc:
+        raise _unreadable(model, exc, _PLAIN_CLASSES) from exc
+
+
+def _unreadable(model: Any, exc: UnsafeModel, hint: str) -> UnsupportedModel:
+    reason = f"it could not be opened without trust ({exc.rule})"
+    return UnsupportedModel(type(model).__qualname__, reason=reason, hint=hint)
 
 
 @contextmanager
@@ -69,7 +84,8 @@ def _without_numpy_advice() -> Iterator[None]:
         yield
 
 
-def _check_readable(model: Any, custom: Mapping[str, Any]) -> None:
+def _check_description(model: Any, custom: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuse a model whose description could not be read back; return what it names of its reader's own classes."""
     keras, kind = import_keras(), type(model).__qualname__
     try:
         document = keras.saving.serialize_keras_object(model)
@@ -85,10 +101,9 @@ def _check_readable(model: Any, custom: Mapping[str, Any]) -> None:
             "@keras.saving.register_keras_serializable, or use format='saved_model', which holds what it computes",
         )
     try:
-        read_config(text.encode(), "model.keras", own_names(custom))
+        return check_config(text.encode(), "model.keras", own_names(custom))
     except UnsafeModel as exc:
-        reason = f"it could not be opened without trust ({exc.rule})"
-        raise UnsupportedModel(kind, reason=reason, hint=_REGISTER) from exc
+        raise _unreadable(model, exc, _REGISTER) from exc
 
 
 def _lambdas(node: Any, owner: str) -> Iterator[str]:

@@ -9,34 +9,43 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from tf_flavor._hdf5 import Hdf5Contents
-from tf_flavor._quiet import import_keras
-from tf_flavor._refusals import refuse
+from palate.errors import UnsafeModel
+from tf_flavor._imports import import_keras
+from tf_flavor._keras_errors import first_cause
+from tf_flavor._refusing import refuse
 
-__all__ = ["check_sizes"]
+__all__ = ["MEASURABLE", "check_sizes"]
 
 # What a layer keeps besides its weights: states of random generators, say.
 _FREE_BYTES = 16 << 20
 _HINT = "if you trust where it came from, pass trust=True"
+MEASURABLE = "let a class of your own make its variables with add_weight(shape=..., initializer=...), not from values"
 
 
-def check_sizes(text: bytes, custom: Mapping[str, Any], weights: Hdf5Contents, file: str) -> None:
+def check_sizes(text: bytes, custom: Mapping[str, Any], held: int, file: str) -> None:
     """Build the model without allocating its variables, and compare their sizes with the weights in the file.
 
+    Args:
+        text: the description of the model.
+        custom: the classes and functions of the reader's process that it names.
+        held: how many bytes of weights its file holds.
+        file: what the file is called in errors.
+
     Raises:
-        UnsafeModel: naming *file*.
+        UnsafeModel: the model asks for more, or classes of the reader's own cannot be built so.
     """
     wanted = _Rehearsal(text, custom)
     # Keras keeps its scopes, and variables that still wait for their values, per thread: what the rehearsal leaves
     # behind goes with its thread, and no name counter of the caller's advances.
     wanted.start()
     wanted.join()
+    if wanted.failure is not None and custom:
+        rule = f"how much memory its own classes ask for cannot be told ({first_cause(wanted.failure)})"
+        raise UnsafeModel(file, rule=rule, hint=f"{MEASURABLE}; {_HINT}") from wanted.failure
     if wanted.failure is not None:
         raise wanted.failure
-    if wanted.nbytes > 2 * weights.nbytes + _FREE_BYTES:
-        refuse(
-            file, f"its layers ask for {wanted.nbytes:,} bytes of weights, and the file holds {weights.nbytes:,}", _HINT
-        )
+    if wanted.nbytes > 2 * held + _FREE_BYTES:
+        refuse(file, f"its layers ask for {wanted.nbytes:,} bytes of weights, and the file holds {held:,}", _HINT)
 
 
 class _Rehearsal(threading.Thread):

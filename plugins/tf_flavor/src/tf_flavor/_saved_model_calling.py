@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from palate.errors import InvalidInput, Problem
-from tf_flavor._containers import as_arrays, name_outputs
-from tf_flavor._quiet import import_tensorflow
+from tf_flavor._arrays import as_arrays, name_outputs
+from tf_flavor._imports import import_tensorflow
 
 __all__ = ["DEFAULT_SIGNATURE", "default_inputs", "is_keras_model", "is_single", "method_names", "predict_saved_model"]
 

@@ -1,16 +1,17 @@
-"""Reading SavedModels: the files are checked, and TensorFlow is given the very bytes that were."""
+"""Reading SavedModels: each file is opened once, checked, and handed to TensorFlow as it was opened."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from palate.errors import InvalidModelFile, Problem
 from tf_flavor._graph_check import check_graphs, parse_saved_model
-from tf_flavor._quiet import import_tensorflow
-from tf_flavor._refusals import refuse
+from tf_flavor._imports import import_tensorflow
+from tf_flavor._refusing import refuse
 from tf_flavor._sections import named_path
 from tf_flavor._tensor_bundle import check_checkpoint
 
@@ -26,6 +27,7 @@ _IGNORED = "keras_metadata.pb"
 _FOLDERS = ("variables", "assets")
 _MAX_GRAPH = (2 << 30) - 1
 _MAX_FINGERPRINT = 4096
+_MAX_SHARDS = 256  # open at the same time
 
 
 def open_saved_model(path: Path, folder: Path | None, config: Mapping[str, Any], options: LoadOptions) -> Any:
@@ -55,35 +57,45 @@ def read_saved_model(folder: Path, name: str, options: LoadOptions, tags: Sequen
     wanted = list(tags) if tags else None
     if options.trust:
         return import_tensorflow().saved_model.load(str(folder), tags=wanted)
-    with tempfile.TemporaryDirectory(prefix="palate-") as private:
-        copy = Path(private)
-        check_saved_model(folder, name, copy)
-        return import_tensorflow().saved_model.load(str(copy), tags=wanted)
+    with ExitStack() as opened:
+        kept, shards = _checked(folder, name, opened)
+        private = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="palate-")))
+        _fill(private, kept, shards)
+        return import_tensorflow().saved_model.load(str(private), tags=wanted)
 
 
-def check_saved_model(folder: Path, name: str, copy: Path | None = None) -> None:
-    """Check a SavedModel; put into *copy* the bytes that steer TensorFlow, and links to the numbers they speak of.
+def check_saved_model(folder: Path, name: str) -> None:
+    """Check a SavedModel.
 
     Raises:
         UnsafeModel: naming the file and the rule that it breaks.
     """
+    with ExitStack() as opened:
+        _checked(folder, name, opened)
+
+
+def _checked(folder: Path, name: str, opened: ExitStack) -> tuple[dict[str, bytes], dict[str, IO[bytes]]]:
+    """Return, by name, the bytes that steer TensorFlow, and the files of numbers they speak of, left open."""
     files = _list_files(folder, name)
     if _GRAPH not in files:
         refuse(f"{name}/{_GRAPH}", "it is missing")
     graph = _read(files[_GRAPH], _MAX_GRAPH, f"{name}/{_GRAPH}")
     message = parse_saved_model(graph, f"{name}/{_GRAPH}")
     kept, nbytes = {_GRAPH: graph}, len(graph)
+    shards = {file: path for file, path in files.items() if file.startswith("variables/") and file != _INDEX}
+    if len(shards) > _MAX_SHARDS:
+        refuse(f"{name}/variables", f"it holds more than {_MAX_SHARDS} files")
     if _FINGERPRINT in files:
         kept[_FINGERPRINT] = _read(files[_FINGERPRINT], _MAX_FINGERPRINT, f"{name}/{_FINGERPRINT}")
+    streams: dict[str, IO[bytes]] = {file: opened.enter_context(path.open("rb")) for file, path in shards.items()}
     if _INDEX in files:
         kept[_INDEX] = _read(files[_INDEX], _MAX_GRAPH, f"{name}/{_INDEX}")
-        nbytes += check_checkpoint(kept[_INDEX], folder / "variables", name)
-    elif any(file.startswith("variables/") for file in files):
+        nbytes += check_checkpoint(kept[_INDEX], streams, name)
+    elif shards:
         refuse(f"{name}/{_INDEX}", "it is missing")
     assets = frozenset(file.removeprefix("assets/") for file in files if file.startswith("assets/"))
     check_graphs(message, f"{name}/{_GRAPH}", assets=assets, nbytes=nbytes)
-    if copy is not None:
-        _fill(copy, kept, {file: path for file, path in files.items() if file not in kept and file != _IGNORED})
+    return kept, streams
 
 
 def _list_files(folder: Path, name: str) -> dict[str, Path]:
@@ -113,10 +125,11 @@ def _read(path: Path, limit: int, label: str) -> bytes:
     return data
 
 
-def _fill(copy: Path, kept: dict[str, bytes], linked: dict[str, Path]) -> None:
+def _fill(private: Path, kept: Mapping[str, bytes], shards: Mapping[str, IO[bytes]]) -> None:
+    """Make a SavedModel of what was checked; assets stay out: no operation that is let through reads one."""
+    (private / "variables").mkdir()
     for name, data in kept.items():
-        (copy / name).parent.mkdir(exist_ok=True)
-        (copy / name).write_bytes(data)
-    for name, path in linked.items():
-        (copy / name).parent.mkdir(exist_ok=True)
-        (copy / name).symlink_to(path.absolute())
+        (private / name).write_bytes(data)
+    for name, stream in shards.items():
+        # They may have gigabytes. Whatever takes the place of a file meanwhile, this leads to the one that is open.
+        (private / name).symlink_to(f"/dev/fd/{stream.fileno()}")

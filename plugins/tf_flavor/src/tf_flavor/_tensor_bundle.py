@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+import os
 import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, NoReturn
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Any, NoReturn
 
 from tf_flavor._element_types import SIZES, STRING
-from tf_flavor._messages import parse_message
-from tf_flavor._refusals import refuse
+from tf_flavor._protobuf import parse_message
+from tf_flavor._refusing import refuse
 
 __all__ = ["check_checkpoint"]
 
 _INDEX = "variables/variables.index"
-_SHARD = re.compile(r"variables\.data-([0-9]{5})-of-([0-9]{5})", re.ASCII)
+_SHARD = re.compile(r"variables/variables\.data-([0-9]{5})-of-([0-9]{5})", re.ASCII)
 _MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 _FOOTER = 48
 _TRAILER = 5  # how a block is compressed, and its checksum
@@ -57,18 +58,34 @@ class _Bytes:
         refuse(self._label, f"it is malformed ({rule})")
 
 
-def check_checkpoint(index: bytes, folder: Path, label: str) -> int:
-    """Check the checkpoint in *folder*, whose index has been read; return how many bytes its tensors have.
+@dataclass(frozen=True, slots=True)
+class _Shard:
+    """A file of numbers, opened."""
+
+    label: str
+    stream: IO[bytes]
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self.stream.fileno()).st_size
+
+
+def check_checkpoint(index: bytes, shards: Mapping[str, IO[bytes]], label: str) -> int:
+    """Check a checkpoint; return how many bytes its tensors have.
 
     Args:
         index: the bytes of ``variables.index``.
-        folder: the folder ``variables``.
+        shards: the files beside it, by their names in the SavedModel.
         label: what the SavedModel is called in errors.
 
     Raises:
         UnsafeModel: naming the file and the rule that it breaks.
     """
-    shards = _shards(folder, label)
+    for number, name in enumerate(sorted(shards)):
+        found = _SHARD.fullmatch(name)
+        if not found or (int(found[1]), int(found[2])) != (number, len(shards)):
+            refuse(f"{label}/{name}", "it is no part of the checkpoint")
+    files = [_Shard(f"{label}/{name}", shards[name]) for name in sorted(shards)]
     label = f"{label}/{_INDEX}"
     entries = list(_entries(index, label))
     if not entries or entries[0][0] != b"":
@@ -78,7 +95,7 @@ def check_checkpoint(index: bytes, folder: Path, label: str) -> int:
         refuse(label, "its header does not fit the files beside it")
     total = 0
     for key, value in entries[1:]:
-        total += _check_entry(key, _parsed("BundleEntryProto", value, label), shards, label)
+        total += _check_entry(key, _parsed("BundleEntryProto", value, label), files, label)
     return total
 
 
@@ -87,15 +104,6 @@ def _parsed(kind: str, value: bytes, label: str) -> Any:
     if message is None:
         refuse(label, "an entry is malformed")
     return message
-
-
-def _shards(folder: Path, label: str) -> list[Path]:
-    files = sorted(path for path in folder.iterdir() if path.name != "variables.index")
-    for number, file in enumerate(files):
-        found = _SHARD.fullmatch(file.name)
-        if not found or (int(found[1]), int(found[2])) != (number, len(files)):
-            refuse(f"{label}/variables/{file.name}", "it is no part of the checkpoint")
-    return files
 
 
 # -- the table -------------------------------------------------------------------------------------------------------
@@ -168,14 +176,14 @@ def _block_entries(reader: _Bytes, restarts: set[int]) -> Iterator[tuple[bytes, 
 # -- the tensors -----------------------------------------------------------------------------------------------------
 
 
-def _check_entry(key: bytes, entry: Any, shards: Sequence[Path], label: str) -> int:
+def _check_entry(key: bytes, entry: Any, shards: Sequence[_Shard], label: str) -> int:
     name = key.decode("utf-8", "replace")
     sizes = [dimension.size for dimension in entry.shape.dim]
     if entry.shape.unknown_rank or any(size < 0 for size in sizes) or len(sizes) > 254 or entry.slices:
         refuse(label, f"{name!r:.80} has no plain shape")
     if not 0 <= entry.shard_id < len(shards) or entry.offset < 0 or entry.size < 0:
         refuse(label, f"{name!r:.80} is nowhere")
-    if entry.offset + entry.size > shards[entry.shard_id].stat().st_size:
+    if entry.offset + entry.size > shards[entry.shard_id].size:
         refuse(label, f"{name!r:.80} is outside of its file")
     count = math.prod(sizes)
     if entry.dtype == STRING:
@@ -185,13 +193,12 @@ def _check_entry(key: bytes, entry: Any, shards: Sequence[Path], label: str) -> 
     return int(entry.size)
 
 
-def _check_texts(entry: Any, shard: Path, count: int, label: str) -> None:
+def _check_texts(entry: Any, shard: _Shard, count: int, label: str) -> None:
     """Check a tensor of texts: their lengths, a checksum of those, then the texts one after the other."""
     if entry.size > _MAX_TEXT or count > entry.size:
         refuse(label, "a tensor of texts is too large")
-    with shard.open("rb") as file:
-        file.seek(entry.offset)
-        data = _Bytes(file.read(entry.size), f"{label.removesuffix(_INDEX)}variables/{shard.name}")
+    shard.stream.seek(entry.offset)
+    data = _Bytes(shard.stream.read(entry.size), shard.label)
     lengths = [data.varint(1 << 40) for _ in range(count)]
     data.take(4)
     if data.position + sum(lengths) != len(data.data):

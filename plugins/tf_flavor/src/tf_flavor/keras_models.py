@@ -44,17 +44,16 @@ _DATA = "data"
 @hookimpl
 def save_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
     """Write *model* as ``data/model.keras`` or ``data/model/``, with what MLflow's readers of both flavors look for."""
+    from tf_flavor._imports import import_keras
     from tf_flavor._keras_loading import custom_objects
     from tf_flavor._keras_saving import check_model, write_keras
-    from tf_flavor._quiet import import_keras
 
-    check_model(model)
+    check_model(model, options.example)
     data = path / _DATA
     data.mkdir()
     exported = options.format == "saved_model"
     if exported:
-        from tf_flavor._exporting import export_keras
-        from tf_flavor._stock_loader import LOADER_MODULE, write_loader
+        from tf_flavor._exporting import LOADER, export_keras, write_loader
 
         single = export_keras(model, data / MODEL_FOLDER, options)
         if not single:
@@ -72,7 +71,7 @@ def save_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
         "save_exported_model": exported,
     }
     if exported:
-        return {**section, "stock_loader": None if single else LOADER_MODULE}
+        return {**section, "stock_loader": None if single else LOADER}
     several = isinstance(model.outputs, list) and len(model.outputs) > 1 if getattr(model, "outputs", None) else False
     return {**section, "model_type": "keras", "save_format": "keras", "several_outputs": several}
 
@@ -106,9 +105,8 @@ def guarantees(path: Path, config: Mapping[str, Any]) -> Guarantees:
 
 
 @hookimpl
-def predict(model: Any, data: Any, method: str, params: Mapping[str, Any]) -> object:
-    """Predict as ``model.predict`` does, or call a signature of a SavedModel; params are none of a model's business."""
-    del params
+def predict(model: Any, data: Any, method: str) -> object:
+    """Predict as ``model.predict`` does, or call a signature of a SavedModel."""
     from tf_flavor._predicting import predict_any
 
     return predict_any(model, data, method)
@@ -150,7 +148,7 @@ def pyfunc_section(config: Mapping[str, Any]) -> dict[str, Any]:
 
 @hookimpl
 def sample_models() -> Mapping[str, SampleModel]:
-    """Train a small classifier of handwritten digits."""
+    """Train a small classifier of flowers."""
     from tf_flavor._samples import train_samples
 
     return train_samples()

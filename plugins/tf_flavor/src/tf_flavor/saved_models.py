@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palate.hookspecs import Guarantees, hookimpl
+from palate.hookspecs import Guarantees, hookimpl, pin_installed
 from tf_flavor._sections import is_keras_section, keras_file, keras_reasons, saved_model_folder
 
 if TYPE_CHECKING:
@@ -43,13 +43,12 @@ _FOLDER = "tf2model"
 @hookimpl
 def save_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
     """Write *model* as the SavedModel ``tf2model/``, traced so that it takes any number of rows."""
-    from tf_flavor._exporting import export_module
-    from tf_flavor._stock_loader import LOADER_MODULE, write_loader
+    from tf_flavor._exporting import LOADER, export_module, write_loader
 
     single = export_module(model, path / _FOLDER, options)
     if not single:
         write_loader(path)
-    return {"saved_model_dir": _FOLDER, "model_type": "tf2-module", "stock_loader": None if single else LOADER_MODULE}
+    return {"saved_model_dir": _FOLDER, "model_type": "tf2-module", "stock_loader": None if single else LOADER}
 
 
 @hookimpl
@@ -81,9 +80,8 @@ def guarantees(path: Path, config: Mapping[str, Any]) -> Guarantees:
 
 
 @hookimpl
-def predict(model: Any, data: Any, method: str, params: Mapping[str, Any]) -> object:
-    """Call the model, or the signature that *method* names; params are none of a graph's business."""
-    del params
+def predict(model: Any, data: Any, method: str) -> object:
+    """Call the model, or the signature that *method* names."""
     from tf_flavor._predicting import predict_any
 
     return predict_any(model, data, method)
@@ -108,9 +106,7 @@ def infer_input_schema(model: Any) -> Schema | None:
 @hookimpl
 def requirements() -> Sequence[str]:
     """Return TensorFlow."""
-    from tf_flavor._packages import pinned
-
-    return (pinned("tensorflow"),)
+    return (pin_installed("tensorflow"),)
 
 
 @hookimpl
