@@ -200,6 +200,8 @@ def test_structures(node, kind, context):
         json.dumps([1, spec(None, "x")]),
         json.dumps([1, spec(["builtins.dict"], "[]")]),
         "[" * 100_000,
+        '[1, {"type": "x", "type": null, "context": null, "children_spec": []}]',
+        "\ud800",
     ],
 )
 def test_other_structures_are_refused(text):

@@ -267,6 +267,51 @@ def test_fixed_batch(save):
         save(Fixed(), "second", input_example=floats(3, 4), dynamic_batch="no")
 
 
+class Divided(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 1 if x.shape[0] % 8 else x - 1
+
+
+class Limited(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 1 if x.shape[0] <= 40 else x - 1
+
+
+class Table(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("table", torch.ones(40, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.table[: x.shape[0]]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Divided(), "for a batch of 16"),
+        (Limited(), "takes 2 to 40 rows in 'x', and goes another way"),
+        (Table(), "takes 2 to 40 rows in 'x', and goes another way"),
+        (Module(lambda _, x: torch.cdist(x, x[:1])), r"takes 2 to 25 rows.*compute_mode=.* to torch\.cdist"),
+    ],
+)
+def test_rows_decide(model, message, save):
+    """Code that goes another way, or no way, for other numbers of rows is told, also beyond those that are tried."""
+    with pytest.raises(UnsupportedModel, match=message):
+        save(model, input_example=floats(2, 3))
+
+
+def test_no_generator_is_seeded(save, monkeypatch):
+    """A save draws from copies: it seeds no GPU, whose state it could not put back."""
+
+    def seeded(seed: int) -> None:
+        raise AssertionError("every GPU was seeded")
+
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded)
+    save(*CASES["random"][:1], input_example=CASES["random"][1])
+    torch_flavor.sample_models()
+
+
 def test_shapes_of_the_users_own(save):
     """dynamic_shapes goes to torch.export as it is."""
     batch = torch.export.Dim("batch", min=2, max=10)
@@ -317,6 +362,7 @@ class Unnamed(nn.Module):
         (Module(lambda _, x: x.reshape(2, -1)), floats(4, 3), "fails for a batch of 1|fails on the example"),
         (nn.Linear(3, 2), np.ones((2, 3)), r"another data type than its weights.*astype\('float32'\)"),
         (nn.LazyLinear(2), floats(2, 3), "call it once on an example"),
+        (nn.LazyBatchNorm1d(affine=False), floats(2, 3), "buffers that are only made.*call it once on an example"),
         (Module(lambda _, x: x.numpy().sum()), floats(2, 3), "returns a float32 as .output., which is no tensor"),
         (nn.Linear(3, 2), None, "nothing to call it with.*input_example"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import subprocess
 import sys
@@ -119,19 +118,6 @@ def more_rows(data: Any) -> Any:
     return data[np.arange(5) % len(data)]
 
 
-def read_in_mlflow(python: str, saved: list[tuple[str, bool]], folder: Path, version: str | None = None) -> None:
-    """Let stock MLflow, or an older release of it, open directories and write what they predict beside them."""
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "MLFLOW_TRACKING_URI": f"file:{folder}/runs"}
-    if version is not None:
-        older = Path(python).parents[1] / "readers" / version
-        if not older.is_dir():
-            pytest.skip(f"no MLflow {version}")
-        environment["PYTHONPATH"] = str(older)
-    command = [python, "-c", READ, json.dumps(saved)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
 def check_outputs(path: Path, data: Any, *, flavor: bool, trust: bool = False) -> None:
     """Compare what MLflow predicted with what Palate predicts."""
     output, native = pickle.loads(Path(f"{path}.output").read_bytes())
@@ -149,14 +135,14 @@ def check_outputs(path: Path, data: Any, *, flavor: bool, trust: bool = False) -
 @pytest.mark.mlflow
 @pytest.mark.slow
 @pytest.mark.parametrize("version", [None, "3.9.0"])
-def test_stock_mlflow_opens_graphs(version, mlflow_python, save, tmp_path):
+def test_stock_mlflow_opens_graphs(version, run_mlflow, save):
     """MLflow, today's and the first that knew graphs, opens ours without Palate and predicts the same."""
     saved = []
     for name, (model, example, plain) in MODELS.items():
         path = save(model, name, input_example=example)
         Path(f"{path}.input").write_bytes(pickle.dumps(more_rows(example)))
         saved.append((str(path), plain))
-    read_in_mlflow(mlflow_python, saved, tmp_path, version)
+    run_mlflow(READ, json.dumps(saved), version=version)
     for path, flavor in saved:
         check_outputs(Path(path), more_rows(MODELS[Path(path).name][1]), flavor=flavor)
 
@@ -165,7 +151,7 @@ def test_stock_mlflow_opens_graphs(version, mlflow_python, save, tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("version", [None, "3.9.0", "2.22.0"])
-def test_stock_mlflow_opens_pickles(version, mlflow_python, save, tmp_path):
+def test_stock_mlflow_opens_pickles(version, run_mlflow, save):
     """MLflow of three ages opens the modules that we pickle, and the TorchScript that we keep."""
     layers = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 2))
     data = floats(5, 4)
@@ -174,7 +160,7 @@ def test_stock_mlflow_opens_pickles(version, mlflow_python, save, tmp_path):
         path = save(model, name, format="pickle", input_example=data[:2])
         Path(f"{path}.input").write_bytes(pickle.dumps(data))
         saved.append((str(path), True))
-    read_in_mlflow(mlflow_python, saved, tmp_path, version)
+    run_mlflow(READ, json.dumps(saved), version=version)
     for path, flavor in saved:
         check_outputs(Path(path), data, flavor=flavor, trust=True)
 
@@ -235,14 +221,10 @@ print(json.dumps(sorted(written)))
 @pytest.mark.mlflow
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-def test_more_directories_of_mlflow(mlflow_python, tmp_path):
+def test_more_directories_of_mlflow(run_mlflow, tmp_path):
     """What stock MLflow saves in all of its formats opens here, graphs without trust, and predicts the same."""
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"file:{tmp_path}/runs"}
-    command = [mlflow_python, "-c", WRITE, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    names = json.loads(done.stdout.splitlines()[-1])
-    assert len(names) >= 11, done.stderr[-3000:]
+    names = json.loads(run_mlflow(WRITE, tmp_path).splitlines()[-1])
+    assert len(names) >= 11
     for name in names:
         data, expected = pickle.loads((tmp_path / f"{name}.pkl").read_bytes())
         model = palate.load_model(tmp_path / name, trust=not name.startswith("pt2"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palate.errors import CodeReason
-from palate.hookspecs import Guarantees, hookimpl
+from palate.hookspecs import Guarantees, hookimpl, pin_installed
 from torch_flavor._directory import DATA, LOADER, find_file
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ SAVE_OPTIONS = ("dynamic_batch", "dynamic_shapes", "example_inputs", "module")
 LOAD_OPTIONS = ("device", "module")
 
 _OPERATORS = (
-    "a graph may ask for as much memory and time as it likes while it predicts: run a stranger's with limits",
+    "time and memory are bounded while loading, not while predicting: a graph may ask for a tensor of any size, so run "
+    "a stranger's with limits",
     "each of PyTorch's operators is relied on to check the shapes and numbers that it is given",
 )
 
@@ -92,11 +93,8 @@ def infer_input_schema(model: object) -> Signature | None:
 @hookimpl
 def requirements(options: SaveOptions) -> Sequence[str]:
     """Return torch, and what else reads the file."""
-    from importlib import metadata
-
-    reader = {"pickle": ("cloudpickle",)}.get(options.format, ())
-    # pip cannot find "2.13.0+cpu" on an index; the part before the plus sign is what was published.
-    return tuple(f"{name}=={metadata.version(name).partition('+')[0]}" for name in ("numpy", "torch", *reader))
+    reader = ("cloudpickle",) if options.format == "pickle" else ()
+    return tuple(map(pin_installed, ("numpy", "torch", *reader)))
 
 
 @hookimpl

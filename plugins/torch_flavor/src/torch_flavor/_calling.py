@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
@@ -207,7 +208,9 @@ def _only(names: Sequence[str], required: frozenset[str], data: Any) -> dict[str
 
 
 def _is_frame(data: Any) -> bool:
-    return hasattr(data, "to_numpy") and hasattr(data, "columns")
+    # Whoever holds one has imported pandas.
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(data, pandas.DataFrame)
 
 
 def _to_tensors(data: Any, device: torch.device, float_type: torch.dtype | None) -> Any:
@@ -224,10 +227,9 @@ def _to_tensors(data: Any, device: torch.device, float_type: torch.dtype | None)
 def _to_tensor(data: Any) -> torch.Tensor:
     if isinstance(data, torch.Tensor):
         return data.clone()  # forward may write into it
-    if hasattr(data, "to_numpy"):
-        data = data.to_numpy()
-    if not isinstance(data, np.ndarray):
+    if not hasattr(data, "__array__"):
         return torch.tensor(data)
+    data = np.asarray(data)
     if data.dtype.kind not in "biufc":
         raise ValueError(f"a tensor holds numbers, not {data.dtype}")
     # torch knows neither the other byte order nor arrays that run backwards; forward may write into it.

@@ -50,7 +50,7 @@ class ExampleCall:
             again = torch.arange(count, device=tensor.device) % self.rows
             return tensor.index_select(self.batched[path], again)
 
-        values = self._mapped(resized)
+        values = self._mapped(resized, lambda value: value)
         return tuple(values[: len(self.args)]), dict(zip(self.kwargs, values[len(self.args) :], strict=True))
 
     def dynamic_shapes(self) -> dict[str, Any]:
@@ -59,21 +59,25 @@ class ExampleCall:
         def free(path: str, _: torch.Tensor) -> Any:
             return dict.fromkeys(sorted(self.free[path]), torch.export.Dim.AUTO)
 
-        return dict(zip(self.names, self._mapped(free), strict=True))
+        return dict(zip(self.names, self._mapped(free, lambda _: None), strict=True))
 
-    def _mapped(self, change: Callable[[str, torch.Tensor], Any]) -> list[Any]:
+    def _mapped(self, change: Callable[[str, torch.Tensor], Any], change_other: Callable[[Any], Any]) -> list[Any]:
         values = (*self.args, *self.kwargs.values())
-        return [_changed(name, value, change) for name, value in zip(self.names, values, strict=True)]
+        return [_changed(name, value, change, change_other) for name, value in zip(self.names, values, strict=True)]
 
 
-def _changed(path: str, value: Any, change: Callable[[str, torch.Tensor], Any]) -> Any:
+def _changed(
+    path: str, value: Any, change: Callable[[str, torch.Tensor], Any], change_other: Callable[[Any], Any]
+) -> Any:
+    """Return *value* with each tensor changed in its place, and each number or text by *change_other*."""
     if isinstance(value, torch.Tensor):
         return change(path, value)
     if isinstance(value, Mapping):
-        return {name: _changed(f"{path}.{name}", part, change) for name, part in value.items()}
+        return {name: _changed(f"{path}.{name}", part, change, change_other) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_changed(f"{path}.{number}", part, change) for number, part in enumerate(value))
-    return None if change.__name__ == "free" else value
+        parts = (_changed(f"{path}.{number}", part, change, change_other) for number, part in enumerate(value))
+        return type(value)(parts)
+    return change_other(value)
 
 
 def _tensors(path: str, value: Any) -> Iterator[tuple[str, torch.Tensor]]:

@@ -24,7 +24,9 @@ __all__ = ["CheckedArchive", "check_archive"]
 
 T = TypeVar("T")
 
-_MAX_JSON = 32 << 20  # some twenty thousand nodes; as many empty lists take most of a gigabyte once read
+# Some thirty thousand nodes. A value takes up to two hundred bytes once read, however short its text.
+_MAX_JSON = 128 << 20
+_MAX_VALUES = 3 << 20
 _NAME = r"[A-Za-z0-9_]{1,64}"
 _TENSORS = re.compile(r"data/(weights/weight|constants/tensor)_\d{1,7}", re.ASCII)
 _DOCUMENTS = (
@@ -121,8 +123,13 @@ def _document(file: IO[bytes], members: dict[str, Member], name: str, label: str
     if member.size > _MAX_JSON:
         raise UnsafeModel(label, rule=f"its {name} is larger than {_MAX_JSON >> 20} MiB")
     file.seek(member.offset)
+    data = file.read(member.size)
+    if not data.isascii():  # torch escapes other letters; each would take four bytes in memory
+        raise UnsafeModel(label, rule=f"its {name} is damaged: it has bytes that are not ASCII")
+    if sum(map(data.count, (b",", b"[", b"{"))) > _MAX_VALUES:
+        raise UnsafeModel(label, rule=f"its {name} has more than {_MAX_VALUES:,} values")
     try:
-        return parse_json(file.read(member.size), max_bytes=_MAX_JSON, constants=True)
+        return parse_json(data, max_bytes=_MAX_JSON, constants=True)
     except ValueError as exc:
         raise UnsafeModel(label, rule=f"its {name} is damaged: {exc!s:.200}") from exc
 

@@ -35,7 +35,7 @@ def train_samples() -> Mapping[str, SampleModel]:
 
     data = np.array([[int(row[at : at + 2]) / 10 for at in range(0, 8, 2)] for row in _FLOWERS], dtype=np.float32)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)  # torch.manual_seed would seed every GPU
         layers = (torch.nn.Linear(4, 16), torch.nn.ReLU(), torch.nn.Linear(16, len(_SPECIES)), torch.nn.Softmax(1))
         model = torch.nn.Sequential(*layers)
         inputs, target = torch.from_numpy(data), torch.arange(len(_SPECIES)).repeat_interleave(50)

@@ -32,6 +32,8 @@ def write_model(model: Any, root: Path, options: SaveOptions) -> dict[str, Any]:
             reason="it is neither a torch.nn.Module nor an exported program",
             hint="pass the module that the weights belong to",
         )
+    if options.format != "pickle" and isinstance(model, torch.nn.Module):
+        _check_made(model)
     folder = root / DATA
     folder.mkdir()
     own_loader = _WRITERS[options.format](model, folder / FILE_NAMES[options.format], options)
@@ -46,6 +48,15 @@ def write_model(model: Any, root: Path, options: SaveOptions) -> dict[str, Any]:
         _write_loader(root / "code")
         section["loader_module"] = LOADER
     return section
+
+
+def _check_made(model: torch.nn.Module) -> None:
+    if any(map(torch.nn.parameter.is_lazy, (*model.parameters(), *model.buffers()))):
+        raise UnsupportedModel(
+            type(model).__name__,
+            reason="it has parameters or buffers that are only made when it is called for the first time",
+            hint="call it once on an example before you save it",
+        )
 
 
 def _write_program(model: Any, target: Path, options: SaveOptions) -> bool:

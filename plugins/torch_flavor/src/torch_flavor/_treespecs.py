@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from palate.hookspecs import parse_json
+
 __all__ = ["InvalidSpec", "rebuild_spec"]
 
 _TUPLES = ("builtins.tuple", "builtins.list")
@@ -33,8 +35,8 @@ def rebuild_spec(text: object, fields_of: Mapping[str, Sequence[str]]) -> str:
     if not isinstance(text, str):
         raise InvalidSpec("it is not a text")
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as exc:
+        document = parse_json(text.encode())
+    except ValueError as exc:
         raise InvalidSpec("it is not JSON") from exc
     if not isinstance(document, list) or len(document) != 2 or document[0] != 1:
         raise InvalidSpec("it is of an unknown version")
@@ -65,8 +67,8 @@ def _keys(kind: object, context: object, fields_of: Mapping[str, Sequence[str]])
         keys: Any = list(fields_of.get(context, ()))
     else:
         try:
-            keys = json.loads(context)
-        except (ValueError, RecursionError) as exc:
+            keys = parse_json(context.encode())
+        except ValueError as exc:
             raise InvalidSpec(f"it holds a {kind:.80}, whose keys cannot be read") from exc
     if kind not in _DICTS and isinstance(keys, list) and len(keys) == 2 and all(isinstance(k, list) for k in keys):
         keys = keys[0]  # a data class: its fields, and those that were None

@@ -13,13 +13,14 @@ from typing import IO, NoReturn
 
 from palate.errors import UnsafeModel
 
-__all__ = ["Member", "read_members"]
+__all__ = ["END", "END64", "ENTRY", "LOCAL", "LOCATOR", "Member", "read_members"]
 
-_LOCAL = struct.Struct("<4s5H3I2H")
-_ENTRY = struct.Struct("<4s6H3I5H2I")
-_END = struct.Struct("<4s4H2IH")
-_END64 = struct.Struct("<4sQ2H2I4Q")
-_LOCATOR = struct.Struct("<4sIQI")
+# The parts of an archive, which are written as they are read.
+LOCAL = struct.Struct("<4s5H3I2H")
+ENTRY = struct.Struct("<4s6H3I5H2I")
+END = struct.Struct("<4s4H2IH")
+END64 = struct.Struct("<4sQ2H2I4Q")
+LOCATOR = struct.Struct("<4sIQI")
 _DESCRIPTOR = struct.Struct("<4s3I")
 _DESCRIPTOR64 = struct.Struct("<4sI2Q")
 
@@ -100,14 +101,14 @@ class _Container:
 
     def _directory(self) -> tuple[int, int, int]:
         """Return where the directory starts and stops, and how many entries it has."""
-        at = self._size - _END.size
-        magic, disk, start_disk, here, count, size, start, comment = _END.unpack(self._read(at, _END.size))
+        at = self._size - END.size
+        magic, disk, start_disk, here, count, size, start, comment = END.unpack(self._read(at, END.size))
         if magic != b"PK\x05\x06" or comment:
             self._refuse("it is not a zip archive, or something follows it")
         if disk or start_disk or here != count:
             self._refuse("its directory counts wrongly")
         end = at
-        locator_at = at - _LOCATOR.size
+        locator_at = at - LOCATOR.size
         if locator_at >= 0 and self._read(locator_at, 4) == b"PK\x06\x07":
             end, wide = self._directory64(locator_at)
             narrow = (count, size, start)
@@ -119,12 +120,12 @@ class _Container:
         return start, end, count
 
     def _directory64(self, locator_at: int) -> tuple[int, tuple[int, int, int]]:
-        _, disk, end_at, disks = _LOCATOR.unpack(self._read(locator_at, _LOCATOR.size))
-        record = _END64.unpack(self._read(end_at, _END64.size))
+        _, disk, end_at, disks = LOCATOR.unpack(self._read(locator_at, LOCATOR.size))
+        record = END64.unpack(self._read(end_at, END64.size))
         magic, length, _, _, this, first, here, count, size, start = record
         if magic != b"PK\x06\x06" or disk or disks != 1 or this or first or here != count:
             self._refuse("its long end is not one")
-        if length != _END64.size - 12 or end_at + _END64.size != locator_at:
+        if length != END64.size - 12 or end_at + END64.size != locator_at:
             self._refuse("something is hidden between its two ends")
         return end_at, (count, size, start)
 
@@ -132,11 +133,11 @@ class _Container:
         data = self._read(start, stop - start)
         at = 0
         for _ in range(count):
-            fields = _ENTRY.unpack_from(data, at)
+            fields = ENTRY.unpack_from(data, at)
             magic, flags, method, crc, packed, size = (*fields[:1], *fields[3:5], *fields[7:10])
             name_size, extra_size, comment, disk, attributes, external, header = fields[10:]
             del attributes, external  # they say who may read an unpacked file
-            name_at = at + _ENTRY.size
+            name_at = at + ENTRY.size
             extra = data[name_at + name_size : name_at + name_size + extra_size]
             if magic != b"PK\x01\x02" or comment or disk or len(extra) != extra_size:
                 self._refuse("its directory is damaged")
@@ -170,15 +171,15 @@ class _Container:
 
     def _member(self, entry: _Entry) -> Member:
         """Return the record, whose own header must say what the directory says."""
-        fields = _LOCAL.unpack(self._read(entry.header, _LOCAL.size))
+        fields = LOCAL.unpack(self._read(entry.header, LOCAL.size))
         magic, flags, method, crc, packed, size, name_size, extra_size = (fields[0], *fields[2:4], *fields[6:])
-        head = self._read(entry.header + _LOCAL.size, name_size + extra_size)
+        head = self._read(entry.header + LOCAL.size, name_size + extra_size)
         name = head[:name_size]
         if magic != b"PK\x03\x04" or method or name != entry.raw_name or flags != entry.flags:
             self._refuse("a record's header is not that of its directory entry")
         wide = self._wide(head[name_size:], [value for value in (size, packed) if value == _FULL32])
         size, packed = (wide.pop(0) if value == _FULL32 else value for value in (size, packed))
-        start = entry.header + _LOCAL.size + len(head)
+        start = entry.header + LOCAL.size + len(head)
         stop = start + entry.size
         if flags & _SIZES_FOLLOW:
             # What was not known yet when the header was written is left out there.

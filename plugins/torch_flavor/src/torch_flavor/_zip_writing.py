@@ -13,9 +13,10 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import IO, Any
 
-from torch_flavor._zip_reading import Member
+from torch_flavor._zip_reading import END, END64, ENTRY, LOCAL, LOCATOR, Member
 
 __all__ = ["Region", "StitchedFile", "append_records", "lay_out"]
 
@@ -69,7 +70,7 @@ def _local_header(name: bytes, place: int, size: int, crc: int) -> bytes:
     padding = -(place + 30 + len(name) + len(extra) + 4) % _ALIGNMENT
     extra += struct.pack("<2H", 0x4246, padding) + b"Z" * padding
     narrow = _LIMIT32 if long else size
-    fixed = struct.pack("<4s5H3I2H", b"PK\x03\x04", 45, 0, 0, _TIME, _DATE, crc, narrow, narrow, len(name), len(extra))
+    fixed = LOCAL.pack(b"PK\x03\x04", 45, 0, 0, _TIME, _DATE, crc, narrow, narrow, len(name), len(extra))
     return fixed + name + extra
 
 
@@ -77,40 +78,18 @@ def _entry(name: bytes, place: int, size: int, crc: int, flags: int) -> bytes:
     wide = ([size, size] if size >= _LIMIT32 else []) + ([place] if place >= _LIMIT32 else [])
     extra = struct.pack(f"<2H{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
     narrow, header = min(size, _LIMIT32), min(place, _LIMIT32)
-    fixed = struct.pack(
-        "<4s6H3I5H2I",
-        *(
-            b"PK\x01\x02",
-            45,
-            45,
-            flags,
-            0,
-            _TIME,
-            _DATE,
-            crc,
-            narrow,
-            narrow,
-            len(name),
-            len(extra),
-            0,
-            0,
-            0,
-            0,
-            header,
-        ),
-    )
+    sizes = (narrow, narrow, len(name), len(extra))
+    fixed = ENTRY.pack(b"PK\x01\x02", 45, 45, flags, 0, _TIME, _DATE, crc, *sizes, 0, 0, 0, 0, header)
     return fixed + name + extra
 
 
 def _end(start: int, size: int, count: int) -> bytes:
-    narrow = struct.pack(
-        "<4s4H2IH",
-        *(b"PK\x05\x06", 0, 0, min(count, 0xFFFF), min(count, 0xFFFF), min(size, _LIMIT32), min(start, _LIMIT32), 0),
-    )
+    counted = min(count, 0xFFFF)
+    narrow = END.pack(b"PK\x05\x06", 0, 0, counted, counted, min(size, _LIMIT32), min(start, _LIMIT32), 0)
     if start < _LIMIT32 and size < _LIMIT32 and count < 0xFFFF:
         return narrow
-    long = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, start)
-    return long + struct.pack("<4sIQI", b"PK\x06\x07", 0, start + size, 1) + narrow
+    long = END64.pack(b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, start)
+    return long + LOCATOR.pack(b"PK\x06\x07", 0, start + size, 1) + narrow
 
 
 class StitchedFile(io.RawIOBase):
@@ -120,8 +99,7 @@ class StitchedFile(io.RawIOBase):
         super().__init__()
         self._pieces = [piece for piece in pieces if not isinstance(piece, bytes) or piece]
         sizes = [piece.size if isinstance(piece, Region) else len(piece) for piece in self._pieces]
-        self._starts = [sum(sizes[:number]) for number in range(len(sizes))]
-        self._size = sum(sizes)
+        *self._starts, self._size = accumulate(sizes, initial=0)
         self._descriptor = source.fileno()
         self._place = 0
 
