@@ -31,7 +31,8 @@ LAYERS = {
     "documents and files": "_disk model_file _stored",
     "what surrounds a model": "_code _environment _random_state",
     "plugins": "hook_values hookspecs _flavor _registry flavors",
-    "paths": "pyfunc _opening loading golden inspection _save_request saving verification mlflow_loader",
+    "paths": "pyfunc _opening loading golden inspection _save_request _save_signature saving verification "
+    "mlflow_loader",
     "the built-in flavor": "_python_function",
     "the front door": "__init__",
     "the command line": "cli __main__",

@@ -15,6 +15,10 @@ from sklearn.linear_model import LinearRegression
 
 import palate
 import palate.flavors
+from palate._enforcement.plan import compile_inputs
+from palate.cli._data_files import decode_input, format_of
+from palate.errors import InvalidInput
+from palate.schema import ColSpec, Schema, TensorSpec
 
 Palate = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -274,6 +278,41 @@ def test_flavors_list_shows_every_plugin(run) -> None:
     assert listed["python_function"]["distribution"] == "palate"
     assert listed["sklearn"]["status"] == "ok"
     assert "palate-sklearn" in run("flavors", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("rows.csv", "a,b\n0.1,0.7\n"),
+        ("rows.json", '[{"a": 0.1, "b": 0.7}]'),
+        ("rows.jsonl", '{"a": 0.1, "b": 0.7}\n'),
+        ("split.json", '{"dataframe_split": {"columns": ["b", "a"], "data": [[0.7, 0.1]]}}'),
+        ("columns.json", '{"inputs": {"a": [0.1], "b": [0.7]}}'),
+        ("row.json", '{"a": 0.1, "b": 0.7}'),
+    ],
+)
+def test_decimals_of_a_file_become_single_precision(tmp_path, name, body) -> None:
+    """Text has no type, so 0.1 is the nearest float32 where the signature says float; what is too large is refused."""
+    schema = Schema((ColSpec(type="float", name="a"), ColSpec(type="double", name="b")))
+    plan = compile_inputs(schema, from_type_hints=False)
+    format_ = format_of(name)
+    assert format_ is not None
+    frame = plan.enforce(decode_input(body.encode(), format_, schema).data)
+    assert [str(dtype) for dtype in frame.dtypes] == ["float32", "float64"]
+    assert frame.to_numpy(dtype="float64").tolist() == [[float(np.float32(0.1)), 0.7]]
+    with pytest.raises(InvalidInput, match="too large for float32"):
+        plan.enforce(decode_input(body.replace("0.1", "1e300").encode(), format_, schema).data)
+
+
+@pytest.mark.parametrize("body", ["x,y\n0.1,0.7\n", "[[0.1, 0.7]]", '{"inputs": [[0.1, 0.7]]}'])
+def test_decimals_of_a_file_become_a_tensor(body) -> None:
+    """The same for a nameless tensor, such as a network takes."""
+    schema = Schema((TensorSpec(dtype="float32", shape=(-1, 2)),))
+    plan = compile_inputs(schema, from_type_hints=False)
+    format_ = "csv" if body.startswith("x") else "json"
+    array = plan.enforce(decode_input(body.encode(), format_, schema).data)
+    np.testing.assert_array_equal(array, np.array([[0.1, 0.7]], "float32"))
+    assert array.dtype == "float32"
 
 
 def test_quickstart_runs_twice_in_one_place(run, tmp_path) -> None:

@@ -213,7 +213,7 @@ def _notes(opened: OpenedModel) -> tuple[str, ...]:
     if opened.seal is not None and opened.seal.added_by_mlflow:
         notes.append(f"MLflow's registry added {', '.join(opened.seal.added_by_mlflow)}")
     if opened.model_file.pyfunc is None:
-        notes.append("mlflow.pyfunc cannot open it: the model has no predict")
+        notes.append("it has no python_function section, so mlflow.pyfunc cannot open it")
     if opened.model_file.signature is None:
         notes.append("no signature: inputs are passed on unchecked")
     for key, text in ENVIRONMENT_NOTES.items():

@@ -85,6 +85,11 @@ class ModelFile:
         return self.document.get("metadata")
 
     @property
+    def features(self) -> list[str]:
+        """The names of the features behind a nameless table of inputs, as far as the model knows them."""
+        return list(self.palate.get("features") or ())
+
+    @property
     def type_from_example(self) -> bool:
         """Whether the model's function is given the container that its input example is (MLflow's TypeFromExample)."""
         return self.document.get("type_hint_from_example") is True
@@ -173,7 +178,7 @@ _ANY_FLAVOR: Final = {"code": "text or null", "extra_files": "a list or null"}
 _PALATE: Final = {
     **dict.fromkeys(("writer", "flavor", "python", "platform"), "text or null"),
     **dict.fromkeys(("inputs", "source", "golden"), "a mapping or null"),
-    **dict.fromkeys(("unresolved_modules", "unpublished_packages"), "a list of text or null"),
+    **dict.fromkeys(("features", "unresolved_modules", "unpublished_packages"), "a list of text or null"),
 }
 _TYPE_WORDS: Final = {dict: "a mapping", list: "a list", str: "text", type(None): "null", bool: "true or false"}
 

@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from palate._enforcement.features import ByFeatureNames
 from palate._enforcement.params import enforce_params
-from palate._enforcement.plan import compile_inputs
+from palate._enforcement.plan import InputPlan, compile_inputs
 from palate._flavor import Flavor
 from palate._stored.like_example import LikeExample
 from palate.errors import MethodNotFound
@@ -48,8 +49,9 @@ class PyFuncModel:
         plan = compile_inputs(
             signature.inputs if signature else None, from_type_hints=bool(signature and signature.from_type_hints)
         )
-        info = metadata.saved_input_example_info
-        self._plan = LikeExample(plan, path, info) if metadata.type_from_example else plan
+        self._plan: InputPlan = ByFeatureNames(plan, metadata.features) if metadata.features else plan
+        if metadata.type_from_example:
+            self._plan = LikeExample(plan, path, metadata.saved_input_example_info)
 
     @property
     def flavor(self) -> str:

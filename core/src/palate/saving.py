@@ -27,18 +27,19 @@ from palate._environment.distributions import find_providers
 from palate._environment.environment import ENVIRONMENT_FILES, Environment, capture_environment, write_environment
 from palate._environment.source import find_source
 from palate._flavor import Flavor
-from palate._inference.inference import infer_outputs, infer_params, infer_schema
+from palate._inference.inference import infer_outputs
 from palate._opening import OpenedModel, code_reasons, construct, open_model
 from palate._random_state import keep_random_state
 from palate._registry import FlavorRegistry, default_registry
 from palate._save_request import SaveRequest, check_path, check_request
+from palate._save_signature import declared_signature, feature_names, rows_as_array
 from palate._stored.examples import ExampleInfo, read_example, split_example, write_example
 from palate.errors import FlavorBroken, InvalidExample, InvalidInput, PalateError, Problem, UnsupportedModel
 from palate.golden import Golden, record_golden
 from palate.inspection import ModelInfo, describe
 from palate.model_file import PYFUNC, ModelFile, build_model_file, plain_problems
 from palate.pyfunc import PyFuncModel
-from palate.schema import AnyType, Schema
+from palate.schema import Schema
 from palate.signature import Signature
 
 __all__ = ["save_model"]
@@ -125,10 +126,10 @@ def _write_directory(request: SaveRequest, root: Path, registry: FlavorRegistry,
     if isinstance(request.signature, EllipsisType):
         known = flavor.infer_input_schema(request.model)
         if flavor.name != PYFUNC:  # a Python model may well take lists
-            request = replace(request, example=_rows_as_array(request.example))
+            request = replace(request, example=rows_as_array(request.example))
     code = copy_code(request.code_paths, root)
     example = write_example(request.example, root) if request.example is not None else None
-    signature = _declared_signature(request, known)
+    signature = declared_signature(request, known)
     _check_own_example(request, signature)
     section = _write_native(request, root, signature, example)
     sections = _sections(flavor, section, code)
@@ -139,7 +140,8 @@ def _write_directory(request: SaveRequest, root: Path, registry: FlavorRegistry,
     size = sum((root / name).stat().st_size for name in list_files(root))
     environment = _capture(draft, code)
     write_environment(environment, root)
-    model_file = draft.model_file(signature, size=size, facts=_facts(draft, environment, golden))
+    facts = {**_facts(draft, environment, golden), **feature_names(signature, known)}
+    model_file = draft.model_file(signature, size=size, facts=facts)
     (root / MODEL_FILE).write_text(model_file.to_yaml(), encoding="utf-8")
 
 
@@ -211,49 +213,6 @@ class _Draft:
 
 
 # -- signature and proof ---------------------------------------------------------------------------------------------
-
-
-def _rows_as_array(example: object) -> object:
-    """Return rows of numbers, ``[[1, 2], [3, 4]]``, as the array that a framework makes of them; else the same."""
-    data, *params = example if isinstance(example, tuple) and example else (example,)
-    if not (isinstance(data, list) and data and all(isinstance(row, list) and row for row in data)):
-        return example
-    if len({len(row) for row in data}) > 1 or {type(cell) for row in data for cell in row} - {int, float}:
-        return example
-    import numpy as np
-
-    array = np.array(data)
-    return (array, *params) if params else array
-
-
-def _declared_signature(request: SaveRequest, known: Schema | Signature | None) -> Signature | None:
-    """What is known of the signature before the model has predicted anything."""
-    if not isinstance(request.signature, EllipsisType):
-        return request.signature
-    data, example_params = split_example(request.example)
-    declared = request.params if request.params is not None else example_params
-    params = infer_params(declared) if declared else ()
-    if isinstance(known, Signature):
-        return replace(known, params=params or known.params)
-    if data is not None:
-        return Signature(inputs=_enriched(infer_schema(data), known), params=params)
-    if known is not None and not any(isinstance(c.type, AnyType) for c in known.columns):
-        return Signature(inputs=known, params=params)
-    return Signature(params=params) if params else None
-
-
-def _enriched(inferred: Schema, known: Schema | None) -> Schema:
-    """Add the categories that the model knows of its columns to what the example shows."""
-    if known is None or inferred.is_tensor or known.is_tensor:
-        return inferred
-    categories = {column.name: column.categories for column in known.columns}
-    fields = [
-        replace(column, categories=categories[column.name])
-        if column.categories is None and categories.get(column.name) is not None
-        else column
-        for column in inferred.columns
-    ]
-    return Schema(tuple(fields))
 
 
 def _prove(

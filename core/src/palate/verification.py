@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from os import PathLike
 from typing import Any, Literal
@@ -12,8 +13,8 @@ from palate._disk.replaced import read_one_model
 from palate._environment.environment import compare_requirements
 from palate._opening import OpenedModel, construct, open_model
 from palate._random_state import keep_random_state
-from palate._registry import FlavorRegistry, default_registry
-from palate.errors import InvalidModelFile, ModelChanged, PalateError, UnsafePath
+from palate._registry import default_registry
+from palate.errors import InvalidModelFile, InvalidOption, ModelChanged, PalateError, UnsafePath
 from palate.golden import replay_golden
 
 __all__ = ["Check", "Verification", "accept_changes", "verify_model"]
@@ -45,29 +46,30 @@ class Verification:
         return {"uri": self.uri, "ok": self.ok, "checks": [asdict(check) for check in self.checks]}
 
 
-def verify_model(uri: str | PathLike[str], *, trust: bool = False) -> Verification:
+def verify_model(uri: str | PathLike[str], *, trust: bool = False, **flavor_options: Any) -> Verification:
     """Check a model's files against its digest, its requirements against this environment, and replay its golden
     predictions.
 
     Replaying loads the model; one whose loading runs code of its own needs ``trust=True``, and counts as failed
-    without it.
+    without it. The same options as for ``load_model`` are taken (``module=``, ``custom_objects=``); a model that cannot
+    be loaded without one of them counts as skipped.
 
     Raises:
         ModelNotFound: there is no model directory.
     """
 
     def read() -> Verification:
-        return _verify(uri, trust=trust)
+        return _verify(uri, trust=trust, options=flavor_options)
 
     return read_one_model(uri, read, is_whole=lambda found: found.ok)
 
 
-def _verify(uri: str | PathLike[str], *, trust: bool) -> Verification:
+def _verify(uri: str | PathLike[str], *, trust: bool, options: Mapping[str, Any]) -> Verification:
     try:
         opened = open_model(uri)
     except (ModelChanged, InvalidModelFile, UnsafePath) as exc:
         return Verification(uri=str(uri), checks=(Check(name="files", status="failed", detail=str(exc)),))
-    checks = (_files(opened), _environment(opened), _predictions(opened, default_registry(), trust=trust))
+    checks = (_files(opened), _environment(opened), _predictions(opened, trust=trust, options=options))
     return Verification(uri=str(uri), checks=checks)
 
 
@@ -93,10 +95,14 @@ def _environment(opened: OpenedModel) -> Check:
     return Check(name="environment", status="note", detail="; ".join(found))
 
 
-def _predictions(opened: OpenedModel, registry: FlavorRegistry, *, trust: bool) -> Check:
+def _predictions(opened: OpenedModel, *, trust: bool, options: Mapping[str, Any]) -> Check:
     try:
         with keep_random_state():
-            found = replay_golden(construct(opened, trust=trust, registry=registry))
+            found = replay_golden(construct(opened, trust=trust, registry=default_registry(), options=options))
+    except InvalidOption as exc:
+        if options:
+            raise
+        return Check(name="predictions", status="skipped", detail=str(exc))
     except PalateError as exc:
         return Check(name="predictions", status="failed", detail=str(exc))
     if found is None:

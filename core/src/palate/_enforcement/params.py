@@ -85,7 +85,7 @@ def _frames_of_ours() -> int:
 
 
 def _convert_list(value: Any, kind: Scalar | Object) -> list[Any]:
-    if not isinstance(value, list) and not (is_ndarray(value) and value.ndim == 1):
+    if not isinstance(value, list | tuple) and not (is_ndarray(value) and value.ndim == 1):
         dimensions = f" with {value.ndim} dimensions" if is_ndarray(value) else ""
         raise Unfit("wrong_shape", f"needs a list of values, got {type(value).__name__}{dimensions}")
     if isinstance(kind, Object):

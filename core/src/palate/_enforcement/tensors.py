@@ -90,15 +90,18 @@ class _Tensor:
         if self._anything or (self._ragged and array.ndim == 1 and array.dtype == object):
             return array
         self._check_shape(array.shape)
-        return cast_array(array, self._dtype)
+        try:
+            return cast_array(array, self._dtype)
+        except Unfit as exc:
+            rounds = self._kind == "f" and array.dtype.kind == "f"
+            hint = f". Hint: data.astype('{self.spec.dtype}') rounds them" if rounds else ""
+            raise Unfit(exc.kind, exc.message + hint) from exc
 
     def _convert_list(self, items: Any) -> Any:
-        try:
-            array = cast_list(items, self._dtype)
-        except Unfit as exc:
-            # Python floats are doubles, and few of them are float32 exactly.
-            hint = f". Hint: numpy.asarray(data, dtype='{self.spec.dtype}') rounds them" if self._kind == "f" else ""
-            raise Unfit(exc.kind, exc.message + hint) from exc
+        import numpy as np
+
+        # Decimals in a list, as in JSON, are of no type before the signature gives them one; an array's have chosen.
+        array = self._round(cast_list(items, np.dtype(float if self._kind == "f" else self._dtype)))
         self._check_shape(array.shape)
         return array
 

@@ -19,6 +19,7 @@ __all__ = ["FORMATS", "DataFormat", "ModelInput", "decode_input", "format_of"]
 DataFormat: TypeAlias = Literal["csv", "json", "jsonl", "parquet"]
 FORMATS: tuple[DataFormat, ...] = get_args(DataFormat)
 ENDINGS: dict[str, DataFormat] = {**{known: known for known in FORMATS}, "ndjson": "jsonl", "tsv": "csv"}
+FLOATS = {"float": "float32", "double": "float64"}
 JSON_WRAPPERS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
@@ -110,16 +111,31 @@ def _records(split: Any) -> list[dict[Any, Any]]:
 
 
 def _decoded_rows(data: Any, schema: Schema | None) -> Any:
-    """JSON has no bytes: a binary column's cells arrive as base64."""
-    binary = {column.name for column in (schema.columns if schema else ()) if column.type == "binary"}
-    if not binary or not isinstance(data, list):
+    """JSON has no bytes, and one type of decimals: cells become what their column is."""
+    columns = schema.columns if schema else ()
+    decode: dict[object, Callable[[Any, object], Any]] = {
+        column.name: _DECODERS[column.type]
+        for column in columns
+        if isinstance(column.type, str) and column.type in _DECODERS
+    }
+    if not decode:
         return data
-    return [
-        {key: _base64(cell, key) if key in binary else cell for key, cell in row.items()}
-        if isinstance(row, dict)
-        else row
-        for row in data
-    ]
+
+    def decoded(value: Any, key: object) -> Any:
+        if isinstance(value, list):
+            return [decoded(item, key) for item in value]
+        return value if value is None else decode[key](value, key)
+
+    def row(cells: Any) -> Any:
+        if not isinstance(cells, dict):
+            return cells
+        return {key: decoded(value, key) if key in decode else value for key, value in cells.items()}
+
+    return [row(item) for item in data] if isinstance(data, list) else row(data)
+
+
+def _single(cell: Any, column: object) -> Any:
+    return _decimals(cell, FLOATS["float"], column) if isinstance(cell, float) else cell
 
 
 # -- csv -------------------------------------------------------------------------------------------------------------
@@ -130,6 +146,9 @@ def _base64(cell: str, column: object) -> bytes:
         return base64.b64decode("".join(cell.split()), validate=True)
     except (binascii.Error, AttributeError) as exc:
         raise _refuse(f"column '{column}' holds bytes, which must be written as base64", exc) from exc
+
+
+_DECODERS: dict[Any, Callable[[Any, object], Any]] = {"binary": _base64, "float": _single}
 
 
 def _boolean(cell: str) -> bool:
@@ -202,8 +221,9 @@ def _typed_columns(columns: Sequence[_Column], schema: Schema | None) -> Any:
     import numpy as np
 
     if schema is not None and schema.is_tensor and not schema.is_named:
-        kind = _tensor_cells(schema.tensors[0].dtype)
-        table = np.array([_cells(column, _READERS[kind], kind) for column in columns]).T
+        dtype = schema.tensors[0].dtype
+        kind = _tensor_cells(dtype)
+        table = np.array([_cells(column, kind, dtype) for column in columns]).T
         # A tensor of one dimension, such as of texts, has no columns.
         return table[:, 0] if len(schema.tensors[0].shape) == 1 and len(columns) == 1 else table
     specs: dict[str, ColSpec] = {}
@@ -215,7 +235,7 @@ def _typed_columns(columns: Sequence[_Column], schema: Schema | None) -> Any:
         spec = specs.get(column.name) or (specs.get(str(position)) if schema and not schema.is_named else None)
         kind = spec.type if spec is not None and isinstance(spec.type, str) else "any"
         label = spec.name if spec is not None and spec.name is not None else column.name
-        named[label] = _cells(column, _READERS[kind], kind)
+        named[label] = _cells(column, kind, FLOATS.get(kind, "float64"))
     if schema is not None and not schema.is_named and len(columns) == len(schema) == 1:
         # A model of plain values, such as a function of list[str], is given plain values.
         return next(iter(named.values())).tolist()
@@ -241,11 +261,11 @@ _READERS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def _cells(column: _Column, read: Callable[[str], Any], kind: str) -> Any:
-    """Return one column as an array; an empty cell is a missing value."""
+def _cells(column: _Column, kind: str, dtype: str) -> Any:
+    """Return one column as an array, decimals as *dtype*; an empty cell is a missing value."""
     import numpy as np
 
-    values = []
+    read, values = _READERS[kind], []
     for cell, line in zip(column.cells, column.lines, strict=True):
         try:
             values.append(read(cell) if cell != "" else None)
@@ -253,10 +273,22 @@ def _cells(column: _Column, read: Callable[[str], Any], kind: str) -> Any:
             message = f"the cell in line {line} is not {kind} (a missing value is an empty cell)"
             raise InvalidInput([Problem(("inputs", column.name), "wrong_value", message)]) from exc
     if kind in ("float", "double"):
-        return np.array([np.nan if value is None else value for value in values], dtype="float64")
+        return _decimals([np.nan if value is None else value for value in values], dtype, column.name)
     if values and all(isinstance(value, int | float) for value in values):
         return np.array(values)
     return np.array(values, dtype=object)
+
+
+def _decimals(values: Any, dtype: str, name: object) -> Any:
+    """Return decimals that were written as text, which have no type before the signature gives them one."""
+    import numpy as np
+
+    wide = np.asarray(values, dtype="float64")
+    with np.errstate(over="ignore"):
+        typed = wide.astype(dtype)
+    if bool((np.isfinite(wide) & ~np.isfinite(typed)).any()):
+        raise InvalidInput([Problem(("inputs", str(name)), "wrong_value", f"holds values too large for {dtype}")])
+    return typed[()]  # of one decimal a scalar
 
 
 def _frame(columns: Mapping[Any, Any]) -> Any:

@@ -1,0 +1,53 @@
+"""Frames for a model whose signature is one nameless table, although the model knows the names of its features.
+
+The signature of such a model was inferred from an array. A frame whose columns stand in another order, if it were taken
+by position, would be predicted on wrongly and without an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from palate._enforcement.containers import is_arrow, is_dataframe, is_polars
+from palate.errors import InvalidInput, Problem
+
+__all__ = ["ByFeatureNames"]
+
+
+class _Plan(Protocol):
+    def enforce(self, data: object) -> object: ...
+
+
+class ByFeatureNames:
+    """Puts the columns of frames in the order of the features, then enforces with another plan."""
+
+    __slots__ = ("_names", "_plan")
+
+    def __init__(self, plan: _Plan, names: Sequence[str]) -> None:
+        self._plan = plan
+        self._names = list(names)
+
+    def enforce(self, data: object) -> object:
+        """Return *data* as the other plan has it. Raises InvalidInput for a frame that lacks features."""
+        labels = _text_labels(data)
+        if labels is None or labels == self._names:
+            return self._plan.enforce(data)
+        missing = [name for name in self._names if name not in labels]
+        if missing:
+            raise InvalidInput([Problem(("inputs", name), "missing", "is a feature of the model") for name in missing])
+        return self._plan.enforce(_select(data, self._names))
+
+
+def _text_labels(data: Any) -> list[str] | None:
+    """Return the columns of a frame; None for other data, and for frames made of arrays, whose labels are numbers."""
+    if is_arrow(data):
+        return list(data.column_names)
+    if not (is_dataframe(data) or (is_polars(data) and hasattr(data, "columns"))):
+        return None
+    labels = list(data.columns)
+    return labels if all(isinstance(label, str) for label in labels) else None
+
+
+def _select(frame: Any, names: list[str]) -> Any:
+    return frame.select(names) if hasattr(frame, "select") else frame[names]
