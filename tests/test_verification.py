@@ -98,3 +98,21 @@ def test_golden_facts_of_another_kind_fail_the_check(saved, recorded: str) -> No
     palate.accept_changes(saved)
     check = next(check for check in palate.verify_model(saved).checks if check.name == "predictions")
     assert (check.status, f"palate.golden.{recorded.partition(':')[0]}" in check.detail) == ("failed", True)
+
+
+def test_a_model_that_needs_an_option_is_skipped_or_replayed_with_it(tmp_path: Path) -> None:
+    """Weights have no module: without one the replay is skipped and says so, with one it is made."""
+    torch = pytest.importorskip("torch")
+
+    def make() -> object:
+        return torch.nn.Linear(3, 2)
+
+    example = np.ones((4, 3), "float32")
+    palate.save_model(make(), tmp_path / "m", format="safetensors", input_example=example, module=make)
+    found = {check.name: check for check in palate.verify_model(tmp_path / "m").checks}
+    assert found["predictions"].status == "skipped"
+    assert "module=" in found["predictions"].detail
+    with_module = palate.verify_model(tmp_path / "m", module=make)
+    assert {check.status for check in with_module.checks} == {"ok"}
+    with pytest.raises(palate.errors.InvalidOption):
+        palate.verify_model(tmp_path / "m", modul=make)
