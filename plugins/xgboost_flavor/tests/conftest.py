@@ -200,11 +200,27 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
     return runner
 
 
+def skip_unless_ci(reason: str) -> None:
+    """Skip a test whose environment is not there; in CI that is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 @pytest.fixture(scope="session")
 def mlflow_python() -> str:
-    """The interpreter of an environment with stock MLflow, or a skip."""
+    """The interpreter of an environment with stock MLflow."""
     root = Path(__file__).parents[3]
     python = Path(os.environ.get("PALATE_MLFLOW_PYTHON") or root / ".venv-mlflow" / "bin" / "python")
     if not python.exists():
-        pytest.skip("no stock MLflow: set PALATE_MLFLOW_PYTHON, or make .venv-mlflow")
+        skip_unless_ci("no stock MLflow: set PALATE_MLFLOW_PYTHON, or make .venv-mlflow")
     return str(python)
+
+
+@pytest.fixture(params=["2.22.0", "3.9.0"])
+def older_mlflow(request: pytest.FixtureRequest, mlflow_python: str) -> tuple[str, Path]:
+    """An earlier release of MLflow, and the folder from which that interpreter imports it."""
+    folder = Path(mlflow_python).parents[1] / "readers" / request.param
+    if not folder.is_dir():
+        skip_unless_ci(f"no MLflow {request.param} beside the stock one: make .venv-mlflow")
+    return request.param, folder

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 import palate
 import xgboost_flavor
 from palate.errors import UnsafeModel
+from xgboost_flavor._document import Rows
 from xgboost_flavor._ubjson import read_ubjson
 
 CHECKS = {kind.name: kind.check for kind in xgboost_flavor.embedded_types()}
@@ -85,7 +86,7 @@ def plain(document: Any) -> Any:
     def unpack(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: unpack(inner) for key, inner in value.items()}
-        if isinstance(value, list):
+        if isinstance(value, list | Rows):
             return [unpack(inner) for inner in value]
         if hasattr(value, "kind"):
             form = {"d": "f", "l": "i", "L": "q", "U": "B", "i": "b", "D": "d"}[value.kind]
@@ -129,6 +130,10 @@ def test_lies_in_a_snapshot(path, value, rule, models, encode):
     "attributes",
     [
         {"__class__": "x"},
+        {"predict": ...},
+        {"get_booster": ...},
+        {"classes_": [1, 2]},
+        {"_Booster": "text"},
         {"n_classes_": 2**40},
         {"n_classes_": -1},
         {"n_classes_": "2"},

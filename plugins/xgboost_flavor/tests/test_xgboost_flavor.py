@@ -322,6 +322,11 @@ def test_files_themselves_run_no_code(models, save):
         ({"verbosity": 9}, "verbosity"),
         ({"enable_categorical": 1}, "enable_categorical"),
         ({"objective": {"__tuple__": [1]}}, "objective"),
+        ({"objective": "multi:softmax"}, "objective"),
+        ({"booster": "gblinear"}, "booster"),
+        ({"feature_types": ["zz"]}, "feature_types"),
+        ({"feature_types": ["zz", "q", "q", "q"]}, "feature_types"),
+        ({"feature_types": ["q"]}, "feature_types"),
         ({"max_depth": {"__import__": "os"}}, "max_depth"),
         ({"max_depth": {"__float__": "x"}}, "max_depth"),
         ({"max_depth": {"a": 1, "b": 2}}, "max_depth"),
@@ -343,18 +348,6 @@ def test_sample_models(tmp_path):
     for sample in xgboost_flavor.sample_models().values():
         palate.save_model(sample.model, tmp_path / "sample", input_example=sample.sample)
         assert palate.verify_model(tmp_path / "sample")
-
-
-@pytest.mark.parametrize("depth", [1024, 30_000])
-@pytest.mark.parametrize("format_", xgboost_flavor.FORMATS)
-def test_too_deep_to_be_opened(format_, depth, models, save, encode, chain):
-    """A model that no reader would open is refused when it is saved, however large its file is."""
-    document = json.loads(bytes(models["tree booster"][0].save_raw("json")))
-    document["learner"]["gradient_booster"]["model"]["trees"][0].update(chain(depth))
-    booster = xgb.Booster()
-    booster.load_model(bytearray(encode(document)))
-    with pytest.raises(UnsupportedModel, match=r"deeper than 1024 levels.*shallower trees"):
-        save(booster, format_)
 
 
 def test_readme(tmp_path, monkeypatch):

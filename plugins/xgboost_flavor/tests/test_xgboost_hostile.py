@@ -64,9 +64,9 @@ def at(document: Any, path: str) -> tuple[Any, Any]:
 
 # What is set, to which value, and what the refusal says.
 NODES: list[tuple[str, str, Any, str]] = [
-    ("tree booster", "trees/0/left_children/0", 2**30, "children are outside"),  # X01
+    ("tree booster", "trees/0/left_children/0", 2**30, "children are outside"),
     ("tree booster", "trees/0/left_children/0", -2, "children are outside"),
-    ("tree booster", "trees/0/left_children/0", 0, "children are outside"),  # X03
+    ("tree booster", "trees/0/left_children/0", 0, "children are outside"),
     ("tree booster", "trees/0/right_children/0", 2**30, "right child is not the one after"),
     ("tree booster", "trees/0/right_children/0", 1, "right child is not the one after"),
     ("tree booster", "trees/0/right_children/0", -1, "right child is not the one after"),
@@ -74,20 +74,20 @@ NODES: list[tuple[str, str, Any, str]] = [
     ("tree booster", "trees/0/left_children/2", -1, "is no other node's child"),
     ("tree booster", "trees/0/parents/1", 2**30, "is not its child's parent"),
     ("tree booster", "trees/0/parents/0", 1, "is the root, and has a parent"),
-    ("tree booster", "trees/0/split_indices/0", 2**30, "its feature is not one of 4"),  # X02
+    ("tree booster", "trees/0/split_indices/0", 2**30, "its feature is not one of 4"),
     ("tree booster", "trees/0/split_indices/0", -1, "its feature is not one of 4"),
     ("tree booster", "trees/0/split_indices/0", 4, "its feature is not one of 4"),
     ("tree booster", "trees/0/default_left/0", 2, "default_left is neither"),
     ("tree booster", "trees/0/id", 1, "has the id 1"),
     ("tree booster", "trees/1/id", 0, "has the id 0"),
-    ("tree booster", "trees/0/tree_param/num_nodes", "1000000000", "another length than its num_nodes"),  # X04
+    ("tree booster", "trees/0/tree_param/num_nodes", "1000000000", "another length than its num_nodes"),
     ("tree booster", "trees/0/tree_param/num_nodes", "0", "has no nodes"),
     ("tree booster", "trees/0/tree_param/num_nodes", "-5", "must be a number up to"),
     ("tree booster", "trees/0/tree_param/num_nodes", " 5", "must be a number up to"),
     ("tree booster", "trees/0/tree_param/num_deleted", "1", "another number of deleted nodes"),
     ("tree booster", "trees/0/tree_param/size_leaf_vector", "3", "values a leaf"),
     ("tree booster", "trees/0/tree_param", {}, "no text num_nodes"),
-    ("tree booster", "trees/0/sum_hessian", [1.0], "another length"),  # X05
+    ("tree booster", "trees/0/sum_hessian", [1.0], "another length"),
     ("tree booster", "trees/0/left_children", [], "another length"),
     ("tree booster", "trees/0/base_weights", [], "weights of several"),
     ("tree booster", "trees/0/split_type", [], "another length"),
@@ -98,7 +98,7 @@ NODES: list[tuple[str, str, Any, str]] = [
     ("vectors", "trees/0/base_weights", [1.0] * 7, "base_weights has 7 numbers"),
     ("category booster", "trees/0/categories/0", 2**31 - 1, "a category is not a number below"),
     ("category booster", "trees/0/categories/0", -1, "a category is not a number below"),
-    ("category booster", "trees/0/categories_segments/0", 2**40, "do not lie one after"),  # X08
+    ("category booster", "trees/0/categories_segments/0", 2**40, "do not lie one after"),
     ("category booster", "trees/0/categories_sizes/0", 2**62, "or more than the tree has"),
     ("category booster", "trees/0/categories_sizes/0", 0, "has no categories"),
     ("category booster", "trees/0/categories_sizes/0", -(2**63), "has no categories"),
@@ -108,11 +108,11 @@ NODES: list[tuple[str, str, Any, str]] = [
 ]  # fmt: skip
 
 MODELS: list[tuple[str, str, Any, str]] = [
-    ("classifier", "model/tree_info/0", 3, "the output of tree 0 is 3"),  # X06
+    ("classifier", "model/tree_info/0", 3, "the output of tree 0 is 3"),
     ("classifier", "model/tree_info/0", -1, "the output of tree 0 is -1"),
     ("classifier", "model/tree_info", [], "tree_info does not have a number"),
     ("classifier", "model/trees", {}, "tree_info does not have a number"),
-    ("classifier", "model/iteration_indptr", [], "iteration_indptr"),  # X07
+    ("classifier", "model/iteration_indptr", [], "iteration_indptr"),
     ("classifier", "model/iteration_indptr", [0, 12, 3, 12], "iteration_indptr does not divide"),
     ("classifier", "model/iteration_indptr", [0, 2**40], "iteration_indptr does not divide"),
     ("classifier", "model/iteration_indptr", [-4, 12], "iteration_indptr does not divide"),
@@ -149,8 +149,8 @@ MODELS: list[tuple[str, str, Any, str]] = [
     ("early", "learner/attributes/best_iteration", "1000000", "must be a number up to"),
     ("early", "learner/attributes/scikit_learn", "[" * 100_000, "the attribute scikit_learn"),
     ("early", "learner/attributes/other", 1, "not an object of texts"),
-    ("parallel dart", "learner/gradient_booster/weight_drop", [1.0], "weight_drop is not a number for each"),  # X10
-    ("linear booster", "model/weights", [1.0], "weights has 1 numbers"),  # X09
+    ("parallel dart", "learner/gradient_booster/weight_drop", [1.0], "weight_drop is not a number for each"),
+    ("linear booster", "model/weights", [1.0], "weights has 1 numbers"),
     ("linear booster", "model/weights", [], "weights has 0 numbers"),
     ("linear booster", "model/boosted_rounds", 2**40, "boosted_rounds is"),
     ("category booster", "model/cats/sorted_idx/0", 2**30, "sorted_idx of cats does not order"),

@@ -21,7 +21,6 @@ import xgboost_flavor
 
 DIRECTORIES = Path(__file__).parents[3] / "tests" / "data" / "mlflow_models"
 FROM_MLFLOW = sorted(path.name for path in DIRECTORIES.glob("xgb_*"))
-OLD_READERS = ["2.22.0", "3.9.0"]
 
 
 def test_there_are_directories():
@@ -94,8 +93,15 @@ def read_with(
     python: str, paths: list[str], cwd: Path, *, version: str | None = None, folder: Path | None = None
 ) -> None:
     """Let a stock MLflow open *paths* and leave its predictions beside them."""
-    environment = {**os.environ, **({"PYTHONPATH": str(folder)} if folder else {})}
-    command = [python, "-c", READ, json.dumps(paths), *([version] if version else [])]
+    run_mlflow(python, READ, json.dumps(paths), *([version] if version else []), cwd=cwd, folder=folder)
+
+
+def run_mlflow(python: str, script: str, *arguments: str, cwd: Path, folder: Path | None = None) -> None:
+    """Run a script beside a stock MLflow, which may write runs and databases under *cwd* and nowhere else."""
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"file:{cwd}/runs"}
+    if folder is not None:
+        environment["PYTHONPATH"] = str(folder)
+    command = [python, "-c", script, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -113,12 +119,9 @@ def test_stock_mlflow_opens_ours(mlflow_python, models, tmp_path):
 
 @pytest.mark.mlflow
 @pytest.mark.slow
-@pytest.mark.parametrize("version", OLD_READERS)
-def test_older_mlflow_opens_ours(version, mlflow_python, models, tmp_path):
+def test_older_mlflow_opens_ours(older_mlflow, mlflow_python, models, tmp_path):
     """MLflow of earlier releases opens boosters and estimators of both formats."""
-    folder = Path(mlflow_python).parents[1] / "readers" / version
-    if not folder.is_dir():
-        pytest.skip(f"no MLflow {version} in {folder.parent.name}")
+    version, folder = older_mlflow
     chosen = {name: models[name] for name in ("classifier", "array booster", "tree booster")}
     paths, expected = save_all(chosen, tmp_path)
     read_with(mlflow_python, paths, tmp_path, version=version, folder=folder)
@@ -170,10 +173,7 @@ frame.to_pickle(sys.argv[1] + "/params-ubj.pkl")
 @pytest.mark.slow
 def test_what_stock_mlflow_writes(mlflow_python, tmp_path):
     """Directories that MLflow makes of every kind of model, in every format, open and predict the same."""
-    done = subprocess.run(
-        [mlflow_python, "-c", WRITE, str(tmp_path)], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_mlflow(mlflow_python, WRITE, str(tmp_path), cwd=tmp_path)
     written = sorted(path for path in tmp_path.iterdir() if (path / "MLmodel").exists())
     assert len(written) == 25
     for path in written:

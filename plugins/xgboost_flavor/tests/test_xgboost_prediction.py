@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -14,7 +15,7 @@ from sklearn.datasets import load_iris
 
 import palate
 import xgboost_flavor
-from palate.errors import InvalidInput
+from palate.errors import DependencyMissing, InvalidInput
 
 X, Y = load_iris(return_X_y=True, as_frame=True)
 
@@ -177,6 +178,13 @@ def test_dict_of_columns(models):
         model, _ = models[name]
         assert np.array_equal(predict(model, columns), predict(model, X))
         assert np.array_equal(predict(model, columns, "pred_leaf"), predict(model, X, "pred_leaf"))
+
+
+def test_dict_of_columns_without_pandas(models, monkeypatch):
+    """A dict of columns needs pandas, which the error says."""
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(DependencyMissing, match=r"dict of columns needs pandas.*pip install pandas"):
+        predict(models["tree booster"][0], {name: X[name].to_numpy() for name in X})
 
 
 def test_names_are_still_checked(models):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palate.errors import CodeReason, InvalidModelFile, Problem
-from palate.hookspecs import EmbeddedType, Guarantees, confine, hookimpl
+from palate.hookspecs import EmbeddedType, Guarantees, confine, hookimpl, pin_installed
 
 if TYPE_CHECKING:
     from palate.hookspecs import LoadOptions, SampleModel, SaveOptions
@@ -94,13 +94,10 @@ def infer_input_schema(model: Any) -> Schema | None:
 @hookimpl
 def requirements(model: Any) -> Sequence[str]:
     """Return xgboost, and scikit-learn for the classes that are built on it."""
-    from importlib.metadata import version
-
     from xgboost_flavor._classes import BOOSTER, name_of
 
     names = ("xgboost",) if name_of(model) == BOOSTER else ("scikit-learn", "xgboost")
-    # pip cannot find "3.2.0+local" on an index; the part before the plus sign is what was published.
-    return tuple(f"{name}=={version(name).partition('+')[0]}" for name in names)
+    return tuple(map(pin_installed, names))
 
 
 @hookimpl
@@ -127,8 +124,8 @@ def guarantees(config: Mapping[str, Any]) -> Guarantees:
         memory_safe=True,
         bounded=True,
         exceptions=(
-            "pred_contribs and pred_interactions take time by the square of a tree's depth, and pred_interactions also "
-            "by the number of features",
+            "pred_contribs and pred_interactions take time by the square of a tree's depth, and their answers have a "
+            "number for each feature, or pair of features, that the model says it has",
         ),
     )
 

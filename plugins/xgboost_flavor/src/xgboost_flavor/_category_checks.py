@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -33,34 +33,27 @@ _FREE_BITS, _BITS_A_BYTE = 1 << 30, 256
 _INDEX_KINDS = {9: "i", 10: "U", 11: "I", 13: "l", 15: "L"}
 
 
-def check_categories(document: Document, trees: Sequence[Mapping[str, Any]], counts: Integers, first: int) -> None:
-    """Raise Broken unless the categorical splits of *trees*, of *counts* nodes each, are whole and in bounds."""
+def check_categories(document: Document, arrays: Mapping[str, Any], counts: Integers) -> None:
+    """Raise Broken unless the categorical splits of trees, of *counts* nodes each, are whole and in bounds."""
     import numpy as np
 
-    having = [number for number, tree in enumerate(trees) if not CATEGORY_FIELDS.isdisjoint(tree)]
-    for number in having:
-        if missing := CATEGORY_FIELDS - trees[number].keys():
-            raise Broken(f"tree {first + number} has no {min(missing)}")
-    trees, counts = [trees[number] for number in having], counts[having]
-    if not trees:
-        return
-    arrays = {name: [tree[name] for tree in trees] for name in _FIELDS}
     lengths = {name: document.lengths(arrays[name], kind, name) for name, kind in _FIELDS.items()}
-    if lengths["split_type"] != counts.tolist():
+    if not np.array_equal(lengths["split_type"], counts):
         raise Broken("split_type of a tree has another length than its num_nodes says")
-    if not lengths["categories_nodes"] == lengths["categories_segments"] == lengths["categories_sizes"]:
+    segments = lengths["categories_nodes"]
+    if any(not np.array_equal(lengths[name], segments) for name in ("categories_segments", "categories_sizes")):
         raise Broken("the segments of a tree's categories are not as many as its categorical nodes")
     values = {name: document.integers(arrays[name], kind, name) for name, kind in _FIELDS.items()}
     types, nodes = values["split_type"], values["categories_nodes"]
     if ((types != 0) & (types != 1)).any():
         raise Broken("split_type has a type that is neither 0 (numbers) nor 1 (categories)")
-    owner = np.repeat(np.arange(len(trees)), lengths["categories_nodes"])
+    owner = np.repeat(np.arange(len(counts)), segments)
     begins = np.cumsum(counts) - counts
     if ((nodes < 0) | (nodes >= counts[owner])).any() or not np.array_equal(
         begins[owner] + nodes, np.flatnonzero(types == 1)
     ):
         raise Broken("categories_nodes are not the nodes whose split_type is 1")
-    _check_segments(document, values, owner, np.array(lengths["categories"], np.int64))
+    _check_segments(document, values, owner, lengths["categories"])
 
 
 def _check_segments(document: Document, values: Mapping[str, Integers], owner: Integers, totals: Integers) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from palate.hookspecs import EmbeddedType
-from xgboost_flavor._classes import BOOSTER, ESTIMATOR_TYPES
+from xgboost_flavor._classes import BOOSTER, ESTIMATOR_TYPES, class_named
 from xgboost_flavor._document import Broken
 from xgboost_flavor._model_checks import check_model
 from xgboost_flavor._params import parameter_problem
@@ -35,9 +35,13 @@ def list_types() -> Sequence[EmbeddedType]:
 
 def _check_estimator(name: str, attributes: Mapping[str, object]) -> str | None:
     """Return what is wrong with the attributes of an estimator; its booster is checked as an object of its own."""
+    own = class_named(name)
     for key, value in attributes.items():
-        if key.startswith("__"):
+        # What the class itself has of that name would be hidden by it.
+        if key.startswith("__") or hasattr(own, key):
             return f"an attribute of {name} is called {key!r:.40}"
+        if key == "_Booster" and value is not None and value is not ...:
+            return f"the booster of {name} is no object"
         if problem := parameter_problem(key, value):
             return f"{key} of {name} {problem}"
     classes = attributes.get("n_classes_", 2)

@@ -13,30 +13,18 @@ from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
 from xgboost_flavor._category_checks import check_column_categories
-from xgboost_flavor._document import Broken, Document
+from xgboost_flavor._document import Broken, Document, Rows
 from xgboost_flavor._objectives import check_objective
 from xgboost_flavor._tree_checks import check_trees
-from xgboost_flavor._values import read_count, read_floats, read_integer, read_object, read_param
+from xgboost_flavor._values import FEATURE_TYPES, read_count, read_floats, read_integer, read_object, read_param
 
-__all__ = ["ModelSummary", "check_model"]
-
-_FEATURE_TYPES = {"int", "float", "i", "q", "c"}
+__all__ = ["check_attributes", "check_model"]
 
 # xgboost allocates 64 rows of this width for each thread, once data of that width comes.
 _MAX_FEATURES = 1 << 27
 # Models without a tree may still have several outputs.
 _FREE_OUTPUTS = 4096
 _MAX_INT32 = 2**31 - 1
-
-
-class ModelSummary(NamedTuple):
-    """What a checked model says of itself.
-
-    Attributes:
-        estimator_type: "classifier", "regressor" or "ranker" when a class of scikit-learn's kind wrote it.
-    """
-
-    estimator_type: str | None
 
 
 class _Sizes(NamedTuple):
@@ -46,8 +34,11 @@ class _Sizes(NamedTuple):
     targets: int
 
 
-def check_model(document: Document, root: Any) -> ModelSummary:
-    """Raise Broken unless *root*, an object of *document*, is a model that xgboost reads and uses without harm."""
+def check_model(document: Document, root: Any) -> str | None:
+    """Raise Broken unless *root*, an object of *document*, is a model that xgboost reads and uses without harm.
+
+    Returns "classifier", "regressor" or "ranker" when a class of scikit-learn's kind wrote it.
+    """
     _check_members(root, "the model", required={"learner", "version"})
     version = root["version"]
     if not isinstance(version, list) or len(version) != 3:
@@ -65,7 +56,7 @@ def check_model(document: Document, root: Any) -> ModelSummary:
     check_objective(document, learner["objective"], classes=sizes.classes, targets=sizes.targets)
     _check_feature_texts(learner, sizes.features)
     rounds = _check_booster(document, learner["gradient_booster"], sizes)
-    return ModelSummary(_check_attributes(learner["attributes"], rounds))
+    return check_attributes(learner["attributes"], rounds)
 
 
 def _check_members(holder: Any, place: str, *, required: Set[str], optional: Set[str] = frozenset()) -> None:
@@ -112,7 +103,7 @@ def _check_feature_texts(learner: dict[str, Any], features: int) -> None:
             raise Broken(f"{name} is not a list of texts")
         if texts and len(texts) != features:
             raise Broken(f"{name} has {len(texts)} texts for {features} features")
-        if name == "feature_types" and (unknown := set(texts) - _FEATURE_TYPES):
+        if name == "feature_types" and (unknown := set(texts) - FEATURE_TYPES):
             raise Broken(f"feature_types has {min(unknown)!r:.30}")
 
 
@@ -158,7 +149,7 @@ def _check_forest(document: Document, booster: Any, sizes: _Sizes) -> int:
         optional={"iteration_indptr", "cats"},
     )
     trees, groups = model["trees"], model["tree_info"]
-    if not isinstance(trees, list) or not isinstance(groups, list) or len(trees) != len(groups):
+    if not isinstance(trees, list | Rows) or not isinstance(groups, list) or len(trees) != len(groups):
         raise Broken("tree_info does not have a number for each tree")
     for number, group in enumerate(groups):
         read_integer(group, f"the output of tree {number}", most=sizes.outputs - 1)
@@ -197,7 +188,7 @@ def _check_rounds(model: dict[str, Any], groups: Sequence[int], outputs: int) ->
 # -- attributes ----------------------------------------------------------------------------------------------------
 
 
-def _check_attributes(attributes: Any, rounds: int) -> str | None:
+def check_attributes(attributes: Any, rounds: int) -> str | None:
     """Check the attributes that xgboost uses as numbers; return what kind of estimator wrote the model."""
     if not isinstance(attributes, dict) or not all(isinstance(value, str) for value in attributes.values()):
         raise Broken("attributes is not an object of texts")

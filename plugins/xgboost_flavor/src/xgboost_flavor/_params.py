@@ -7,14 +7,16 @@ left out.
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from palate.errors import InvalidModelFile, PalateWarning, Problem
+from xgboost_flavor._values import FEATURE_TYPES
 
-__all__ = ["describe_params", "parameter_problem", "read_params", "restore_params", "threads_of"]
+__all__ = ["check_params", "describe_params", "parameter_problem", "read_params", "restore_params", "threads_of"]
 
 _SECTION = ("flavors", "xgboost", "params")
 
@@ -30,6 +32,8 @@ _NAMES = frozenset(
     eval_metric early_stopping_rounds callbacks""".split()
 )
 _MAX_FURTHER = 200
+# The objective whose answers are classes.
+_CLASSES = "multi:softmax"
 
 
 def _is_text(value: object) -> bool:
@@ -182,11 +186,39 @@ def restore_params(model: Any, params: Mapping[str, Any]) -> None:
         setattr(model, _FURTHER, further)
 
 
+# -- beside the booster ------------------------------------------------------------------------------------------------
+
+
+def check_params(booster: Any, params: Mapping[str, Any]) -> None:
+    """Hold the parameters that predicting uses against what *booster* was trained for.
+
+    Raises:
+        InvalidModelFile: listing every parameter that contradicts it.
+    """
+    problems = [Problem((*_SECTION, name), "wrong_value", text) for name, text in _contradictions(booster, params)]
+    if problems:
+        raise InvalidModelFile(problems)
+
+
+def _contradictions(booster: Any, params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    learner = json.loads(booster.save_config())["learner"]
+    trained, given = learner["objective"]["name"], params.get("objective")
+    # A classifier takes its booster's answers for classes, or for their probabilities, by this name alone.
+    if given is not None and (given == _CLASSES) != (trained == _CLASSES):
+        yield "objective", f"is {given!r:.60}, and the model was trained with {trained!r}"
+    kind = learner["gradient_booster"]["name"]
+    if params.get("booster") not in (None, kind):
+        yield "booster", f"is {params['booster']!r:.60}, and the model is a {kind}"
+    types = params.get("feature_types")
+    if types is not None and (len(types) != booster.num_features() or not FEATURE_TYPES.issuperset(types)):
+        yield "feature_types", f"is not a type for each of {booster.num_features()} features"
+
+
 # -- inside of other flavors' files ------------------------------------------------------------------------------------
 
 
 def parameter_problem(name: str, value: object) -> str | None:
-    """Return what is wrong with an estimator's parameter; None for one that is none, or that is an object."""
+    """Return what is wrong with an attribute of an estimator; those that predicting does not use may be anything."""
     if value is None or name not in _KINDS or _KINDS[name](value):
         return None
     return "is of a kind that this parameter cannot have"

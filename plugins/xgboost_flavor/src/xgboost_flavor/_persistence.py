@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from palate.errors import InvalidModelFile, Problem, UnsafeModel, UnsupportedModel
 from xgboost_flavor._classes import BOOSTER, ESTIMATOR_TYPES, class_named, is_known, name_of
 from xgboost_flavor._document import Broken, Document
-from xgboost_flavor._jsontext import read_json
-from xgboost_flavor._model_checks import ModelSummary, check_model
-from xgboost_flavor._params import describe_params, read_params, restore_params, threads_of
+from xgboost_flavor._jsontext import check_escapes, read_json
+from xgboost_flavor._model_checks import check_attributes, check_model
+from xgboost_flavor._params import check_params, describe_params, read_params, restore_params, threads_of
 from xgboost_flavor._ubjson import read_ubjson
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ __all__ = ["read_model", "write_model"]
 _SPACES = b" \t\n\v\f\r"
 _OLD_BINARY = b"binf"
 
-# What xgboost has written keeps all rules but one: only trees of a thousand nodes and more can be deeper than a reader
-# takes. Looking for those takes a tenth of the time that a check takes, which is more than writing a large file takes.
+# Checking a large file takes longer than writing it. Trees that xgboost has trained keep all rules but one, which those
+# of a thousand nodes and more can break: they can be deeper than a reader takes.
 _SMALL = 1 << 20
 _LARGE_TREE = re.compile(rb'num_nodes(?:SL\0{7}[\x04-\x0a]|":"[0-9]{4})')
 
@@ -44,7 +44,7 @@ def write_model(model: Any, path: Path, format_: str) -> dict[str, Any]:
     # xgboost, and MLflow, choose the format by the suffix.
     file = f"model.{format_}"
     _save(model, name, path / file)
-    _check_own(path / file, type(model).__name__)
+    _check_own(path / file, model)
     section = {
         "code": None,
         "data": file,
@@ -52,7 +52,7 @@ def write_model(model: Any, path: Path, format_: str) -> dict[str, Any]:
         "model_format": format_,
         "xgb_version": xgboost.__version__,
     }
-    return section if name == BOOSTER else {**section, **describe_params(model)}
+    return section if name == BOOSTER else {**section, **_describe_own(model)}
 
 
 def _save(model: Any, name: str, target: Path) -> None:
@@ -70,19 +70,43 @@ def _save(model: Any, name: str, target: Path) -> None:
         booster.set_attr(scikit_learn=before)
 
 
-def _check_own(file: Path, kind: str) -> None:
+def _check_own(file: Path, model: Any) -> None:
     """Refuse what has just been written if a reader would refuse it."""
     data = _read(file)
-    if len(data) > _SMALL and not _LARGE_TREE.search(data):
-        return
     try:
-        _check(data)
+        if len(data) <= _SMALL or _LARGE_TREE.search(data):
+            _check(data)
+        else:
+            _check_texts(data, file, model)
     except Broken as exc:
         raise UnsupportedModel(
-            kind,
+            type(model).__name__,
             reason=f"xgboost wrote a file that could not be opened safely: {exc}",
             hint="try the other format (ubj or json); if both fail, train the model again with shallower trees",
         ) from exc
+
+
+def _check_texts(data: bytearray, file: Path, model: Any) -> None:
+    """Check the names and attributes, which are whatever the caller has set."""
+    booster = model.get_booster() if hasattr(model, "get_booster") else model
+    check_attributes(booster.attributes(), booster.num_boosted_rounds())
+    # A search for the expression itself would look at each byte.
+    if file.suffix == ".json" and b"\\" in data:
+        check_escapes(data)
+
+
+def _describe_own(model: Any) -> dict[str, Any]:
+    """Return the section of the parameters, unless a reader would refuse them."""
+    section = describe_params(model)
+    try:
+        check_params(model.get_booster(), read_params(section) or {})
+    except InvalidModelFile as exc:
+        raise UnsupportedModel(
+            type(model).__name__,
+            reason=f"its parameters could not be read back: {exc}",
+            hint="set the attributes to what it was trained with, or save model.get_booster()",
+        ) from exc
+    return section
 
 
 # -- reading -------------------------------------------------------------------------------------------------------
@@ -97,12 +121,13 @@ def read_model(path: Path, name: str, config: Mapping[str, Any], options: LoadOp
     params = read_params(config)
     data = _read(path)
     try:
-        summary = _check(data)
+        kind = _check(data)
     except Broken as exc:
         raise UnsafeModel(name, rule=str(exc), hint=_versions_hint(config)) from exc
-    model = _new_model(config, name, summary, params, options)
+    model = _new_model(config, name, kind, params, options)
     _load_native(model, data, name, config)
     if params is not None and hasattr(model, "get_booster"):
+        check_params(model.get_booster(), params)
         restore_params(model, params)
     return model
 
@@ -119,7 +144,8 @@ def _read(path: Path) -> bytearray:
     return data
 
 
-def _check(data: bytearray) -> ModelSummary:
+def _check(data: bytearray) -> str | None:
+    """Check a file; return which kind of estimator wrote it, if it was one."""
     document = _parse(data)
     return check_model(document, document.root)
 
@@ -146,7 +172,7 @@ def _versions_hint(config: Mapping[str, Any]) -> str:
 def _new_model(
     config: Mapping[str, Any],
     name: str,
-    summary: ModelSummary,
+    kind: str | None,
     params: Mapping[str, Any] | None,
     options: LoadOptions,
 ) -> Any:
@@ -156,7 +182,6 @@ def _new_model(
         return class_named(BOOSTER)()
     if not is_known(wanted):
         return _foreign_class(wanted, options)()
-    kind = summary.estimator_type
     if kind is not None and kind != ESTIMATOR_TYPES[wanted]:
         raise UnsafeModel(name, rule=f"it holds a {kind:.20}, and MLmodel says that it is a {wanted}")
     return class_named(wanted)(n_jobs=threads_of(params))

@@ -7,13 +7,14 @@ predicted in place. Everything else is made a DMatrix.
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from palate.errors import InvalidInput, Problem
+from palate.errors import DependencyMissing, InvalidInput, Problem
 
 __all__ = ["call", "method_names"]
 
@@ -175,9 +176,17 @@ def _as_table(data: Any) -> Any:
     """Return a dict of columns as a DataFrame, anything else as it is."""
     if not isinstance(data, Mapping):
         return data
-    import pandas as pd
-
+    try:
+        import pandas as pd
+    except ImportError as exc:
+        raise DependencyMissing("pandas", needed_for="Predicting from a dict of columns") from exc
     return pd.DataFrame(dict(data))
+
+
+def _is_frame(data: object) -> bool:
+    # Whoever holds a DataFrame has imported pandas.
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(data, pandas.DataFrame)
 
 
 def _as_floats(booster: Any, facts: _Facts, data: Any) -> Any:
@@ -192,7 +201,7 @@ def _as_floats(booster: Any, facts: _Facts, data: Any) -> Any:
         return None
     if isinstance(data, np.ndarray):
         dtypes = [data.dtype]
-    elif type(data).__module__.startswith("pandas.") and hasattr(data, "columns"):
+    elif _is_frame(data):
         if names is not None and data.columns.tolist() != names:
             return None
         dtypes = list(data.dtypes)

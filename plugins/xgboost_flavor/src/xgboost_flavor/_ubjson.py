@@ -9,8 +9,9 @@ numbers of arbitrary precision) xgboost neither writes nor reads.
 from __future__ import annotations
 
 import struct
-from typing import Any, NamedTuple
+from typing import Any
 
+from xgboost_flavor._columns import read_rows
 from xgboost_flavor._document import SIZES, Broken, Document, Packed
 
 __all__ = ["read_ubjson"]
@@ -25,40 +26,6 @@ _SCALARS = {
 }
 _KINDS = {ord(kind): (kind, size) for kind, size in SIZES.items()}
 _read_length = struct.Struct(">q").unpack_from
-
-
-class _Step(NamedTuple):
-    """One member of an object whose siblings have the same members.
-
-    Attributes:
-        key: its name.
-        head: the bytes up to where its siblings may differ from it.
-        size: the size of an item, for an array of numbers; 0 for a text; None for any other value.
-        kind: the type of an array of numbers.
-        inner: the members of an object.
-    """
-
-    key: str
-    head: bytes
-    size: int | None = None
-    kind: str = ""
-    inner: tuple[_Step, ...] | None = None
-
-
-def _layout_of(members: dict[str, Any]) -> tuple[_Step, ...]:
-    return tuple(_step(key, value) for key, value in members.items())
-
-
-def _step(key: str, value: object) -> _Step:
-    name = key.encode()
-    head = b"L" + len(name).to_bytes(8, "big") + name
-    if isinstance(value, Packed):
-        return _Step(key, head + f"[${value.kind}#L".encode(), SIZES[value.kind], value.kind)
-    if isinstance(value, str):
-        return _Step(key, head + b"SL", 0)
-    if isinstance(value, dict):
-        return _Step(key, head + b"{", inner=_layout_of(value))
-    return _Step(key, head)
 
 
 def read_ubjson(data: bytes | bytearray) -> Document:
@@ -80,13 +47,14 @@ def read_ubjson(data: bytes | bytearray) -> Document:
 class _Reader:
     """Walks through the bytes once; every length is held against what is left before it is believed."""
 
-    __slots__ = ("_at", "_data", "_depth", "_view")
+    __slots__ = ("_at", "_data", "_depth", "_trees_read", "_view")
 
     def __init__(self, data: bytes | bytearray) -> None:
         self._data = data
         self._view = memoryview(data)
         self._at = 0
         self._depth = 0
+        self._trees_read = False
 
     def read_root(self) -> dict[str, Any]:
         if self._view[0] != _OBJECT:
@@ -105,7 +73,7 @@ class _Reader:
             key = self._read_text()
             if key in members:
                 raise Broken(f"an object has two members {key!r:.60}")
-            members[key] = self._read_value()
+            members[key] = self._read_trees() if key == "trees" and not self._trees_read else self._read_value()
         self._at += 1
         self._depth -= 1
         return members
@@ -150,56 +118,26 @@ class _Reader:
 
     def _read_values(self, count: int) -> list[Any]:
         self._enter()
-        values: list[Any] = []
-        layout: tuple[_Step, ...] = ()
-        for _ in range(count):
-            value = self._read_alike(layout) if layout and self._view[self._at] == _OBJECT else None
-            if value is None:
-                value = self._read_value()
-                if isinstance(value, dict):
-                    layout = _layout_of(value)
-            values.append(value)
+        values = [self._read_value() for _ in range(count)]
         self._depth -= 1
         return values
 
-    def _read_alike(self, layout: tuple[_Step, ...]) -> dict[str, Any] | None:
-        """Read an object of that layout, as each of thousands of trees is; None, with nothing read, if it is not."""
-        members: dict[str, Any] = {}
-        end = self._follow(layout, self._at + 1, members)
-        if end is None:
-            return None
-        self._at = end
-        return members
-
-    def _follow(self, layout: tuple[_Step, ...], at: int, members: dict[str, Any]) -> int | None:
-        data, view, end, new = self._data, self._view, len(self._data), tuple.__new__
-        for key, head, size, kind, inner in layout:
-            if not data.startswith(head, at):
-                return None
-            at += len(head)
-            if size is not None:
-                (count,) = _read_length(data, at)
-                start = at + 8
-                at = start + count * (size or 1)
-                if count < 0 or at > end:
-                    return None
-                members[key] = new(Packed, (kind, start, count)) if size else str(view[start:at], "utf-8")
-            elif inner is not None:
-                deeper: dict[str, Any] = {}
-                members[key] = deeper
-                following = self._follow(inner, at, deeper)
-                if following is None:
-                    return None
-                at = following
-            else:
-                members[key], at = self._read_value_at(at)
-        return at + 1 if data[at] == _CLOSE_OBJECT else None
-
-    def _read_value_at(self, at: int) -> tuple[Any, int]:
-        before, self._at = self._at, at
-        value, at = self._read_value(), self._at
-        self._at = before
-        return value, at
+    def _read_trees(self) -> Any:
+        """Read a value which, in a model, is the array of its trees; once, as it may mean a look at all of the file."""
+        self._trees_read = True
+        start = self._at
+        if self._data.startswith(b"[#L", start):
+            self._at += 2
+            if count := self._read_size(1):
+                at = self._at
+                self._enter()
+                rows = read_rows(self._data, self._read_value(), at, count)
+                self._depth -= 1
+                if rows is not None:
+                    trees, self._at = rows
+                    return trees
+        self._at = start
+        return self._read_value()
 
     def _read_text(self) -> str:
         length = self._read_size(1)

@@ -7,7 +7,10 @@ from typing import Any
 
 from xgboost_flavor._document import Broken
 
-__all__ = ["read_count", "read_floats", "read_integer", "read_object", "read_param"]
+__all__ = ["FEATURE_TYPES", "read_count", "read_floats", "read_integer", "read_object", "read_param"]
+
+# xgboost's words for the types of features.
+FEATURE_TYPES = frozenset({"int", "float", "i", "q", "c"})
 
 # xgboost writes its parameters as text; a sign, a blank or a letter would be read in surprising ways.
 _COUNT = re.compile(r"[0-9]{1,10}")
