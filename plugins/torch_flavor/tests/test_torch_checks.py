@@ -6,12 +6,13 @@ import io
 import json
 import os
 import zipfile
+from typing import Any
 
 import pytest
 import torch
 
 from torch_flavor._expressions import expression_problem, is_symbol
-from torch_flavor._guarded_operators import checked_attention, checked_lstm, checked_weight_norm
+from torch_flavor._guarded_operators import GUARDED
 from torch_flavor._operators import is_operator
 from torch_flavor._program_document import InvalidDocument, rebuild_payloads, rebuild_program
 from torch_flavor._treespecs import InvalidSpec, rebuild_spec
@@ -19,6 +20,11 @@ from torch_flavor._zip_reading import read_members
 from torch_flavor._zip_writing import Region, StitchedFile, lay_out
 
 SYMBOL = "Symbol('s77', positive=True, integer=True)"
+
+
+def powers(count: int, base: str, name: str = "Pow") -> str:
+    """Return a base to the power of eight, to the power of eight, and so on."""
+    return f"{name}({base}, Integer(8))" if count == 1 else powers(1, powers(count - 1, base, name), name)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +38,8 @@ SYMBOL = "Symbol('s77', positive=True, integer=True)"
         f"Mul(Rational(1, 2), Pow({SYMBOL}, Integer(2)))",
         f"Equality(Mod({SYMBOL}, Integer(2)), Integer(0))",
         "Float('0.5', precision=53)",
+        f"Pow(Add(FloorDiv(Add({SYMBOL}, Integer(-1)), Integer(2)), Integer(1)), Integer(2))",
+        f"Mul(Add({SYMBOL}, Integer(2)), Add({SYMBOL}, Integer(3)), Float('-1.5e3', precision=53))",
         "Symbol('u0', integer=True)",
         "true",
     ],
@@ -72,6 +80,20 @@ def test_sizes(text):
         "Add()",
         f"Add({SYMBOL}, evaluate=False)",
         "Float('nan')",
+        "Float('1.5', precision=3000000000)",
+        "Float(2)",
+        "Integer('1e999')",
+        "Pow(Integer(2), Integer('1e3'))",
+        "Rational('1e999', '1e-999')",
+        "Rational(1, 0)",
+        "Rational(1)",
+        powers(9, "Integer(9223372036854775807)"),
+        powers(3, SYMBOL),
+        powers(20, "Float('1.5')"),
+        powers(1, f"Add({SYMBOL}, Integer(1))"),
+        powers(1, powers(1, f"Mod({SYMBOL}, Integer(3))")),
+        powers(1, "Integer(2)", "PowByNatural").replace("Integer(2)", powers(1, "Integer(3)", "FloatPow")),
+        f"Mul({', '.join([f'Add({SYMBOL}, Integer(1))'] * 8)})",
         "True",
         "1.5",
         "(",
@@ -239,44 +261,106 @@ def test_long_archives(tmp_path):
     assert all(member.offset % 64 == 0 for member in members)
 
 
-def test_lstm_is_checked():
+aten = torch.ops.aten
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn_tanh"])
+def test_recurrent_layers_are_checked(kind):
     """Weights that are smaller than the states ask for are refused, and right ones run."""
-    lstm = torch.nn.LSTM(4, 5, num_layers=2, bidirectional=True, proj_size=3)
-    data, hidden, cell = torch.randn(6, 2, 4), torch.zeros(4, 2, 3), torch.zeros(4, 2, 5)
-    settings = (True, 2, 0.0, False, True, False)
-    weights = lstm._flat_weights
-    found = checked_lstm(data, [hidden, cell], weights, *settings)
-    assert torch.equal(found[0], lstm(data)[0])
-    for wrong in (weights[:-1], [torch.zeros(1)] * len(weights), [*weights[:-1], torch.zeros(1)]):
-        with pytest.raises(ValueError, match="lstm"):
-            checked_lstm(data, [hidden, cell], wrong, *settings)
-    with pytest.raises(ValueError, match="lstm"):
-        checked_lstm(data, [hidden[:, :1], cell], weights, *settings)
-    with pytest.raises(ValueError, match="lstm"):
-        checked_lstm(data[0], [hidden, cell], weights, *settings)
+    kinds = {"lstm": (torch.nn.LSTM, {"proj_size": 3}), "gru": (torch.nn.GRU, {}), "rnn_tanh": (torch.nn.RNN, {})}
+    layer = kinds[kind][0](4, 5, num_layers=2, bidirectional=True, **kinds[kind][1])
+    call, data = GUARDED[getattr(aten, kind).input], torch.randn(6, 2, 4)
+    hidden, cell = torch.zeros(4, 2, 3 if kind == "lstm" else 5), torch.zeros(4, 2, 5)
+    states, settings = [hidden, cell] if kind == "lstm" else hidden, (True, 2, 0.0, False, True, False)
+    weights = layer._flat_weights
+    assert torch.equal(call(data, states, weights, *settings)[0], layer(data)[0])
+    for wrong in (weights[:-1], [torch.zeros(1)] * len(weights), [weights[0][:1], *weights[1:]]):
+        with pytest.raises(ValueError, match="do not fit together"):
+            call(data, states, wrong, *settings)
+    short = [hidden[:, :1], cell] if kind == "lstm" else hidden[:, :1]
+    with pytest.raises(ValueError, match="do not fit together"):
+        call(data, short, weights, *settings)
+    with pytest.raises(ValueError, match="do not fit together"):
+        call(data[0], states, weights, *settings)
+
+
+@pytest.mark.parametrize(("kind", "gates"), [("lstm_cell", 4), ("gru_cell", 3), ("rnn_relu_cell", 1)])
+def test_recurrent_cells_are_checked(kind, gates):
+    """One step needs as many rows of weights as its state has numbers, for each gate."""
+    call, state = GUARDED[getattr(aten, kind).default], torch.zeros(2, 5)
+    states = [state, state] if kind == "lstm_cell" else state
+    weights = torch.randn(gates * 5, 4), torch.randn(gates * 5, 5)
+    call(torch.randn(2, 4), states, *weights, torch.zeros(gates * 5))
+    for wrong in ((weights[0][:1], weights[1]), (weights[0], weights[1][:1]), (*weights, torch.zeros(1))):
+        with pytest.raises(ValueError, match="do not fit together"):
+            call(torch.randn(2, 4), states, *wrong)
 
 
 def test_attention_is_checked():
     """More keys than values, or sizes that differ, are refused; grouped heads are not."""
+    call = GUARDED[aten.scaled_dot_product_attention.default]
     q, k, v = torch.randn(1, 4, 3, 8), torch.randn(1, 2, 5, 8), torch.randn(1, 2, 5, 8)
-    assert checked_attention(q, k, v, None, 0.0, False, enable_gqa=True).shape == (1, 4, 3, 8)
-    assert checked_attention(q[:, :2], k, v).shape == (1, 2, 3, 8)
-    assert checked_attention(q[:0, :2], k[:0], v[:0]).shape == (0, 2, 3, 8)
+    assert call(q, k, v, None, 0.0, False, enable_gqa=True).shape == (1, 4, 3, 8)
+    assert call(q[:, :2], k, v).shape == (1, 2, 3, 8)
+    assert call(q[:0, :2], k[:0], v[:0]).shape == (0, 2, 3, 8)
     for wrong in (
         (q[:, :2], k[:, :, :0], v[:, :, :0]),
         (q[:, :2], k, v[:, :, :1]),
         (q[:, :2, :, :1], k, v),
         (q[0, 0, 0], k, v),
     ):
-        with pytest.raises(ValueError, match="attention"):
-            checked_attention(*wrong)
+        with pytest.raises(ValueError, match="do not fit together"):
+            call(*wrong)
 
 
-def test_weight_norm_is_checked():
-    """As many lengths as directions, or a refusal."""
-    v = torch.randn(3, 4)
-    assert checked_weight_norm(v, torch.ones(3, 1), 0).shape == (3, 4)
-    assert checked_weight_norm(v, torch.ones(()), -1).shape == (3, 4)
-    for g, dim in ((torch.ones(0), 1), (torch.ones(300, 1), 0), (torch.ones(3, 1), 7)):
-        with pytest.raises(ValueError, match="weight norm"):
-            checked_weight_norm(v, g, dim)
+def test_normalization_is_checked():
+    """Weights, means and variances are as many as the channels, and those that are needed are there."""
+    x, three, two = torch.randn(2, 3, 4), torch.ones(3), torch.ones(2)
+    for name, flags in (
+        ("batch_norm", (False, 0.1, 1e-5, True)),
+        ("instance_norm", (False, 0.1, 1e-5, True)),
+        ("native_batch_norm", (False, 0.1, 1e-5)),
+        ("_native_batch_norm_legit_no_training", (0.1, 1e-5)),
+    ):
+        call = GUARDED[getattr(aten, name).default]
+        call(x, three, three, three, three, *flags)
+        for place in range(4):
+            tensors = [two if number == place else three for number in range(4)]
+            with pytest.raises(ValueError, match="number of channels"):
+                call(x, *tensors, *flags)
+        with pytest.raises(ValueError, match="no mean"):
+            call(x, three, three, None, None, *flags)
+    GUARDED[aten.batch_norm.default](x, None, None, None, None, True, 0.1, 1e-5, True)
+
+
+def test_other_numbers_are_checked():
+    """Lengths, scales, repeats and quotients that kernels take without a look are refused; honest ones pass."""
+    v, image = torch.randn(3, 4), torch.rand(1, 3, 7, 5)
+    lowest = torch.tensor([-(2**63)])
+    right: list[tuple[Any, tuple[Any, ...]]] = [
+        (aten._weight_norm.default, (v, torch.ones(3, 1))),
+        (aten._weight_norm.default, (v, torch.ones(()), -1)),
+        (aten._upsample_bilinear2d_aa.default, (image, [3, 2], False, 0.5, 0.5)),
+        (aten._upsample_bicubic2d_aa.default, (image, [14, 10], False)),
+        (aten.repeat_interleave.Tensor, (torch.tensor([2, 0, 1]),)),
+        (aten.repeat_interleave.self_Tensor, (v, torch.tensor([2]), 0)),
+    ]
+    for operator, arguments in right:
+        assert GUARDED[operator](*arguments).numel()
+    wrong: list[tuple[Any, tuple[Any, ...]]] = [
+        (aten._weight_norm.default, (v, torch.ones(0), 1)),
+        (aten._weight_norm.default, (v, torch.ones(300, 1), 0)),
+        (aten._weight_norm.default, (v, torch.ones(3, 1), 7)),
+        (aten._upsample_bilinear2d_aa.default, (image, [8, 8], False, 1e-6, 1e-6)),
+        (aten._upsample_bicubic2d_aa.default, (image, [1, 1], False, None, float("nan"))),
+        (aten.repeat_interleave.Tensor, (torch.tensor([2**62] * 4 + [4]),)),
+        (aten.repeat_interleave.self_Tensor, (v, torch.tensor([2, -1, 1]), 0)),
+    ]
+    for operator, arguments in wrong:
+        with pytest.raises(ValueError, match="do not fit together"):
+            GUARDED[operator](*arguments)
+    for operator, other in ((aten.div.Tensor_mode, torch.tensor([-1])), (aten.divide_.Scalar_mode, -1)):
+        with pytest.raises(ValueError, match="divided by -1"):
+            GUARDED[operator](lowest, other, rounding_mode="trunc")
+        assert GUARDED[operator](lowest + 1, other, rounding_mode="trunc").item() == 2**63 - 1
+        assert GUARDED[operator](torch.tensor([-(2**31)], dtype=torch.int32) * 1, 2, rounding_mode="trunc") == -(2**30)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -173,6 +174,10 @@ CASES: dict[str, tuple[nn.Module, Any]] = {
     "indices": (Module(lambda _, x: torch.zeros_like(x).scatter_add(1, x.argsort(1), x).cumsum(1)), floats(2, 4)),
     "rows": (Module(lambda _, x: x + torch.arange(x.shape[0])[:, None]), floats(2, 4)),
     "random": (Module(lambda _, x: x + 0 * torch.randn_like(x)), floats(2, 4)),
+    "some rows": (Module(lambda _, x: x[x[:, 0] > 0].sum(0, keepdim=True)), floats(4, 3)),
+    "places": (Module(lambda _, x: torch.nonzero(x > 0)), floats(4, 3)),
+    "repeats": (Module(lambda _, x: x.repeat_interleave((x[:, 0] > 0).long() + 1, dim=0)), floats(4, 3)),
+    "turned": (Module(lambda _, x: x.T @ x), floats(4, 3)),
     "identity": (nn.Identity(), floats(1, 4)),
     "embedding bag": (nn.EmbeddingBag(10, 4), RANDOM.integers(0, 10, (2, 3))),
 }
@@ -256,7 +261,10 @@ def test_fixed_batch(save):
         UnsupportedModel, match=r"batches of 3.*x\.shape\[0\].*dynamic_batch=False.*safetensors.*pickle"
     ):
         save(Fixed(), input_example=floats(3, 4))
-    with pytest.raises(InvalidOption, match=r"shape \[-1, 4\], and the model takes \[3, 4\].*'shape': \[3, 4\]"):
+    with pytest.raises(
+        InvalidOption,
+        match=r"shape \[-1, 4\], and the model takes \[3, 4\].*shape=\(3, 4\)",
+    ):
         save(Fixed(), input_example=floats(3, 4), dynamic_batch=False)
     path = save(Fixed(), input_example=floats(3, 4), dynamic_batch=False, signature=tensors(3, 4))
     loaded = palate.load_model(path)
@@ -367,11 +375,41 @@ class Unnamed(nn.Module):
         (nn.Linear(3, 2), None, "nothing to call it with.*input_example"),
     ],
 )
-def test_models_without_a_graph(model, example, message, save, tmp_path):
+def test_models_without_a_graph(model, example, message, save, tmp_path, capsys):
     """Why there is no graph is said in the user's terms, with what can be done; nothing is left on disk."""
     with pytest.raises(UnsupportedModel, match=message):
         save(model, input_example=example)
     assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr().err == ""  # torch prints the graph as far as it came
+
+
+def test_hint_can_be_pasted(save):
+    """The signature that an error shows is Python, and is the right one."""
+    with pytest.raises(InvalidOption) as caught:
+        save(Fixed(), input_example=floats(3, 4), dynamic_batch=False)
+    source = str(caught.value).partition("the model takes: ")[2].removesuffix(".")
+    save(Fixed(), input_example=floats(3, 4), dynamic_batch=False, signature=eval(source))
+
+
+class Scaled(nn.Module):
+    def forward(self, x: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
+        return x * scale
+
+
+def test_params_are_no_part_of_a_graph(save):
+    """A param that forward takes would be fixed in the graph, so it is refused; a pickle keeps it."""
+    example = (floats(2, 3), {"scale": 2.0})
+    with pytest.raises(UnsupportedModel, match=r"a graph has no params, and its forward takes scale.*format='pickle'"):
+        save(Scaled(), input_example=example)
+    loaded = palate.load_model(save(Scaled(), format="pickle", input_example=example), trust=True)
+    assert np.array_equal(loaded.predict(example[0], {"scale": 3.0}), example[0] * 3)
+
+
+def test_frames_of_doubles_are_told(save):
+    """A module of doubles that is given a DataFrame, which becomes float32, is told so."""
+    frame = pd.DataFrame(RANDOM.standard_normal((3, 2)))
+    with pytest.raises(UnsupportedModel, match="a DataFrame becomes a matrix of float32; give an array"):
+        save(nn.Linear(2, 1).double(), input_example=frame)
 
 
 def test_examples_that_do_not_fit(save):

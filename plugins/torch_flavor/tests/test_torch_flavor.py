@@ -260,7 +260,7 @@ def test_params_reach_forward(save):
 def test_device_is_checked(device, save):
     """A device that is not there is told when loading."""
     path = save(nn.Linear(3, 2), input_example=X)
-    with pytest.raises(InvalidOption, match=r"^device: .* cannot be used here"):
+    with pytest.raises(InvalidOption, match=r"^device: .* cannot be used here\. Hint: there is 'cpu'"):
         palate.load_model(path, device=device)
     assert palate.load_model(path, device="cpu").predict(X).shape == (4, 2)
 

@@ -24,6 +24,7 @@ __all__ = [
     "arguments",
     "evaluating",
     "flatten_outputs",
+    "is_frame",
     "named_parts",
     "open_program",
     "plan_of",
@@ -178,7 +179,7 @@ def _home(module: torch.nn.Module) -> tuple[torch.device, torch.dtype | None]:
 
 def _by_input(plan: CallPlan, data: Any) -> dict[str, Any]:
     names, required = plan.names, plan.required or frozenset(plan.names[:1])
-    if _is_frame(data):
+    if is_frame(data):
         columns = list(data.columns)
         if len(required) < 2 or not required <= set(columns) <= set(names):
             return _only(names, required, np.asarray(data.to_numpy(), dtype=np.float32))
@@ -207,7 +208,8 @@ def _only(names: Sequence[str], required: frozenset[str], data: Any) -> dict[str
     return {next(iter(required)): data}
 
 
-def _is_frame(data: Any) -> bool:
+def is_frame(data: Any) -> bool:
+    """Tell whether *data* is a DataFrame."""
     # Whoever holds one has imported pandas.
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(data, pandas.DataFrame)

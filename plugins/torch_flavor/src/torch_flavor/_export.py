@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import io
+import logging
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import torch
@@ -13,10 +15,10 @@ import torch
 from palate.errors import InvalidOption, UnsupportedModel
 from palate.hookspecs import SaveOptions
 from palate.signature import Signature
-from torch_flavor._calling import evaluating, flatten_outputs, named_parts, open_program, unwrapped
+from torch_flavor._calling import evaluating, flatten_outputs, is_frame, named_parts, open_program, plan_of, unwrapped
 from torch_flavor._examples import ExampleCall, example_call
 from torch_flavor._export_errors import OTHERWISE, explain_export, explain_forward
-from torch_flavor._signatures import input_values, is_fixed, program_signature, shape_of
+from torch_flavor._signatures import input_values, is_fixed, program_signature, shape_of, signature_source
 
 __all__ = ["export_module"]
 
@@ -48,11 +50,12 @@ def export_module(model: Any, options: SaveOptions) -> torch.export.ExportedProg
             "is, and loads with trust=True",
         )
     model = unwrapped(model)
+    _check_params(model, options.signature)
     with _undisturbed(model):
         call = example_call(
             model, options.example, options.signature, options.extra.get("example_inputs"), dynamic=dynamic
         )
-        _check_forward(model, call)
+        _check_forward(model, call, framed=is_frame(options.example))
         shapes = options.extra.get("dynamic_shapes")
         program = _export(model, call, call.dynamic_shapes() if shapes is None else shapes)
         if dynamic and shapes is None:
@@ -88,12 +91,23 @@ def _kept_random_state(module: torch.nn.Module) -> Iterator[None]:
         yield
 
 
-def _check_forward(model: Any, call: ExampleCall) -> None:
+def _check_params(model: Any, signature: Signature | None) -> None:
+    taken = [param.name for param in (signature.params if signature else ()) if param.name in plan_of(model).names]
+    if taken:
+        raise UnsupportedModel(
+            type(model).__name__,
+            reason=f"a graph has no params, and its forward takes {', '.join(taken)}: the value would be fixed",
+            hint="make it an input, as a tensor, and give it with the example; or use format='pickle', which keeps "
+            "params, and loads with trust=True",
+        )
+
+
+def _check_forward(model: Any, call: ExampleCall, *, framed: bool) -> None:
     """Call the module as it is: what is wrong then is no matter of graphs."""
     try:
         outputs = _run(model, *call.with_rows(call.rows))
     except Exception as exc:  # the user's forward raises what it likes
-        raise explain_forward(model, exc) from exc
+        raise explain_forward(model, exc, framed=framed) from exc
     _check_outputs(model, outputs)
 
 
@@ -101,7 +115,7 @@ def _export(model: Any, call: ExampleCall, shapes: Any) -> torch.export.Exported
     # torch writes no named tuples and data classes into a file unless their classes are registered.
     hook = model.register_forward_hook(lambda _module, _args, result: _plain(result))
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _without_dump():
             # Recurrent layers keep a list of their weights, which torch sees them make anew.
             warnings.filterwarnings("ignore", message="The tensor attributes? .*assigned during export")
             return torch.export.export(model, call.args, call.kwargs or None, dynamic_shapes=shapes, strict=False)
@@ -109,6 +123,23 @@ def _export(model: Any, call: ExampleCall, shapes: Any) -> torch.export.Exported
         raise explain_export(model, exc) from exc
     finally:
         hook.remove()
+
+
+@contextmanager
+def _without_dump() -> Iterator[None]:
+    """Keep back what torch prints of a graph that it could not finish: our error says it in the user's terms."""
+    logger, printed = logging.getLogger("torch.fx.experimental.symbolic_shapes"), io.StringIO()
+    logger.addFilter(_is_no_dump)
+    try:
+        with redirect_stderr(printed):
+            yield
+        sys.stderr.write(printed.getvalue())
+    finally:
+        logger.removeFilter(_is_no_dump)
+
+
+def _is_no_dump(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Unable to find user code")
 
 
 def _plain(value: Any) -> Any:
@@ -146,9 +177,9 @@ def _fixed_batch(model: object, reason: str, first: str = "") -> UnsupportedMode
     return UnsupportedModel(
         type(model).__name__,
         reason=reason,
-        hint=f"{first}take the number of rows from x.shape[0] in forward, not as a fixed number; if another dimension counts "
-        "the rows, pass a signature with -1 there; or pass dynamic_batch=False with a signature that says the fixed "
-        f"size; or else {OTHERWISE}",
+        hint=f"{first}take the number of rows from x.shape[0] in forward, not as a fixed number; if another dimension "
+        "counts the rows, pass a signature with -1 there; or pass dynamic_batch=False with a signature that says the "
+        f"fixed size; or else {OTHERWISE}",
     )
 
 
@@ -164,7 +195,7 @@ def _check_signature(program: Any, signature: Signature | None) -> None:
         fits = len(shape) == len(spec.shape) and all(a in (-1, b) for a, b in zip(shape, spec.shape, strict=True))
         if not fits:
             known = program_signature(program)
-            text = f", such as {json.loads(known.to_dict()['inputs'] or '[]')}" if known else ""
+            text = f": {signature_source(known)}" if known else ""
             raise InvalidOption(
                 "signature",
                 reason=f"the input {spec.name or 'of the model'} is declared with the shape {list(spec.shape)}, and "

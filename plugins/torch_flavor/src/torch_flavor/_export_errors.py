@@ -38,8 +38,8 @@ def explain_export(model: object, cause: BaseException) -> UnsupportedModel:
     return UnsupportedModel(type(model).__name__, reason=reason + _place(cause), hint=f"{way_on}; or else {OTHERWISE}")
 
 
-def explain_forward(model: object, cause: BaseException) -> UnsupportedModel:
-    """Return the error for a module that fails when it is called with the example."""
+def explain_forward(model: object, cause: BaseException, *, framed: bool) -> UnsupportedModel:
+    """Return the error for a module that fails when it is called with the example, a DataFrame where *framed*."""
     text = str(cause)
     if "same dtype" in text or "expected scalar type" in text:
         reason = f"the example is of another data type than its weights ({_first_line(text)})"
@@ -47,6 +47,8 @@ def explain_forward(model: object, cause: BaseException) -> UnsupportedModel:
     else:
         reason = f"its forward fails on the example ({type(cause).__name__}: {_first_line(text)})"
         way_on = "give an example that the module can be called with"
+    if framed:
+        way_on = "a DataFrame becomes a matrix of float32; give an array if the module takes something else"
     return UnsupportedModel(type(model).__name__, reason=reason + _place(cause), hint=way_on)
 
 

@@ -1,23 +1,30 @@
 """The grammar of symbolic sizes: what sympy, which evaluates text as Python, may be handed.
 
 torch writes a size as nested calls and nothing else: ``Add(Symbol('s77', positive=True, integer=True), Integer(1))``.
-Just that is let through: operators, attributes, subscripts, other names, large powers and deep nesting are refused.
+Just that is let through: operators, attributes, subscripts, other names, large powers, what becomes large by
+multiplication, and deep nesting are refused.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+from dataclasses import dataclass
+from math import prod
 
 __all__ = ["expression_problem", "is_symbol"]
 
 _MAX_LENGTH = 2000
 _MAX_NODES = 400
-_MAX_POWER = 8
 _MAX_INT = 2**63
+# sympy multiplies sums and powers out, and computes with numbers of any length.
+_MAX_TERMS = 64
+_MAX_DEGREE = 32
+_FLOAT_BITS = 53
 
 # A number of four digits at most: torch counts up to the number of a symbol that data decides on.
 _SYMBOL = re.compile(r"(s|u|zf|zuf)\d{1,4}", re.ASCII)
+_SMALL_POWER = re.compile(r"-?[0-8]")
 _FLOAT_DIGITS = re.compile(r"-?\d{1,30}(\.\d{0,30})?(e[+-]?\d{1,3})?", re.ASCII)
 
 _FUNCTIONS = frozenset(
@@ -46,53 +53,102 @@ def expression_problem(text: object) -> str | None:
         return "is not an expression"
     if sum(1 for _ in ast.walk(tree)) > _MAX_NODES:
         return "is too long"
-    return _term_problem(tree.body)
+    try:
+        _extent(tree.body)
+    except _InvalidTerm as exc:
+        return str(exc)
+    return None
 
 
-def _term_problem(node: ast.expr) -> str | None:
+class _InvalidTerm(ValueError):
+    """A term that sympy may not be handed; its text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """How large a term becomes when sympy multiplies it out.
+
+    Attributes:
+        terms: how many summands it has.
+        degree: how many numbers or symbols are multiplied in each.
+    """
+
+    terms: int = 1
+    degree: int = 1
+
+
+def _extent(node: ast.expr) -> _Extent:
+    found = _unbounded_extent(node)
+    if found.terms > _MAX_TERMS or found.degree > _MAX_DEGREE:
+        raise _InvalidTerm("becomes too large when it is multiplied out")
+    return found
+
+
+def _unbounded_extent(node: ast.expr) -> _Extent:
     if isinstance(node, ast.Name):
-        return None if node.id in _CONSTANTS else f"has the name {node.id!r:.40}"
+        if node.id not in _CONSTANTS:
+            raise _InvalidTerm(f"has the name {node.id!r:.40}")
+        return _Extent()
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-        return f"has a {type(node).__name__.lower()} in it"
+        raise _InvalidTerm(f"has a {type(node).__name__.lower()} in it")
     name = node.func.id
     if name == "Symbol":
-        return _symbol_problem(node)
+        _check_symbol(node)
+        return _Extent()
     if name in _NUMBERS:
-        return _number_problem(node)
+        _check_number(name, node)
+        return _Extent()
     if node.keywords or not node.args or name not in _FUNCTIONS | _POWERS:
-        return f"calls {name!r:.40}"
-    if name in _POWERS and not (len(node.args) == 2 and _is_small_power(node.args[1])):
-        return "has a power that is no small number"
-    return next((problem for problem in map(_term_problem, node.args) if problem), None)
+        raise _InvalidTerm(f"calls {name!r:.40}")
+    if name in _POWERS:
+        return _power_extent(node)
+    parts = [_extent(argument) for argument in node.args]
+    if name == "Add":
+        return _Extent(sum(part.terms for part in parts), max(part.degree for part in parts))
+    degree = sum(part.degree for part in parts)
+    return _Extent(prod(part.terms for part in parts) if name == "Mul" else 1, degree)
 
 
-def _symbol_problem(node: ast.Call) -> str | None:
+def _power_extent(node: ast.Call) -> _Extent:
+    if len(node.args) != 2 or not isinstance(node.args[1], ast.Call):
+        raise _InvalidTerm("has a power that is no small number")
+    base, power = _extent(node.args[0]), node.args[1]
+    _extent(power)
+    digits = ast.unparse(power.args[0]) if ast.unparse(power.func) == "Integer" else ""
+    if not _SMALL_POWER.fullmatch(digits):
+        raise _InvalidTerm("has a power that is no small number")
+    number = abs(int(digits))
+    return _Extent(base.terms**number, base.degree * max(number, 1))
+
+
+def _check_symbol(node: ast.Call) -> None:
     named = len(node.args) == 1 and isinstance(node.args[0], ast.Constant) and is_symbol(node.args[0].value)
     assumed = all(
         k.arg in _ASSUMPTIONS and isinstance(k.value, ast.Constant) and type(k.value.value) is bool
         for k in node.keywords
     )
-    return None if named and assumed else "makes a symbol that torch would not make"
+    if not named or not assumed:
+        raise _InvalidTerm("makes a symbol that torch would not make")
 
 
-def _number_problem(node: ast.Call) -> str | None:
-    plain = node.args and all(map(_is_number, node.args))
-    precise = all(k.arg == "precision" and _is_number(k.value) for k in node.keywords)
-    return None if plain and precise else "makes a number of something else"
+def _check_number(name: str, node: ast.Call) -> None:
+    values = [_plain_value(argument) for argument in node.args]
+    if name == "Float":
+        # The digits are a text; of more bits than a float has, sympy would take any number.
+        plain = len(values) == 1 and isinstance(values[0], str) and _FLOAT_DIGITS.fullmatch(values[0]) is not None
+        known = all(k.arg == "precision" and _plain_value(k.value) == _FLOAT_BITS for k in node.keywords)
+    else:
+        plain = len(values) == (2 if name == "Rational" else 1) and all(type(value) is int for value in values)
+        known = not node.keywords and (name == "Integer" or values[-1] != 0)
+    if not plain or not known:
+        raise _InvalidTerm("makes a number of something else")
 
 
-def _is_number(node: ast.expr) -> bool:
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        node = node.operand
-    if not isinstance(node, ast.Constant):
-        return False
-    value = node.value
-    if isinstance(value, str):  # the digits of a float
-        return _FLOAT_DIGITS.fullmatch(value) is not None
-    return type(value) is int and value <= _MAX_INT
-
-
-def _is_small_power(node: ast.expr) -> bool:
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id != "Integer":
-        return False
-    return _number_problem(node) is None and abs(int(ast.literal_eval(node.args[0]))) <= _MAX_POWER
+def _plain_value(node: ast.expr) -> object:
+    """Return the value of a text, or of a whole number of 64 bits; None for anything else."""
+    sign = -1 if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else 1
+    operand = node.operand if isinstance(node, ast.UnaryOp) and sign < 0 else node
+    value = operand.value if isinstance(operand, ast.Constant) else None
+    if type(value) is int and value <= _MAX_INT:
+        return sign * value
+    return value if isinstance(value, str) and sign > 0 else None

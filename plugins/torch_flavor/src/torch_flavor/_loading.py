@@ -42,11 +42,15 @@ def _device(asked: object) -> torch.device:
         device = torch.device(asked)
         torch.zeros(1, device=device).item()  # the device "meta" exists, and holds nothing
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as exc:
-        reason = str(exc).strip().split("\n")[0]
-        raise InvalidOption(
-            "device", reason=f"{asked!r:.60} cannot be used here: {reason:.200}", hint="pass device='cpu'"
-        ) from exc
+        names = ", ".join(map(repr, _devices()))
+        raise InvalidOption("device", reason=f"{asked!r:.60} cannot be used here", hint=f"there is {names}") from exc
     return device
+
+
+def _devices() -> list[str]:
+    found = torch.accelerator.current_accelerator(check_available=True)
+    count = torch.accelerator.device_count() if found else 0
+    return ["cpu", *(f"{found}:{number}" for number in range(count))]
 
 
 def _read_program(file: ModelFile, device: torch.device) -> torch.nn.Module:

@@ -16,7 +16,7 @@ _ATEN = frozenset(
     """
     __and__ __lshift__ __or__ __rshift__ __xor__ _adaptive_avg_pool2d _adaptive_avg_pool3d _assert_async
     _assert_scalar _assert_tensor_metadata _conj _convolution _functional_assert_scalar _is_all_true _is_any_true
-    _log_softmax _native_batch_norm_legit_no_training _safe_softmax _softmax _to_copy _unsafe_view
+    _log_softmax _native_batch_norm_legit_no_training _safe_softmax _softmax _to_copy _unique2 _unsafe_view
     _upsample_bicubic2d_aa _upsample_bilinear2d_aa _upsample_nearest_exact1d _upsample_nearest_exact2d
     _upsample_nearest_exact3d _weight_norm abs absolute acos acosh adaptive_avg_pool1d adaptive_avg_pool2d
     adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d add addbmm addcdiv addcmul addmm
@@ -55,7 +55,7 @@ _ATEN = frozenset(
     msort mul multinomial multiply mv mvlgamma nan_to_num nanmean nanmedian nanquantile nansum narrow narrow_copy
     native_batch_norm native_channel_shuffle native_dropout native_group_norm native_layer_norm ne neg negative
     new_full new_ones new_zeros nextafter nonzero nonzero_numpy nonzero_static norm normal normal_functional
-    not_equal nuclear_norm one_hot ones ones_like outer pad pad_sequence pairwise_distance pdist permute
+    not_equal nuclear_norm numpy_T one_hot ones ones_like outer pad pad_sequence pairwise_distance pdist permute
     permute_copy pinverse pixel_shuffle pixel_unshuffle polar polygamma positive pow prelu prod put qr quantile
     rad2deg rand rand_like randint randint_like randn randn_like randperm ravel real reciprocal reflection_pad1d
     reflection_pad2d reflection_pad3d relu relu6 remainder renorm repeat repeat_interleave replication_pad1d

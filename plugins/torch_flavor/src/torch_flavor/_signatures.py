@@ -12,7 +12,7 @@ from palate.schema import Schema, TensorSpec
 from palate.signature import Signature
 from torch_flavor._calling import flatten_outputs
 
-__all__ = ["input_values", "is_fixed", "program_signature", "shape_of"]
+__all__ = ["input_values", "is_fixed", "program_signature", "shape_of", "signature_source"]
 
 # Data types that numpy has not; predictions come as the type beside.
 _NUMPY = {torch.bfloat16: "float32"}
@@ -32,6 +32,16 @@ def program_signature(model: object) -> Signature | None:
         inputs=_schema(inputs, named=len(inputs) > 1),
         outputs=_schema(outputs, named=not single) if outputs and tensors else None,
     )
+
+
+def signature_source(signature: Signature) -> str:
+    """Return Python that makes the inputs of *signature*."""
+    assert signature.inputs is not None  # a program without known inputs has no signature
+    specs = [
+        f"palate.TensorSpec(dtype={spec.dtype!r}, shape={spec.shape!r}{f', name={spec.name!r}' if spec.name else ''})"
+        for spec in signature.inputs.tensors
+    ]
+    return f"palate.Signature(inputs=palate.Schema(({', '.join(specs)},)))"
 
 
 def _schema(values: Mapping[str, Any], *, named: bool) -> Schema:
