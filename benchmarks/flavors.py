@@ -73,7 +73,7 @@ del X
     ),
     "xgboost": Case(
         module="xgboost_flavor",
-        small=DIGITS + "import xgboost\nmodel = xgboost.XGBClassifier(n_estimators=50).fit(X, y)",
+        small=DIGITS + "import xgboost\nmodel = xgboost.XGBRegressor(n_estimators=50).fit(X, y)",
         large="""
 import numpy as np, xgboost
 # Random labels, so that every tree grows to its full depth: about 17 MB of nodes each.
@@ -85,7 +85,7 @@ model.fit(X, generator.random(len(X)))
 del X
 """,
         save="model.save_model(target)",
-        load="import xgboost; native = xgboost.XGBModel(); native.load_model(target); predict = native.predict",
+        load="import xgboost; native = xgboost.XGBRegressor(); native.load_model(target); predict = native.predict",
     ),
     "pytorch": Case(
         module="torch_flavor",
