@@ -7,7 +7,7 @@ files, sockets, Python callbacks, datasets, queues, printing, debugging, compile
 
 from __future__ import annotations
 
-__all__ = ["LOADING_OPERATIONS", "OPERATIONS", "SAVER_OPERATIONS"]
+__all__ = ["ELEMENTWISE", "LOADING_OPERATIONS", "NEVER_FOLDED", "OPERATIONS", "SAVER_OPERATIONS"]
 
 _GROUPS = {
     "elementwise": """
@@ -116,14 +116,24 @@ _GROUPS = {
 
 OPERATIONS = frozenset(name for names in _GROUPS.values() for name in names.split())
 
+# What makes an element of one element of each input; Bitcast makes up to sixteen.
+ELEMENTWISE = frozenset(_GROUPS["elementwise"].split()) - {"Bitcast"}
+
+# What TensorFlow never runs to infer shapes: what is given, calls, and what has a state.
+NEVER_FOLDED = frozenset(
+    ["Placeholder", "PlaceholderWithDefault"]
+    + [name for group in ("control", "variables", "tables") for name in _GROUPS[group].split()]
+) - {"FakeParam"}
+
 # What TensorFlow writes into every SavedModel to read its variables back; allowed only where nothing else leads to it.
 SAVER_OPERATIONS = frozenset("MergeV2Checkpoints RestoreV2 SaveV2 ShardedFilename".split())
 
 # What makes, fills and restores tables while a SavedModel is loaded: none takes longer or makes more than it is given.
+# Names are made with Add besides, which is judged by what it appends.
 LOADING_OPERATIONS = frozenset(
     """
     AnonymousHashTable AnonymousMutableHashTable Cast Const DestroyResourceOp HashTableV2 Identity IdentityN
-    InitializeTableV2 LookupTableExportV2 LookupTableImportV2 LookupTableSizeV2 MutableHashTableV2 NoOp Pack
+    InitializeTableV2 LookupTableExportV2 LookupTableImportV2 LookupTableSizeV2 MutableHashTableV2 NoOp
     PartitionedCall Placeholder StatefulPartitionedCall
     """.split()
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from palate.errors import InvalidModelFile, Problem
+from tf_flavor._constant_folding import prevent_folding
 from tf_flavor._graph_check import check_graphs, parse_saved_model
 from tf_flavor._imports import import_tensorflow
 from tf_flavor._refusing import refuse
@@ -81,13 +84,14 @@ def _checked(folder: Path, name: str, opened: ExitStack) -> tuple[dict[str, byte
         refuse(f"{name}/{_GRAPH}", "it is missing")
     graph = _read(files[_GRAPH], _MAX_GRAPH, f"{name}/{_GRAPH}")
     message = parse_saved_model(graph, f"{name}/{_GRAPH}")
-    kept, nbytes = {_GRAPH: graph}, len(graph)
+    kept: dict[str, bytes] = {}
+    nbytes = len(graph)
     shards = {file: path for file, path in files.items() if file.startswith("variables/") and file != _INDEX}
     if len(shards) > _MAX_SHARDS:
         refuse(f"{name}/variables", f"it holds more than {_MAX_SHARDS} files")
     if _FINGERPRINT in files:
         kept[_FINGERPRINT] = _read(files[_FINGERPRINT], _MAX_FINGERPRINT, f"{name}/{_FINGERPRINT}")
-    streams: dict[str, IO[bytes]] = {file: opened.enter_context(path.open("rb")) for file, path in shards.items()}
+    streams = {file: opened.enter_context(_open(path, f"{name}/{file}")) for file, path in shards.items()}
     if _INDEX in files:
         kept[_INDEX] = _read(files[_INDEX], _MAX_GRAPH, f"{name}/{_INDEX}")
         nbytes += check_checkpoint(kept[_INDEX], streams, name)
@@ -95,6 +99,10 @@ def _checked(folder: Path, name: str, opened: ExitStack) -> tuple[dict[str, byte
         refuse(f"{name}/{_INDEX}", "it is missing")
     assets = frozenset(file.removeprefix("assets/") for file in files if file.startswith("assets/"))
     check_graphs(message, f"{name}/{_GRAPH}", assets=assets, nbytes=nbytes)
+    for function in message.meta_graphs[0].graph_def.library.function:
+        prevent_folding(function)
+    # Not the bytes of the file: TensorFlow could read them in another way than they were read for the checks.
+    kept[_GRAPH] = message.SerializeToString()
     return kept, streams
 
 
@@ -117,8 +125,18 @@ def _list_files(folder: Path, name: str) -> dict[str, Path]:
     return files
 
 
+def _open(path: Path, label: str) -> IO[bytes]:
+    """Open a file that is one, and not what has taken its place since it was listed, such as a pipe without an end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    file = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        refuse(label, "it is no regular file")
+    return file
+
+
 def _read(path: Path, limit: int, label: str) -> bytes:
-    with path.open("rb") as file:
+    with _open(path, label) as file:
         data = file.read(limit + 1)
     if len(data) > limit:
         refuse(label, f"it is larger than {limit:,} bytes")

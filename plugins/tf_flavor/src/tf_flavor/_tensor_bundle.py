@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import IO, Any, NoReturn
 
 from tf_flavor._element_types import SIZES, STRING
@@ -22,6 +23,10 @@ _FOOTER = 48
 _TRAILER = 5  # how a block is compressed, and its checksum
 _MAX_INDEX = 256 << 20
 _MAX_TEXT = 256 << 20
+_MAX_KEY = 4096
+_MAX_SHARING = 32  # how often a byte of a key may be shared: between the 16 keys from one restart to the next
+# The tensor that says which tensor belongs to which object.
+_OBJECTS = b"_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
 class _Bytes:
@@ -87,16 +92,25 @@ def check_checkpoint(index: bytes, shards: Mapping[str, IO[bytes]], label: str) 
             refuse(f"{label}/{name}", "it is no part of the checkpoint")
     files = [_Shard(f"{label}/{name}", shards[name]) for name in sorted(shards)]
     label = f"{label}/{_INDEX}"
-    entries = list(_entries(index, label))
-    if not entries or entries[0][0] != b"":
+    entries = _entries(index, label)
+    key, value = next(entries, (None, b""))
+    if key != b"":
         refuse(label, "it has no header")
-    header = _parsed("BundleHeaderProto", entries[0][1], label)
+    header = _parsed("BundleHeaderProto", value, label)
     if header.num_shards != len(shards) or header.endianness != 0 or header.version.producer != 1:
         refuse(label, "its header does not fit the files beside it")
-    total = 0
-    for key, value in entries[1:]:
-        total += _check_entry(key, _parsed("BundleEntryProto", value, label), files, label)
-    return total
+    places: list[tuple[int, int, int]] = []
+    for key, value in entries:
+        entry = _parsed("BundleEntryProto", value, label)
+        _check_entry(key, entry, files, label)
+        if entry.size:
+            places.append((entry.shard_id, entry.offset, entry.offset + entry.size))
+        if key == _OBJECTS:
+            _check_objects(entry, files[entry.shard_id], label)
+    places.sort()
+    if any(shard == other and end > start for (shard, _, end), (other, start, _) in pairwise(places)):
+        refuse(label, "two of its tensors share bytes")
+    return sum(end - start for _, start, end in places)
 
 
 def _parsed(kind: str, value: bytes, label: str) -> Any:
@@ -126,10 +140,14 @@ def _entries(data: bytes, label: str) -> Iterator[tuple[bytes, bytes]]:
     if end != len(data) - _FOOTER or list(_block(data, about, label)):
         refuse(label, "it holds bytes that belong to none of its blocks")
     last: bytes | None = None
+    total = 0
     for separator, handle in blocks:
         for key, value in _block(data, handle, label):
             if (last is not None and key <= last) or key > separator:
                 refuse(label, "its entries are out of order")
+            total += len(key)
+            if len(key) > _MAX_KEY or total > _MAX_SHARING * len(data):
+                refuse(label, "its names are too long")
             last = key
             yield key, value
 
@@ -176,7 +194,7 @@ def _block_entries(reader: _Bytes, restarts: set[int]) -> Iterator[tuple[bytes, 
 # -- the tensors -----------------------------------------------------------------------------------------------------
 
 
-def _check_entry(key: bytes, entry: Any, shards: Sequence[_Shard], label: str) -> int:
+def _check_entry(key: bytes, entry: Any, shards: Sequence[_Shard], label: str) -> None:
     name = key.decode("utf-8", "replace")
     sizes = [dimension.size for dimension in entry.shape.dim]
     if entry.shape.unknown_rank or any(size < 0 for size in sizes) or len(sizes) > 254 or entry.slices:
@@ -190,11 +208,10 @@ def _check_entry(key: bytes, entry: Any, shards: Sequence[_Shard], label: str) -
         _check_texts(entry, shards[entry.shard_id], count, label)
     elif entry.dtype not in SIZES or entry.size != count * SIZES[entry.dtype]:
         refuse(label, f"{name!r:.80} is of shape {sizes!s:.80} and has {entry.size:,} bytes")
-    return int(entry.size)
 
 
-def _check_texts(entry: Any, shard: _Shard, count: int, label: str) -> None:
-    """Check a tensor of texts: their lengths, a checksum of those, then the texts one after the other."""
+def _check_texts(entry: Any, shard: _Shard, count: int, label: str) -> bytes:
+    """Check a tensor of texts: their lengths, a checksum of those, then the texts one after the other: return these."""
     if entry.size > _MAX_TEXT or count > entry.size:
         refuse(label, "a tensor of texts is too large")
     shard.stream.seek(entry.offset)
@@ -203,3 +220,16 @@ def _check_texts(entry: Any, shard: _Shard, count: int, label: str) -> None:
     data.take(4)
     if data.position + sum(lengths) != len(data.data):
         data.refuse("the lengths of its texts do not fit")
+    return data.take(sum(lengths))
+
+
+def _check_objects(entry: Any, shard: _Shard, label: str) -> None:
+    """Check that each tensor is restored once, and into TensorFlow's own kinds of objects."""
+    if entry.dtype != STRING or entry.shape.dim:
+        refuse(label, "the list of its objects is no text")
+    graph = _parsed("TrackableObjectGraph", _check_texts(entry, shard, 1, label), label)
+    keys = [attribute.checkpoint_key for node in graph.nodes for attribute in node.attributes]
+    if len(set(keys)) != len(keys):
+        refuse(label, "two of its objects share a tensor")
+    if any(node.HasField("registered_saver") for node in graph.nodes):
+        refuse(label, "an object would be restored by a class that somebody registered")
