@@ -69,6 +69,12 @@ def models(keras: Any) -> Iterator[tuple[str, Any, Any]]:
     words = np.array([["a"], ["z"], ["b"]])
     for layer in (layers.StringLookup(vocabulary=["a", "b"]), layers.Hashing(7)):
         yield layer.name, keras.Sequential([keras.Input((1,), dtype="string"), layer]), words
+    ids = np.array([[20_000_001], [5], [7]])
+    yield (
+        "large ids",
+        keras.Sequential([keras.Input((1,), dtype="int64"), layers.IntegerLookup(vocabulary=[20_000_001, 5])]),
+        ids,
+    )
     adapted = layers.TextVectorization(output_sequence_length=2)
     adapted.adapt(np.array(["a b", "b c"]))
     yield "adapted words", keras.Sequential([keras.Input((1,), dtype="string"), adapted]), words
@@ -84,6 +90,10 @@ def models(keras: Any) -> Iterator[tuple[str, Any, Any]]:
     product = ops.relu(steps @ ops.transpose(steps, (0, 2, 1)))[:, :, :4]
     computed = ops.concatenate([ops.exp(steps[:, :2]), ops.mean(steps, axis=1, keepdims=True), product], axis=1)
     yield "operations", keras.Model(steps, computed), random(6, 4)
+    parts = ops.split(steps, [1, 3, 5], axis=1)
+    yield "parts", keras.Model(steps, [parts[0], parts[2] * 20_000_001]), random(6, 4)
+    wide = layers.TimeDistributed(layers.Dense(20_000))
+    yield "wide steps", keras.Sequential([keras.Input((3, 2)), wide]), random(3, 2)
     first, second = keras.Input((4,)), keras.Input((4,))
     inner = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
     yield "shared", keras.Model([first, second], [inner(first) + inner(second), inner(first)]), [random(4), random(4)]

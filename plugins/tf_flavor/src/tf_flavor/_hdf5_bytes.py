@@ -19,6 +19,7 @@ class Blocks:
     def __init__(self, data: bytes | memoryview | mmap.mmap, file: str) -> None:
         self._data, self.file, self.size = data, file, len(data)
         self._claims: list[tuple[int, int]] = []
+        self._claimed = 0
 
     def claim(self, address: int, length: int) -> int:
         """Note that *length* bytes at *address* are a structure's own, and return the address."""
@@ -26,6 +27,10 @@ class Blocks:
             self.refuse("an address leads outside of the file")
         if length:
             self._claims.append((address, address + length))
+        # Found now, not at the end, or going through what is used again and again would take for ever.
+        self._claimed += length
+        if self._claimed > self.size:
+            self.refuse("its structures overlap, or one is used twice")
         return address
 
     def check_overlaps(self) -> None:

@@ -10,20 +10,20 @@ from typing import IO, TYPE_CHECKING, Any
 from tf_flavor._keras_archive import CONFIG
 
 if TYPE_CHECKING:
-    from palate._code.model_code import ModelCode
+    from palate.hookspecs import LoadOptions
 
 __all__ = ["named_objects"]
 
 
-def named_objects(stream: IO[bytes], code: ModelCode) -> dict[str, Any]:
+def named_objects(stream: IO[bytes], options: LoadOptions) -> dict[str, Any]:
     """Import what the description in a trusted file names of the model's own modules, and return it by name."""
     with zipfile.ZipFile(stream) as archive:
         document = json.loads(archive.read(CONFIG))
     stream.seek(0)
     found: dict[str, Any] = {}
     for module, name, registered in _named(document):
-        if code.owns(module):
-            value = getattr(code.import_module(module), name, None)
+        if options.code.owns(module):
+            value = getattr(options.code.import_module(module), name, None)
             if value is not None:
                 found[registered] = value
     return found

@@ -13,6 +13,7 @@ from typing import Any
 
 from palate.errors import UnsafeModel
 from palate.hookspecs import parse_json
+from tf_flavor._keras_costs import elements_of, is_symbolic_call, loops_over_time, spread_axes, steps_of
 from tf_flavor._keras_names import is_keras_class, is_keras_function
 from tf_flavor._refusing import refuse
 
@@ -24,12 +25,25 @@ _MAX_DEPTH = 100
 _MAX_CALLS = 50_000
 _MAX_WAITS = 500_000
 _MAX_INTEGER = 1 << 24
+_MAX_ELEMENTS = 1 << 23
+_MAX_SPREAD = 1 << 26
+_MAX_TIMES = 1 << 14
 # Values that Keras rebuilds without a class: none of them can run anything.
 _PLAIN_VALUES = frozenset({"__tensor__", "__numpy__", "__keras_tensor__", "__bytes__", "__ellipsis__", "__slice__"})
 _NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{0,400}")
-# Numbers that may be as large as they like: nothing is made as large as they are.
-_NO_SIZES = frozenset({"seed", "compile_config", "shared_object_id"})
-_SPLITS = frozenset({"Split", "ArraySplit", "Hsplit", "Vsplit", "Dsplit"})
+# What numpy makes of other texts can be of any size: "U500000000".
+_DTYPE = re.compile(
+    r"(mixed_)?(bool|string|str|object|b?float|u?int|complex)[0-9]{0,3}(_[a-z0-9_/]{1,60})?|(gptq|awq)/[a-z0-9_/\-]{1,60}",
+    re.ASCII,
+)
+# Numbers that may be as large as they like, and lists of such: nothing is made as large as they are.
+_NO_SIZES = frozenset(
+    """
+    args bin_boundaries boundaries decay_steps first_decay_steps seed shared_object_id value vocabulary warmup_steps
+    """.split()
+)
+# How many words there are, which is no length of anything that goes on in time.
+_NO_TIMES = frozenset({"input_dim", "max_tokens"})
 _HINT_CUSTOM = (
     "pass custom_objects={{'{name}': the class or function}}, or import the module that registers it with "
     "@keras.saving.register_keras_serializable"
@@ -39,8 +53,14 @@ _HINT_TRUST = "if you trust where it came from, pass trust=True"
 Resolve = Callable[[str], object | None]
 
 
-def check_config(text: bytes, file: str, resolve: Resolve) -> dict[str, Any]:
-    """Check a description; *resolve* finds what the reader gave or registered under a name.
+def check_config(text: bytes, file: str, resolve: Resolve, held: int) -> dict[str, Any]:
+    """Check a description.
+
+    Args:
+        text: the description.
+        file: what the file is called in errors.
+        resolve: finds what the reader gave or registered under a name.
+        held: how many bytes of weights come with it.
 
     Returns:
         What the description names of that, by name.
@@ -55,9 +75,7 @@ def check_config(text: bytes, file: str, resolve: Resolve) -> dict[str, Any]:
     if not isinstance(document, dict) or "class_name" not in document:
         refuse(file, f"its {_CONFIG} describes no model")
     checker = _Checker(file, resolve)
-    calls = checker.check(document, depth=0, sizes=True)
-    if calls > _MAX_CALLS:
-        refuse(file, f"its models inside models come to {calls:,} calls of layers")
+    checker.check_costs(checker.check(document, depth=0, sizes=True), held)
     return checker.custom
 
 
@@ -66,6 +84,22 @@ class _Checker:
     file: str
     resolve: Resolve
     custom: dict[str, Any] = field(default_factory=dict)
+    elements: int = 0
+    longest: int = 0
+    spread: list[int] = field(default_factory=list)
+    over_time: bool = False
+
+    def check_costs(self, calls: int, held: int) -> None:
+        """Check what the description comes to as a whole."""
+        if calls > _MAX_CALLS:
+            refuse(self.file, f"its {_CONFIG} comes to {calls:,} calls of layers")
+        if self.elements > _MAX_ELEMENTS:
+            refuse(self.file, f"its {_CONFIG} asks for tables of {self.elements:,} elements", _HINT_TRUST)
+        if sum(self.longest**axes for axes in self.spread if axes) > _MAX_SPREAD:
+            refuse(self.file, f"its {_CONFIG} writes out means along axes of up to {self.longest:,}", _HINT_TRUST)
+        # A layer of many units holds at least as many bytes; what holds less can be as long as it likes.
+        if self.over_time and self.longest > max(held, _MAX_TIMES):
+            refuse(self.file, f"its {_CONFIG} may take {self.longest:,} steps in time one by one", _HINT_TRUST)
 
     def check(self, node: Any, *, depth: int, sizes: bool) -> int:
         """Check *node* and all below it; return how many layers it makes Keras call while it builds the model.
@@ -73,26 +107,28 @@ class _Checker:
         Args:
             node: any value of the document.
             depth: how many mappings and lists are around it.
-            sizes: whether the integers here can become the size of something.
+            sizes: whether the integer here, or those in the list here, can become the size of something.
         """
         if depth > _MAX_DEPTH:
             refuse(self.file, f"its {_CONFIG} is nested too deeply")
         if isinstance(node, dict):
-            return self._check_mapping(node, depth=depth, sizes=sizes)
+            return self._check_mapping(node, depth=depth)
         if isinstance(node, list):
             return sum(self.check(item, depth=depth + 1, sizes=sizes) for item in node)
         if sizes and isinstance(node, int) and abs(node) > _MAX_INTEGER:
             refuse(self.file, f"its {_CONFIG} asks for a size of {node:,}", _HINT_TRUST)
         return 0
 
-    def _check_mapping(self, node: dict[str, Any], *, depth: int, sizes: bool) -> int:
+    def _check_mapping(self, node: dict[str, Any], *, depth: int) -> int:
         self._check_values(node)
-        calls = sum(
-            self.check(value, depth=depth + 1, sizes=sizes and key not in _NO_SIZES) for key, value in node.items()
-        )
+        calls = sum(self.check(value, depth=depth + 1, sizes=key not in _NO_SIZES) for key, value in node.items())
         if "class_name" not in node:
             return calls
         self._check_class(node)
+        self._check_calls(node)
+        self.elements += elements_of(node)
+        self.spread.append(spread_axes(node))
+        self.over_time |= loops_over_time(node)
         inner = node.get("config")
         layers = inner.get("layers") if isinstance(inner, dict) else None
         if isinstance(layers, list):
@@ -100,7 +136,7 @@ class _Checker:
                 refuse(self.file, f"its {_CONFIG} has layers in an order that takes too long to resolve")
             if node["class_name"] == "Sequential":
                 calls *= 1 + len(layers) // 2  # Keras builds it anew with each layer that it adds
-        return (1 + calls + self._outputs(node)) * _repetitions(node)
+        return (1 + calls + steps_of(node)) * _repetitions(node)
 
     def _check_values(self, node: Mapping[str, Any]) -> None:
         name, vocabulary = node.get("name"), node.get("vocabulary")
@@ -112,6 +148,18 @@ class _Checker:
                 f"its {_CONFIG} names {vocabulary!r:.80} as a vocabulary, a file or address outside of the model",
                 "save the layer after adapt(), or with a list of words",
             )
+
+        for key, value in node.items():
+            if key.endswith("dtype") and isinstance(value, str) and not _DTYPE.fullmatch(value):
+                refuse(self.file, f"its {_CONFIG} names a type {value!r:.80}")
+            if key not in _NO_SIZES | _NO_TIMES:
+                numbers = value if isinstance(value, list) else (value,)
+                self.longest = max(self.longest, *(abs(n) for n in numbers if isinstance(n, int)), 0)
+
+    def _check_calls(self, node: Mapping[str, Any]) -> None:
+        places = node.get("inbound_nodes")
+        if places and not (isinstance(places, list) and all(map(is_symbolic_call, places))):
+            refuse(self.file, f"its {_CONFIG} calls a {node['class_name']!s:.80} on values, while the model is built")
 
     def _check_class(self, node: Mapping[str, Any]) -> None:
         class_name, module, registered = (node.get(key) for key in ("class_name", "module", "registered_name"))
@@ -156,12 +204,6 @@ class _Checker:
             self.file, f"{what}, which is neither Keras' own nor known in this process", _HINT_CUSTOM.format(name=own)
         )
 
-    def _outputs(self, node: Mapping[str, Any]) -> int:
-        """Count the tensors that an operation is told to split its input into."""
-        if node["class_name"] not in _SPLITS:
-            return 0
-        return max((abs(number) for number in _integers(node.get("config"))), default=0)
-
 
 def _repetitions(node: Mapping[str, Any]) -> int:
     """Return how often Keras calls what *node* describes: once for each place in the graph, both ways round."""
@@ -194,11 +236,3 @@ def _sources(node: Any) -> Iterator[str]:
     if isinstance(node, dict | list):
         for value in node.values() if isinstance(node, dict) else node:
             yield from _sources(value)
-
-
-def _integers(node: Any) -> Iterator[int]:
-    if isinstance(node, int):
-        yield node
-    elif isinstance(node, dict | list):
-        for value in node.values() if isinstance(node, dict) else node:
-            yield from _integers(value)

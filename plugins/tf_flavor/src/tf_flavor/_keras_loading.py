@@ -73,10 +73,10 @@ def _pickled_objects(folder: Path, options: LoadOptions) -> dict[str, Any]:
 def _read_keras(file: Path, name: str, custom: dict[str, Any], options: LoadOptions) -> Any:
     with file.open("rb") as stream, TemporaryDirectory(prefix="palate-") as private:
         if options.trust:
-            custom = {**named_objects(stream, options.code), **custom}
+            custom = {**named_objects(stream, options), **custom}
         else:
             text, held = check_archive(stream, name)
-            custom |= check_config(text, name, own_names(custom))
+            custom |= check_config(text, name, own_names(custom), held)
             check_sizes(text, custom, held, name)
         import_keras()
         # The public load_model takes paths only, and would open the file a second time.

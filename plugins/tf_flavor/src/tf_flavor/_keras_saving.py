@@ -101,7 +101,7 @@ def _check_description(model: Any, custom: Mapping[str, Any]) -> dict[str, Any]:
             "@keras.saving.register_keras_serializable, or use format='saved_model', which holds what it computes",
         )
     try:
-        return check_config(text.encode(), "model.keras", own_names(custom))
+        return check_config(text.encode(), "model.keras", own_names(custom), 4 * model.count_params())
     except UnsafeModel as exc:
         raise _unreadable(model, exc, _REGISTER) from exc
 
