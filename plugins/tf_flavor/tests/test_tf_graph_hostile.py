@@ -216,6 +216,7 @@ def _loop_while_loading(graph: Any) -> None:
     table.resource.device = ""
     table.children.add(node_id=len(objects) - 1, local_name="_initialize")
     call.function.concrete_functions.append("endless")
+    graph.object_graph_def.concrete_functions["endless"].SetInParent()
 
 
 def _registered_class(graph: Any) -> None:
