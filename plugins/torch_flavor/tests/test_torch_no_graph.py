@@ -111,7 +111,7 @@ class Table(nn.Module):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Divided(), "for a batch of 16"),
+        (Divided(), "for a batch of 64"),
         (Limited(), "takes 2 to 40 rows in 'x', and goes another way"),
         (Table(), "takes 2 to 40 rows in 'x', and goes another way"),
         (Module(lambda _, x: torch.cdist(x, x[:1])), r"takes 2 to 25 rows.*compute_mode=.* to torch\.cdist"),

@@ -16,13 +16,13 @@ _NOTHING = Guarantees(
 )
 _KERAS = Guarantees(
     no_code=True,
-    memory_safe=True,
+    memory_safe=False,
     bounded=False,
     exceptions=(
         "Classes and functions that the reader passes as custom_objects, or has registered, run as they are written.",
         "Time and memory are bounded while loading, not while predicting: layers may ask for more than their file has "
         "bytes.",
-        "While predicting, memory safety rests on the checks of the backend's own operations.",
+        "Memory is safe while loading; while predicting, that rests on the checks of the backend's own operations.",
     ),
 )
 _GRAPH = Guarantees(
