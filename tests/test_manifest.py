@@ -281,6 +281,21 @@ def test_the_registrys_file_is_tolerated_and_reported(model) -> None:
     assert caught.value.extra == ("registered_model_meta",)
 
 
+def test_byte_code_beside_a_models_code_is_tolerated(model: Path) -> None:
+    """Stock MLflow leaves byte code in code/, which Palate never reads; anywhere else it is extra."""
+    name = "code/shop/__pycache__/prices.cpython-311.pyc"
+    for other in (name, "__pycache__/x.cpython-311.pyc", "code/shop/__pycache__/prices.py", "code/prices.pyc"):
+        (model / other).parent.mkdir(parents=True, exist_ok=True)
+        (model / other).write_bytes(b"x")
+        if other == name:
+            assert _check(model).added_by_mlflow == (name,)
+            continue
+        with pytest.raises(ModelChanged) as caught:
+            _check(model)
+        assert caught.value.extra == (other,)
+        (model / other).unlink()
+
+
 def test_a_rewritten_mlmodel_names_the_likely_cause(model) -> None:
     """When only MLmodel differs, the error says that MLflow rewrites it, and how to accept that."""
     (model / "MLmodel").write_text("flavors: {}\nsignature: null\n")

@@ -74,7 +74,7 @@ class ModelInfo:
         files: every file, with its purpose.
         requirements: the lines of requirements.txt.
         golden: whether golden predictions are stored, or why not.
-        notes: other facts worth showing, such as a file that MLflow's registry added.
+        notes: other facts worth showing, such as a file that MLflow added.
     """
 
     path: Path
@@ -211,7 +211,7 @@ def _golden_state(recorded: Mapping[str, Any] | None) -> str:
 def _notes(opened: OpenedModel) -> tuple[str, ...]:
     notes = []
     if opened.seal is not None and opened.seal.added_by_mlflow:
-        notes.append(f"MLflow's registry added {', '.join(opened.seal.added_by_mlflow)}")
+        notes.append(f"MLflow added {', '.join(opened.seal.added_by_mlflow)}")
     if opened.model_file.pyfunc is None:
         notes.append("it has no python_function section, so mlflow.pyfunc cannot open it")
     if opened.model_file.signature is None:

@@ -48,6 +48,8 @@ _MAX_SIZE: Final = 2**63 - 1
 _WHILE_READ: Final = "It was changed while it was being loaded."
 # MLflow's registry drops this file into every directory that it downloads.
 _REGISTRY_FILE: Final = "registered_model_meta"
+# Python writes it beside code that stock MLflow imports; what Palate imports of a model is compiled from source.
+_BYTE_CODE: Final = re.compile(r"code/(?:[^/]+/)*__pycache__/[^/]+\.pyc")
 _REGISTRY_FILE_LIMIT: Final = 64 * 2**10
 _REWRITTEN: Final = (
     "Only MLmodel differs: MLflow rewrites it in set_signature() and when a model passes through its registry."
@@ -109,7 +111,7 @@ class Seal:
     Attributes:
         root: the directory.
         manifest: what was checked.
-        added_by_mlflow: files that MLflow's registry added, which the manifest does not list.
+        added_by_mlflow: files that MLflow left there and the manifest does not list: its registry's note, byte code.
     """
 
     root: Path
@@ -348,7 +350,7 @@ def check_manifest(root: Path, manifest: Manifest) -> Seal:
     stamps = _stamps(root, present)
     listed = {file.name: file for file in manifest.files}
     unlisted = [name for name in present if name not in listed and name != MANIFEST_FILE]
-    added = tuple(name for name in unlisted if _is_registry_file(stamps.get(name), name))
+    added = tuple(name for name in unlisted if _is_registry_file(stamps.get(name), name) or _BYTE_CODE.fullmatch(name))
     missing = [name for name in listed if name not in stamps]
     changed = [name for name, file in listed.items() if name in stamps and not _is_intact(root, file, stamps[name])]
     extra = [name for name in unlisted if name not in added]
