@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,29 +35,3 @@ def load() -> Callable[..., Any]:
         )
 
     return loader
-
-
-@pytest.fixture(scope="session")
-def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a script in a process of its own, which a segfault may end."""
-
-    def runner(script: str, *arguments: object, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", script, *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-
-    return runner
-
-
-@pytest.fixture(scope="session")
-def mlflow_python() -> str:
-    """The interpreter of an environment with stock MLflow, or a skip."""
-    root = Path(__file__).parents[3]
-    python = Path(os.environ.get("PALATE_MLFLOW_PYTHON") or root / ".venv-mlflow" / "bin" / "python")
-    if not python.exists():
-        pytest.skip("no stock MLflow: set PALATE_MLFLOW_PYTHON, or make .venv-mlflow")
-    return str(python)

@@ -78,7 +78,7 @@ for path in json.loads(sys.argv[1]):
 
 @pytest.mark.mlflow
 @pytest.mark.slow
-def test_stock_mlflow_opens_ours(mlflow_python, tmp_path):
+def test_stock_mlflow_opens_ours(run_mlflow, tmp_path):
     """Stock MLflow, without Palate, opens what we write in each format and predicts the same."""
     from palate.hookspecs import SaveOptions
 
@@ -94,9 +94,7 @@ def test_stock_mlflow_opens_ours(mlflow_python, tmp_path):
             paths.append(str(path))
             expected[str(path)] = model.predict(X)
     np.save(tmp_path / "data.npy", X)
-    command = [mlflow_python, "-c", READ, json.dumps(paths), str(tmp_path / "data.npy")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_mlflow(READ, json.dumps(paths), tmp_path / "data.npy")
     for path in paths:
         for kind in ("native", "pyfunc"):
             assert np.array_equal(np.load(f"{path}/{kind}.npy"), expected[path]), (path, kind)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import subprocess
-import sys
 import time
 import warnings
 import zipfile
@@ -100,45 +97,3 @@ def _zipped(members: dict[str, bytes]) -> bytes:
         for name, data in members.items():
             archive.writestr(name, data)
     return stream.getvalue()
-
-
-@pytest.fixture(scope="session")
-def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a script in a process of its own, which a crash may end."""
-
-    def runner(*arguments: object, env: dict[str, str] | None = None, timeout: float = 170) -> Any:
-        return subprocess.run(
-            [sys.executable, *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-            env={**os.environ, **(env or {})},
-        )
-
-    return runner
-
-
-def skip_unless_ci(reason: str) -> None:
-    """Skip a test whose environment is not there; in CI that is a failure."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="session")
-def mlflow_python() -> str:
-    """The interpreter of an environment with stock MLflow."""
-    python = Path(os.environ.get("PALATE_MLFLOW_PYTHON") or ROOT / ".venv-mlflow" / "bin" / "python")
-    if not python.exists():
-        skip_unless_ci("no stock MLflow: set PALATE_MLFLOW_PYTHON, or make .venv-mlflow")
-    return str(python)
-
-
-@pytest.fixture(params=["2.22.0", "3.9.0"])
-def older_mlflow(request, mlflow_python) -> dict[str, str]:
-    """What makes that interpreter import an older release of MLflow."""
-    reader = ROOT / ".venv-mlflow" / "readers" / request.param
-    if not reader.exists():
-        skip_unless_ci(f"no MLflow {request.param} beside the stock one: make .venv-mlflow")
-    return {"PYTHONPATH": str(reader)}

@@ -136,7 +136,7 @@ palate.save_model(model, sys.argv[1] + "/m", custom_objects={"Plain": kmods.Plai
 def test_code_of_the_model(run_python, keras, rows, tmp_path):
     """Classes that stand in the code beside a model are found there, with trust, in a process that has none of them."""
     (tmp_path / "kmods.py").write_text(KMODS)
-    done = run_python("-c", SAVE_WITH_CODE, tmp_path)
+    done = run_python(SAVE_WITH_CODE, tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     with pytest.raises(UnsafeModel, match=r"kmods\.Registered"):
         palate.load_model(tmp_path / "m")

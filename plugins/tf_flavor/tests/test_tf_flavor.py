@@ -42,7 +42,7 @@ def predict(model: Any, data: Any) -> Any:
 def test_import_is_cheap(run_python, module):
     """Importing a flavor imports neither framework."""
     script = f"import sys, {module}; print([m for m in ('keras', 'tensorflow', 'h5py', 'numpy') if m in sys.modules])"
-    done = run_python("-c", script)
+    done = run_python(script)
     assert done.stdout.strip() == "[]", done.stderr
 
 
@@ -79,7 +79,7 @@ for name, (plugin, section) in models.items():
         print(name, "builtins.eval" in exc.rule)
 print([name for name in ("keras", "tensorflow") if name in sys.modules])
 """
-    done = run_python("-c", script, tmp_path)
+    done = run_python(script, tmp_path)
     assert done.stdout.splitlines() == ["empty False", "eval True", "graph False", "[]"], done.stderr
 
 
@@ -265,7 +265,7 @@ def test_other_backend(small, rows, tmp_path, run_python):
     pytest.importorskip("torch")
     np.save(tmp_path / "rows.npy", rows)
     palate.save_model(small, tmp_path / "tensorflow")
-    done = run_python("-c", TORCH, tmp_path, tmp_path / "rows.npy", env={"KERAS_BACKEND": "torch"})
+    done = run_python(TORCH, tmp_path, tmp_path / "rows.npy", env={"KERAS_BACKEND": "torch"})
     assert done.returncode == 0, done.stderr[-3000:]
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), small.predict(rows, verbose=0), rtol=1e-4, atol=1e-5)
     here = palate.load_model(tmp_path / "torch")
@@ -278,5 +278,5 @@ def test_examples_of_the_readme(tmp_path, run_python):
     text = (Path(__file__).parents[1] / "README.md").read_text()
     blocks = [part.partition("```")[0] for part in text.split("```python\n")[1:]]
     assert blocks
-    done = run_python("-c", f"import os; os.chdir({json.dumps(str(tmp_path))})\n" + "\n".join(blocks))
+    done = run_python(f"import os; os.chdir({json.dumps(str(tmp_path))})\n" + "\n".join(blocks))
     assert done.returncode == 0, done.stderr[-3000:]

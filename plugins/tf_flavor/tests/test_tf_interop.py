@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,23 +105,12 @@ def _arrays(outputs: Any) -> list[np.ndarray]:
     return sorted(outputs, key=lambda a: a.shape) if isinstance(outputs, list) else [np.asarray(outputs)]
 
 
-def _run(python: str, script: str, *arguments: object, folder: Path, env: dict[str, str]) -> None:
-    """Run a script where whatever MLflow notes down besides goes into *folder*."""
-    done = subprocess.run(
-        [python, "-c", script, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        env={**os.environ, "MLFLOW_TRACKING_URI": f"file:{folder}/runs", **env},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-def _read_with(python: str, ours: dict[str, tuple[Path, Any]], tmp_path: Path, env: dict[str, str]) -> None:
+def _read_with(
+    run_mlflow: Callable[..., str], ours: dict[str, tuple[Path, Any]], tmp_path: Path, version: str | None = None
+) -> None:
     (tmp_path / "data.pkl").write_bytes(pickle.dumps({"rows": ROWS, "pair": PAIR}))
     paths = json.dumps({name: str(path) for name, (path, _) in ours.items()})
-    _run(python, READ, paths, tmp_path / "data.pkl", tmp_path / "results.pkl", folder=tmp_path, env=env)
+    run_mlflow(READ, paths, tmp_path / "data.pkl", tmp_path / "results.pkl", version=version)
     results = pickle.loads((tmp_path / "results.pkl").read_bytes())
     assert len(results) >= 10
     for name, found in results.items():
@@ -131,16 +120,17 @@ def _read_with(python: str, ours: dict[str, tuple[Path, Any]], tmp_path: Path, e
 
 @pytest.mark.mlflow
 @pytest.mark.slow
-def test_stock_mlflow_opens_ours(mlflow_python, ours, tmp_path):
+def test_stock_mlflow_opens_ours(run_mlflow, ours, tmp_path):
     """Stock MLflow, without Palate, opens what we save in each format, both ways, and predicts the same."""
-    _read_with(mlflow_python, ours, tmp_path, {})
+    _read_with(run_mlflow, ours, tmp_path)
 
 
 @pytest.mark.mlflow
 @pytest.mark.slow
-def test_older_mlflow_opens_ours(mlflow_python, older_mlflow, ours, tmp_path):
+@pytest.mark.parametrize("version", ["2.22.0", "3.9.0"])
+def test_older_mlflow_opens_ours(version, run_mlflow, ours, tmp_path):
     """So do older releases of it."""
-    _read_with(mlflow_python, ours, tmp_path, older_mlflow)
+    _read_with(run_mlflow, ours, tmp_path, version)
 
 
 WRITE = """
@@ -186,9 +176,9 @@ pickle.dump((rows, pair, expected), open(root + "/expected.pkl", "wb"))
 
 @pytest.mark.mlflow
 @pytest.mark.slow
-def test_we_open_what_stock_mlflow_saves(keras, tf, mlflow_python, tmp_path):
+def test_we_open_what_stock_mlflow_saves(keras, tf, run_mlflow, tmp_path):
     """Whatever MLflow's two flavors save opens here, pickles and .h5 files only with trust, and predicts the same."""
-    _run(mlflow_python, WRITE, tmp_path, folder=tmp_path, env={})
+    run_mlflow(WRITE, tmp_path)
     rows, pair, expected = pickle.loads((tmp_path / "expected.pkl").read_bytes())
     for name, predicted in expected.items():
         needs_trust = name in ("legacy", "custom")

@@ -51,7 +51,7 @@ def _member(path: Path, name: str) -> tuple[int, int]:
 def test_mutants(directories, run_python, model, file, member, example, floor):
     """Each mutant is refused by an error of ours, most of those by a rule, or opens; the process lives on."""
     offset, length = _member(directories / model / file, member) if member else (0, 0)
-    done = run_python(SCRIPT, directories / model, file, directories / example, 0, SEEDS, offset, length)
+    done = run_python(SCRIPT.read_text(), directories / model, file, directories / example, 0, SEEDS, offset, length)
     assert done.returncode == 0, (done.stdout[-400:], done.stderr[-2000:])
     counts = json.loads(done.stdout.splitlines()[-1])
     assert counts["refused"] + counts["accepted"] == SEEDS

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,53 +38,6 @@ def load() -> Callable[..., Any]:
         return torch_flavor.load_model(path=path, config=section or {"model_data": "data"}, options=options)
 
     return loader
-
-
-@pytest.fixture(scope="session")
-def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a script in a process of its own, which a segfault may end."""
-
-    def runner(script: str, *arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", script, *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-
-    return runner
-
-
-def skip_unless_ci(reason: str) -> NoReturn:
-    """Skip a test whose environment is not there; in CI that is a failure."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-@pytest.fixture
-def run_mlflow(tmp_path: Path) -> Callable[..., str]:
-    """Run a script where stock MLflow is and Palate is not, or an older release of MLflow; return what it prints."""
-    root = Path(__file__).parents[3]
-    python = Path(os.environ.get("PALATE_MLFLOW_PYTHON") or root / ".venv-mlflow" / "bin" / "python")
-    if not python.exists():
-        skip_unless_ci("no stock MLflow: set PALATE_MLFLOW_PYTHON, or make .venv-mlflow")
-
-    def runner(script: str, *arguments: object, version: str | None = None) -> str:
-        # MLflow writes down runs where it is started, or where this says.
-        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "MLFLOW_TRACKING_URI": f"file:{tmp_path}/runs"}
-        if version is not None:
-            older = python.parents[1] / "readers" / version
-            if not older.is_dir():
-                skip_unless_ci(f"no MLflow {version} at {older}: run 'make .venv-mlflow'")
-            environment["PYTHONPATH"] = str(older)
-        command = [str(python), "-c", script, *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
-        assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout
-
-    return runner
 
 
 class Archive:

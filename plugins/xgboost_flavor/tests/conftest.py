@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import struct
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -187,40 +184,3 @@ def load() -> Callable[..., Any]:
         return xgboost_flavor.load_model(path=path, config=section, options=LoadOptions(trust=trust, code=code))
 
     return loader
-
-
-@pytest.fixture(scope="session")
-def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a script in a process of its own, which a segfault may end."""
-
-    def runner(script: str, *arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", script, *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-
-    return runner
-
-
-def skip_unless_ci(reason: str) -> None:
-    """Skip a test whose environment is not there; in CI that is a failure."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="session")
-def mlflow_python() -> str:
-    """The interpreter of an environment with stock MLflow."""
-    root = Path(__file__).parents[3]
-    python = Path(os.environ.get("PALATE_MLFLOW_PYTHON") or root / ".venv-mlflow" / "bin" / "python")
-    if not python.exists():
-        skip_unless_ci("no stock MLflow: set PALATE_MLFLOW_PYTHON, or make .venv-mlflow")
-    return str(python)
-
-
-@pytest.fixture(params=["2.22.0", "3.9.0"])
-def older_mlflow(request: pytest.FixtureRequest, mlflow_python: str) -> tuple[str, Path]:
-    """An earlier release of MLflow, and the folder from which that interpreter imports it."""
-    folder = Path(mlflow_python).parents[1] / "readers" / request.param
-    if not folder.is_dir():
-        skip_unless_ci(f"no MLflow {request.param} beside the stock one: make .venv-mlflow")
-    return request.param, folder

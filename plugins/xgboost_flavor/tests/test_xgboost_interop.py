@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import subprocess
 import sys
@@ -89,29 +88,12 @@ def save_all(models: Any, folder: Path) -> tuple[list[str], dict[str, Any]]:
     return paths, expected
 
 
-def read_with(
-    python: str, paths: list[str], cwd: Path, *, version: str | None = None, folder: Path | None = None
-) -> None:
-    """Let a stock MLflow open *paths* and leave its predictions beside them."""
-    run_mlflow(python, READ, json.dumps(paths), *([version] if version else []), cwd=cwd, folder=folder)
-
-
-def run_mlflow(python: str, script: str, *arguments: str, cwd: Path, folder: Path | None = None) -> None:
-    """Run a script beside a stock MLflow, which may write runs and databases under *cwd* and nowhere else."""
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"file:{cwd}/runs"}
-    if folder is not None:
-        environment["PYTHONPATH"] = str(folder)
-    command = [python, "-c", script, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
 @pytest.mark.mlflow
 @pytest.mark.slow
-def test_stock_mlflow_opens_ours(mlflow_python, models, tmp_path):
+def test_stock_mlflow_opens_ours(run_mlflow, models, tmp_path):
     """Stock MLflow, without Palate, opens every kind of model that we write and predicts the same."""
     paths, expected = save_all(models, tmp_path)
-    read_with(mlflow_python, paths, tmp_path)
+    run_mlflow(READ, json.dumps(paths))
     for path in paths:
         for kind in ("native", "pyfunc"):
             assert np.array_equal(np.load(f"{path}/{kind}.npy"), expected[path], equal_nan=True), (path, kind)
@@ -119,12 +101,12 @@ def test_stock_mlflow_opens_ours(mlflow_python, models, tmp_path):
 
 @pytest.mark.mlflow
 @pytest.mark.slow
-def test_older_mlflow_opens_ours(older_mlflow, mlflow_python, models, tmp_path):
+@pytest.mark.parametrize("version", ["2.22.0", "3.9.0"])
+def test_older_mlflow_opens_ours(version, run_mlflow, models, tmp_path):
     """MLflow of earlier releases opens boosters and estimators of both formats."""
-    version, folder = older_mlflow
     chosen = {name: models[name] for name in ("classifier", "array booster", "tree booster")}
     paths, expected = save_all(chosen, tmp_path)
-    read_with(mlflow_python, paths, tmp_path, version=version, folder=folder)
+    run_mlflow(READ, json.dumps(paths), version, version=version)
     for path in paths:
         assert np.array_equal(np.load(f"{path}/pyfunc.npy"), expected[path]), path
 
@@ -171,9 +153,9 @@ frame.to_pickle(sys.argv[1] + "/params-ubj.pkl")
 
 @pytest.mark.mlflow
 @pytest.mark.slow
-def test_what_stock_mlflow_writes(mlflow_python, tmp_path):
+def test_what_stock_mlflow_writes(run_mlflow, tmp_path):
     """Directories that MLflow makes of every kind of model, in every format, open and predict the same."""
-    run_mlflow(mlflow_python, WRITE, str(tmp_path), cwd=tmp_path)
+    run_mlflow(WRITE, tmp_path)
     written = sorted(path for path in tmp_path.iterdir() if (path / "MLmodel").exists())
     assert len(written) == 25
     for path in written:
