@@ -51,6 +51,15 @@ X, y = load_digits(return_X_y=True)
 X = X.astype("float32")
 rows = X[:8]
 """
+LINE = """
+import tensorflow as tf
+class Line(tf.Module):
+    def __init__(self, side, width):
+        self.weight = tf.Variable(tf.ones((side, width)))
+    @tf.function
+    def __call__(self, x):
+        return tf.matmul(x, self.weight)
+"""
 QUIET = "import os; os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'\n"
 
 CASES = {
@@ -127,27 +136,16 @@ rows = np.ones((8, side), dtype="float32")
         module="tf_flavor.saved_models",
         small=QUIET
         + DIGITS
+        + LINE
         + """
-import tensorflow as tf
-class Line(tf.Module):
-    def __init__(self, side, width):
-        self.weight = tf.Variable(tf.ones((side, width)))
-    @tf.function
-    def __call__(self, x):
-        return tf.matmul(x, self.weight)
 model = Line(64, 10)
 model(tf.constant(rows))
 model.__call__.get_concrete_function(tf.TensorSpec((None, 64), tf.float32))
 """,
         large=QUIET
+        + LINE
         + """
-import numpy as np, tensorflow as tf
-class Line(tf.Module):
-    def __init__(self, side, width):
-        self.weight = tf.Variable(tf.ones((side, width)))
-    @tf.function
-    def __call__(self, x):
-        return tf.matmul(x, self.weight)
+import numpy as np
 side = int((gib * 2**30 / 4) ** 0.5)
 model = Line(side, side)
 rows = np.ones((8, side), dtype="float32")

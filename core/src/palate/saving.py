@@ -21,6 +21,7 @@ from palate._code.pickles import pickle_modules
 from palate._disk.format import FORMAT_VERSION
 from palate._disk.manifest import write_manifest
 from palate._disk.paths import MODEL_FILE, list_files
+from palate._disk.refusals import disk_refusal
 from palate._disk.staging import stage
 from palate._enforcement.plan import compile_inputs
 from palate._environment.distributions import find_providers
@@ -155,6 +156,9 @@ def _write_native(
     except (PalateError, OSError):
         raise
     except Exception as exc:
+        # Many a native writer reports a full disk in words of its own.
+        if refusal := disk_refusal(root, exc):
+            raise refusal from exc
         raise UnsupportedModel(
             type(request.model).__qualname__,
             reason=f"the flavor '{flavor.name}' failed to write it as {request.options.format}: {exc}",

@@ -49,9 +49,9 @@ class Archive:
 
     def edit(self, record: str, change: Callable[[Any], object]) -> None:
         """Change the document in *record*."""
-        document = json.loads(self.records[f"model/{record}"])
+        document = json.loads(self.records[f"archive/{record}"])
         change(document)
-        self.records[f"model/{record}"] = json.dumps(document).encode()
+        self.records[f"archive/{record}"] = json.dumps(document).encode()
 
     def write(self, path: Path, *, packed: bool = False) -> None:
         """Put it together, compressed if *packed*."""

@@ -247,17 +247,21 @@ def test_long_archives(tmp_path):
     (tmp_path / "weights").touch()
     os.truncate(tmp_path / "weights", size)  # a hole, which takes no room
     with (tmp_path / "weights").open("rb") as file:
-        records = [("model/a", Region(0, size, 7)), ("model/b", b"end"), ("model/c", Region(1, 3, 7))]
+        records = [("archive/a", Region(0, size, 7)), ("archive/b", b"end"), ("archive/c", Region(1, 3, 7))]
         stitched = io.BufferedReader(StitchedFile(lay_out(records), file))
         with zipfile.ZipFile(stitched) as archive:
             assert [(info.filename, info.file_size) for info in archive.infolist()] == [
-                ("model/a", size),
-                ("model/b", 3),
-                ("model/c", 3),
+                ("archive/a", size),
+                ("archive/b", 3),
+                ("archive/c", 3),
             ]
-            assert archive.read("model/b") == b"end"
+            assert archive.read("archive/b") == b"end"
         members = read_members(stitched, "long")
-    assert [(member.name, member.size) for member in members] == [("model/a", size), ("model/b", 3), ("model/c", 3)]
+    assert [(member.name, member.size) for member in members] == [
+        ("archive/a", size),
+        ("archive/b", 3),
+        ("archive/c", 3),
+    ]
     assert all(member.offset % 64 == 0 for member in members)
 
 

@@ -103,8 +103,8 @@ def test_archive_has_no_trace_of_the_machine(save):
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
         assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
-        assert archive.read("model/data/sample_inputs/model.pt") == b""
-        document = json.loads(archive.read("model/models/model.json"))
+        assert archive.read("archive/data/sample_inputs/model.pt") == b""
+        document = json.loads(archive.read("archive/models/model.json"))
     assert document["guards_code"] == []
     assert all(node["metadata"] == {} for node in document["graph_module"]["graph"]["nodes"])
     assert b".py" not in path.read_bytes()

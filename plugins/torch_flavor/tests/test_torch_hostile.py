@@ -78,8 +78,8 @@ def pickles(marker: str) -> dict[str, bytes]:
         "torch zip": packed(system),
         "bad CRC": spoiled(packed(system), b"PK\x01\x02", 16, b"\0\0\0\0"),
         "encrypted flag": spoiled(packed(system), b"PK\x01\x02", 8, b"\x01\x00"),
-        "other member": packed(system, "model/evil.bin"),
-        "graph that is a pickle": packed(system, "model/models/model.json"),
+        "other member": packed(system, "archive/evil.bin"),
+        "graph that is a pickle": packed(system, "archive/models/model.json"),
         "zlib": zlib.compress(system),
         "lzma": lzma.compress(system),
         "gzip": gzip.compress(system),
@@ -137,7 +137,7 @@ def duplicate(data: bytes) -> bytes:
 
 def renamed_header(data: bytes) -> bytes:
     """Return the archive with another name in its first local header than in the directory."""
-    return data.replace(b"model/data/weights/weight_0", b"model/data/weights/weight_9", 1)
+    return data.replace(b"archive/data/weights/weight_0", b"archive/data/weights/weight_9", 1)
 
 
 CONTAINERS: dict[str, Callable[[bytes], bytes]] = {
@@ -173,7 +173,7 @@ def test_container_is_refused(name, graph):
 def test_packed_records_are_refused(graph):
     """A compressed record, bomb or not, is refused before it is unpacked."""
     path, archive = graph
-    archive.records["model/data/weights/weight_0"] = b"\0" * (1 << 24)
+    archive.records["archive/data/weights/weight_0"] = b"\0" * (1 << 24)
     archive.write(path / "data" / "model.pt2", packed=True)
     with pytest.raises(UnsafeModel, match="compressed record"):
         palate.load_model(path, verify=False)

@@ -59,7 +59,7 @@ def constants(payload: dict[str, Any]) -> Callable[[Any], None]:
     """Return what adds a constant to an archive, with a pickle as its record."""
 
     def change(archive: Any) -> None:
-        archive.records[f"model/data/constants/{payload['path_name']}"] = SYSTEM
+        archive.records[f"archive/data/constants/{payload['path_name']}"] = SYSTEM
         archive.edit(
             "data/constants/model_constants_config.json", lambda document: document["config"].update(x=payload)
         )
@@ -93,8 +93,8 @@ def rename(name: str) -> Callable[[Any], None]:
     """Return what gives the model's input another name everywhere."""
 
     def change(archive: Any) -> None:
-        text = archive.records["model/models/model.json"].decode()
-        archive.records["model/models/model.json"] = text.replace('"input"', json.dumps(name)).encode()
+        text = archive.records["archive/models/model.json"].decode()
+        archive.records["archive/models/model.json"] = text.replace('"input"', json.dumps(name)).encode()
 
     return change
 
@@ -163,10 +163,10 @@ GRAPHS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "higher order": (node(0, target="torch.ops.higher_order.getattr"), "not on the list of operators"),
     "operator as argument": (argument(as_operator="torch.load"), "as_operator"),
     "endless loop": (node(0, target="torch.ops.higher_order.while_loop"), "not on the list of operators"),
-    "legacy weights": (record("model/data/weights/model.pt", SYSTEM), "no part of a graph"),
-    "legacy constants": (record("model/data/constants/model.pt", SYSTEM), "no part of a graph"),
-    "compiled library": (record("model/data/aotinductor/model/x.so", b"\x7fELF"), "no part of a graph"),
-    "extra file": (record("model/extra/x", b""), "no part of a graph"),
+    "legacy weights": (record("archive/data/weights/model.pt", SYSTEM), "no part of a graph"),
+    "legacy constants": (record("archive/data/constants/model.pt", SYSTEM), "no part of a graph"),
+    "compiled library": (record("archive/data/aotinductor/model/x.so", b"\x7fELF"), "no part of a graph"),
+    "extra file": (record("archive/extra/x", b""), "no part of a graph"),
     "size": (weights(lambda p: p["tensor_meta"].update(sizes=[{"as_int": 4}, {"as_int": 2**40}])), "reaches past"),
     "stride": (
         weights(lambda p: p["tensor_meta"].update(strides=[{"as_int": 99}, {"as_int": 1}])),
@@ -191,9 +191,9 @@ GRAPHS: dict[str, tuple[Callable[[Any], Any], str]] = {
         weights(lambda p: p["tensor_meta"].update(sizes=[{"as_expr": {"expr_str": "Integer(1)"}}, {"as_int": 3}])),
         "no number",
     ),
-    "empty record": (lambda archive: archive.records.update({"model/data/weights/weight_0": b""}), "reaches past"),
+    "empty record": (lambda archive: archive.records.update({"archive/data/weights/weight_0": b""}), "reaches past"),
     "other record": (weights(lambda p: p.update(path_name="../../etc/passwd")), "no record for tensors"),
-    "unused record": (record("model/data/weights/weight_77", b"1234"), "belongs to no tensor"),
+    "unused record": (record("archive/data/weights/weight_77", b"1234"), "belongs to no tensor"),
     "sparse": (weights(lambda p: p["tensor_meta"].update(layout=1)), "laid out densely"),
     "two roots": (record("other/models/model.json", b"{}"), "more than one archive"),
     "enum key": (
@@ -236,18 +236,18 @@ GRAPHS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "huge integer": (argument(as_int=2**70), "64 bits"),
     "boolean as integer": (argument(as_int=True), "64 bits"),
     "two arguments in one": (argument(as_int=1, as_float=2.0), "one entry"),
-    "no graph": (lambda archive: archive.records.pop("model/models/model.json"), "holds no models/model.json"),
+    "no graph": (lambda archive: archive.records.pop("archive/models/model.json"), "holds no models/model.json"),
     "no weights": (
-        lambda archive: archive.records.pop("model/data/weights/model_weights_config.json"),
+        lambda archive: archive.records.pop("archive/data/weights/model_weights_config.json"),
         "holds no data/weights",
     ),
-    "missing weight": (lambda archive: archive.records.pop("model/data/weights/weight_0"), "no record for tensors"),
-    "deep": (record("model/models/model.json", b"[" * 200_000), "nested too deeply"),
-    "key twice": (record("model/models/model.json", b'{"a": 1, "a": 1}'), "twice"),
-    "countless values": (record("model/models/model.json", b"[" + b"[]," * (2 << 20) + b"1]"), "more than .* values"),
-    "wide letters": (record("model/models/model.json", '["\N{PILE OF POO}"]'.encode()), "not ASCII"),
-    "bad text": (record("model/models/model.json", b"\xff\xfe"), "damaged"),
-    "a list": (record("model/models/model.json", b"[]"), "no graph"),
+    "missing weight": (lambda archive: archive.records.pop("archive/data/weights/weight_0"), "no record for tensors"),
+    "deep": (record("archive/models/model.json", b"[" * 200_000), "nested too deeply"),
+    "key twice": (record("archive/models/model.json", b'{"a": 1, "a": 1}'), "twice"),
+    "countless values": (record("archive/models/model.json", b"[" + b"[]," * (2 << 20) + b"1]"), "more than .* values"),
+    "wide letters": (record("archive/models/model.json", '["\N{PILE OF POO}"]'.encode()), "not ASCII"),
+    "bad text": (record("archive/models/model.json", b"\xff\xfe"), "damaged"),
+    "a list": (record("archive/models/model.json", b"[]"), "no graph"),
 }
 
 
@@ -277,10 +277,10 @@ def test_many_records(graph):
     """Opening an archive of very many records takes time in proportion to them."""
     path, archive = graph
     config = "data/weights/model_weights_config.json"
-    payload = next(iter(json.loads(archive.records[f"model/{config}"])["config"].values()))
-    size = archive.records[f"model/data/weights/{payload['path_name']}"]
+    payload = next(iter(json.loads(archive.records[f"archive/{config}"])["config"].values()))
+    size = archive.records[f"archive/data/weights/{payload['path_name']}"]
     more = {f"more_{number}": {**payload, "path_name": f"weight_{number}"} for number in range(1000, 31_000)}
-    archive.records |= {f"model/data/weights/{one['path_name']}": size for one in more.values()}
+    archive.records |= {f"archive/data/weights/{one['path_name']}": size for one in more.values()}
     archive.edit(config, lambda document: document["config"].update(more))
     archive.write(path / "data" / "model.pt2")
     with (path / "data" / "model.pt2").open("rb") as file:
@@ -313,7 +313,7 @@ def test_what_is_not_needed_is_left_behind(graph, tmp_path):
     marker = tmp_path / "marker"
     samples = io.BytesIO()
     torch.save(Touching(str(marker)), samples)
-    archive.records["model/data/sample_inputs/model.pt"] = samples.getvalue()
+    archive.records["archive/data/sample_inputs/model.pt"] = samples.getvalue()
     archive.edit("models/model.json", lambda d: d.update(guards_code=[f"open({str(marker)!r}, 'w')"]))
     archive.edit(
         "models/model.json",

@@ -168,8 +168,8 @@ def test_programs(save, archive, run_python, tmp_path):
     file = save(Busy(), input_example={"a": ones, "b": ones}) / "data" / "model.pt2"
     root, parts = tmp_path / "mutants", archive(file)
     lay_out(root, file, iter(()))
-    for number, text in enumerate(document_mutants(parts.records["model/models/model.json"], 3)):
+    for number, text in enumerate(document_mutants(parts.records["archive/models/model.json"], 3)):
         (root / str(number)).mkdir()
-        parts.records["model/models/model.json"] = text
+        parts.records["archive/models/model.json"] = text
         parts.write(root / str(number) / "model.pt2")
     check(run_python, root, "graph model.pt2", opens=1)

@@ -40,7 +40,7 @@ _LEFT_BEHIND = re.compile(
     r"|\.data/version|\.data/serialization_id|\.storage_alignment",
     re.ASCII,
 )
-_ROOT = "model"
+_ROOT = "archive"  # what torch calls it in a file that it is given open
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from torch_flavor._export import export_module
 from torch_flavor._export_errors import OTHERWISE, explain_refusal
 from torch_flavor._pt2 import check_archive
 from torch_flavor._safetensors import write_tensors
+from torch_flavor._sinks import open_sink
 
 __all__ = ["write_model"]
 
@@ -61,7 +62,8 @@ def _check_made(model: torch.nn.Module) -> None:
 
 def _write_program(model: Any, target: Path, options: SaveOptions) -> bool:
     program = export_module(model, options)
-    torch.export.save(program, target)
+    with open_sink(target) as file:
+        torch.export.save(program, file)
     try:
         with target.open("r+b") as file:
             check_archive(file, target.name).write_back(file)
@@ -120,13 +122,17 @@ def _write_pickle(model: Any, target: Path, options: SaveOptions) -> bool:
         hint = "use format='pt2', which holds it without a pickle"
         raise UnsupportedModel(type(model).__name__, reason="an exported program cannot be pickled", hint=hint)
     if isinstance(model, torch.jit.ScriptModule):
-        torch.jit.save(model, target)
+        with open_sink(target) as file:
+            torch.jit.save(model, file)
     else:
         import cloudpickle
 
         try:
-            # By default torch writes a protocol of Python 2, under whose names no package is found today.
-            torch.save(model, target, pickle_module=cloudpickle, pickle_protocol=4)
+            with open_sink(target) as file:
+                # By default torch writes a protocol of Python 2, under whose names no package is found today.
+                torch.save(model, file, pickle_module=cloudpickle, pickle_protocol=4)
+        except OSError:
+            raise
         except Exception as exc:  # whatever a __reduce__ raises
             raise UnsupportedModel(
                 type(model).__name__,
