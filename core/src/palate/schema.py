@@ -95,6 +95,11 @@ class ColSpec:
     categories: tuple[object, ...] | None = None
     categorical: bool = False
 
+    @property
+    def plain(self) -> bool:
+        """Whether the type alone says what the column's cells must be, so that whole blocks can be converted."""
+        return not self.categorical
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec:
