@@ -59,9 +59,13 @@ class Flavor:
             raise self.broken("its load_model returned None")
         return model
 
-    def predict(self, model: object, data: object, method: str, params: Mapping[str, Any]) -> object:
-        """Call one method of the native model."""
-        return self._hooks.predict(flavor=self.name, model=model, data=data, method=method, params=params)
+    def predict(
+        self, model: object, data: object, method: str, params: Mapping[str, Any], *, enforced: bool = False
+    ) -> object:
+        """Call one method of the native model; *enforced* says whether a signature stands behind the data."""
+        return self._hooks.predict(
+            flavor=self.name, model=model, data=data, method=method, params=params, enforced=enforced
+        )
 
     def methods(self, model: object) -> tuple[str, ...]:
         """Return what the native model answers to, the default first."""

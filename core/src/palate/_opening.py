@@ -27,13 +27,14 @@ from palate.errors import (
     InvalidOption,
     LoadFailed,
     ModelChanged,
+    ModelNotFound,
     PalateError,
     Problem,
     TrustRequired,
 )
 from palate.hookspecs import LoadOptions
 from palate.model_file import PYFUNC, ModelFile, parse_model_file
-from palate.pyfunc import PyFuncModel
+from palate.pyfunc import PyFuncModel, Reopen
 
 __all__ = ["OpenedModel", "code_reasons", "construct", "load", "open_model"]
 
@@ -118,14 +119,34 @@ def load(
     flavor: str | None = None,
     verify: bool = True,
     options: Mapping[str, Any] | None = None,
+    digest: str | None = None,
 ) -> PyFuncModel:
-    """Open and construct the model at *uri*, from the start again while another one takes its place."""
+    """Open and construct the model at *uri*, from the start again while another one takes its place.
+
+    With a *digest* it must be that very model, which is checked before any of its code runs.
+    """
 
     def read() -> tuple[OpenedModel, PyFuncModel]:
         opened = open_model(uri, verify=verify)
-        return opened, construct(opened, trust=trust, asked=flavor, registry=default_registry(), options=options)
+        found = opened.seal.manifest.digest if opened.seal else None
+        if digest is not None and digest != found:
+            raise ModelChanged(str(uri), changed=["MANIFEST.json"], cause="It is not the model that was pickled.")
+        again = (reopen, (str(opened.path), found, trust, flavor, verify, dict(options or {})))
+        registry = default_registry()
+        return opened, construct(opened, trust=trust, asked=flavor, registry=registry, options=options, again=again)
 
     return read_one_model(uri, read, is_whole=lambda result: result[0].seal is not None)[1]
+
+
+def reopen(
+    path: str, digest: str | None, trust: bool, flavor: str | None, verify: bool, options: Mapping[str, Any]
+) -> PyFuncModel:
+    """Load a pickled model from the directory that its pickle refers to, as it was loaded before."""
+    try:
+        return load(path, trust=trust, flavor=flavor, verify=verify, options=options, digest=digest)
+    except ModelNotFound as exc:
+        reason = "the pickle of a model is a reference to its directory, and there is none here"
+        raise ModelNotFound(path, reason=reason, hint="put the directory at that path on this machine too") from exc
 
 
 def code_reasons(opened: OpenedModel, flavor: Flavor) -> tuple[CodeReason, ...]:
@@ -140,8 +161,9 @@ def construct(
     asked: str | None = None,
     registry: FlavorRegistry,
     options: Mapping[str, Any] | None = None,
+    again: Reopen | None = None,
 ) -> PyFuncModel:
-    """Build the adapter for an opened model, if the caller's trust allows it."""
+    """Build the adapter for an opened model, if the caller's trust allows it; *again* is what its pickle holds."""
     if not isinstance(trust, bool):
         # "no" and "0", as they come from a settings file, are true values.
         reason = f"it is {type(trust).__name__}, not True or False"
@@ -167,6 +189,7 @@ def construct(
         metadata=opened.model_file,
         signature=opened.model_file.signature,
         path=opened.path,
+        reopen=again,
     )
 
 

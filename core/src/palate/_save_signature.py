@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from types import EllipsisType
 from typing import Any
 
-from palate._inference.inference import infer_params, infer_schema
+from palate._inference.inference import infer_outputs, infer_params, infer_schema
 from palate._save_request import SaveRequest
 from palate._stored.examples import split_example
+from palate.pyfunc import PyFuncModel
 from palate.schema import AnyType, Schema
-from palate.signature import Signature
+from palate.signature import MethodSignature, Signature
 
-__all__ = ["declared_signature", "feature_names", "rows_as_array"]
+__all__ = ["declared_signature", "feature_names", "learn_methods", "rows_as_array"]
+
+# Enough to tell a type, and to tell the rows of an output from its columns.
+_ROWS = 2
+# There are methods that return a number for each pair of features: beyond this width, two rows are no small answer.
+_WIDTH = 2048
 
 
 def rows_as_array(example: object) -> object:
@@ -66,3 +74,41 @@ def _enriched(inferred: Schema, known: Schema | None) -> Schema:
         for column in inferred.columns
     ]
     return Schema(tuple(fields))
+
+
+def learn_methods(model: PyFuncModel, read: Callable[[], object], inputs: Schema | None) -> dict[str, MethodSignature]:
+    """Call the methods besides ``predict`` on the first rows of the example; return what they return.
+
+    A method that fails on them, or whose answer has no type in a signature, is left out: its outputs are not known.
+
+    Args:
+        model: the model as it was loaded back.
+        read: reads the example's data; anew for each method, because a model may change what it is given.
+        inputs: the fields of the data.
+    """
+    import numpy as np
+
+    learned: dict[str, MethodSignature] = {}
+    if inputs is not None and _width(inputs) > _WIDTH:
+        return learned
+    for method in model.methods:
+        if method == model.default_method:
+            continue
+        with suppress(Exception), np.errstate(all="ignore"):
+            outputs = infer_outputs(model.call(method, _first_rows(read(), inputs)), inputs)
+            learned[method] = MethodSignature(outputs=outputs)
+    return learned
+
+
+def _width(inputs: Schema) -> int:
+    return len(inputs.columns) + sum(max(0, *tensor.shape[1:2], 0) for tensor in inputs.tensors)
+
+
+def _first_rows(data: Any, inputs: Schema | None) -> object:
+    if inputs is not None and any(tensor.shape[:1] != (-1,) for tensor in inputs.tensors):
+        return data  # of a fixed size
+    if hasattr(data, "iloc"):
+        return data.iloc[:_ROWS]
+    if isinstance(data, dict):
+        return {name: _first_rows(value, inputs) if hasattr(value, "shape") else value for name, value in data.items()}
+    return data[:_ROWS] if isinstance(data, list) or getattr(data, "shape", ()) else data

@@ -227,22 +227,22 @@ def parse_schema(text: object, part: str) -> Schema:
     return _Reader().schema(_read_json(text, part), part)
 
 
-def parse_params(text: object) -> tuple[ParamSpec, ...]:
-    """Read the JSON text of a params schema. Raises InvalidSignature."""
-    specs = _read_json(text, "params")
+def parse_params(text: object, part: str = "params") -> tuple[ParamSpec, ...]:
+    """Read the JSON text of a params schema; *part* names it in errors. Raises InvalidSignature."""
+    specs = _read_json(text, part)
     reader = _Reader()
     if not isinstance(specs, list):
-        reader.refuse(("params",), "wrong_type", "must be a list")
+        reader.refuse((part,), "wrong_type", "must be a list")
         specs = []
     found = []
     for index, spec in enumerate(specs):
         if isinstance(spec, dict):
-            found.append(reader.param(spec, ("params", index)))
+            found.append(reader.param(spec, (part, index)))
         else:
-            reader.refuse(("params", index), "wrong_type", "must be a mapping")
+            reader.refuse((part, index), "wrong_type", "must be a mapping")
     names = Counter(param.name for param in found if param)
     for name in sorted(name for name, count in names.items() if count > 1):
-        reader.refuse(("params",), "wrong_value", f"two params are called {name!r}")
+        reader.refuse((part,), "wrong_value", f"two params are called {name!r}")
     reader.finish()
     return tuple(param for param in found if param)
 

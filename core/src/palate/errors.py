@@ -154,9 +154,9 @@ class InvalidInput(_Problems):
 class ModelNotFound(PalateError, FileNotFoundError):
     """No model directory is there."""
 
-    def __init__(self, uri: str, *, reason: str) -> None:
+    def __init__(self, uri: str, *, reason: str, hint: str = "give the directory that holds the MLmodel file") -> None:
         self.uri = uri
-        super().__init__(f"No model at '{uri}': {reason}. Hint: give the directory that holds the MLmodel file.")
+        super().__init__(f"No model at '{uri}': {reason}. Hint: {hint}.")
 
 
 class ModelExists(PalateError, FileExistsError):

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from palate._disk.column_facts import add_facts, column_facts
 from palate._disk.format import FORMAT_VERSION, MLFLOW_FORMAT_VERSION
+from palate._disk.method_facts import add_methods, method_facts
 from palate._disk.strict_yaml import find_unplain, read_yaml, write_yaml
 from palate.errors import InvalidModelFile, InvalidOption, InvalidSignature, Problem
 from palate.signature import Signature
@@ -177,7 +178,7 @@ _PYFUNC: Final = {
 _ANY_FLAVOR: Final = {"code": "text or null", "extra_files": "a list or null"}
 _PALATE: Final = {
     **dict.fromkeys(("writer", "flavor", "python", "platform"), "text or null"),
-    **dict.fromkeys(("inputs", "source", "golden"), "a mapping or null"),
+    **dict.fromkeys(("inputs", "methods", "source", "golden"), "a mapping or null"),
     **dict.fromkeys(("features", "unresolved_modules", "unpublished_packages"), "a list of text or null"),
 }
 _TYPE_WORDS: Final = {dict: "a mapping", list: "a list", str: "text", type(None): "null", bool: "true or false"}
@@ -192,10 +193,11 @@ def _read(document: object) -> tuple[list[Problem], Signature | None]:
     palate = _mapping(document.get("palate"))
     palate_problems = list(_check_palate(palate)) if palate else []
     problems += palate_problems
-    facts = {} if palate_problems else _mapping(palate.get("inputs"))
+    known = {} if palate_problems else palate
     signature: Signature | None = None
     try:
-        signature = add_facts(_read_signature(document), facts)
+        signature = add_facts(_read_signature(document), _mapping(known.get("inputs")))
+        signature = add_methods(signature, _mapping(known.get("methods")))
     except InvalidSignature as exc:
         problems += [replace(problem, where=("signature", *problem.where)) for problem in exc.problems]
     except InvalidModelFile as exc:
@@ -312,8 +314,8 @@ def build_model_file(
 ) -> ModelFile:
     """Return the MLmodel document that MLflow would write for the same facts, with Palate's section added.
 
-    *utc_time_created* counts as UTC when it names no time zone. The facts of the signature's columns that MLflow's
-    grammar has no place for go to ``palate.inputs``.
+    *utc_time_created* counts as UTC when it names no time zone. What MLflow's grammar has no place for, facts of columns
+    and signatures of methods, goes to ``palate.inputs`` and ``palate.methods``.
 
     Raises:
         InvalidSignature: if a column's categories cannot be stored.
@@ -338,6 +340,8 @@ def build_model_file(
         if facts := column_facts(signature):
             given = palate.get("inputs") or {}
             document["palate"]["inputs"] = given | {key: {**given.get(key, {}), **fact} for key, fact in facts.items()}
+        if signature.methods:
+            document["palate"]["methods"] = method_facts(signature)
     if unplain := list(find_unplain(document)):
         raise InvalidModelFile(unplain)
     return ModelFile(document)

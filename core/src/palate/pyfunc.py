@@ -2,42 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import CoroutineType
+from typing import Any, TypeAlias
 
+from palate._coroutines import in_thread, run_coroutine
+from palate._enforcement.containers import is_ndarray, is_sparse, is_tabular
 from palate._enforcement.features import ByFeatureNames
 from palate._enforcement.params import enforce_params
 from palate._enforcement.plan import InputPlan, compile_inputs
 from palate._flavor import Flavor
 from palate._stored.like_example import LikeExample
-from palate.errors import MethodNotFound
+from palate.errors import InvalidInput, MethodNotFound, Problem
 from palate.model_file import ModelFile
 from palate.signature import Signature
 
-__all__ = ["PyFuncModel"]
+__all__ = ["PyFuncModel", "Reopen"]
+
+Reopen: TypeAlias = tuple[Callable[..., "PyFuncModel"], tuple[Any, ...]]
+"""What a pickled model consists of: a function that opens its directory, and the arguments of the call."""
+
+_UNDECLARED = Signature()
 
 
 class PyFuncModel:
     """A loaded model of any framework.
 
     It is the only caller of a flavor's predict hook, and safe to share between threads as far as the native model is.
-    Every method in ``methods`` can be called by name: ``model.predict_proba(data)``.
+    Every method in ``methods`` can be called by name: ``model.predict_proba(data)``. Pickled, it is a reference to its
+    directory, from which the receiver loads it anew.
 
     Attributes:
         native: the framework's own object.
         signature: what is enforced before every call, or None.
+        signatures: the same for each method, with the method's own outputs and params.
         metadata: the parsed MLmodel document.
         methods: what the model answers to.
         default_method: the one of them that ``predict`` calls.
         path: the model directory.
     """
 
-    __slots__ = ("_flavor", "_plan", "default_method", "metadata", "methods", "native", "path", "signature")
+    __slots__ = (
+        "_enforced",
+        "_flavor",
+        "_plan",
+        "_reopen",
+        "default_method",
+        "metadata",
+        "methods",
+        "native",
+        "path",
+        "signature",
+        "signatures",
+    )
 
     def __init__(
-        self, native: object, *, flavor: Flavor, metadata: ModelFile, signature: Signature | None, path: Path
+        self,
+        native: object,
+        *,
+        flavor: Flavor,
+        metadata: ModelFile,
+        signature: Signature | None,
+        path: Path,
+        reopen: Reopen | None = None,
     ) -> None:
         self.native = native
         self.metadata = metadata
@@ -45,10 +74,14 @@ class PyFuncModel:
         self.path = path
         self.methods = flavor.methods(native)
         self._flavor = flavor
+        self._reopen = reopen
         self.default_method = _default_method(metadata.default_method, self.methods)
-        plan = compile_inputs(
-            signature.inputs if signature else None, from_type_hints=bool(signature and signature.from_type_hints)
-        )
+        declared = signature or _UNDECLARED
+        self.signatures: Mapping[str, Signature] = {
+            name: declared if name == self.default_method else declared.of(name) for name in self.methods
+        }
+        self._enforced = declared.inputs is not None
+        plan = compile_inputs(declared.inputs, from_type_hints=declared.from_type_hints)
         self._plan: InputPlan = ByFeatureNames(plan, metadata.features) if metadata.features else plan
         if metadata.type_from_example:
             self._plan = LikeExample(plan, path, metadata.saved_input_example_info)
@@ -58,26 +91,109 @@ class PyFuncModel:
         """The name of the flavor that answers."""
         return self._flavor.name
 
-    def predict(self, data: object, params: Mapping[str, object] | None = None) -> Any:
+    def predict(self, data: object, params: Mapping[str, object] | None = None, *, output: str | None = None) -> Any:
         """Return the model's predictions for *data*.
 
         Args:
             data: what the signature's inputs describe: a DataFrame, an array, a dict of columns, a list of records, …
             params: values for the signature's params; those left out take their defaults.
+            output: "pandas", "polars", "arrow" or "numpy" for predictions in that container; by default they are what
+                the model returns.
 
         Raises:
             InvalidInput: listing every way in which data or params do not fit the signature.
             MethodNotFound: the model predicts nothing, such as a clustering that only labels what it was fitted on.
+            InvalidOption: *output* is no container.
+            UnsupportedOutput: the predictions have no form there.
         """
-        return self.call(self.default_method, data, params)
+        return self.call(self.default_method, data, params, output=output)
 
-    def call(self, method: str, data: object, params: Mapping[str, object] | None = None) -> Any:
+    def call(
+        self, method: str, data: object, params: Mapping[str, object] | None = None, *, output: str | None = None
+    ) -> Any:
         """Call any method that the model answers to; the rest is as for ``predict``."""
-        if method not in self.methods:
-            raise MethodNotFound(method, available=self.methods)
+        if output is not None:
+            _outputs().check_container(output)
+        answer = self._answer(method, data, params)
+        if type(answer) is CoroutineType:
+            answer = run_coroutine(answer)
+        return answer if output is None else self._convert(answer, method, data, output)
+
+    async def apredict(
+        self, data: object, params: Mapping[str, object] | None = None, *, output: str | None = None
+    ) -> Any:
+        """Return the model's predictions without blocking the event loop; the rest is as for ``predict``.
+
+        Checks and the model run in a thread; a model whose own ``predict`` is a coroutine is awaited in the loop. When
+        the caller is cancelled, a thread that already predicts finishes unheard.
+        """
+        return await self.acall(self.default_method, data, params, output=output)
+
+    async def acall(
+        self, method: str, data: object, params: Mapping[str, object] | None = None, *, output: str | None = None
+    ) -> Any:
+        """Call any method without blocking the event loop; the rest is as for ``apredict``."""
+        if output is not None:
+            _outputs().check_container(output)
+        answer = await in_thread(self._answer, method, data, params)
+        if type(answer) is CoroutineType:
+            answer = await answer
+        return answer if output is None else await in_thread(self._convert, answer, method, data, output)
+
+    def predict_batches(
+        self,
+        batches: Iterable[object],
+        params: Mapping[str, object] | None = None,
+        *,
+        method: str | None = None,
+        output: str | None = None,
+    ) -> Iterator[Any]:
+        """Yield the predictions for each of *batches*, one at a time: memory holds one batch, whatever their number.
+
+        Args:
+            batches: an iterable of what ``predict`` takes, such as a ``pyarrow.RecordBatchReader``, the chunks of
+                ``pandas.read_csv(chunksize=…)``, or a generator. It is asked for the next batch only when the
+                predictions for the last one have been taken.
+            params: as for ``predict``; checked once, before the first batch.
+            method: another method than the default one.
+            output: as for ``predict``.
+
+        Raises:
+            InvalidInput: *batches* is one table or array and not an iterable of them; or, while iterating, a batch
+                does not fit, and its problems stand under ``("batches", number)``, from 0. Earlier ones are done.
+            MethodNotFound, InvalidOption: see ``call``; raised at once.
+        """
+        name = self.default_method if method is None else method
+        _check_batches(batches)
+        enforce_params(params, self._signature_of(name).params)
+        if output is not None:
+            _outputs().check_container(output)
+        return self._each(batches, params, name, output)
+
+    def _each(
+        self, batches: Iterable[object], params: Mapping[str, object] | None, method: str, output: str | None
+    ) -> Iterator[Any]:
+        for number, batch in enumerate(batches):
+            try:
+                yield self.call(method, batch, params, output=output)
+            except InvalidInput as exc:
+                raise InvalidInput(_of_batch(number, exc.problems)) from exc
+
+    def _answer(self, method: str, data: object, params: Mapping[str, object] | None) -> Any:
+        declared = self._signature_of(method).params
         checked = self._plan.enforce(data)
-        given = enforce_params(params, self.signature.params if self.signature else ())
-        return self._flavor.predict(self.native, checked, method, given)
+        given = enforce_params(params, declared) if params is not None or declared else {}
+        return self._flavor.predict(self.native, checked, method, given, enforced=self._enforced)
+
+    def _signature_of(self, method: str) -> Signature:
+        try:
+            return self.signatures[method]
+        except (KeyError, TypeError):
+            raise MethodNotFound(method, available=self.methods) from None
+
+    def _convert(self, answer: object, method: str, data: object, container: str) -> object:
+        schema = self.signatures[method].outputs
+        return _outputs().convert_output(answer, container, method=method, schema=schema, given=data)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         # Copying and unpickling look attributes up on an object that has no state yet: answer without reading any.
@@ -86,6 +202,11 @@ class PyFuncModel:
         if name not in self.methods:
             raise MethodNotFound(name, available=self.methods)
         return partial(self.call, name)
+
+    def __reduce__(self) -> Reopen:
+        if self._reopen is None:
+            raise TypeError("this model is just being saved; pickle the one that load_model returns")
+        return self._reopen
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self.methods})
@@ -99,3 +220,21 @@ def _default_method(recorded: str, methods: tuple[str, ...]) -> str:
     if recorded in methods or not methods:
         return recorded
     return methods[0]
+
+
+def _outputs():
+    from palate import _outputs
+
+    return _outputs
+
+
+def _check_batches(batches: object) -> None:
+    """Refuse one table or array, which would be taken apart into its columns or rows."""
+    one = isinstance(batches, str | bytes | Mapping) or is_tabular(batches) or is_ndarray(batches) or is_sparse(batches)
+    if one or not isinstance(batches, Iterable):
+        message = f"needs an iterable of batches, got one {type(batches).__name__}. Hint: pass [data], or a generator"
+        raise InvalidInput([Problem(("batches",), "wrong_type", message)])
+
+
+def _of_batch(number: int, problems: Iterable[Problem]) -> list[Problem]:
+    return [Problem(("batches", number, *problem.where), problem.kind, problem.message) for problem in problems]

@@ -33,7 +33,7 @@ from palate._opening import OpenedModel, code_reasons, construct, open_model
 from palate._random_state import keep_random_state
 from palate._registry import FlavorRegistry, default_registry
 from palate._save_request import SaveRequest, check_path, check_request
-from palate._save_signature import declared_signature, feature_names, rows_as_array
+from palate._save_signature import declared_signature, feature_names, learn_methods, rows_as_array
 from palate._stored.examples import ExampleInfo, read_example, split_example, write_example
 from palate.errors import FlavorBroken, InvalidExample, InvalidInput, PalateError, Problem, UnsupportedModel
 from palate.golden import Golden, record_golden
@@ -238,9 +238,18 @@ def _prove(
         draft.root, loaded, original, lambda: read_example(draft.root, example.info, inputs), uri=uri
     )
     _check_rows(draft, example, predictions)
-    if isinstance(request.signature, EllipsisType) and signature is not None and signature.outputs is None:
-        signature = replace(signature, outputs=infer_outputs(predictions, signature.inputs))
+    if isinstance(request.signature, EllipsisType) and signature is not None:
+        if signature.outputs is None:
+            signature = replace(signature, outputs=infer_outputs(predictions, inputs))
+        methods = learn_methods(loaded, lambda: _read_data(draft.root, example, inputs), inputs)
+        signature = replace(signature, methods=methods)
     return signature, golden
+
+
+def _read_data(root: Path, example: ExampleInfo, inputs: Schema | None) -> object:
+    stored = read_example(root, example.info, inputs)
+    assert stored is not None  # this version wrote it
+    return stored[0]
 
 
 def _as_predicted_on(root: Path, example: ExampleInfo | None, signature: Signature | None) -> object:
@@ -248,10 +257,8 @@ def _as_predicted_on(root: Path, example: ExampleInfo | None, signature: Signatu
     if example is None:
         return None
     inputs = signature.inputs if signature else None
-    stored = read_example(root, example.info, inputs)
-    assert stored is not None  # this version wrote it
     from_type_hints = bool(signature and signature.from_type_hints)
-    return compile_inputs(inputs, from_type_hints=from_type_hints).enforce(stored[0])
+    return compile_inputs(inputs, from_type_hints=from_type_hints).enforce(_read_data(root, example, inputs))
 
 
 def _check_own_example(request: SaveRequest, signature: Signature | None) -> None:

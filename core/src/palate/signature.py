@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from palate._schema_json import dump_params, dump_schema, parse_params, parse_schema
 from palate.errors import InvalidSignature, Problem
 from palate.schema import ParamSpec, Schema
 
-__all__ = ["Signature"]
+__all__ = ["MethodSignature", "Signature"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodSignature:
+    """What one method has of its own; its inputs are the model's.
+
+    Attributes:
+        outputs: the fields that it returns, or None when they are not known.
+        params: the params that it takes instead of the model's, or None when it takes those.
+    """
+
+    outputs: Schema | None = None
+    params: tuple[ParamSpec, ...] | None = None
+
+    def to_dict(self) -> dict[str, str]:
+        """Return what there is in the form of ``Signature.to_dict``."""
+        outputs = {"outputs": dump_schema(self.outputs)} if self.outputs else {}
+        return {**outputs, **({} if self.params is None else {"params": dump_params(self.params)})}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> MethodSignature:
+        """Read what ``to_dict`` returns. Raises InvalidSignature."""
+        return cls(**_read_parts(document, ("outputs", "params")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +45,20 @@ class Signature:
         outputs: the fields that ``predict`` returns; recorded, never enforced.
         params: the params that a caller may set.
         from_type_hints: the inputs came from the type hints of a Python function, which is given plain lists.
+        methods: what methods besides ``predict`` return, and params of their own; MLflow has no place for it.
     """
 
     inputs: Schema | None = None
     outputs: Schema | None = None
     params: tuple[ParamSpec, ...] = field(default=())
     from_type_hints: bool = False
+    methods: Mapping[str, MethodSignature] = field(default_factory=dict, hash=False)
+
+    def of(self, method: str) -> Signature:
+        """Return the signature of a method that is not the default one: the same inputs, its own outputs and params."""
+        own = self.methods.get(method, _NOTHING_OWN)
+        params = self.params if own.params is None else own.params
+        return replace(self, outputs=own.outputs, params=params, methods={})
 
     def to_dict(self) -> dict[str, str | None]:
         """Return the ``signature`` mapping of MLmodel: three JSON texts, null where nothing is declared."""
@@ -44,19 +75,27 @@ class Signature:
         Raises:
             InvalidSignature: with every problem of the three parts.
         """
-        if not isinstance(document, Mapping):
-            message = f"must be a mapping with inputs, outputs and params, not a {type(document).__name__}"
-            raise InvalidSignature([Problem((), "wrong_type", message)])
-        problems: list[Problem] = []
-        parts: dict[str, Any] = {"inputs": None, "outputs": None, "params": ()}
-        for part in parts:
-            text = document.get(part)
-            if text is None:
-                continue
-            try:
-                parts[part] = parse_params(text) if part == "params" else parse_schema(text, part)
-            except InvalidSignature as exc:
-                problems.extend(exc.problems)
-        if problems:
-            raise InvalidSignature(problems)
-        return cls(**parts, from_type_hints=from_type_hints)
+        parts = _read_parts(document, ("inputs", "outputs", "params"))
+        return cls(**{**parts, "params": parts["params"] or ()}, from_type_hints=from_type_hints)
+
+
+_NOTHING_OWN = MethodSignature()
+
+
+def _read_parts(document: object, names: tuple[str, ...]) -> dict[str, Any]:
+    """Read the JSON texts of a mapping; None where there is none. Raises InvalidSignature."""
+    if not isinstance(document, Mapping):
+        message = f"must be a mapping with {', '.join(names)}, not a {type(document).__name__}"
+        raise InvalidSignature([Problem((), "wrong_type", message)])
+    problems: list[Problem] = []
+    parts: dict[str, Any] = {}
+    for name in names:
+        text = document.get(name)
+        try:
+            parse = parse_params if name == "params" else parse_schema
+            parts[name] = None if text is None else parse(text, name)
+        except InvalidSignature as exc:
+            problems.extend(exc.problems)
+    if problems:
+        raise InvalidSignature(problems)
+    return parts
