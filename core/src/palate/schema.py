@@ -1,16 +1,22 @@
 """The types a signature is made of: columns, tensors, nested types and params.
 
 The vocabulary and its meaning are MLflow's (``mlflow.types.schema``), so that signatures travel both ways. What
-Palate adds to a column (``categories``) never enters the signature JSON, which stock MLflow reads strictly.
+Palate adds to a column (its facts, from ``categories`` to ``timezone``) never enters the signature JSON, which stock
+MLflow reads strictly.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+from palate.errors import InvalidSignature, Problem, ProblemKind
+
 __all__ = [
+    "INTEGERS",
     "SCALARS",
     "AnyType",
     "Array",
@@ -25,10 +31,13 @@ __all__ = [
     "SparkVector",
     "TensorSpec",
     "type_text",
+    "whole_bounds",
 ]
 
 Scalar: TypeAlias = Literal["boolean", "integer", "long", "float", "double", "string", "binary", "datetime"]
 SCALARS: frozenset[str] = frozenset(get_args(Scalar))
+INTEGERS: dict[str, tuple[int, int]] = {"integer": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
+_OFFSET = re.compile(r"UTC[+-]([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,7 @@ FieldType: TypeAlias = Scalar | Array | SparkVector | Object | Map | AnyType
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColSpec:
-    """A column.
+    """A column. Raises InvalidSignature when its facts contradict each other or its type.
 
     Attributes:
         type: the type of each cell.
@@ -87,6 +96,13 @@ class ColSpec:
         required: whether the column must be present. A present column's cells are checked either way.
         categories: the values the column is known to take, or None when it is not known.
         categorical: the model was given a pandas categorical here, so it gets one with exactly ``categories``.
+        nullable: whether cells may be missing; for scalar types. True keeps integers and truth values what they are:
+            the model gets pandas' Int32, Int64 or boolean, gaps or not. False refuses missing cells. None is MLflow's
+            rule: integers refuse them, most other types take them.
+        minimum: the least number that a cell may hold; for integer, long, float and double. NaN passes.
+        maximum: the greatest number that a cell may hold.
+        timezone: the zone of the datetime64[ns] that the model gets, an IANA name ("Europe/Vienna") or an offset
+            ("UTC+02:00"); for datetime. None: no zone, the times are UTC.
     """
 
     type: FieldType
@@ -94,11 +110,93 @@ class ColSpec:
     required: bool = True
     categories: tuple[object, ...] | None = None
     categorical: bool = False
+    nullable: bool | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    timezone: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.plain:
+            return
+        for bound in ("minimum", "maximum"):
+            if hasattr(given := getattr(self, bound), "item"):  # numpy's scalars, as frame["age"].min() gives
+                object.__setattr__(self, bound, given.item())
+        where = () if self.name is None else (self.name,)
+        problems = [Problem((*where, fact), kind, message) for fact, kind, message in _find_contradictions(self)]
+        if problems:
+            raise InvalidSignature(problems)
 
     @property
     def plain(self) -> bool:
-        """Whether the type alone says what the column's cells must be, so that whole blocks can be converted."""
-        return not self.categorical
+        """Whether the type alone says what cells must be, so that many columns can be converted at once."""
+        facts = (self.nullable, self.minimum, self.maximum, self.timezone)
+        return not self.categorical and facts == (None, None, None, None)
+
+
+_Contradiction: TypeAlias = tuple[str, ProblemKind, str]
+
+
+def _find_contradictions(column: ColSpec) -> Iterator[_Contradiction]:
+    """Yield each fact that cannot be, the kind of problem and why."""
+    if column.nullable is not None:
+        if not isinstance(column.nullable, bool):
+            yield "nullable", "wrong_type", "must be true or false"
+        elif not isinstance(column.type, str):
+            yield "nullable", "wrong_value", f"is for scalar types, not for {type_text(column.type)}"
+    yield from _find_bad_bounds(column)
+    if column.timezone is not None:
+        if column.type != "datetime" or column.categorical:
+            kind = "a categorical" if column.categorical else type_text(column.type)
+            yield "timezone", "wrong_value", f"is for datetime columns, not for {kind}"
+        elif not isinstance(column.timezone, str):
+            yield "timezone", "wrong_type", "must be text"
+        elif not _is_zone(column.timezone):
+            known = "is no time zone known here. Hint: give an IANA name (Europe/Vienna) or an offset (UTC+02:00)"
+            yield "timezone", "wrong_value", f"{known}; where the system has no zones, pip install tzdata"
+
+
+def _find_bad_bounds(column: ColSpec) -> Iterator[_Contradiction]:
+    bounds = {name: bound for name in ("minimum", "maximum") if (bound := getattr(column, name)) is not None}
+    unfit = [name for name, bound in bounds.items() if not _is_finite(bound)]
+    yield from ((name, "wrong_type", "must be a finite number") for name in unfit)
+    if column.type not in ("integer", "long", "float", "double") or column.categorical:
+        kind = "a categorical" if column.categorical else type_text(column.type)
+        yield from ((name, "wrong_value", f"is for columns of numbers, not for {kind}") for name in bounds)
+    elif bounds and not unfit:
+        low, high = whole_bounds(column) if column.type in INTEGERS else (column.minimum, column.maximum)
+        if low is not None and high is not None and low > high:
+            yield next(iter(bounds)), "wrong_value", f"leaves no {column.type} that the column could hold"
+
+
+def whole_bounds(column: ColSpec) -> tuple[int, int]:
+    """Return the least and the greatest integer that a column of the type integer or long may hold."""
+    least, greatest = INTEGERS[str(column.type)]
+    low = least if column.minimum is None else max(least, math.ceil(column.minimum))
+    high = greatest if column.maximum is None else min(greatest, math.floor(column.maximum))
+    return low, high
+
+
+def _is_finite(bound: object) -> bool:
+    try:
+        return isinstance(bound, int | float) and not isinstance(bound, bool) and math.isfinite(bound)
+    except OverflowError:  # an integer beyond all floats
+        return False
+
+
+def _is_zone(name: str) -> bool:
+    """Tell whether a name means the same zone on every machine, and this one knows it."""
+    if _OFFSET.fullmatch(name) or name == "UTC":
+        return True
+    # In lower case zoneinfo also finds "localtime", which is another zone on each machine, and "right/…".
+    if not name[:1].isupper():
+        return False
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (LookupError, ValueError, OSError):  # unknown; no path of a zone; a folder such as "Europe"
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
