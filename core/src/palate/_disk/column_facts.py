@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from palate.errors import InvalidModelFile, InvalidSignature, Problem
 from palate.schema import ColSpec, Schema
@@ -19,28 +19,42 @@ __all__ = ["add_facts", "column_facts"]
 
 Where = tuple[str | int, ...]
 
+_PLACE: Final = ("palate", "inputs")
+_KINDS: Final = {
+    "nullable": ((bool,), "true or false"),
+    "minimum": ((int, float), "a number"),
+    "maximum": ((int, float), "a number"),
+    "timezone": ((str,), "text"),
+}
+
 
 def _key(column: ColSpec, index: int) -> str | int:
     return index if column.name is None else column.name
 
 
 def column_facts(signature: Signature) -> dict[str | int, dict[str, Any]]:
-    """Return the facts of a signature's input columns as plain data.
+    """Return the facts of a signature's input columns as plain data; columns without facts are left out.
 
     Raises:
-        InvalidSignature: if a column's categories are not text, numbers or times.
+        InvalidSignature: if a column's categories are not text, numbers or times, or two columns of one name differ.
     """
+    columns = signature.inputs.columns if signature.inputs else ()
     facts: dict[str | int, dict[str, Any]] = {}
-    for index, column in enumerate(signature.inputs.columns if signature.inputs else ()):
-        if column.categories is None:
-            continue
+    for index, column in enumerate(columns):
         key = _key(column, index)
-        values = [_plain(value, key) for value in column.categories]
-        fact = {"categories": values, **({"categorical": True} if column.categorical else {})}
-        if facts.setdefault(key, fact) != fact:
-            message = "two columns of this name have different categories"
+        if (fact := _facts_of(column, key)) and facts.setdefault(key, fact) != fact:
+            message = "two columns of this name have different facts"
             raise InvalidSignature([Problem(("inputs", key), "wrong_value", message)])
     return facts
+
+
+def _facts_of(column: ColSpec, key: str | int) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    if column.categories is not None:
+        facts["categories"] = [_plain(value, key) for value in column.categories]
+        if column.categorical:
+            facts["categorical"] = True
+    return {**facts, **{name: fact for name in _KINDS if (fact := getattr(column, name)) is not None}}
 
 
 def _plain(value: Any, key: str | int) -> object:
@@ -59,21 +73,28 @@ def add_facts(signature: Signature | None, facts: Mapping[Any, Any]) -> Signatur
     Raises:
         InvalidModelFile: with everything that is wrong with *facts*.
     """
-    if problems := [problem for name in facts for problem in _check(facts[name], ("palate", "inputs", str(name)))]:
+    if problems := [problem for name in facts for problem in _check(facts[name], (*_PLACE, str(name)))]:
         raise InvalidModelFile(problems)
     if signature is None or signature.inputs is None or signature.inputs.is_tensor or not facts:
         return signature
     # Facts on columns that are gone stay unused: MLflow's set_signature() knows nothing of them.
-    columns = signature.inputs.columns
-    added = tuple(_with_fact(column, facts.get(_key(column, index)) or {}) for index, column in enumerate(columns))
-    return replace(signature, inputs=Schema(added))
+    columns: list[ColSpec] = []
+    for index, column in enumerate(signature.inputs.columns):
+        key = _key(column, index)
+        try:
+            columns.append(_with_facts(column, facts.get(key) or {}, (*_PLACE, str(key))))
+        except InvalidModelFile as exc:
+            problems += exc.problems
+    if problems:
+        raise InvalidModelFile(problems)
+    return replace(signature, inputs=Schema(tuple(columns)))
 
 
-def _check(fact: object, where: Where) -> Iterator[Problem]:
-    if not isinstance(fact, dict):
+def _check(facts: object, where: Where) -> Iterator[Problem]:
+    if not isinstance(facts, dict):
         yield Problem(where, "wrong_type", "must be a mapping")
         return
-    categories, categorical = fact.get("categories"), fact.get("categorical", False)
+    categories, categorical = facts.get("categories"), facts.get("categorical", False)
     if not isinstance(categorical, bool):
         yield Problem((*where, "categorical"), "wrong_type", "must be true or false")
     if categories is None:
@@ -81,21 +102,28 @@ def _check(fact: object, where: Where) -> Iterator[Problem]:
             yield Problem((*where, "categories"), "missing", "a categorical column needs its categories")
     elif not isinstance(categories, list) or not all(isinstance(item, str | int | float) for item in categories):
         yield Problem((*where, "categories"), "wrong_type", "must be a list of text, numbers, true and false")
+    for name, (kinds, text) in _KINDS.items():
+        if name in facts and type(facts[name]) not in kinds:  # to isinstance, true is a number
+            yield Problem((*where, name), "wrong_type", f"must be {text}")
 
 
-def _with_fact(column: ColSpec, fact: Mapping[str, Any]) -> ColSpec:
-    categories = fact.get("categories")
-    if categories is None:
-        return column
-    values = tuple(_read(value, column) for value in categories)
-    return replace(column, categories=values, categorical=fact.get("categorical", False))
+def _with_facts(column: ColSpec, facts: Mapping[str, Any], where: Where) -> ColSpec:
+    known = {name: facts[name] for name in _KINDS if name in facts}
+    if facts.get("categories") is not None:
+        known["categories"] = tuple(_read(value, column, where) for value in facts["categories"])
+        known["categorical"] = facts.get("categorical", False)
+    try:
+        return replace(column, **known) if known else column
+    except InvalidSignature as exc:
+        named = 0 if column.name is None else 1
+        raise InvalidModelFile(replace(p, where=(*where, *p.where[named:])) for p in exc.problems) from exc
 
 
-def _read(value: object, column: ColSpec) -> object:
+def _read(value: object, column: ColSpec, where: Where) -> object:
     if column.type != "datetime" or not isinstance(value, str):
         return value
     try:
         return datetime.fromisoformat(value)
     except ValueError as exc:
-        where = ("palate", "inputs", str(column.name), "categories")
-        raise InvalidModelFile([Problem(where, "wrong_value", "holds text that is not a time")]) from exc
+        message = "holds text that is not a time"
+        raise InvalidModelFile([Problem((*where, "categories"), "wrong_value", message)]) from exc
