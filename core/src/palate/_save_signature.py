@@ -101,7 +101,7 @@ def learn_methods(model: PyFuncModel, read: Callable[[], object], inputs: Schema
 
 
 def _width(inputs: Schema) -> int:
-    return len(inputs.columns) + sum(max(0, *tensor.shape[1:2], 0) for tensor in inputs.tensors)
+    return len(inputs.columns) + sum(max((*tensor.shape[1:2], 0)) for tensor in inputs.tensors)
 
 
 def _first_rows(data: Any, inputs: Schema | None) -> object:

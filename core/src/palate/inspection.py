@@ -104,11 +104,16 @@ class ModelInfo:
         return {
             **{name: getattr(self, name) for name in self.__slots__},
             "path": str(self.path),
-            "signature": self.signature.to_dict() if self.signature else None,
+            "signature": _signature_data(self.signature) if self.signature else None,
             "reasons": [asdict(reason) for reason in self.reasons],
             "guarantees": asdict(self.guarantees) if self.guarantees else None,
             "files": [asdict(file) for file in self.files],
         }
+
+
+def _signature_data(signature: Signature) -> dict[str, Any]:
+    methods = {name: own.to_dict() for name, own in signature.methods.items()}
+    return {**signature.to_dict(), **({"methods": methods} if methods else {})}
 
 
 def inspect_model(uri: str | PathLike[str], *, verify: bool = True) -> ModelInfo:

@@ -230,6 +230,8 @@ def _outputs():
 
 def _check_batches(batches: object) -> None:
     """Refuse one table or array, which would be taken apart into its columns or rows."""
+    if isinstance(batches, Iterator):
+        return  # a reader of record batches is a table too, but one that has to be read
     one = isinstance(batches, str | bytes | Mapping) or is_tabular(batches) or is_ndarray(batches) or is_sparse(batches)
     if one or not isinstance(batches, Iterable):
         message = f"needs an iterable of batches, got one {type(batches).__name__}. Hint: pass [data], or a generator"

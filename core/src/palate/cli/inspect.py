@@ -48,6 +48,10 @@ def _echo(info: ModelInfo) -> None:
         _echo_schema("outputs", info.signature.outputs)
         for param in info.signature.params:
             click.echo(f"param   {printable(param_text(param))}")
+        for name, own in info.signature.methods.items():
+            _echo_schema(f"outputs of {printable(name)}", own.outputs)
+            for param in own.params or ():
+                click.echo(f"param of {printable(name)}   {printable(param_text(param))}")
     click.echo("files")
     echo_files(info)
 

@@ -1,0 +1,169 @@
+"""Methods besides predict: each with outputs and params of its own, kept where stock MLflow does not look."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+
+import palate
+from palate import errors
+from palate._disk.method_facts import add_methods
+from palate.schema import ColSpec, ParamSpec, Schema, TensorSpec
+from palate.signature import MethodSignature, Signature
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    """Thirty rows of three columns."""
+    return pd.DataFrame(np.random.default_rng(3).normal(size=(30, 3)), columns=list("abc"))
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory, frame: pd.DataFrame) -> palate.PyFuncModel:
+    """A classifier of three classes, saved with an example."""
+    path = tmp_path_factory.mktemp("methods") / "m"
+    kinds = np.array(["x", "y", "z"])[np.arange(30) % 3]
+    palate.save_model(LogisticRegression().fit(frame, kinds), path, input_example=frame[:4])
+    return palate.load_model(path)
+
+
+def test_each_method_has_the_outputs_that_it_returns(classifier, frame) -> None:
+    """The schemas are learnt from what the methods return for the example, and differ from that of predict."""
+    assert set(classifier.signatures) == set(classifier.methods)
+    assert classifier.signatures["predict"].outputs == Schema((ColSpec(type="string"),))
+    for method in ("predict_proba", "predict_log_proba", "decision_function"):
+        assert classifier.signatures[method].outputs == Schema((TensorSpec(dtype="float64", shape=(-1, 3)),))
+        assert classifier.call(method, frame).shape == (30, 3)
+
+
+def test_each_method_takes_the_models_inputs(classifier) -> None:
+    """Inputs are declared once, for all methods."""
+    assert {id(signature.inputs) for signature in classifier.signatures.values()} == {id(classifier.signature.inputs)}
+
+
+def test_mlflows_signature_says_nothing_of_them(classifier) -> None:
+    """MLmodel's signature has the three keys that stock MLflow knows; the rest stands under palate."""
+    document = classifier.metadata.document
+    assert set(document["signature"]) == {"inputs", "outputs", "params"}
+    proba = document["palate"]["methods"]["predict_proba"]
+    assert json.loads(proba["outputs"])[0]["tensor-spec"] == {"dtype": "float64", "shape": [-1, 3]}
+
+
+def test_a_transformers_only_method_is_predict(tmp_path, frame) -> None:
+    """Where transform is what predict calls, its outputs are the signature's own."""
+    palate.save_model(PCA(2).fit(frame), tmp_path / "m", input_example=frame[:4])
+    model = palate.load_model(tmp_path / "m")
+    assert model.default_method == "transform"
+    assert model.signatures["transform"] is model.signature
+    assert "methods" in model.metadata.palate  # score_samples
+    assert model.signatures["score_samples"].outputs == Schema((ColSpec(type="double"),))
+
+
+def test_a_method_that_fails_on_the_example_has_no_outputs(tmp_path) -> None:
+    """What is not known is not declared, and the model is saved all the same."""
+
+    class Streaming(palate.PythonModel):
+        def predict(self, context, model_input, params=None):
+            return model_input["x"]
+
+        def predict_stream(self, context, model_input, params=None):
+            raise RuntimeError("no stream today")
+
+    palate.save_model(Streaming(), tmp_path / "m", input_example=pd.DataFrame({"x": [1.0]}))
+    model = palate.load_model(tmp_path / "m", trust=True)
+    assert model.methods == ("predict", "predict_stream")
+    assert model.signatures["predict_stream"].outputs is None
+
+
+def test_the_random_state_is_where_it_was(tmp_path, frame) -> None:
+    """Calling every method at save draws no random number of the caller's."""
+    model = LogisticRegression().fit(frame, frame.a > 0)
+    np.random.seed(7)
+    before = np.random.get_state()[1].copy()
+    palate.save_model(model, tmp_path / "m", input_example=frame[:2])
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
+def test_a_method_may_have_params_of_its_own(tmp_path) -> None:
+    """A declared method is given its own params and their defaults; predict keeps the model's."""
+
+    class Scaled(palate.PythonModel):
+        def predict(self, context, model_input, params=None):
+            return sorted(params.items())
+
+        def predict_stream(self, context, model_input, params=None):
+            yield sorted(params.items())
+
+    signature = Signature(
+        inputs=Schema((ColSpec(type="double", name="x"),)),
+        params=(ParamSpec(name="factor", type="double", default=2.0),),
+        methods={"predict_stream": MethodSignature(params=(ParamSpec(name="size", type="long", default=3),))},
+    )
+    palate.save_model(Scaled(), tmp_path / "m", signature=signature)
+    model = palate.load_model(tmp_path / "m", trust=True)
+    assert model.signature == signature
+    data = pd.DataFrame({"x": [1.0]})
+    assert model.predict(data) == [("factor", 2.0)]
+    assert list(model.predict_stream(data)) == [[("size", 3)]]
+    assert list(model.predict_stream(data, {"size": 4})) == [[("size", 4)]]
+    with pytest.raises(errors.InvalidInput, match="size"):
+        model.predict_stream(data, {"size": "4"})
+
+
+def test_the_outputs_that_a_caller_declares_stay(tmp_path, frame) -> None:
+    """With signature= nothing is learnt behind the caller's back."""
+    signature = palate.infer_signature(frame)
+    palate.save_model(LogisticRegression().fit(frame, frame.a > 0), tmp_path / "m", signature=signature)
+    assert palate.load_model(tmp_path / "m").signature == signature
+
+
+@pytest.mark.parametrize(
+    ("facts", "where"),
+    [
+        ({"transform": []}, ("palate", "methods", "transform")),
+        ({"transform": {"outputs": "[{}]"}}, ("palate", "methods", "transform", "outputs", 0)),
+        ({"transform": {"outputs": 3}}, ("palate", "methods", "transform", "outputs")),
+        ({"transform": {"params": "{}"}}, ("palate", "methods", "transform", "params")),
+    ],
+)
+def test_malformed_methods_are_refused_by_name(facts, where) -> None:
+    """Each problem says where in MLmodel it stands."""
+    with pytest.raises(errors.InvalidModelFile) as caught:
+        add_methods(Signature(), facts)
+    assert [problem.where for problem in caught.value.problems] == [where]
+
+
+def test_a_hand_edited_directory_is_refused_with_every_problem(classifier, tmp_path) -> None:
+    """The strict reader of MLmodel reads methods too."""
+    document = dict(classifier.metadata.document)
+    document["palate"] = {**document["palate"], "methods": {"a": 1, "b": {"outputs": "no JSON"}}}
+    with pytest.raises(errors.InvalidModelFile) as caught:
+        replace(classifier.metadata, document=document)
+    assert len(caught.value.problems) == 2
+
+
+def test_an_unknown_method_is_refused_before_the_data_is_looked_at(classifier) -> None:
+    """Every way to call a method knows what there is."""
+    for ask in (
+        lambda: classifier.call("fit", object()),
+        lambda: classifier.call(["predict"], object()),
+        lambda: classifier.predict_batches([], method="fit"),
+    ):
+        with pytest.raises(errors.MethodNotFound, match="predict_proba"):
+            ask()
+
+
+def test_very_wide_models_are_not_asked_for_every_method(tmp_path) -> None:
+    """Some methods answer with a number for each pair of features."""
+    wide = np.zeros((2, 3000))
+    wide[1] = 1
+    palate.save_model(LogisticRegression().fit(wide, [0, 1]), tmp_path / "m", input_example=wide)
+    model = palate.load_model(tmp_path / "m")
+    assert model.signature.outputs is not None
+    assert model.signatures["predict_proba"].outputs is None
