@@ -162,7 +162,7 @@ def test_missing_integers_are_refused_with_a_cure() -> None:
     ((kind, message),) = problems("long", pd.Series([1.0, None, None]))
     assert kind == "missing"
     assert "2 missing value(s)" in message
-    assert "signature says double" in message
+    assert "pandas' Int64" in message
 
 
 @pytest.mark.parametrize("kind", ["string", "binary"])

@@ -7,41 +7,38 @@ does the rest and returns the very same Series when nothing had to change.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
-from palate._enforcement.exactness import Unfit, cast_array, cast_number, is_missing, read_instant
+from palate._enforcement.cells import Column, InvalidCells
+from palate._enforcement.exactness import Unfit, cast_number, is_missing, read_instant
+from palate._enforcement.facts import NULLABLE, LimitedColumn, NullableColumn, ZonedColumn
 from palate._enforcement.nested import NUMPY_NAMES, Report, compile_field
-from palate.errors import Problem
-from palate.schema import AnyType, ColSpec, Scalar
+from palate._enforcement.wrapped import cast_with_gaps, from_arrow, from_arrow_types, plain_values
+from palate.schema import INTEGERS, AnyType, ColSpec, Scalar
 
 __all__ = ["Column", "InvalidCells", "cast_with_gaps", "compile_column", "from_arrow_types", "plain_values"]
 
 
-class Column(Protocol):
-    """What a compiled column can do."""
-
-    def passes(self, dtype: Any) -> bool:
-        """Tell whether a column of this pandas dtype is fine as it is."""
-
-    def convert(self, series: Any) -> Any:
-        """Return the same Series, or a new one, or an array. Raises Unfit, or InvalidCells for several problems."""
-
-
-class InvalidCells(ValueError):
-    """Nested cells that do not fit; ``problems`` has one for each place and reason."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        self.problems = problems
-        super().__init__(f"{len(problems)} problem(s) in nested cells")
-
-
 def compile_column(spec: ColSpec, *, required: bool = True) -> Column:
     """Compile a column of a schema; *required* says whether its nested cells must be there."""
-    if isinstance(spec.type, str):
-        if spec.categorical and spec.categories is not None:
-            return _CategoricalColumn(spec.type, spec.categories)
-        return _TextColumn(spec.type) if spec.type in ("string", "binary") else _NumpyColumn(spec.type)
-    return _NestedColumn(spec, required=required)
+    column = _compile_type(spec, required=required)
+    is_limited = spec.nullable is False or spec.minimum is not None or spec.maximum is not None
+    return LimitedColumn(spec, column) if is_limited else column
+
+
+def _compile_type(spec: ColSpec, *, required: bool) -> Column:
+    if not isinstance(spec.type, str):
+        return _NestedColumn(spec, required=required)
+    if spec.categorical and spec.categories is not None:
+        return _CategoricalColumn(spec.type, spec.categories)
+    if spec.type in ("string", "binary"):
+        return _TextColumn(spec.type)
+    plain = _NumpyColumn(spec.type)
+    if spec.timezone is not None:
+        return ZonedColumn(spec.timezone, plain)
+    if spec.nullable and spec.type in NULLABLE:
+        return NullableColumn(spec.type, plain)
+    return plain
 
 
 # -- scalar columns ----------------------------------------------------------------------------------------------------
@@ -92,10 +89,10 @@ class _NumpyColumn:
         return cast_with_gaps(values, missing, self._dtype)
 
     def _hint(self) -> str:
-        if self._kind in ("integer", "long"):
+        if self._kind in INTEGERS:
             return (
-                "integers cannot be missing. Fill them in before the call, or train with missing values in this "
-                "column so that the signature says double"
+                "integers cannot be missing here. Fill them in before the call, or let the column be nullable: the "
+                f"model then gets pandas' {NULLABLE[self._kind]}"
             )
         return f"{self._kind} values cannot be missing here. Fill them in before the call"
 
@@ -161,7 +158,7 @@ class _TextColumn:
         if _is_category(series.dtype):
             return _by_category(series, self)
         if isinstance(series.dtype, pd.ArrowDtype):
-            plain = _from_arrow(series)
+            plain = from_arrow(series)
             if self.passes(plain.dtype) and pd.api.types.infer_dtype(plain) in ("string", "bytes", "empty"):
                 return plain
         raise Unfit("wrong_type", f"needs {self._kind}, got {series.dtype}")
@@ -233,66 +230,6 @@ def _by_category(series: Any, column: Column) -> Any:
     return values.take(codes if len(values) else codes[:0]).set_axis(series.index).rename(series.name)
 
 
-# -- what pandas wraps -------------------------------------------------------------------------------------------------
-
-
-def plain_values(series: Any) -> tuple[Any, Any]:
-    """Return a Series as a numpy array, and which items are missing where the array itself cannot say it."""
-    import pandas as pd
-
-    dtype = series.dtype
-    if isinstance(dtype, pd.ArrowDtype):
-        return plain_values(_from_arrow(series))
-    if isinstance(dtype, pd.SparseDtype):
-        return series.sparse.to_dense().to_numpy(), None
-    if isinstance(dtype, pd.DatetimeTZDtype):
-        return series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(), None
-    if isinstance(dtype, pd.StringDtype):
-        return series.to_numpy(dtype=object), None
-    numpy_dtype = getattr(dtype, "numpy_dtype", None)  # Int64, Float32, boolean and their kin
-    if numpy_dtype is None:
-        return series.to_numpy(), None
-    missing = series.isna().to_numpy()
-    return series.array.to_numpy(dtype=numpy_dtype, na_value=numpy_dtype.type(0), copy=True), missing
-
-
-def cast_with_gaps(values: Any, missing: Any, dtype: Any) -> Any:
-    """Return *values* as *dtype*, with NaN where they are missing. Raises Unfit."""
-    import numpy as np
-
-    if values.dtype == object and dtype.kind == "f":
-        missing = np.fromiter(map(is_missing, values), bool, count=len(values))
-    if missing is None or not missing.any():
-        return cast_array(values, dtype)
-    if dtype.kind != "f":
-        raise Unfit(
-            "missing", f"needs {dtype}, got {int(missing.sum())} missing value(s); fill them in before the call"
-        )
-    filled = np.full(len(values), np.nan, dtype=dtype)
-    filled[~missing] = cast_array(values[~missing], dtype)
-    return filled
-
-
-def from_arrow_types() -> dict[Any, Any]:
-    """Return the pandas dtypes that hold Arrow's integers and truth values together with missing ones."""
-    import pandas as pd
-    import pyarrow as pa
-
-    names = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
-    integers = {getattr(pa, name.lower())(): pd.api.types.pandas_dtype(name) for name in names}
-    return {**integers, pa.bool_(): pd.BooleanDtype()}
-
-
-def _from_arrow(series: Any) -> Any:
-    import pyarrow as pa
-
-    given = series.array.__arrow_array__()
-    array = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array([given])
-    mapper = from_arrow_types().get if array.null_count else None
-    plain = array.to_pandas(types_mapper=mapper, maps_as_pydicts="strict")
-    return plain.set_axis(series.index).rename(series.name)
-
-
 # -- nested columns ----------------------------------------------------------------------------------------------------
 
 
@@ -316,7 +253,7 @@ class _NestedColumn:
         if self._any:
             return series
         if isinstance(series.dtype, pd.ArrowDtype):
-            series = _from_arrow(series)
+            series = from_arrow(series)
         report, given = Report(), series.tolist()
         converted = np.empty(len(given), dtype=object)
         for row, cell in enumerate(given):

@@ -1,0 +1,145 @@
+"""Columns of which more is known than MLflow's grammar can say: gaps, bounds, time zones.
+
+Each stands around the column of its type, and lets that one convert.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from palate._enforcement.cells import Column, InvalidCells
+from palate._enforcement.exactness import Unfit, is_missing
+from palate._enforcement.nested import NUMPY_NAMES
+from palate._enforcement.wrapped import plain_values
+from palate.errors import Problem
+from palate.schema import INTEGERS, ColSpec, Scalar, whole_bounds
+
+__all__ = ["NULLABLE", "LimitedColumn", "NullableColumn", "ZonedColumn"]
+
+NULLABLE: dict[Scalar, str] = {"integer": "Int32", "long": "Int64", "boolean": "boolean"}
+"""The pandas dtypes that hold missing values beside those of a type which numpy has no gaps for."""
+
+
+class NullableColumn:
+    """Integers or truth values of which some may be missing: pandas' own dtype for that, whether some are or not."""
+
+    __slots__ = ("_dtype", "_kind", "_plain")
+
+    def __init__(self, kind: Scalar, plain: Column) -> None:
+        import pandas as pd
+
+        self._kind, self._plain = kind, plain
+        self._dtype = pd.api.types.pandas_dtype(NULLABLE[kind])
+
+    def passes(self, dtype: Any) -> bool:
+        return bool(self._dtype == dtype)
+
+    def convert(self, series: Any) -> Any:
+        import numpy as np
+        import pandas as pd
+
+        if self.passes(series.dtype):
+            return series
+        missing = _find_gaps(series)
+        present = self._plain.convert(series[~missing])
+        values = np.zeros(len(series), dtype=self._dtype.numpy_dtype)
+        if present.dtype != values.dtype:  # truth values among others, which the plain column hands on as MLflow does
+            raise Unfit("wrong_type", f"needs {self._kind}, got other values among them")
+        values[~missing] = present
+        array = pd.arrays.BooleanArray if self._kind == "boolean" else pd.arrays.IntegerArray
+        return pd.Series(array(values, missing), index=series.index, name=series.name)
+
+
+def _find_gaps(series: Any) -> Any:
+    """Return where a Series lacks a number or a truth value. Raises Unfit where it lacks a time."""
+    import numpy as np
+
+    if series.dtype == object:
+        items = series.tolist()
+        if any(type(item).__name__ in ("NaTType", "datetime64") for item in items):
+            raise Unfit("wrong_type", "holds times, or NaT, among its values")
+        return np.fromiter(map(is_missing, items), bool, count=len(items))
+    missing = series.isna().to_numpy()
+    if series.dtype.kind == "f" and not isinstance(series.dtype, np.dtype):  # NaN beside NA, in Float64 and Arrow's
+        missing = missing | np.isnan(plain_values(series)[0])
+    return missing
+
+
+class ZonedColumn:
+    """Datetimes in a time zone; those without one count as UTC."""
+
+    __slots__ = ("_dtype", "_plain")
+
+    def __init__(self, timezone: str, plain: Column) -> None:
+        import pandas as pd
+
+        self._dtype, self._plain = pd.DatetimeTZDtype("ns", timezone), plain
+
+    def passes(self, dtype: Any) -> bool:
+        return bool(self._dtype == dtype)
+
+    def convert(self, series: Any) -> Any:
+        import numpy as np
+        import pandas as pd
+
+        if self.passes(series.dtype):
+            return series
+        moments = np.array(self._plain.convert(series))  # a copy: what the model writes is not the caller's
+        zoned = pd.DatetimeIndex(moments, tz="UTC").tz_convert(self._dtype.tz)
+        return pd.Series(zoned, index=series.index, name=series.name)
+
+
+class LimitedColumn:
+    """A column whose cells must be there, or lie within bounds. It does not pass by its dtype."""
+
+    __slots__ = ("_column", "_is_complete", "_maximum", "_minimum", "_spec")
+
+    def __init__(self, spec: ColSpec, column: Column) -> None:
+        self._spec, self._column = spec, column
+        self._is_complete = spec.nullable is False
+        self._minimum = None if spec.minimum is None else _limit(spec, spec.minimum, math.inf)
+        self._maximum = None if spec.maximum is None else _limit(spec, spec.maximum, -math.inf)
+
+    def passes(self, dtype: Any) -> bool:  # noqa: ARG002 - no dtype tells what the cells are
+        return False
+
+    def convert(self, series: Any) -> Any:
+        converted = self._column.convert(series)
+        if problems := list(self._find(converted)):
+            raise InvalidCells(problems)
+        return converted
+
+    def _find(self, converted: Any) -> Iterator[Problem]:
+        import pandas as pd
+
+        if self._is_complete and (count := int(pd.isna(converted).sum())):
+            message = f"holds {count} missing value(s), and this column is declared to have none"
+            yield Problem((), "missing", message)
+        if self._minimum is None and self._maximum is None:
+            return
+        values, missing = plain_values(pd.Series(converted))
+        present = True if missing is None else ~missing
+        if self._minimum is not None and (count := int(((values < self._minimum) & present).sum())):
+            yield Problem((), "wrong_value", f"holds {count} value(s) below the minimum, {self._spec.minimum}")
+        if self._maximum is not None and (count := int(((values > self._maximum) & present).sum())):
+            yield Problem((), "wrong_value", f"holds {count} value(s) above the maximum, {self._spec.maximum}")
+
+
+def _limit(spec: ColSpec, bound: float, inward: float) -> Any:
+    """Return the last number of the column's dtype that *bound* admits, seen in the direction *inward*.
+
+    A decimal bound of a float column is the float32 nearest to it, as 0.1 in its cells is: only that compares equal.
+    """
+    import numpy as np
+
+    dtype = np.dtype(NUMPY_NAMES[str(spec.type)])
+    if spec.type in INTEGERS:
+        return dtype.type(whole_bounds(spec)[inward < 0])
+    with np.errstate(over="ignore"):
+        nearest = dtype.type(float(bound))
+    if isinstance(bound, float) and math.isfinite(nearest):
+        return nearest
+    outside = nearest.item() < bound if inward > 0 else nearest.item() > bound
+    return np.nextafter(nearest, dtype.type(inward)) if outside else nearest

@@ -1,0 +1,67 @@
+"""The numpy arrays in what pandas wraps around them: nullable, Arrow-backed, sparse and zoned columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from palate._enforcement.exactness import Unfit, cast_array, is_missing
+
+__all__ = ["cast_with_gaps", "from_arrow", "from_arrow_types", "plain_values"]
+
+
+def plain_values(series: Any) -> tuple[Any, Any]:
+    """Return a Series as a numpy array, and which items are missing where the array itself cannot say it."""
+    import pandas as pd
+
+    dtype = series.dtype
+    if isinstance(dtype, pd.ArrowDtype):
+        return plain_values(from_arrow(series))
+    if isinstance(dtype, pd.SparseDtype):
+        return series.sparse.to_dense().to_numpy(), None
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(), None
+    if isinstance(dtype, pd.StringDtype):
+        return series.to_numpy(dtype=object), None
+    numpy_dtype = getattr(dtype, "numpy_dtype", None)  # Int64, Float32, boolean and their kin
+    if numpy_dtype is None:
+        return series.to_numpy(), None
+    missing = series.isna().to_numpy()
+    return series.array.to_numpy(dtype=numpy_dtype, na_value=numpy_dtype.type(0), copy=True), missing
+
+
+def cast_with_gaps(values: Any, missing: Any, dtype: Any) -> Any:
+    """Return *values* as *dtype*, with NaN where they are missing. Raises Unfit."""
+    import numpy as np
+
+    if values.dtype == object and dtype.kind == "f":
+        missing = np.fromiter(map(is_missing, values), bool, count=len(values))
+    if missing is None or not missing.any():
+        return cast_array(values, dtype)
+    if dtype.kind != "f":
+        raise Unfit(
+            "missing", f"needs {dtype}, got {int(missing.sum())} missing value(s); fill them in before the call"
+        )
+    filled = np.full(len(values), np.nan, dtype=dtype)
+    filled[~missing] = cast_array(values[~missing], dtype)
+    return filled
+
+
+def from_arrow_types() -> dict[Any, Any]:
+    """Return the pandas dtypes that hold Arrow's integers and truth values together with missing ones."""
+    import pandas as pd
+    import pyarrow as pa
+
+    names = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
+    integers = {getattr(pa, name.lower())(): pd.api.types.pandas_dtype(name) for name in names}
+    return {**integers, pa.bool_(): pd.BooleanDtype()}
+
+
+def from_arrow(series: Any) -> Any:
+    """Return a Series backed by Arrow as pandas holds such values itself, on the same index."""
+    import pyarrow as pa
+
+    given = series.array.__arrow_array__()
+    array = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array([given])
+    mapper = from_arrow_types().get if array.null_count else None
+    plain = array.to_pandas(types_mapper=mapper, maps_as_pydicts="strict")
+    return plain.set_axis(series.index).rename(series.name)
