@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from palate.errors import ProblemKind
 
 if TYPE_CHECKING:
     import numpy as np
+
+# Of items that are not empty and their cast: whether all are equal.
+_Comparison: TypeAlias = "Callable[[np.ndarray[Any, Any], np.ndarray[Any, Any]], bool]"
 
 __all__ = ["Unfit", "cast_array", "cast_list", "cast_number", "is_missing", "read_instant", "read_moment"]
 
@@ -24,6 +29,8 @@ _ISO_INSTANT = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - numpy's datetime64 has no time zone either
 _NANOSECONDS = 10**9
+# Items that are cast and compared at once: a megabyte of doubles.
+_PIECE = 2**17
 
 
 class Unfit(ValueError):
@@ -43,7 +50,6 @@ def cast_array(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[
     Raises:
         Unfit: when a value would change.
     """
-    import numpy as np
 
     if array.dtype == dtype:
         return array
@@ -58,13 +64,7 @@ def cast_array(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[
         return cast.reshape(array.shape)
     if not _may_hold(array.dtype, dtype):
         raise Unfit("wrong_type", f"needs {dtype}, got {array.dtype}")
-    if array.dtype.kind in "mM":
-        return _cast_time(array, dtype)
-    with np.errstate(all="ignore"):
-        cast = array.astype(dtype)
-        if not np.can_cast(array.dtype, dtype, "safe") or (array.dtype.kind in "iu" and dtype.kind in "fc"):
-            _require_equal(array, cast)
-    return cast
+    return _cast_time(array, dtype) if array.dtype.kind in "mM" else _cast_numbers(array, dtype)
 
 
 def _may_hold(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
@@ -72,17 +72,54 @@ def _may_hold(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
     return wanted.kind in families.get(given.kind, "")
 
 
-def _require_equal(given: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> None:
-    if given.dtype.kind in "iu" and _within(given, *_exact_range(cast.dtype)):
-        return
-    if given.dtype.kind in "iu" and cast.dtype.kind in "iu":
-        same = False
-    elif cast.dtype.kind in "iu":
-        same = _whole(given, cast)
-    else:
-        same = bool((_returns(given, cast) | (given != given)).all())
+def _cast_numbers(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    is_same = _comparison(array.dtype, dtype)
+    with np.errstate(all="ignore"):
+        if is_same is None:
+            return array.astype(dtype)
+        # An array with gaps between its items, or of a subclass, has no flat view.
+        if array.size > _PIECE and array.flags.forc and type(array) is np.ndarray:
+            cast, same = _cast_in_pieces(array, dtype, is_same)
+        else:
+            cast = array.astype(dtype)
+            same = not array.size or is_same(array, cast)
     if not same:
-        raise Unfit("wrong_value", f"holds values that {cast.dtype} cannot hold exactly (it is {given.dtype})")
+        raise Unfit("wrong_value", f"holds values that {dtype} cannot hold exactly (it is {array.dtype})")
+    return cast
+
+
+def _cast_in_pieces(
+    array: np.ndarray[Any, Any], dtype: np.dtype[Any], is_same: _Comparison
+) -> tuple[np.ndarray[Any, Any], bool]:
+    """Cast and compare while the items are in the processor's cache; stop at the first piece that changes."""
+    import numpy as np
+
+    cast = np.empty_like(array, dtype=dtype)
+    given, taken = array.reshape(-1, order="A"), cast.reshape(-1, order="A")
+    for start in range(0, given.size, _PIECE):
+        piece = slice(start, start + _PIECE)
+        taken[piece] = given[piece]
+        if not is_same(given[piece], taken[piece]):
+            return cast, False
+    return cast, True
+
+
+@lru_cache(maxsize=256)
+def _comparison(given: np.dtype[Any], wanted: np.dtype[Any]) -> _Comparison | None:
+    """Return what tells whether a cast kept every value; None where it always does."""
+    import numpy as np
+
+    if given.kind in "iu":
+        limits, (low, high) = np.iinfo(given), _exact_range(wanted)
+        if low <= limits.min and limits.max <= high:
+            return None
+        # Outside of the range there are floats too that are exact, such as 2**62.
+        return partial(_within, low, high) if wanted.kind in "iu" else partial(_within_or_back, low, high)
+    if np.can_cast(given, wanted, "safe"):
+        return None
+    return _whole if wanted.kind in "iu" else _returns
 
 
 def _exact_range(dtype: np.dtype[Any]) -> tuple[int, int]:
@@ -95,32 +132,39 @@ def _exact_range(dtype: np.dtype[Any]) -> tuple[int, int]:
     return -(2**bits), 2**bits
 
 
-def _within(given: np.ndarray[Any, Any], low: int, high: int) -> bool:
+def _within(low: int, high: int, given: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> bool:  # noqa: ARG001
     # Python integers compare exactly with numpy integers of any width.
-    return not given.size or (int(given.min()) >= low and int(given.max()) <= high)
+    return int(given.min()) >= low and int(given.max()) <= high
 
 
-def _returns(given: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _within_or_back(low: int, high: int, given: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> bool:
     import numpy as np
 
-    if given.dtype.kind not in "iu":
-        back = cast if given.dtype.kind == "c" else cast.real
-        return np.asarray(back.astype(given.dtype) == given)
+    if _within(low, high, given, cast):
+        return True
     # 2.0**63 is no int64, though the largest int64 rounds to it: outside the range the way back wraps around.
     limits, real = np.iinfo(given.dtype), _widen(cast.real)
     inside = (real >= float(limits.min)) & (real < float(limits.max + 1))
-    return np.asarray(inside & (np.where(inside, real, 0).astype(given.dtype) == given))
+    return bool(inside.all()) and bool((real.astype(given.dtype) == given).all())
+
+
+def _returns(given: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> bool:
+    back = (cast if given.dtype.kind == "c" else cast.real).astype(given.dtype)
+    same = back == given
+    return bool(same.all()) or bool((same | (given != given)).all())
 
 
 def _whole(given: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> bool:
     import numpy as np
 
-    limits, real = np.iinfo(cast.dtype), _widen(given)
-    inside = (real >= float(limits.min)) & (real < float(limits.max + 1))
-    return bool((inside & (np.trunc(real) == real)).all())
+    # NaN is the least and the greatest of what it is among, and neither lies within the limits.
+    limits, least, greatest = np.iinfo(cast.dtype), _widen(given.min()), _widen(given.max())
+    if not (least >= float(limits.min) and greatest < float(limits.max + 1)):
+        return False
+    return bool((np.trunc(given) == given).all())
 
 
-def _widen(real: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _widen(real: Any) -> Any:
     import numpy as np
 
     # In float16 the limits of int64 are infinite, and minus infinity would lie inside them.
