@@ -107,7 +107,7 @@ def test_exact_conversions_are_made(dtype: str, data: Any) -> None:
         ("str", np.array([1]), "wrong_type"),
         ("str", ["a\0"], "wrong_value"),
         ("float64", np.array([1j]), "wrong_type"),
-        ("float64", [None], "wrong_type"),
+        ("int64", [None], "wrong_type"),
         ("datetime64[ns]", np.array(["3020"], "M8[D]"), "wrong_value"),
         ("datetime64[ns]", np.array([1]), "wrong_type"),
         ("float64", [[1.0], [2.0, 3.0]], "wrong_shape"),

@@ -219,6 +219,10 @@ def cast_list(items: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     if dtype.kind == "M":
         moments = np.array([read_instant(leaf) for leaf in leaves.flat])
         return cast_array(moments.reshape(leaves.shape), dtype)
+    if dtype.kind == "f" and type(None) in kinds:
+        # JSON has no NaN and writes null.
+        filled = np.array([np.nan if leaf is None else leaf for leaf in leaves.flat], dtype=object)
+        return cast_list(filled.reshape(leaves.shape).tolist(), dtype)
     if kinds == {int} and dtype.kind in "iu":
         # Left to itself numpy joins [2**63 + 1, 0] to rounded floats.
         try:

@@ -33,6 +33,8 @@ _PLAIN: dict[str, tuple[type, ...]] = {
     "string": (str, bytes, Decimal),
     "binary": (bytes, str, Decimal),
 }
+# The names of Python's truth value and of numpy's, which was bool_ up to numpy 1.
+_TRUTH = ("bool", "bool_")
 
 
 class Report:
@@ -121,7 +123,7 @@ def _plain_converter(kind: Scalar) -> Callable[[Any], Any]:
     types = _PLAIN[kind]
 
     def plain(value: Any) -> Any:
-        if isinstance(value, types) or (kind == "boolean" and type(value).__name__ in ("bool", "bool_")):
+        if isinstance(value, types) or (kind == "boolean" and type(value).__name__ in _TRUTH):
             return value
         if kind == "binary" and isinstance(value, bytearray):
             return bytes(value)
@@ -211,7 +213,7 @@ def _item_converter(items: Scalar) -> Callable[[Any], Any]:
             if not value.isascii():
                 raise Unfit("wrong_type", "needs binary items, got text beyond ASCII")
             return value.encode("ascii")
-        if items == "double" and isinstance(value, bool):
+        if items == "double" and type(value).__name__ in _TRUTH:
             return float(value)
         converted = convert(value)
         if isinstance(converted, foreign):
@@ -232,7 +234,7 @@ def _list_items(value: list[Any], items: Scalar, convert: Callable[[Any], Any]) 
     kinds = set(map(type, value))
     if kinds <= {_PASSING.get(items)}:
         return value
-    if items == "double" and kinds == {bool}:
+    if items == "double" and all(kind.__name__ in _TRUTH for kind in kinds):
         raise Unfit("wrong_type", "needs numbers, got truth values")
     converted = [convert(item) for item in value]
     # A list of Python numbers stays one; numpy scalars would surprise json.
