@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from palate._disk.column_facts import add_facts, column_facts
 from palate._inference.inference import infer_outputs, infer_params, infer_schema, infer_signature
 from palate._schema_json import dump_params, dump_schema, parse_params, parse_schema
 from palate.errors import InvalidSignature
 from palate.schema import AnyType, Array, ColSpec, Object, ParamSpec, Property, Schema, TensorSpec, type_text
+from palate.signature import Signature
 
 np = pytest.importorskip("numpy")
 pd = pytest.importorskip("pandas")
@@ -26,8 +28,11 @@ NEW_YEAR = dt.datetime.fromisoformat("2024-01-01T02:03:04")
 
 
 def types(data: object) -> dict[object, str]:
-    """Return the inferred type of every column, as text with "?" for columns that may be absent."""
-    return {c.name: type_text(c.type) + ("" if c.required else "?") for c in infer_schema(data).columns}
+    """Return the inferred type of every column, as text: "?" for what may be absent, "gaps" for what is nullable."""
+    return {
+        c.name: type_text(c.type) + ("" if c.required else "?") + (" gaps" if c.nullable else "")
+        for c in infer_schema(data).columns
+    }
 
 
 def refusals(data: object) -> dict[tuple[str | int, ...], str]:
@@ -66,7 +71,13 @@ def test_missing_values_make_a_column_optional() -> None:
             "full": [1, 2],
         }
     )
-    assert types(frame) == {"nan": "double?", "none": "boolean?", "nat": "datetime?", "na": "double?", "full": "long"}
+    assert types(frame) == {
+        "nan": "double?",
+        "none": "boolean?",
+        "nat": "datetime?",
+        "na": "long? gaps",
+        "full": "long",
+    }
 
 
 def test_a_category_keeps_its_values_in_order() -> None:
@@ -139,7 +150,7 @@ def test_arrow_tables_declare_their_types() -> None:
         }
     )
     assert types(table) == {
-        "i": "double?",
+        "i": "integer? gaps",
         "f": "double?",
         "s": "string",
         "t": "datetime",
@@ -181,7 +192,7 @@ def test_polars_frames_declare_their_types() -> None:
         }
     )
     assert types(frame) == {
-        "i": "double?",
+        "i": "integer? gaps",
         "f": "double?",
         "s": "string",
         "d": "datetime",
@@ -240,6 +251,8 @@ def test_predictions_of_one_dimension_are_a_column() -> None:
 def test_records_become_columns() -> None:
     """In a list of dicts each key is a column, optional when a row lacks it or has None there."""
     assert types([{"a": 1, "b": "x"}, {"a": 2, "c": [1.5]}]) == {"a": "long", "b": "string?", "c": "array(double)?"}
+    records = [{"a": 1, "b": 1, "c": True}, {"a": 2, "b": None, "c": None}, {"a": 3, "d": 1}]
+    assert types(records) == {"a": "long", "b": "long? gaps", "c": "boolean?", "d": "long? gaps"}
 
 
 def test_nested_objects_merge() -> None:
@@ -394,11 +407,12 @@ PLAIN = st.recursive(
 
 @given(PLAIN)
 def test_inference_is_total(data: object) -> None:
-    """Any plain data has a schema that survives its JSON, or is refused."""
+    """Any plain data has a schema that survives its JSON, with the facts that stand beside it, or is refused."""
     try:
         schema = infer_schema(data)
     except InvalidSignature:
         return
     text = dump_schema(schema)
-    assert parse_schema(text, "inputs") == schema
+    read = add_facts(Signature(inputs=parse_schema(text, "inputs")), column_facts(Signature(inputs=schema)))
+    assert read == Signature(inputs=schema)
     json.loads(text)

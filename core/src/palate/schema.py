@@ -30,6 +30,7 @@ __all__ = [
     "Schema",
     "SparkVector",
     "TensorSpec",
+    "is_timezone",
     "type_text",
     "whole_bounds",
 ]
@@ -150,7 +151,7 @@ def _find_contradictions(column: ColSpec) -> Iterator[_Contradiction]:
             yield "timezone", "wrong_value", f"is for datetime columns, not for {kind}"
         elif not isinstance(column.timezone, str):
             yield "timezone", "wrong_type", "must be text"
-        elif not _is_zone(column.timezone):
+        elif not is_timezone(column.timezone):
             known = "is no time zone known here. Hint: give an IANA name (Europe/Vienna) or an offset (UTC+02:00)"
             yield "timezone", "wrong_value", f"{known}; where the system has no zones, pip install tzdata"
 
@@ -183,7 +184,7 @@ def _is_finite(bound: object) -> bool:
         return False
 
 
-def _is_zone(name: str) -> bool:
+def is_timezone(name: str) -> bool:
     """Tell whether a name means the same zone on every machine, and this one knows it."""
     if _OFFSET.fullmatch(name) or name == "UTC":
         return True

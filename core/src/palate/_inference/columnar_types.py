@@ -1,8 +1,8 @@
 """Columns of pandas, polars and Arrow frames as column specs.
 
 A pandas column is judged by its dtype and, where that says "object", by its values, as MLflow does. polars and Arrow
-declare their types, so their values are only asked whether some are missing. Integers of which some are missing are
-doubles: no integer type of a signature has room for a gap, so that MLflow's answer, long, refuses the very column.
+declare their types, so their values are only asked whether some are missing. Integers and truth values of which some
+are missing are nullable, which MLflow's grammar cannot say: its enforcement refuses the very column.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from palate._inference.value_types import UntypedValue, array_items, dtype_scalar
+from palate._inference.zones import zone_name
 from palate.schema import AnyType, Array, ColSpec, FieldType, Map, Object, Property, Scalar
 
 __all__ = ["arrow_column", "pandas_column", "polars_column"]
@@ -65,18 +66,25 @@ def pandas_column(column: Any, name: Name) -> ColSpec:
     missing = bool(column.isna().any())
     if hasattr(column.dtype, "categories"):
         return _categorical(column.dtype.categories.tolist(), name, required=name is None or not missing)
-    return _column(_pandas_type(column), name, missing=missing)
+    if column.dtype == object:
+        column = column.infer_objects()
+    kind = _pandas_type(column)
+    if kind == "boolean" and column.dtype == object:  # True and None, which MLflow lets pass as the objects they are
+        return ColSpec(type=kind, name=name, required=name is None or not missing)
+    return _column(kind, name, missing=missing, zone=_pandas_zone(column.dtype))
 
 
-def _column(kind: FieldType, name: Name, *, missing: bool) -> ColSpec:
-    if missing and kind in ("integer", "long"):
-        kind = "double"
-    return ColSpec(type=kind, name=name, required=name is None or not missing)
+def _column(kind: FieldType, name: Name, *, missing: bool, zone: str | None = None) -> ColSpec:
+    return ColSpec(
+        type=kind,
+        name=name,
+        required=name is None or not missing,
+        nullable=True if missing and kind in ("integer", "long", "boolean") else None,
+        timezone=zone,
+    )
 
 
 def _pandas_type(column: Any) -> FieldType:
-    if column.dtype == object:
-        column = column.infer_objects()
     if (kind := dtype_scalar(column.dtype)) is not None:
         return kind
     values = column.tolist()
@@ -87,6 +95,12 @@ def _pandas_type(column: Any) -> FieldType:
     if items is None:
         raise UntypedValue("it holds only empty arrays, which do not tell their type")
     return items
+
+
+def _pandas_zone(dtype: Any) -> str | None:
+    if hasattr(dtype, "pyarrow_dtype"):
+        return _arrow_zone(dtype.pyarrow_dtype)
+    return zone_name(dtype.tz) if hasattr(dtype, "tz") else None
 
 
 def _declared_type(dtype: Any) -> FieldType | None:
@@ -111,7 +125,8 @@ def polars_column(column: Any, name: Name) -> ColSpec:
     missing = bool(column.null_count() or (column.dtype.is_float() and column.is_nan().any()))
     if type(column.dtype).__name__ == "Enum":  # a Categorical's categories depend on what else was read before
         return _categorical(column.dtype.categories.to_list(), name, required=name is None or not missing)
-    return _column(_polars_type(column.dtype), name, missing=missing)
+    zone = getattr(column.dtype, "time_zone", None)
+    return _column(_polars_type(column.dtype), name, missing=missing, zone=zone_name(zone))
 
 
 def _polars_type(dtype: Any) -> FieldType:
@@ -136,7 +151,11 @@ def arrow_column(column: Any, name: Name) -> ColSpec:
         chunks = getattr(column.unify_dictionaries(), "chunks", [column]) if hasattr(column, "chunks") else [column]
         categories = chunks[0].dictionary.to_pylist() if chunks else []
         return _categorical(categories, name, required=name is None or not missing)
-    return _column(_arrow_type(column.type), name, missing=missing)
+    return _column(_arrow_type(column.type), name, missing=missing, zone=_arrow_zone(column.type))
+
+
+def _arrow_zone(kind: Any) -> str | None:
+    return zone_name(kind.tz) if hasattr(kind, "tz") else None
 
 
 def _arrow_type(kind: Any) -> FieldType:

@@ -29,7 +29,7 @@ from palate._inference.columnar_types import arrow_column, pandas_column, polars
 from palate._inference.type_hints import dataclass_properties
 from palate._inference.value_types import UntypedValue, array_items, dtype_scalar, value_type
 from palate.errors import InvalidSignature, Problem
-from palate.schema import ColSpec, Object, ParamSpec, Scalar, Schema, TensorSpec
+from palate.schema import INTEGERS, ColSpec, Object, ParamSpec, Scalar, Schema, TensorSpec
 from palate.signature import Signature
 
 __all__ = ["infer_outputs", "infer_params", "infer_schema", "infer_signature"]
@@ -175,13 +175,15 @@ class _Reader:
         if not data:
             return [ColSpec(type="string")]  # MLflow's answer since 2.9
         if not all(isinstance(row, dict) for row in data):
-            return self.typed((self.part,), lambda: _list_column(data, None, required=True))
+            return self.typed((self.part,), lambda: _list_column(data, None, required=True, rows=len(data)))
         columns: dict[object, list[object]] = {}
         for row in data:
             for name, value in row.items():
                 columns.setdefault(name, []).append(value)
         required = {name: all(row.get(name) is not None for row in data) for name in columns}
-        return self.named(columns, lambda name, values: _list_column(values, name, required=required[name]))
+        return self.named(
+            columns, lambda name, values: _list_column(values, name, required=required[name], rows=len(data))
+        )
 
     def members(self, data: dict[Any, Any]) -> list[Field]:
         if data and all(is_ndarray(value) or framework_tensor(value) for value in data.values()):
@@ -221,11 +223,13 @@ def _column_name(label: object) -> Name:
     raise UntypedValue(f"a column's name must be text or an integer, not a {type(label).__name__}")
 
 
-def _list_column(values: Iterable[object], name: str | None, *, required: bool) -> ColSpec:
+def _list_column(values: list[object], name: str | None, *, required: bool, rows: int) -> ColSpec:
     kind = array_items(values)
     if kind is None:
         raise UntypedValue("it holds only empty arrays, which do not tell their type")
-    return ColSpec(type=kind, name=name, required=required)
+    # Truth values with gaps pass as the objects they are, as in MLflow.
+    has_gaps = kind in INTEGERS and (len(values) < rows or any(map(is_missing, values)))
+    return ColSpec(type=kind, name=name, required=required, nullable=True if has_gaps else None)
 
 
 def _record_member(name: str, value: object) -> ColSpec:
