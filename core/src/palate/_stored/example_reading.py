@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Any
 
 from palate._enforcement.exactness import Unfit, cast_list, read_moment
+from palate._enforcement.facts import NULLABLE
 from palate._enforcement.nested import NUMPY_NAMES
 from palate._stored.example_json import invalid
 from palate.errors import DependencyMissing
@@ -94,7 +95,9 @@ def _frame_column(values: list[Any], field: ColSpec | TensorSpec | None, pandas:
     if field.categorical and known is not None and all(value is None or value in known for value in values):
         return pandas.Categorical(values, categories=list(known))
     if field.type == "datetime":
-        return _datetime_column(values, pandas)
+        return _in_zone(_datetime_column(values, pandas), field.timezone, pandas)
+    if field.nullable and field.type in NULLABLE:
+        return _nullable_column(values, NULLABLE[field.type], pandas)
     if isinstance(field.type, str) and field.type in NUMPY_NAMES:
         return _number_column(values, NUMPY_NAMES[field.type], pandas)
     if field.type == "string":
@@ -104,7 +107,7 @@ def _frame_column(values: list[Any], field: ColSpec | TensorSpec | None, pandas:
 
 def _number_column(values: list[Any], dtype: str, pandas: Any) -> Any:
     if dtype in ("int32", "int64") and None in values:
-        return _nullable_integers(values, dtype.title(), pandas)
+        return _nullable_column(values, dtype.title(), pandas)
     fitted = _fit(values, dtype)
     return _natural_column(values, pandas) if fitted is None else fitted
 
@@ -136,8 +139,10 @@ def _fill(values: Any, missing: object) -> Any:
     return missing if values is None else values
 
 
-def _nullable_integers(values: list[Any], dtype: str, pandas: Any) -> Any:
-    fitted = _fit(_fill(values, 0), dtype.lower())
+def _nullable_column(values: list[Any], dtype: str, pandas: Any) -> Any:
+    """Return integers or truth values, null among them, as the pandas dtype *dtype*; as objects if they are neither."""
+    plain = pandas.api.types.pandas_dtype(dtype).numpy_dtype
+    fitted = _fit([plain.type(0).item() if value is None else value for value in values], plain.name)
     if fitted is None:
         return pandas.Series(values, dtype=object)
     column = pandas.array(fitted, dtype=dtype)
@@ -149,9 +154,17 @@ def _natural_column(values: list[Any], pandas: Any) -> Any:
     """Return the column that the JSON values alone tell."""
     kinds = {type(value) for value in values}
     if kinds == {int, type(None)}:  # pandas would make floats of them
-        return _nullable_integers(values, "Int64", pandas)
+        return _nullable_column(values, "Int64", pandas)
     uniform = kinds - {type(None)} in ({str}, {bool}, {int}, {float}, {int, float})
     return pandas.Series(values) if uniform else pandas.Series(values, dtype=object)
+
+
+def _in_zone(column: Any, zone: str | None, pandas: Any) -> Any:
+    """Return datetimes in a zone, where those without one are UTC; what is no datetime stays."""
+    if zone is None or not pandas.api.types.is_datetime64_any_dtype(column.dtype):
+        return column
+    aware = column if hasattr(column.dtype, "tz") else column.dt.tz_localize("UTC")
+    return aware.dt.tz_convert(zone)
 
 
 def _datetime_column(values: list[Any], pandas: Any) -> Any:
