@@ -27,9 +27,9 @@ PLUGINS = sorted((ROOT / "plugins").glob("*/src/*/__init__.py"))
 # A module may import from its own layer and from those before it, and nothing may import in a circle.
 LAYERS = {
     "errors": "errors",
-    "what a model takes": "schema _enforcement _schema_json signature _inference",
+    "what a model takes and returns": "schema _enforcement _schema_json signature _inference _outputs",
     "documents and files": "_disk model_file _stored",
-    "what surrounds a model": "_code _environment _random_state",
+    "what surrounds a model": "_code _coroutines _environment _random_state",
     "plugins": "hook_values hookspecs _flavor _registry flavors",
     "paths": "pyfunc _opening loading golden inspection _save_request _save_signature saving verification "
     "mlflow_loader",

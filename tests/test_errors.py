@@ -34,6 +34,7 @@ MADE = [
     errors.TrustRequired("m", reasons=[CodeReason("a.pkl", "a pickle")]),
     errors.UnsafeModel("a.skops", rule="it names os.system"),
     errors.UnsafePath("../a", field="data", reason="which leaves"),
+    errors.UnsupportedOutput("polars", reason="it has no such type"),
     errors.UnsupportedModel("dict", reason="no model", hint="save a model"),
 ]
 

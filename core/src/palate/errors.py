@@ -19,6 +19,7 @@ ends with what to do::
     ├── InvalidExample (ValueError)            an input example cannot be stored or read
     ├── InvalidRequirement (ValueError)        a requirement line that pip should never see
     ├── InvalidInput (ValueError)              data or params do not fit the signature
+    ├── UnsupportedOutput (ValueError)         the predictions have no form in the container asked for
     ├── PredictionChanged (ValueError)         a model no longer predicts what it predicted
     ├── MethodNotFound (AttributeError)        the model does not answer to that method
     ├── FlavorNotFound (LookupError)           no installed flavor has that name
@@ -60,6 +61,7 @@ __all__ = [
     "UnsafeModel",
     "UnsafePath",
     "UnsupportedModel",
+    "UnsupportedOutput",
 ]
 
 # Of a table with 60,000 wrong columns, nobody reads more.
@@ -298,6 +300,17 @@ class InvalidRequirement(PalateError, ValueError):
         super().__init__(
             f"Requirement {line!r} was refused: {reason}. "
             "Hint: write one 'name==version' per line, without pip options."
+        )
+
+
+class UnsupportedOutput(PalateError, ValueError):
+    """Predictions have no form in the container that was asked for, or none that keeps their values."""
+
+    def __init__(self, container: str, *, reason: str) -> None:
+        self.container = container
+        super().__init__(
+            f"The predictions cannot be put into {container}: {reason}. Hint: leave output= out to get them as the "
+            "model returns them."
         )
 
 

@@ -14,6 +14,7 @@ from palate._enforcement.features import ByFeatureNames
 from palate._enforcement.params import enforce_params
 from palate._enforcement.plan import InputPlan, compile_inputs
 from palate._flavor import Flavor
+from palate._outputs.conversion import check_container, convert_output
 from palate._stored.like_example import LikeExample
 from palate.errors import InvalidInput, MethodNotFound, Problem
 from palate.model_file import ModelFile
@@ -113,7 +114,7 @@ class PyFuncModel:
     ) -> Any:
         """Call any method that the model answers to; the rest is as for ``predict``."""
         if output is not None:
-            _outputs().check_container(output)
+            check_container(output)
         answer = self._answer(method, data, params)
         if type(answer) is CoroutineType:
             answer = run_coroutine(answer)
@@ -134,7 +135,7 @@ class PyFuncModel:
     ) -> Any:
         """Call any method without blocking the event loop; the rest is as for ``apredict``."""
         if output is not None:
-            _outputs().check_container(output)
+            check_container(output)
         answer = await in_thread(self._answer, method, data, params)
         if type(answer) is CoroutineType:
             answer = await answer
@@ -167,7 +168,7 @@ class PyFuncModel:
         _check_batches(batches)
         enforce_params(params, self._signature_of(name).params)
         if output is not None:
-            _outputs().check_container(output)
+            check_container(output)
         return self._each(batches, params, name, output)
 
     def _each(
@@ -193,7 +194,7 @@ class PyFuncModel:
 
     def _convert(self, answer: object, method: str, data: object, container: str) -> object:
         schema = self.signatures[method].outputs
-        return _outputs().convert_output(answer, container, method=method, schema=schema, given=data)
+        return convert_output(answer, container, method=method, schema=schema, given=data)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         # Copying and unpickling look attributes up on an object that has no state yet: answer without reading any.
@@ -220,12 +221,6 @@ def _default_method(recorded: str, methods: tuple[str, ...]) -> str:
     if recorded in methods or not methods:
         return recorded
     return methods[0]
-
-
-def _outputs():
-    from palate import _outputs
-
-    return _outputs
 
 
 def _check_batches(batches: object) -> None:

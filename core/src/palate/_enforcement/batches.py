@@ -11,9 +11,9 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
-from palate._enforcement.containers import is_arrow, is_dataframe, is_ndarray, is_numpy_scalar, is_polars, is_series
+from palate._enforcement.containers import is_dataframe, is_ndarray, is_numpy_scalar, is_series, speaks_arrow
 from palate._enforcement.exactness import Unfit, cast_array, is_missing, read_moment
-from palate._enforcement.frames import to_arrow
+from palate._enforcement.frames import refuse_query, to_arrow
 from palate._enforcement.nested import Convert, Report, as_is
 from palate.errors import InvalidInput, Problem
 from palate.schema import AnyType, Array, FieldType, Map, Object, Scalar, Schema, SparkVector, type_text
@@ -58,8 +58,9 @@ class BatchPlan:
             return self._rows(data)
         if is_series(data):
             return self._cells(data)
-        if is_polars(data) or is_arrow(data):
+        if speaks_arrow(data):
             return self._arrow_rows(to_arrow(data))
+        refuse_query(data)
         raise Unfit("wrong_type", f"needs a list of {type_text(self._kind)}, got {type(data).__name__}")
 
     def _rows(self, frame: Any) -> list[Any]:

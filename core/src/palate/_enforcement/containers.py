@@ -12,8 +12,10 @@ from typing import Any, TypeGuard
 
 __all__ = [
     "framework_tensor",
+    "is_array_like",
     "is_arrow",
     "is_dataframe",
+    "is_lazy",
     "is_ndarray",
     "is_numpy_scalar",
     "is_polars",
@@ -21,6 +23,7 @@ __all__ = [
     "is_series",
     "is_sparse",
     "is_tabular",
+    "speaks_arrow",
 ]
 
 
@@ -50,6 +53,22 @@ def is_arrow(data: object) -> TypeGuard[Any]:
     return isinstance(data, _attribute("pyarrow", "Table", "RecordBatch"))
 
 
+def is_lazy(data: object) -> bool:
+    """Tell whether *data* is a polars LazyFrame: a query, whose data nobody has computed yet."""
+    return isinstance(data, _attribute("polars", "LazyFrame"))
+
+
+def speaks_arrow(data: object) -> TypeGuard[Any]:
+    """Tell whether *data* hands itself out through Arrow's PyCapsule interface and is not a container of pandas'.
+
+    These are frames and columns of polars, pyarrow, DuckDB, nanoarrow and any other package, known here or not.
+    """
+    kind = type(data)
+    if not (hasattr(kind, "__arrow_c_stream__") or hasattr(kind, "__arrow_c_array__")):
+        return False
+    return not (is_dataframe(data) or is_series(data))
+
+
 def is_tabular(data: object) -> TypeGuard[Any]:
     """Tell whether *data* is a frame or series of any of the packages known here."""
     return is_dataframe(data) or is_series(data) or is_polars(data) or is_arrow(data)
@@ -73,6 +92,17 @@ def is_sparse(data: object) -> TypeGuard[Any]:
 def is_scalar(data: object) -> bool:
     """Tell whether *data* is one number, text, bytes or numpy scalar; to numpy, None and dates are no scalars."""
     return isinstance(data, (str, bytes, Number, *_attribute("numpy", "generic")))
+
+
+def is_array_like(data: object) -> TypeGuard[Any]:
+    """Tell whether *data* is an array of another package than numpy: torch, TensorFlow, JAX and whoever speaks DLPack.
+
+    Frames answer to numpy too. They and numpy's own scalars are none.
+    """
+    kind = type(data)
+    if not (hasattr(kind, "__array__") or hasattr(kind, "__dlpack__")):
+        return False
+    return not (is_ndarray(data) or is_numpy_scalar(data) or is_tabular(data) or speaks_arrow(data))
 
 
 def framework_tensor(data: object) -> str | None:

@@ -1,30 +1,40 @@
-"""Any container that columns can come in, as a pandas DataFrame."""
+"""Any container that columns can come in, as a pandas DataFrame.
+
+Numbers of an array or an Arrow table are not copied where they are many: the frame is read-only memory of the caller's,
+of which pandas makes a copy when the model writes into it.
+"""
 
 from __future__ import annotations
 
+import weakref
 from datetime import date
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from palate._enforcement.columns import from_arrow_types
+from palate._enforcement.arrays import tensor_array
 from palate._enforcement.containers import (
-    framework_tensor,
+    is_array_like,
     is_arrow,
     is_dataframe,
+    is_lazy,
     is_ndarray,
     is_polars,
     is_scalar,
     is_series,
     is_sparse,
+    speaks_arrow,
 )
 from palate._enforcement.exactness import Unfit
+from palate._enforcement.wrapped import from_arrow_types
 from palate.errors import DependencyMissing
 from palate.schema import Array, ColSpec, FieldType, Object, SparkVector
 
-__all__ = ["arrow_to_frame", "require_pandas", "to_arrow", "to_frame"]
+__all__ = ["arrow_to_frame", "refuse_query", "require_pandas", "to_arrow", "to_frame"]
 
 _HINT = "pass a DataFrame, a dict of columns, or a list of records"
+# To share memory and guard it takes as long as to copy this many bytes.
+_SHARE_FROM = 100_000
 
 
 def require_pandas() -> ModuleType:
@@ -57,18 +67,21 @@ def to_frame(data: Any, columns: tuple[ColSpec, ...]) -> Any:
 def _build(pd: Any, data: Any, columns: tuple[ColSpec, ...]) -> Any:
     if isinstance(data, list) and len(columns) == 1 and columns[0].name is None and _are_cells(data, columns[0].type):
         return pd.DataFrame({0: pd.Series(data, dtype=object)})
-    if is_series(data) or is_ndarray(data) or isinstance(data, list):
+    if is_ndarray(data):
+        return _array_to_frame(pd, data)
+    if is_series(data) or isinstance(data, list):
         return pd.DataFrame(data)
     if isinstance(data, dict):
         return _from_dict(pd, data, columns)
-    if is_polars(data) or is_arrow(data):
+    if speaks_arrow(data):
         return arrow_to_frame(to_arrow(data))
     if is_scalar(data):
         return pd.DataFrame([data])
     if is_sparse(data):
         raise Unfit("wrong_type", "needs columns, got a sparse matrix; pass pandas.DataFrame.sparse.from_spmatrix(...)")
-    if framework_tensor(data):
-        raise Unfit("wrong_type", "needs columns, got a tensor; convert it to a DataFrame with these column names")
+    refuse_query(data)
+    if is_array_like(data):
+        return _array_to_frame(pd, tensor_array(data))
     raise Unfit("wrong_type", f"needs columns, got {type(data).__name__}; {_HINT}")
 
 
@@ -87,29 +100,108 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def to_arrow(data: Any) -> Any:
-    """Return a polars or pyarrow frame or series as a pyarrow Table. Raises DependencyMissing."""
-    if is_arrow(data):
-        import pyarrow as pa
+def refuse_query(data: object) -> None:
+    """Raise Unfit for a frame that holds a query and no data."""
+    if is_lazy(data):
+        raise Unfit("wrong_type", "needs data, got a LazyFrame, which is a query. Hint: collect() it")
 
+
+def to_arrow(data: Any) -> Any:
+    """Return what speaks Arrow's PyCapsule interface as a pyarrow Table, uncopied.
+
+    A single column keeps its name, which is "" if it has none.
+
+    Raises:
+        Unfit: pyarrow does not know one of its types, as with 128-bit integers.
+        DependencyMissing: pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa
+    except ImportError as exc:
+        raise DependencyMissing("pyarrow", needed_for=f"A {_kind(data)}", install="palate[parquet]") from exc
+    try:
+        return _import_table(pa, data.to_frame() if is_polars(data) and hasattr(data, "to_frame") else data)
+    except (ValueError, TypeError, NotImplementedError) as exc:
+        raise Unfit("wrong_type", f"pyarrow has no form for a column of this {_kind(data)}") from exc
+
+
+def _kind(data: object) -> str:
+    return f"{type(data).__module__.partition('.')[0]} {type(data).__name__}"
+
+
+def _import_table(pa: Any, data: Any) -> Any:
+    if is_arrow(data):
         return pa.Table.from_batches([data]) if isinstance(data, pa.RecordBatch) else data
     try:
-        return (data if hasattr(data, "get_columns") else data.to_frame()).to_arrow()
-    except ImportError as exc:
-        raise DependencyMissing("pyarrow", needed_for="A polars frame", install="palate[parquet]") from exc
+        return pa.table(data)
+    except pa.ArrowInvalid:  # one column, such as a pyarrow Array
+        return pa.table({"": pa.chunked_array(data)})
+
+
+# -- memory of the caller's --------------------------------------------------------------------------------------------
 
 
 def arrow_to_frame(table: Any) -> Any:
-    """Return a pyarrow Table as a DataFrame in which no integer became a float."""
-    require_pandas()
-    holes = any(column.null_count for column in table.columns)
-    return table.to_pandas(types_mapper=from_arrow_types().get if holes else None, maps_as_pydicts="strict")
+    """Return a pyarrow Table as a DataFrame in which no integer became a float.
+
+    Columns of numbers without gaps, in one chunk, are shared and not copied where pandas copies on write.
+    """
+    pd = require_pandas()
+    gaps = {column.type for column in table.columns if column.null_count}
+    nullable = {kind: dtype for kind, dtype in from_arrow_types().items() if kind in gaps} if gaps else {}
+    share = _copies_on_write(pd)
+    frame = table.to_pandas(types_mapper=nullable.get, maps_as_pydicts="strict", split_blocks=share)
+    return _guarded(frame) if share else frame
+
+
+def _array_to_frame(pd: Any, array: Any) -> Any:
+    import numpy as np
+
+    if isinstance(array, np.ma.MaskedArray):
+        array = _unmasked(array)
+    if array.dtype.kind not in "biuf" or array.nbytes < _SHARE_FROM or not _copies_on_write(pd):
+        return pd.DataFrame(array, copy=True)
+    shared = array.view()
+    shared.flags.writeable = False
+    return _guarded(pd.DataFrame(shared, copy=False))
+
+
+def _unmasked(array: Any) -> Any:
+    """Return a masked array as a plain one, with NaN for what a mask hides. Raises Unfit."""
+    import numpy as np
+
+    if not np.ma.is_masked(array):
+        return np.asarray(array)
+    if array.dtype.kind != "f":
+        raise Unfit("missing", f"holds masked values, which {array.dtype} cannot show; fill them with filled()")
+    return array.filled(np.nan)
+
+
+def _copies_on_write(pd: Any) -> bool:
+    return int(pd.__version__.partition(".")[0]) >= 3
+
+
+def _guarded(frame: Any) -> Any:
+    """Return a frame of the same memory, which pandas copies before it writes into it.
+
+    pandas does so for memory that another frame uses too, so there is another one, which lives as long as the first.
+    """
+    used = frame.copy(deep=False)
+    weakref.finalize(used, _let_go, frame).atexit = False
+    return used
+
+
+def _let_go(frame: Any) -> None:
+    """Do nothing: to be called with the frame kept it alive."""
+
+
+# -- dicts -------------------------------------------------------------------------------------------------------------
 
 
 def _from_dict(pd: Any, data: dict[Any, Any], columns: tuple[ColSpec, ...]) -> Any:
     if any(isinstance(spec.type, Array | Object | SparkVector) for spec in columns) or _is_row(data, columns):
         return pd.DataFrame([data])
-    return pd.DataFrame({name: _as_column(value) for name, value in data.items()})
+    return pd.DataFrame({name: _as_column(pd, value) for name, value in data.items()})
 
 
 def _is_row(data: dict[Any, Any], columns: tuple[ColSpec, ...]) -> bool:
@@ -136,6 +228,8 @@ def _is_zero_dimensional(value: Any) -> bool:
     return is_ndarray(value) and value.shape == ()
 
 
-def _as_column(value: Any) -> Any:
+def _as_column(pd: Any, value: Any) -> Any:
+    if isinstance(value, list) and not value:
+        return pd.Series([], dtype=object)  # pandas would make floats of it, which are no text
     # pandas refuses an array with several dimensions as a column; a column of lists can at least be named in the error.
     return value.tolist() if is_ndarray(value) and value.ndim > 1 else value

@@ -6,24 +6,24 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from palate._enforcement.columns import cast_with_gaps, plain_values
+from palate._enforcement.arrays import tensor_array
 from palate._enforcement.containers import (
-    framework_tensor,
-    is_arrow,
+    is_array_like,
     is_dataframe,
     is_ndarray,
-    is_polars,
     is_scalar,
     is_series,
     is_sparse,
     is_tabular,
+    speaks_arrow,
 )
 from palate._enforcement.exactness import Unfit, cast_array, cast_list
-from palate._enforcement.frames import arrow_to_frame, to_arrow
+from palate._enforcement.frames import arrow_to_frame, refuse_query, to_arrow
+from palate._enforcement.wrapped import cast_with_gaps, plain_values
 from palate.errors import InvalidInput, Problem
 from palate.schema import TensorSpec
 
-__all__ = ["NamedTensorPlan", "TensorPlan", "tensor_array"]
+__all__ = ["NamedTensorPlan", "TensorPlan"]
 
 
 class _Tensor:
@@ -70,12 +70,13 @@ class _Tensor:
             return self._convert_list(data)
         if is_series(data):
             return self.convert_frame(data.to_frame())
-        if is_polars(data) or is_arrow(data):
+        if speaks_arrow(data):
             return self.convert_frame(arrow_to_frame(to_arrow(data)))
-        if framework_tensor(data):
+        if is_array_like(data):
             return self.convert(tensor_array(data))
         if is_scalar(data) and not self._shape:
             return self._convert_list(data)
+        refuse_query(data)
         raise Unfit("wrong_type", f"needs an array of {self._text()}, got {type(data).__name__}")
 
     def _text(self) -> str:
@@ -190,18 +191,6 @@ class _Tensor:
         return rounded
 
 
-def tensor_array(tensor: Any) -> Any:
-    """Return a tensor of torch or TensorFlow as an ndarray. Raises Unfit."""
-    import numpy as np
-
-    try:
-        # torch refuses numpy() while a gradient is tracked or the tensor is on another device.
-        detached = tensor.detach().cpu() if hasattr(tensor, "detach") else tensor
-        return np.asarray(detached)
-    except (TypeError, RuntimeError, ValueError) as exc:
-        raise Unfit("wrong_type", f"numpy has no form for this {type(tensor).__name__}. Hint: use float32") from exc
-
-
 # -- plans -------------------------------------------------------------------------------------------------------------
 
 
@@ -235,7 +224,10 @@ class NamedTensorPlan:
 
     def enforce(self, data: object) -> object:
         """Return *data* as a dict of arrays, the same object where it fits already. Raises InvalidInput."""
-        given = self._by_name(data)
+        try:
+            given = self._by_name(data)
+        except Unfit as exc:
+            raise InvalidInput([Problem(("inputs",), exc.kind, exc.message)]) from exc
         if given is data and list(given) == self._names and all(t.fits(given[n]) for n, t in self._tensors.items()):
             return data
         return self._convert(given)
@@ -245,15 +237,17 @@ class NamedTensorPlan:
             return data
         if is_series(data):
             data = data.to_frame()
-        elif is_polars(data) or is_arrow(data):
+        elif speaks_arrow(data):
             data = arrow_to_frame(to_arrow(data))
+        elif is_ndarray(data) and data.dtype.names:
+            return {name: data[name] for name in data.dtype.names}
         if is_dataframe(data):
             return {name: data[name] for name in self._names if name in data.columns}
         if len(self._names) == 1 and not is_tabular(data) and data is not None:
             return {self._names[0]: data}
+        refuse_query(data)
         names = ", ".join(self._names)
-        message = f"needs a dict of arrays with the names {names}, got {type(data).__name__}"
-        raise InvalidInput([Problem(("inputs",), "wrong_type", message)])
+        raise Unfit("wrong_type", f"needs a dict of arrays with the names {names}, got {type(data).__name__}")
 
     def _convert(self, given: dict[Any, Any]) -> dict[str, Any]:
         problems, converted = [], {}

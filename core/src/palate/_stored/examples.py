@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from palate._disk.paths import confine, read_small
+from palate._enforcement.arrays import tensor_array
 from palate._enforcement.containers import (
     framework_tensor,
     is_arrow,
@@ -27,7 +28,6 @@ from palate._enforcement.containers import (
     is_sparse,
 )
 from palate._enforcement.exactness import Unfit
-from palate._enforcement.tensors import tensor_array
 from palate._inference.type_hints import is_pydantic
 from palate._stored.example_json import array_json, frame_json, invalid, plain_json, sparse_json
 from palate._stored.example_reading import read_arrays, read_frame, read_plain, read_sparse

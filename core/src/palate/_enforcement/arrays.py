@@ -1,0 +1,26 @@
+"""Arrays of other packages as numpy's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from palate._enforcement.exactness import Unfit
+
+__all__ = ["tensor_array"]
+
+
+def tensor_array(tensor: Any) -> Any:
+    """Return an array of torch, TensorFlow, JAX or any other package as an ndarray, of the same memory where it can be.
+
+    Raises:
+        Unfit: numpy has no such type, or the array lies on another device and its package does not fetch it.
+    """
+    import numpy as np
+
+    try:
+        # torch refuses numpy() while a gradient is tracked or the tensor is on another device.
+        detached = tensor.detach().cpu() if hasattr(tensor, "detach") else tensor
+        return np.asarray(detached) if hasattr(detached, "__array__") else np.from_dlpack(detached)
+    except (TypeError, RuntimeError, ValueError, BufferError) as exc:
+        hint = "bring it to the CPU, and to float32 if numpy does not know its type"
+        raise Unfit("wrong_type", f"numpy has no form for this {type(tensor).__name__}. Hint: {hint}") from exc

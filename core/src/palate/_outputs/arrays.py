@@ -1,0 +1,149 @@
+"""One output of a model as an ndarray: arrays, tensors, sparse matrices, lists, scalars and columns of frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from palate._enforcement.arrays import tensor_array
+from palate._enforcement.containers import (
+    is_array_like,
+    is_ndarray,
+    is_polars,
+    is_scalar,
+    is_series,
+    is_sparse,
+    speaks_arrow,
+)
+from palate._enforcement.exactness import Unfit, is_missing
+from palate._enforcement.wrapped import plain_values
+
+__all__ = ["column_array", "dimensions", "is_column", "plain_array"]
+
+
+def is_column(value: object) -> bool:
+    """Tell whether *value* is one column: a Series of pandas or polars, an Array or ChunkedArray of pyarrow."""
+    if is_series(value) or is_polars(value):
+        return not hasattr(value, "get_columns")
+    return speaks_arrow(value) and hasattr(value, "null_count")
+
+
+def dimensions(value: Any) -> int:
+    """Return how many dimensions an array, tensor or sparse matrix has; 0 for everything else."""
+    return len(value.shape) if is_ndarray(value) or is_sparse(value) or is_array_like(value) else 0
+
+
+def plain_array(value: Any) -> Any:
+    """Return one output as an ndarray, uncopied where it holds one already.
+
+    Items of lists keep their types: a list that no array of numbers or truth values holds exactly becomes an array of
+    objects.
+
+    Raises:
+        Unfit: numpy has no form for it, or it has masked values, which would come to light.
+    """
+    import numpy as np
+
+    if is_ndarray(value):
+        if np.ma.is_masked(value):
+            raise Unfit("missing", "they hold masked values, which only numpy's masked arrays can show")
+        return np.asarray(value)
+    if is_sparse(value):
+        return value.toarray()
+    if isinstance(value, list | tuple):
+        return _list_array([plain_array(item) if dimensions(item) else item for item in value])
+    if is_scalar(value):
+        return np.asarray(value)
+    if is_column(value):
+        return column_array(value)
+    if is_array_like(value):
+        return tensor_array(value)
+    raise Unfit("wrong_type", f"{type(value).__name__} is neither an array nor a table")
+
+
+def _list_array(items: list[Any]) -> Any:
+    import numpy as np
+
+    try:
+        leaves = np.asarray(items, dtype=object)
+        numbers = None if _has_text(leaves) else np.asarray(items)
+    except (ValueError, OverflowError):  # rows of unequal length
+        return _objects(items)
+    if numbers is None:
+        return leaves
+    if numbers.shape != leaves.shape:
+        return _objects(items)
+    return numbers if _are_equal(leaves, numbers) else leaves
+
+
+def _has_text(leaves: Any) -> bool:
+    """Tell whether any item is text: in numpy's own type each would be as wide as the longest."""
+    return any(isinstance(leaf, str | bytes) for leaf in leaves.flat)
+
+
+_EXACT = {float: "f", int: "iu", bool: "b"}
+
+
+def _are_equal(leaves: Any, array: Any) -> bool:
+    """Tell whether numpy kept each number: it joins [True, 2] to integers, and [0.5, 2**53 + 1] to rounded floats."""
+    kinds = set(map(type, leaves.flat))
+    if array.dtype.kind not in "biufc" or (bool in kinds and len(kinds) > 1):
+        return False
+    if len(kinds) == 1 and array.dtype.kind in _EXACT.get(next(iter(kinds)), ""):
+        return True
+    # As Python's numbers: numpy would round an integer before it compares it with a float.
+    return all(a == b or a != a for a, b in zip(leaves.flat, array.ravel().tolist(), strict=True))
+
+
+def _objects(items: list[Any]) -> Any:
+    import numpy as np
+
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array
+
+
+# -- columns of frames -------------------------------------------------------------------------------------------------
+
+
+def column_array(column: Any) -> Any:
+    """Return a column of pandas, polars or pyarrow as an ndarray, uncopied where it is one in memory.
+
+    Missing values are NaN among floats and NaT among times, otherwise None in an array of objects. Times with a zone
+    are in UTC, categories are their values.
+    """
+    if is_series(column):
+        return _series_array(column)
+    return _polars_array(column) if is_polars(column) else _arrow_array(column)
+
+
+def _series_array(series: Any) -> Any:
+    import numpy as np
+
+    values, missing = plain_values(series)
+    if series.dtype == object:
+        return values
+    if values.dtype == object:  # text, categories
+        return _objects([None if is_missing(value) else value for value in values])
+    if missing is None or not missing.any():
+        return values
+    gap = np.nan if values.dtype.kind == "f" else None
+    filled = values if gap is not None else values.astype(object)
+    filled[missing] = gap
+    return filled
+
+
+def _polars_array(series: Any) -> Any:
+    kind = series.dtype
+    # In numpy polars has structs as rows of a matrix, and integers with gaps as floats.
+    if kind.is_nested() or (series.null_count() and not (kind.is_float() or kind.is_temporal())):
+        return _objects(series.to_list())
+    return series.to_numpy()
+
+
+def _arrow_array(column: Any) -> Any:
+    import pyarrow.types as kinds
+
+    kind = column.type
+    if kinds.is_nested(kind) or (column.null_count and not (kinds.is_floating(kind) or kinds.is_temporal(kind))):
+        return _objects(column.to_pylist())
+    return column.to_numpy()
