@@ -12,6 +12,8 @@ PROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
 TOY_FILES := $(shell find tests/toy_plugin -name '*.py' -o -name '*.toml')
 # Models have to open there too: the last of 2.x, and the first that reads skops and pt2.
 OLDER_MLFLOW := 2.22.0 3.9.0
+# Data is enforced as stock MLflow does it with this pandas, too; with it comes what newer ones do without.
+OLDER_PANDAS := pandas==2.3.3 pytz==2026.6 tzdata==2026.6
 SOURCES := core/src $(wildcard plugins/*/src)
 
 .DEFAULT_GOAL := help
@@ -28,7 +30,7 @@ help:
 demo: .venv/demo.stamp
 	$(BIN)/palate quickstart --directory build/demo
 
-test: .venv/dev.stamp .venv-mlflow/ready.stamp
+test: .venv/dev.stamp .venv-mlflow
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: lint types test
@@ -62,7 +64,7 @@ clean:
 	touch $@
 
 # Stock MLflow, the judge of compatibility, apart from Palate: each has to do without the other.
-.venv-mlflow: .venv-mlflow/ready.stamp
+.venv-mlflow: .venv-mlflow/ready.stamp .venv-mlflow/pandas-2/ready.stamp
 
 # Older readers stand beside it, each in a folder for PYTHONPATH, over the same frameworks.
 .venv-mlflow/ready.stamp: requirements-mlflow.txt
@@ -72,4 +74,9 @@ clean:
 	  .venv-mlflow/bin/python $(PIP_INSTALL) --no-deps --target .venv-mlflow/readers/$$version mlflow-skinny==$$version \
 	    || exit 1; \
 	done
+	touch $@
+
+# Both environments take it from here, over their own numpy.
+.venv-mlflow/pandas-2/ready.stamp: .venv-mlflow/ready.stamp
+	.venv-mlflow/bin/python $(PIP_INSTALL) --no-deps --target .venv-mlflow/pandas-2 --upgrade $(OLDER_PANDAS)
 	touch $@

@@ -70,6 +70,15 @@ def mlflow_python() -> Path:
     return interpreter
 
 
+@pytest.fixture(scope="session")
+def pandas_2(mlflow_python: Path) -> Path:
+    """Return a folder for PYTHONPATH that holds pandas 2, for either environment."""
+    folder = mlflow_python.parents[1] / "pandas-2"
+    if not folder.is_dir():
+        skip_unless_ci(f"no pandas 2 at {folder}: run 'make .venv-mlflow'")
+    return folder
+
+
 @pytest.fixture
 def run_mlflow(mlflow_python: Path, tmp_path: Path) -> Callable[..., str]:
     """Run a script beside stock MLflow, or beside an older release of it; return what it prints."""

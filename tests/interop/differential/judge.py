@@ -1,0 +1,271 @@
+"""Compare what MLflow and Palate answered to one case: by the places where they differ, each explained or not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from differential.bugs import (
+    COLUMN_ZERO,
+    FRAMES,
+    MISSING_OBJECTS,
+    NANOSECONDS,
+    ROWS,
+    bug_of,
+    is_declared,
+    items_of,
+    members_of,
+)
+
+__all__ = ["NUMPY_NAMES", "Verdict", "judge"]
+
+Plain = list[Any]
+Answer = dict[str, Any]
+Verdict = tuple[list[str], list[str]]
+"""The named bugs of MLflow that a case ran into, and the differences that nothing excuses."""
+
+NUMPY_NAMES = {
+    "boolean": "bool",
+    "integer": "int32",
+    "long": "int64",
+    "float": "float32",
+    "double": "float64",
+    "datetime": "datetime64[ns]",
+}
+MISSING: Plain = ["missing"]
+_LISTS = ("list", "tuple", "array")
+
+
+def judge(kind: str, schema: str, theirs: Answer, ours: Answer) -> Verdict:
+    """Judge the answers of MLflow and of Palate to one case."""
+    if "crash" in ours:
+        return [], [f"Palate raised {ours['crash']}"]
+    if not ours["unchanged"]:
+        return [], ["Palate changed the caller's data"]
+    if not theirs["accepted"]:
+        return [], []
+    bugs, strange = [], []
+    fields = json.loads(schema)
+    for place, found in _differences(kind, fields, theirs, ours):
+        bug = _explain(kind, fields, place, theirs["answer"], ours)
+        if bug is None:
+            strange.append(f"{place}: {found}")
+        else:
+            bugs.append(bug)
+    return bugs, strange
+
+
+# -- where the answers differ ------------------------------------------------------------------------------------------
+
+
+def _differences(kind: str, fields: Any, theirs: Answer, ours: Answer) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Yield each place, and what is there."""
+    if not ours["accepted"]:
+        for where, problem, message in ours["problems"]:
+            yield tuple(where[1:]), f"refused, {problem}: {message}"
+        return
+    mine, yours = ours["answer"], theirs["answer"]
+    if mine[0] != yours[0]:
+        yield (), f"a {mine[0]} where MLflow gives a {yours[0]}"
+    elif mine[0] == "frame":
+        yield from _frame_differences(fields, mine, yours, ours["given"])
+    elif mine[0] == "dict":
+        yield from _dict_differences(mine, yours)
+    elif mine != yours:
+        yield (), "other values, dtype or shape"
+
+
+def _frame_differences(fields: Any, mine: Plain, yours: Plain, given: Plain) -> Iterator[tuple[tuple[Any, ...], str]]:
+    if mine[1] != yours[1]:
+        yield ("labels",), f"columns {mine[1]} where MLflow gives {yours[1]}"
+    if mine[2] != yours[2]:
+        yield ("index",), f"index {mine[2]} where MLflow gives {yours[2]}"
+    came = {str(label): dtype for label, dtype in zip(given[1], given[3], strict=True)} if given[0] == "frame" else {}
+    for place, (label, dtype, cells) in enumerate(zip(yours[1], yours[3], yours[4], strict=True)):
+        if label not in mine[1]:
+            continue
+        position = mine[1].index(label)
+        kind = _type_of(fields, label, place)
+        # A dtype counts where it is the declared one, or where MLflow handed on text as it came.
+        fixed = came.get(str(label)) if kind in ("string", "binary") else NUMPY_NAMES.get(kind)
+        if not _alike(mine[4][position], cells, forms=True):
+            yield (label[1],), "other values"
+        elif dtype != mine[3][position] and dtype == fixed:
+            yield (label[1],), f"dtype {mine[3][position]} where MLflow gives {dtype}"
+
+
+def _type_of(fields: Any, label: Plain, place: int) -> str:
+    """Return the name of a column's type, by its label, or by its place where the signature has no names."""
+    if "name" not in fields[0]:
+        return fields[place]["type"]
+    return next(field["type"] for field in fields if str(field["name"]) == _key(label))
+
+
+def _name(field: Any, position: int) -> str:
+    return str(field.get("name", position))
+
+
+def _dict_differences(mine: Plain, yours: Plain) -> Iterator[tuple[tuple[Any, ...], str]]:
+    ours, theirs = ({key[1]: value for key, value in answer[1]} for answer in (mine, yours))
+    if ours.keys() != theirs.keys():
+        yield (), f"{sorted(ours)} where MLflow gives {sorted(theirs)}"
+    for name in ours.keys() & theirs.keys():
+        if ours[name] != theirs[name]:
+            yield (name,), "other values, dtype or shape"
+
+
+# -- why ---------------------------------------------------------------------------------------------------------------
+
+
+def _explain(kind: str, fields: Any, place: tuple[Any, ...], theirs: Plain, ours: Answer) -> str | None:
+    """Return the bug of MLflow that a difference comes from, when its answer proves it."""
+    given = ours["given"]
+    if kind == "params":
+        return _explain_param(fields, place, theirs, given)
+    if fields[0]["type"] == "tensor":
+        return _explain_tensor(fields, place, theirs, given)
+    if _loses_column_zero(fields, theirs) and place in (("labels",), (0,)):
+        return COLUMN_ZERO
+    if place == ("index",):
+        return _explain_rows(fields, theirs, ours)
+    if not place:
+        return None
+    field, position = _field(fields, place[0])
+    if field is None:
+        return None
+    candidates = list(_given_cells(given, field.get("name", position), position))
+    answer = next((cells for label, cells in zip(theirs[1], theirs[4], strict=True) if label[1] == str(place[0])), None)
+    dtype = next((name for label, name in zip(theirs[1], theirs[3], strict=True) if label[1] == str(place[0])), None)
+    if answer is None:
+        return None
+    declared = dtype == NUMPY_NAMES.get(field["type"], dtype) and is_declared(field, answer)
+    if declared and any(_alike(cells, answer) for cells in candidates):
+        return None
+    return next((bug for cells in candidates if (bug := bug_of(field, cells))), None)
+
+
+def _explain_rows(fields: Any, theirs: Plain, ours: Answer) -> str | None:
+    if theirs[1] == [] and theirs[2] == [] and ours["answer"][2]:
+        return ROWS
+    # An empty list is no row to Palate; to MLflow it is a cell, and a missing one where numbers should be.
+    empty = ours["given"][0] == "dict" and ours["answer"][2] == [] and len(theirs[2]) == 1
+    return MISSING_OBJECTS if empty and any(field["type"] == "double" for field in fields) else None
+
+
+def _loses_column_zero(fields: Any, theirs: Plain) -> bool:
+    labels = [label[1] for label in theirs[1]]
+    return any(field.get("name") == 0 for field in fields[1:]) and "0" not in labels
+
+
+def _field(fields: Any, key: Any) -> tuple[Any, int] | tuple[None, int]:
+    for position, field in enumerate(fields):
+        if _name(field, position) == str(key):
+            return field, position
+    return None, -1
+
+
+def _explain_param(fields: Any, place: tuple[Any, ...], theirs: Plain, given: Plain) -> str | None:
+    field, _ = _field(fields, place[0])
+    before = next((value for key, value in members_of(given) if _key(key) == place[0]), MISSING)
+    after = next((value for key, value in members_of(theirs) if key[1] == place[0]), MISSING)
+    values = [before] if field is None or field["shape"] is None else items_of(before)
+    results = [after] if field is None or field["shape"] is None else items_of(after)
+    if field is None or (_alike(values, results) and is_declared(_of_item(field), results)):
+        return None
+    if field["type"] == "datetime" and any(value[0] == "instant" and value[1] % 1_000 for value in values):
+        return NANOSECONDS
+    return bug_of(_of_item(field), values)
+
+
+def _of_item(field: Any) -> Any:
+    return {key: value for key, value in field.items() if key not in ("name", "default", "shape")}
+
+
+def _key(key: Plain) -> str:
+    return str(key[1]) if key[1:] else "None"
+
+
+def _explain_tensor(fields: Any, place: tuple[Any, ...], theirs: Plain, given: Plain) -> str | None:
+    """A frame forced into a tensor: an item is not what it was, or the dtype is not the declared one."""
+    if given[0] not in ("frame", "series"):
+        return None
+    field = next((f for f in fields if place and f.get("name") == place[0]), fields[0])
+    answer = theirs
+    if theirs[0] == "dict":
+        answer = next(value for key, value in theirs[1] if key[1] == field["name"])
+    cells = given[3] if given[0] == "series" else _frame_cells(given, field.get("name"))
+    dtype = field["tensor-spec"]["dtype"]
+    return None if _alike(_flat(cells), answer[3]) and answer[1] == dtype else FRAMES
+
+
+def _frame_cells(frame: Plain, name: str | None) -> list[Plain]:
+    labels = [label[1] for label in frame[1]]
+    if name in labels:
+        return frame[4][labels.index(name)]
+    return [cell for row in zip(*frame[4], strict=True) for cell in row]
+
+
+def _flat(cells: list[Plain]) -> list[Plain]:
+    return [
+        leaf for cell in cells for leaf in (_flat(items_of(cell)) if cell[0] in ("list", "tuple") else _leaves(cell))
+    ]
+
+
+def _leaves(cell: Plain) -> list[Plain]:
+    return cell[3] if cell[0] == "array" else [cell]
+
+
+# -- what went in ------------------------------------------------------------------------------------------------------
+
+
+def _given_cells(given: Plain, name: Any, position: int) -> Iterator[list[Plain]]:
+    """Yield the cells that a column had in the input, in each way of reading the input that is possible."""
+    tag = given[0]
+    if tag == "frame":
+        for label, cells in zip(given[1], given[4], strict=True):
+            if _key(label) == str(name):
+                yield cells
+        if position < len(given[4]):
+            yield given[4][position]
+    elif tag == "series":
+        yield given[3]
+    elif tag == "dict":
+        for key, value in given[1]:
+            if _key(key) == str(name):
+                yield [value]
+                yield value[3] if value[0] == "series" else items_of(value)
+        if position < len(given[1]):
+            value = given[1][position][1]
+            yield [value]
+            yield value[3] if value[0] == "series" else items_of(value)
+    elif tag in ("list", "tuple", "array"):
+        rows = items_of(given)
+        yield rows
+        yield [_cell(row, name, position) for row in rows]
+    else:
+        yield [given]
+
+
+def _cell(row: Plain, name: Any, position: int) -> Plain:
+    if row[0] == "dict":
+        return next((value for key, value in row[1] if _key(key) == str(name)), MISSING)
+    items = items_of(row)
+    return items[position] if position < len(items) else MISSING
+
+
+def _alike(before: list[Plain], after: list[Plain], *, forms: bool = False) -> bool:
+    """Tell whether cells hold the same values; *forms*: in the same kinds of lists."""
+    return len(before) == len(after) and all(_same(a, b, forms=forms) for a, b in zip(before, after, strict=True))
+
+
+def _same(before: Plain, after: Plain, *, forms: bool) -> bool:
+    if before[0] in _LISTS and after[0] in _LISTS:
+        if forms and (before[0] == "array") != (after[0] == "array"):
+            return False
+        # The rows of an array with two dimensions are no arrays to be told from lists.
+        return _alike(items_of(before), items_of(after), forms=forms and before[0] != "array")
+    if before[0] == after[0] == "dict":
+        pairs = zip(before[1], after[1], strict=False)
+        return len(before[1]) == len(after[1]) and all(a == b and _same(v, w, forms=forms) for (a, v), (b, w) in pairs)
+    return before == after
