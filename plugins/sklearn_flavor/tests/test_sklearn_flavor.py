@@ -251,7 +251,7 @@ def test_data_frames_stay_data_frames(save, load):
     path, section = save(model)
     loaded = load(path, section)
     shuffled = table[table.columns[::-1]]
-    result = sklearn_flavor.predict(model=loaded, data=shuffled, method="predict_proba", params={})
+    result = sklearn_flavor.predict(model=loaded, data=shuffled, method="predict_proba", params={}, enforced=False)
     assert np.array_equal(result, model.predict_proba(table))
 
 
@@ -274,7 +274,9 @@ def test_sparse_input(save, load):
 def test_params_reach_the_method():
     """Params become keyword arguments of the method."""
     model = BayesianRidge().fit(X, Y)
-    output = sklearn_flavor.predict(model=model, data=X[:2], method="predict", params={"return_std": True})
+    output = sklearn_flavor.predict(
+        model=model, data=X[:2], method="predict", params={"return_std": True}, enforced=False
+    )
     assert len(output) == 2
 
 

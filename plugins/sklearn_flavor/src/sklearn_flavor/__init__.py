@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from palate.errors import CodeReason, InvalidModelFile, InvalidOption, Problem
 from palate.hookspecs import Guarantees, confine, hookimpl
 from sklearn_flavor._params import accepted_params
+from sklearn_flavor._twins import prepare_call
 
 if TYPE_CHECKING:
     from palate.hookspecs import LoadOptions, SampleModel, SaveOptions
@@ -115,13 +116,15 @@ def guarantees(config: Mapping[str, Any]) -> Guarantees:
 
 
 @hookimpl
-def predict(model: Any, data: Any, method: str, params: Mapping[str, Any]) -> object:
-    """Call *method* of the estimator; data frames, arrays and sparse matrices are handed on as they are.
+def predict(model: Any, data: Any, method: str, params: Mapping[str, Any], enforced: bool) -> object:
+    """Call *method* of the estimator with what the caller gave, or with an array of it that gives the same bits sooner.
 
     Of the params it gets those that it takes. MLflow hands none on, so that its models declare what nothing takes.
     """
-    call = getattr(model, method)
-    return call(data, **accepted_params(model, method, params)) if params else call(data)
+    taken = accepted_params(model, method, params) if params else {}
+    if not taken:  # with params of its own a method may look at the table again
+        model, data = prepare_call(model, data, enforced=enforced)
+    return getattr(model, method)(data, **taken)
 
 
 @hookimpl
