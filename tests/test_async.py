@@ -102,7 +102,7 @@ def test_bad_input_is_refused_as_by_predict(slow) -> None:
         asyncio.run(slow.apredict(pd.DataFrame({"y": [1.0]})))
     with pytest.raises(errors.MethodNotFound):
         asyncio.run(slow.acall("transform", DATA))
-    with pytest.raises(errors.InvalidOption, match="xml"):
+    with pytest.raises(errors.InvalidOption, match="polars"):
         asyncio.run(slow.apredict(DATA, output="xml"))
 
 

@@ -111,4 +111,4 @@ def _first_rows(data: Any, inputs: Schema | None) -> object:
         return data.iloc[:_ROWS]
     if isinstance(data, dict):
         return {name: _first_rows(value, inputs) if hasattr(value, "shape") else value for name, value in data.items()}
-    return data[:_ROWS] if isinstance(data, list) or getattr(data, "shape", ()) else data
+    return data[:_ROWS] if isinstance(data, list) or bool(getattr(data, "shape", None)) else data

@@ -14,7 +14,7 @@ from palate._enforcement.features import ByFeatureNames
 from palate._enforcement.params import enforce_params
 from palate._enforcement.plan import InputPlan, compile_inputs
 from palate._flavor import Flavor
-from palate._outputs.conversion import check_container, convert_output
+from palate._outputs.conversion import Container, check_container, convert_output
 from palate._stored.like_example import LikeExample
 from palate.errors import InvalidInput, MethodNotFound, Problem
 from palate.model_file import ModelFile
@@ -92,7 +92,9 @@ class PyFuncModel:
         """The name of the flavor that answers."""
         return self._flavor.name
 
-    def predict(self, data: object, params: Mapping[str, object] | None = None, *, output: str | None = None) -> Any:
+    def predict(
+        self, data: object, params: Mapping[str, object] | None = None, *, output: Container | None = None
+    ) -> Any:
         """Return the model's predictions for *data*.
 
         Args:
@@ -110,7 +112,7 @@ class PyFuncModel:
         return self.call(self.default_method, data, params, output=output)
 
     def call(
-        self, method: str, data: object, params: Mapping[str, object] | None = None, *, output: str | None = None
+        self, method: str, data: object, params: Mapping[str, object] | None = None, *, output: Container | None = None
     ) -> Any:
         """Call any method that the model answers to; the rest is as for ``predict``."""
         if output is not None:
@@ -121,7 +123,7 @@ class PyFuncModel:
         return answer if output is None else self._convert(answer, method, data, output)
 
     async def apredict(
-        self, data: object, params: Mapping[str, object] | None = None, *, output: str | None = None
+        self, data: object, params: Mapping[str, object] | None = None, *, output: Container | None = None
     ) -> Any:
         """Return the model's predictions without blocking the event loop; the rest is as for ``predict``.
 
@@ -131,7 +133,7 @@ class PyFuncModel:
         return await self.acall(self.default_method, data, params, output=output)
 
     async def acall(
-        self, method: str, data: object, params: Mapping[str, object] | None = None, *, output: str | None = None
+        self, method: str, data: object, params: Mapping[str, object] | None = None, *, output: Container | None = None
     ) -> Any:
         """Call any method without blocking the event loop; the rest is as for ``apredict``."""
         if output is not None:
@@ -147,7 +149,7 @@ class PyFuncModel:
         params: Mapping[str, object] | None = None,
         *,
         method: str | None = None,
-        output: str | None = None,
+        output: Container | None = None,
     ) -> Iterator[Any]:
         """Yield the predictions for each of *batches*, one at a time: memory holds one batch, whatever their number.
 
@@ -172,7 +174,7 @@ class PyFuncModel:
         return self._each(batches, params, name, output)
 
     def _each(
-        self, batches: Iterable[object], params: Mapping[str, object] | None, method: str, output: str | None
+        self, batches: Iterable[object], params: Mapping[str, object] | None, method: str, output: Container | None
     ) -> Iterator[Any]:
         for number, batch in enumerate(batches):
             try:
@@ -192,7 +194,7 @@ class PyFuncModel:
         except (KeyError, TypeError):
             raise MethodNotFound(method, available=self.methods) from None
 
-    def _convert(self, answer: object, method: str, data: object, container: str) -> object:
+    def _convert(self, answer: object, method: str, data: object, container: Container) -> object:
         schema = self.signatures[method].outputs
         return convert_output(answer, container, method=method, schema=schema, given=data)
 
