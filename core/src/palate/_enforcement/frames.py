@@ -13,13 +13,12 @@ from types import ModuleType
 from typing import Any
 
 from palate._enforcement.arrays import tensor_array
+from palate._enforcement.arrow import to_arrow, without_nested_views
 from palate._enforcement.containers import (
     is_array_like,
-    is_arrow,
     is_dataframe,
     is_lazy,
     is_ndarray,
-    is_polars,
     is_scalar,
     is_series,
     is_sparse,
@@ -30,7 +29,7 @@ from palate._enforcement.wrapped import from_arrow_types
 from palate.errors import DependencyMissing
 from palate.schema import Array, ColSpec, FieldType, Object, SparkVector
 
-__all__ = ["arrow_to_frame", "refuse_query", "require_pandas", "to_arrow", "to_frame"]
+__all__ = ["arrow_to_frame", "refuse_query", "require_pandas", "to_frame"]
 
 _HINT = "pass a DataFrame, a dict of columns, or a list of records"
 # To share memory and guard it takes as long as to copy this many bytes.
@@ -74,7 +73,7 @@ def _build(pd: Any, data: Any, columns: tuple[ColSpec, ...]) -> Any:
     if isinstance(data, dict):
         return _from_dict(pd, data, columns)
     if speaks_arrow(data):
-        return arrow_to_frame(to_arrow(data))
+        return arrow_to_frame(_needed(to_arrow(data), columns))
     if is_scalar(data):
         return pd.DataFrame([data])
     if is_sparse(data):
@@ -106,36 +105,14 @@ def refuse_query(data: object) -> None:
         raise Unfit("wrong_type", "needs data, got a LazyFrame, which is a query. Hint: collect() it")
 
 
-def to_arrow(data: Any) -> Any:
-    """Return what speaks Arrow's PyCapsule interface as a pyarrow Table, uncopied.
-
-    A single column keeps its name, which is "" if it has none.
-
-    Raises:
-        Unfit: pyarrow does not know one of its types, as with 128-bit integers.
-        DependencyMissing: pyarrow is not installed.
-    """
-    try:
-        import pyarrow as pa
-    except ImportError as exc:
-        raise DependencyMissing("pyarrow", needed_for=f"A {_kind(data)}", install="palate[parquet]") from exc
-    try:
-        return _import_table(pa, data.to_frame() if is_polars(data) and hasattr(data, "to_frame") else data)
-    except (ValueError, TypeError, NotImplementedError) as exc:
-        raise Unfit("wrong_type", f"pyarrow has no form for a column of this {_kind(data)}") from exc
-
-
-def _kind(data: object) -> str:
-    return f"{type(data).__module__.partition('.')[0]} {type(data).__name__}"
-
-
-def _import_table(pa: Any, data: Any) -> Any:
-    if is_arrow(data):
-        return pa.Table.from_batches([data]) if isinstance(data, pa.RecordBatch) else data
-    try:
-        return pa.table(data)
-    except pa.ArrowInvalid:  # one column, such as a pyarrow Array
-        return pa.table({"": pa.chunked_array(data)})
+def _needed(table: Any, columns: tuple[ColSpec, ...]) -> Any:
+    """Return a Table without the columns that no schema names, which may be many and slow to make."""
+    known = {spec.name for spec in columns}
+    missing = {spec.name for spec in columns if spec.required} - set(table.column_names)
+    # Where a column is missing, the error tells which others there are; and pandas' index may be among them.
+    if missing or None in known or table.schema.pandas_metadata:
+        return table
+    return table.select([place for place, name in enumerate(table.column_names) if name in known])
 
 
 # -- memory of the caller's --------------------------------------------------------------------------------------------
@@ -150,7 +127,8 @@ def arrow_to_frame(table: Any) -> Any:
     gaps = {column.type for column in table.columns if column.null_count}
     nullable = {kind: dtype for kind, dtype in from_arrow_types().items() if kind in gaps} if gaps else {}
     share = _copies_on_write(pd)
-    frame = table.to_pandas(types_mapper=nullable.get, maps_as_pydicts="strict", split_blocks=share)
+    plain = without_nested_views(table)
+    frame = plain.to_pandas(types_mapper=nullable.get, maps_as_pydicts="strict", split_blocks=share)
     return _guarded(frame) if share else frame
 
 
@@ -229,7 +207,14 @@ def _is_zero_dimensional(value: Any) -> bool:
 
 
 def _as_column(pd: Any, value: Any) -> Any:
+    import numpy as np
+
     if isinstance(value, list) and not value:
         return pd.Series([], dtype=object)  # pandas would make floats of it, which are no text
+    if speaks_arrow(value):
+        return arrow_to_frame(to_arrow(value)).iloc[:, 0].array  # without an index, by which pandas would align it
+    array = tensor_array(value) if is_array_like(value) else value
+    if isinstance(array, np.ma.MaskedArray):
+        return _unmasked(array)
     # pandas refuses an array with several dimensions as a column; a column of lists can at least be named in the error.
-    return value.tolist() if is_ndarray(value) and value.ndim > 1 else value
+    return array.tolist() if is_ndarray(array) and array.ndim > 1 else array

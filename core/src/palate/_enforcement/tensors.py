@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from palate._enforcement.arrays import tensor_array
+from palate._enforcement.arrow import to_arrow
 from palate._enforcement.containers import (
     is_array_like,
     is_dataframe,
@@ -18,7 +19,7 @@ from palate._enforcement.containers import (
     speaks_arrow,
 )
 from palate._enforcement.exactness import Unfit, cast_array, cast_list
-from palate._enforcement.frames import arrow_to_frame, refuse_query, to_arrow
+from palate._enforcement.frames import arrow_to_frame, refuse_query
 from palate._enforcement.wrapped import cast_with_gaps, plain_values
 from palate.errors import InvalidInput, Problem
 from palate.schema import TensorSpec
