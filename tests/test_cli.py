@@ -17,6 +17,7 @@ import palate
 import palate.flavors
 from palate._enforcement.plan import compile_inputs
 from palate.cli._data_files import decode_input, format_of
+from palate.cli.inspect import field_text
 from palate.errors import InvalidInput
 from palate.schema import ColSpec, Schema, TensorSpec
 
@@ -245,6 +246,20 @@ def test_a_mistake_is_one_line_with_the_right_exit_code(run, saved, arguments, s
     assert "Traceback" not in done.stderr
     if done.stderr.startswith("palate:"):
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_inspect_shows_what_is_known_of_a_column() -> None:
+    """Each fact of a column stands beside its type, in words."""
+    known = "no cell may be missing; at least 0; at most 1.5"
+    assert field_text(ColSpec(type="double", name="x", nullable=False, minimum=0, maximum=1.5)) == (
+        "x",
+        "double",
+        known,
+    )
+    optional = ColSpec(type="datetime", required=False, nullable=True, timezone="Europe/Vienna", categories=("a",))
+    known = "optional; cells may be missing; one of a; in the time zone Europe/Vienna"
+    assert field_text(optional) == ("(unnamed)", "datetime", known)
+    assert field_text(ColSpec(type="long", name=0)) == ("0", "long", "")
 
 
 def test_inspect_shows_the_model_and_json_says_the_same(run, saved) -> None:

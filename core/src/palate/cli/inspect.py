@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 from palate.cli._output import echo_json, echo_table, json_option, printable, size_text
@@ -73,8 +75,23 @@ def field_text(field: ColSpec | TensorSpec) -> tuple[str, str, str]:
     if isinstance(field, TensorSpec):
         sizes = ", ".join("any" if size == -1 else str(size) for size in field.shape)
         return name, f"{field.dtype} tensor ({sizes})", ""
-    known = "" if field.categories is None else f"one of {', '.join(map(str, field.categories))}"
-    return name, type_text(field.type), "; ".join(filter(None, ["" if field.required else "optional", known]))
+    return name, type_text(field.type), "; ".join(_facts(field))
+
+
+def _facts(column: ColSpec) -> Iterator[str]:
+    """Yield what is known of a column besides its type."""
+    if not column.required:
+        yield "optional"
+    if column.nullable is not None:
+        yield "cells may be missing" if column.nullable else "no cell may be missing"
+    if column.categories is not None:
+        yield f"one of {', '.join(map(str, column.categories))}"
+    if column.minimum is not None:
+        yield f"at least {column.minimum}"
+    if column.maximum is not None:
+        yield f"at most {column.maximum}"
+    if column.timezone is not None:
+        yield f"in the time zone {column.timezone}"
 
 
 def param_text(param: ParamSpec) -> str:
