@@ -165,6 +165,8 @@ def test_inputs_and_outputs_by_name(save):
     assert np.allclose(found["sum"], model.layer(torch.from_numpy(X)).detach().numpy() + 1, atol=1e-6)
     assert [spec.name for spec in loaded.signature.inputs] == ["left", "right"]
     assert [(spec.name, spec.shape) for spec in loaded.signature.outputs] == [("sum", (-1, 2)), ("left", (-1, 3))]
+    assert loaded.signatures["forward"].outputs == loaded.signature.outputs
+    assert list(loaded.forward({"right": right, "left": X})) == ["sum", "left"]
     pyfunc = torch_flavor.pyfunc_section(config=section_of(path))
     assert (pyfunc["loader_module"], pyfunc["code"]) == ("palate_torch_loader", "code")
     assert (path / "code" / "palate_torch_loader.py").read_text().startswith('"""Calls a PyTorch model with arrays')

@@ -79,8 +79,8 @@ def predict(model: Any, data: Any, params: Mapping[str, Any]) -> object:
 
 @hookimpl
 def methods() -> Sequence[str]:
-    """Return the one method that a module answers to."""
-    return ("predict",)
+    """Return ``predict``, and the name that it has in torch."""
+    return ("predict", "forward")
 
 
 @hookimpl
