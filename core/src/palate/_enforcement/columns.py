@@ -13,10 +13,10 @@ from palate._enforcement.cells import Column, InvalidCells
 from palate._enforcement.exactness import Unfit, cast_number, is_missing, read_instant
 from palate._enforcement.facts import NULLABLE, LimitedColumn, NullableColumn, ZonedColumn
 from palate._enforcement.nested import NUMPY_NAMES, Report, compile_field
-from palate._enforcement.wrapped import cast_with_gaps, from_arrow, from_arrow_types, plain_values
+from palate._enforcement.wrapped import cast_with_gaps, from_arrow, plain_values
 from palate.schema import INTEGERS, AnyType, ColSpec, Scalar
 
-__all__ = ["Column", "InvalidCells", "cast_with_gaps", "compile_column", "from_arrow_types", "plain_values"]
+__all__ = ["compile_column"]
 
 
 def compile_column(spec: ColSpec, *, required: bool = True) -> Column:

@@ -14,7 +14,6 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from palate._enforcement.columns import plain_values
 from palate._enforcement.containers import (
     is_arrow,
     is_dataframe,
@@ -25,6 +24,7 @@ from palate._enforcement.containers import (
     is_sparse,
 )
 from palate._enforcement.exactness import Unfit, cast_array
+from palate._enforcement.wrapped import plain_values
 from palate.errors import InvalidExample, Problem
 
 __all__ = ["JSON", "Document", "snapshot", "tolerance_of"]
