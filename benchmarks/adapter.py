@@ -28,10 +28,13 @@ from typing import Any
 import startup
 from _adapter_cases import MILLION, ROWS, Row
 from _tables import Table, micro, times
+from _timing import ENVIRONMENT
 
 BEGIN, END = "<!-- begin: benchmarks/adapter.py -->", "<!-- end: benchmarks/adapter.py -->"
-# Seconds that one process may take for a round, unless a single call takes longer.
-ROUND = 0.1
+# Seconds that one process may take for a round, unless two calls take longer, and for all of a row's rounds.
+ROUND, ROUNDS = 0.1, 20.0
+# Rounds of a row whose calls take so long that it does not get as many as the others.
+FEWEST = 3
 NONE = "-"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
@@ -43,7 +46,7 @@ class Process:
     def __init__(self, python: str, adapter: str, folder: Path) -> None:
         script = Path(__file__).with_name("_adapter_worker.py")
         # MLflow writes down where it was started that it was.
-        environment = {**os.environ, **ONE_THREAD, **QUIET, "MLFLOW_TRACKING_URI": f"file:{folder}/runs"}
+        environment = {**ENVIRONMENT, **ONE_THREAD, **QUIET, "MLFLOW_TRACKING_URI": f"file:{folder}/runs"}
         self._log = (folder / f"{adapter}.log").open("w+")
         self._process = subprocess.Popen(
             [python, "-W", "ignore", str(script), adapter, str(folder)],
@@ -86,8 +89,10 @@ def measure(number: int, processes: dict[str, Process], repeat: int) -> dict[str
     """Measure one row in every process, round by round."""
     refused = {name: process.ask("open", number) for name, process in processes.items()}
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name, error in refused.items() if error is None}
-    calls = {name: _calls(processes[name]) for name in rounds}
-    for _ in range(repeat):
+    once = {name: _once(processes[name]) for name in rounds}
+    calls = {name: max(2, min(500, int(ROUND / seconds))) for name, seconds in once.items()}
+    longest = max(calls[name] * once[name] for name in rounds)
+    for _ in range(min(repeat, max(FEWEST, int(ROUNDS / longest)))):
         for name, measured in rounds.items():
             measured.append(processes[name].ask("round", calls[name]))
     figures = {}
@@ -99,10 +104,10 @@ def measure(number: int, processes: dict[str, Process], repeat: int) -> dict[str
     return figures
 
 
-def _calls(process: Process) -> int:
+def _once(process: Process) -> float:
+    """Return the seconds of calling everything once."""
     process.ask("round", 1)  # what is made once is made now
-    once = sum(seconds for name, seconds in process.ask("round", 3).items() if name != "added")
-    return max(1, min(500, int(ROUND / once)))
+    return sum(seconds for name, seconds in process.ask("round", 2).items() if name != "added")
 
 
 def run(python: str, mlflow: str | None, only: Sequence[str], repeat: int, folder: Path) -> Iterator[Any]:

@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import textwrap
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from _timing import ENVIRONMENT, in_turn, medians
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,30 +179,17 @@ MLFLOW_LOAD = QUIET + "import mlflow; predict = mlflow.pyfunc.load_model(target)
 def run(code: str, target: object, gib: float = 0.0, *, python: str = sys.executable) -> str:
     """Run a program in a process of its own and return what it prints last."""
     command = [python, "-W", "ignore", "-c", PRELUDE + code, str(target), str(gib)]
-    # Installed packages come with byte code; a checkout writes it, in the round that warms up, unless told not to.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
     if done.returncode:
         raise SystemExit(f"this program failed:\n{textwrap.indent(code, '    ')}\n{done.stderr}")
     return done.stdout.strip().rpartition("\n")[2]
 
 
-def seconds(code: str, target: object, *, python: str = sys.executable) -> float:
+def process_seconds(code: str, target: object, python: str) -> float:
     """Return the seconds that a whole process takes."""
     started = time.perf_counter()
     run(code, target, python=python)
     return time.perf_counter() - started
-
-
-def in_turn(programs: dict[str, tuple[str, object, str]], repeat: int) -> dict[str, float]:
-    """Return the median seconds of each program, run in turn after a warm-up."""
-    times: dict[str, list[float]] = {name: [] for name in programs}
-    for round_number in range(repeat + 1):
-        for name, (code, target, python) in programs.items():
-            taken = seconds(code, target, python=python)
-            if round_number:
-                times[name].append(taken)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def measure_import(case: Case) -> None:
@@ -245,9 +233,11 @@ def measure_load(case: Case, native: Path, ours: Path, repeat: int, mlflow: str 
     }
     if mlflow:
         programs["MLflow"] = (LOAD_ROWS + MLFLOW_LOAD + answer, ours, mlflow)
-    medians = in_turn(programs, repeat)
-    for label, value in medians.items():
-        ratio = value / medians["native"]
+    middle = medians(
+        in_turn({label: partial(process_seconds, *program) for label, program in programs.items()}, repeat)
+    )
+    for label, value in middle.items():
+        ratio = value / middle["native"]
         print(f"  load + predict, process: {label:<7}{value * 1000:9.0f} ms {ratio:6.2f} x native")
 
 

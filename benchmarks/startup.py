@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -99,7 +98,9 @@ def tables(mlflow: str | None, repeat: int) -> Iterator[Table]:
             ("Load an XGBClassifier and predict one row", SAVE_XGB, XGB_LOADS),
         ):
             model = str(Path(directory) / title.split()[2])
-            subprocess.run(command(sys.executable, save, iter([model])), check=True, capture_output=True)
+            subprocess.run(
+                command(sys.executable, save, iter([model])), check=True, capture_output=True, env=ENVIRONMENT
+            )
             yield measure(title, loads, (mlflow, label, MLFLOW_LOAD), repeat, itertools.repeat(model))
 
 
