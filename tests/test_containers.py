@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from palate._enforcement import containers as containers
+from palate._enforcement import containers
 
 pd = pytest.importorskip("pandas")
 pa = pytest.importorskip("pyarrow")
@@ -42,14 +42,34 @@ def test_polars_frames_and_series_are_recognised() -> None:
     assert not containers.is_polars(pl.LazyFrame({"a": [1]}))
 
 
+def test_whatever_hands_out_arrow_speaks_it() -> None:
+    """Known packages and unknown ones speak Arrow; pandas does too, but is taken as what it is."""
+    pl = pytest.importorskip("polars")
+    unknown = [type("Unknown", (), {method: None})() for method in ("__arrow_c_stream__", "__arrow_c_array__")]
+    for speaker in (pa.table({"a": [1]}), pa.array([1]), pl.DataFrame({"a": [1]}), pl.Series([1]), *unknown):
+        assert containers.speaks_arrow(speaker)
+        assert not containers.is_array_like(speaker)
+    for other in (FRAME, FRAME["a"], np.ones(1), pl.LazyFrame({"a": [1]}), [1], type(unknown[0])):
+        assert not containers.speaks_arrow(other)
+    assert containers.is_lazy(pl.LazyFrame({"a": [1]}))
+    assert not containers.is_lazy(pl.DataFrame({"a": [1]}))
+
+
+def test_arrays_of_other_packages_are_array_like() -> None:
+    """What answers to numpy, or speaks DLPack, is an array; numpy's own, frames and scalars are not."""
+    for method in ("__array__", "__dlpack__"):
+        assert containers.is_array_like(type("Unknown", (), {method: None})())
+    assert not any(map(containers.is_array_like, [np.ones(1), np.float64(1), FRAME, FRAME["a"], [1], 1, None]))
+
+
 def test_asking_imports_nothing() -> None:
     """All questions together leave numpy, pandas, pyarrow, polars and scipy unimported."""
     code = """
 import sys
 from palate._enforcement import containers as c
-for ask in (c.is_dataframe, c.is_series, c.is_polars, c.is_arrow, c.is_ndarray, c.is_sparse, c.is_tabular):
+for ask in (c.is_dataframe, c.is_series, c.is_polars, c.is_arrow, c.is_ndarray, c.is_sparse, c.is_tabular, c.is_lazy):
     assert not ask([]), ask
-assert c.is_scalar(1) and c.framework_tensor(1) is None
+assert c.is_scalar(1) and c.framework_tensor(1) is None and not c.speaks_arrow([]) and not c.is_array_like([])
 assert not {"numpy", "pandas", "pyarrow", "polars", "scipy"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
