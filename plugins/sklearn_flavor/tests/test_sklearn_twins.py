@@ -31,6 +31,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils import all_estimators
+from threadpoolctl import threadpool_limits
 
 import sklearn_flavor
 from sklearn_flavor._plain_estimators import PLAIN, SEARCHES
@@ -119,6 +120,13 @@ def is_twin(model: Any, data: Any, *, enforced: bool = False) -> bool:
     """Whether an array is predicted with in place of the table."""
     _, given = prepare_call(model, data, enforced=enforced)
     return isinstance(given, np.ndarray) and not isinstance(data, np.ndarray)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Let native code run in one thread: for tables of 50 rows it would mostly wait for the others."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture
