@@ -25,6 +25,7 @@ from palate._enforcement.containers import (
     speaks_arrow,
 )
 from palate._enforcement.exactness import Unfit
+from palate._enforcement.rounding import restore_integers
 from palate._enforcement.wrapped import from_arrow_types
 from palate.errors import DependencyMissing
 from palate.schema import Array, ColSpec, FieldType, Object, SparkVector
@@ -68,8 +69,10 @@ def _build(pd: Any, data: Any, columns: tuple[ColSpec, ...]) -> Any:
         return pd.DataFrame({0: pd.Series(data, dtype=object)})
     if is_ndarray(data):
         return _array_to_frame(pd, data)
-    if is_series(data) or isinstance(data, list):
+    if is_series(data):
         return pd.DataFrame(data)
+    if isinstance(data, list):
+        return restore_integers(pd.DataFrame(data), data, columns)
     if isinstance(data, dict):
         return _from_dict(pd, data, columns)
     if speaks_arrow(data):
@@ -179,7 +182,8 @@ def _let_go(frame: Any) -> None:
 def _from_dict(pd: Any, data: dict[Any, Any], columns: tuple[ColSpec, ...]) -> Any:
     if any(isinstance(spec.type, Array | Object | SparkVector) for spec in columns) or _is_row(data, columns):
         return pd.DataFrame([data])
-    return pd.DataFrame({name: _as_column(pd, value) for name, value in data.items()})
+    data = {name: _as_column(pd, value) for name, value in data.items()}
+    return restore_integers(pd.DataFrame(data), data, columns)
 
 
 def _is_row(data: dict[Any, Any], columns: tuple[ColSpec, ...]) -> bool:
