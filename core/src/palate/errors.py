@@ -64,8 +64,8 @@ __all__ = [
     "UnsupportedOutput",
 ]
 
-# Of a table with 60,000 wrong columns, nobody reads more.
-_SHOWN_PROBLEMS = 100
+# Of a table with 600 wrong columns, nobody reads more.
+_SHOWN_PROBLEMS = 20
 
 ProblemKind = Literal["missing", "extra", "wrong_type", "wrong_value", "wrong_shape"]
 
@@ -106,7 +106,7 @@ def _restore(kind: type[PalateError], args: tuple[object, ...], facts: dict[str,
 
 
 class _Problems(PalateError, ValueError):
-    """An error that lists every problem found, not only the first; its text stops after a hundred."""
+    """An error that lists every problem found, not only the first; its text stops after twenty."""
 
     _headline = "{count} problem(s)"
 

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
 # Of items that are not empty and their cast: whether all are equal.
 _Comparison: TypeAlias = "Callable[[np.ndarray[Any, Any], np.ndarray[Any, Any]], bool]"
 
-__all__ = ["Unfit", "cast_array", "cast_list", "cast_number", "is_missing", "read_instant", "read_moment"]
+__all__ = [
+    "Unfit",
+    "cast_array",
+    "cast_list",
+    "cast_number",
+    "is_missing",
+    "read_decimal",
+    "read_instant",
+    "read_moment",
+]
 
 # Calendar dates only: "20200101" and "2020" are ISO 8601 too, but as likely to be numbers.
 _ISO_INSTANT = re.compile(
@@ -133,6 +143,11 @@ def _exact_range(dtype: np.dtype[Any]) -> tuple[int, int]:
 
 
 def _within(low: int, high: int, given: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> bool:  # noqa: ARG001
+    import numpy as np
+
+    # Without a negative one among them, integers joined bit by bit give at least the greatest: one pass instead of two.
+    if 0 <= int(np.bitwise_or.reduce(given, axis=None)) <= high:
+        return True
     # Python integers compare exactly with numpy integers of any width.
     return int(given.min()) >= low and int(given.max()) <= high
 
@@ -229,7 +244,10 @@ def cast_list(items: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
             return np.asarray(items, dtype=dtype).reshape(leaves.shape)
         except OverflowError as exc:
             raise Unfit("wrong_value", f"holds values that {dtype} cannot hold exactly") from exc
-    array = np.asarray(items)
+    try:
+        array = np.asarray(items)
+    except ValueError:  # mappings and other things with a length among them
+        array = leaves
     if array.dtype.kind == "O" or array.shape != leaves.shape:
         names = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise Unfit("wrong_type", f"needs {dtype}, got items of type {names}")
@@ -294,6 +312,17 @@ def cast_number(value: Any, dtype: np.dtype[Any]) -> Any:
     if wide is None or wide.item() != value:
         raise Unfit("wrong_value", f"holds values that {dtype} cannot hold exactly")
     return wide
+
+
+def read_decimal(value: Decimal) -> float:
+    """Return the double nearest to a decimal; few have an exact one, and MLflow takes the nearest.
+
+    Raises:
+        Unfit: when it is too large for a double, or a signaling NaN.
+    """
+    if value.is_snan() or (value.is_finite() and math.isinf(float(value))):
+        raise Unfit("wrong_value", "holds decimals that no double is near to")
+    return float(value)
 
 
 def read_instant(value: Any) -> np.datetime64:

@@ -7,16 +7,24 @@ passes through it as the same object.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from palate._enforcement.batches import BatchPlan
-from palate._enforcement.columns import Column, InvalidCells, compile_column
+from palate._enforcement.blocks import dtypes_of
+from palate._enforcement.cells import Column
+from palate._enforcement.columns import compile_column
 from palate._enforcement.containers import is_dataframe
 from palate._enforcement.exactness import Unfit
 from palate._enforcement.frames import require_pandas, to_frame
+from palate._enforcement.labels import ByName, ByPosition, Labels
+from palate._enforcement.nested import NUMPY_NAMES
+from palate._enforcement.routes import Route, Slot, convert_columns
 from palate._enforcement.tensors import NamedTensorPlan, TensorPlan
 from palate.errors import InvalidInput, Problem
 from palate.schema import ColSpec, Schema
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["InputPlan", "compile_inputs"]
 
@@ -46,7 +54,7 @@ def compile_inputs(schema: Schema | None, *, from_type_hints: bool = False) -> I
         return NamedTensorPlan(schema.tensors) if schema.is_named else TensorPlan(schema.tensors[0])
     if from_type_hints:
         return BatchPlan(schema)
-    return _NamedColumnPlan(schema.columns) if schema.is_named else _ColumnPlan(schema.columns)
+    return _ColumnPlan(schema.columns, named=schema.is_named)
 
 
 class _OpenPlan:
@@ -59,124 +67,53 @@ class _OpenPlan:
 
 
 class _ColumnPlan:
-    """Enforces columns without names, by position."""
+    """Enforces columns."""
 
-    __slots__ = ("_compiled", "_specs")
+    __slots__ = ("_compiled", "_labels", "_route", "_specs")
 
-    def __init__(self, specs: tuple[ColSpec, ...]) -> None:
-        self._specs = specs
+    def __init__(self, specs: tuple[ColSpec, ...], *, named: bool) -> None:
+        # A name that stands there twice counts as the last of them, as in MLflow.
+        self._specs = tuple({spec.name: spec for spec in specs}.values()) if named else specs
+        self._labels: Labels = ByName(self._specs) if named else ByPosition(self._specs)
         self._compiled: tuple[Column, ...] | None = None
+        # Replaced as a whole, so that no thread sees half of one.
+        self._route: Route | None = None
 
     def enforce(self, data: object) -> object:
         try:
             frame = data if is_dataframe(data) else to_frame(data, self._specs)
         except Unfit as exc:
             raise InvalidInput([Problem(("inputs",), exc.kind, exc.message)]) from exc
+        route, dtypes = self._route, dtypes_of(frame)
+        if route is None or not route.is_for(frame.columns, dtypes):
+            route = self._route = self._find_route(frame, dtypes)
+        return frame if route.passes else route.convert(frame)
+
+    def _find_route(self, frame: Any, dtypes: list[Any]) -> Route:
         columns = self._compiled or self._compile()
-        if self._has_labels(frame) and all(map(_passes, columns, frame.dtypes.tolist())):
-            return frame
-        return self._convert(frame, columns)
+        problems: list[Problem] = []
+        places = self._labels.place(frame.columns, problems)
+        slots = [self._compile_slot(index, position, columns[index]) for index, position in places.items()]
+        if problems:
+            convert_columns(frame, slots, problems)  # raises: what is there may be wrong as well
+        return Route(slots, frame.columns, dtypes, names=self._labels.rename(frame.columns, places))
+
+    def _compile_slot(self, index: int, position: int, column: Column) -> Slot:
+        dtype = _own_dtype(self._specs[index])
+        return Slot(name=self._labels.key(index), position=position, column=column, dtype=dtype)
 
     def _compile(self) -> tuple[Column, ...]:
         # Not before data comes: pandas need not be there, nor be loaded, to open a model.
         require_pandas()
-        self._compiled = tuple(compile_column(spec, required=self._needs_cells(spec)) for spec in self._specs)
+        by_position = isinstance(self._labels, ByPosition)
+        columns = (compile_column(spec, required=spec.required or by_position) for spec in self._specs)
+        self._compiled = tuple(columns)
         return self._compiled
 
-    def _needs_cells(self, spec: ColSpec) -> bool:  # noqa: ARG002 - the named columns need it
-        return True
 
-    def _has_labels(self, frame: Any) -> bool:
-        """Tell whether the frame has exactly the schema's columns, in its order."""
-        return len(frame.columns) == len(self._specs) and frame.columns.is_unique
+def _own_dtype(spec: ColSpec) -> np.dtype[Any] | None:
+    """Return the numpy dtype of a column of which its type says everything."""
+    import numpy as np
 
-    def _place(self, frame: Any, problems: list[Problem]) -> dict[int, int]:
-        """Return the positions of the frame's columns by the positions of the schema's, noting what is wrong."""
-        have, need = len(frame.columns), len(self._specs)
-        if have < need:
-            problems.append(Problem(("inputs",), "missing", f"needs {need} column(s), got {have}"))
-        elif not frame.columns[:need].is_unique:
-            problems.append(Problem(("inputs",), "wrong_value", "several of the columns have the same name"))
-        return {} if problems else {index: index for index in range(need)}
-
-    def _key(self, index: int) -> str | int:
-        return index
-
-    def _convert(self, frame: Any, columns: tuple[Column, ...]) -> Any:
-        problems: list[Problem] = []
-        places = self._place(frame, problems)
-        series = [column for _, column in frame.items()]  # several times as fast as iloc for each
-        given, converted = [series[position] for position in places.values()], {}
-        for before, (index, position) in zip(given, places.items(), strict=True):
-            where = ("inputs", self._key(index))
-            try:
-                converted[position] = columns[index].convert(before)
-            except Unfit as exc:
-                problems.append(Problem(where, exc.kind, exc.message))
-            except InvalidCells as exc:
-                problems.extend(Problem((*where, *p.where), p.kind, p.message) for p in exc.problems)
-        if problems:
-            raise InvalidInput(problems)
-        return _assemble(frame, given, converted)
-
-
-def _passes(column: Column, dtype: Any) -> bool:
-    return column.passes(dtype)
-
-
-class _NamedColumnPlan(_ColumnPlan):
-    """Enforces columns by their names, in any order; those the schema does not know are left out."""
-
-    __slots__ = ("_names",)
-
-    def __init__(self, specs: tuple[ColSpec, ...]) -> None:
-        # A name that stands there twice counts as the last of them, as in MLflow.
-        super().__init__(tuple({spec.name: spec for spec in specs}.values()))
-        self._names = [spec.name for spec in self._specs]
-
-    def _needs_cells(self, spec: ColSpec) -> bool:
-        return spec.required
-
-    def _has_labels(self, frame: Any) -> bool:
-        return bool(frame.columns.tolist() == self._names)
-
-    def _key(self, index: int) -> str | int:
-        name = self._names[index]
-        return index if name is None else name
-
-    def _place(self, frame: Any, problems: list[Problem]) -> dict[int, int]:
-        labels = frame.columns.tolist()
-        positions: dict[Any, list[int]] = {name: [] for name in self._names}
-        for position, label in enumerate(labels):
-            if label in positions and not isinstance(label, bool):
-                positions[label].append(position)
-        places = {}
-        for index, spec in enumerate(self._specs):
-            match positions[spec.name]:
-                case [position]:
-                    places[index] = position
-                case [] if spec.required:
-                    given = "" if problems else _describe(labels, self._names)
-                    problems.append(Problem(("inputs", self._key(index)), "missing", "this column is missing" + given))
-                case [_, _, *_] as several:
-                    message = f"there are {len(several)} columns of this name"
-                    problems.append(Problem(("inputs", self._key(index)), "wrong_value", message))
-        return places
-
-
-def _describe(labels: list[Any], names: list[Any]) -> str:
-    if labels == list(range(len(labels))) and not any(isinstance(name, int) for name in names):
-        return f" (got {len(labels)} column(s) without names. Hint: pass a DataFrame or a dict with the column names)"
-    extra = [f"{label!s:.60}" for label in labels if label not in names]
-    shown = ", ".join(extra[:10]) + (", …" if len(extra) > 10 else "")
-    return f" (columns not in the signature: {shown})" if extra else ""
-
-
-def _assemble(frame: Any, given: list[Any], converted: dict[int, Any]) -> Any:
-    import pandas as pd
-
-    positions = list(converted)
-    if all(before is after for before, after in zip(given, converted.values(), strict=True)):
-        return frame if positions == list(range(len(frame.columns))) else frame.iloc[:, positions]
-    labels = [frame.columns[position] for position in positions]
-    return pd.DataFrame(dict(zip(labels, converted.values(), strict=True)), index=frame.index)
+    name = NUMPY_NAMES.get(spec.type) if isinstance(spec.type, str) and spec.plain else None
+    return None if name is None else np.dtype(name)

@@ -1,0 +1,106 @@
+"""Where the columns of a schema stand in a frame: by position, or by name."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from palate.errors import Problem
+from palate.schema import ColSpec
+
+__all__ = ["ByName", "ByPosition", "Labels"]
+
+
+class Labels(Protocol):
+    """How a schema finds its columns."""
+
+    def place(self, columns: Any, problems: list[Problem]) -> dict[int, int]:
+        """Return the positions in a frame by the positions in the schema, of what is there; append what is wrong.
+
+        Args:
+            columns: the pandas Index of the frame's labels.
+            problems: gets one for each column that is missing or ambiguous.
+        """
+
+    def rename(self, columns: Any, places: dict[int, int]) -> list[str | int] | None:
+        """Return the labels that the placed columns should have, or None when they should keep their own."""
+
+    def key(self, index: int) -> str | int:
+        """Return what a problem calls the column at this position of the schema."""
+
+
+class ByPosition:
+    """Columns without names: the first of the frame, whatever they are called."""
+
+    __slots__ = ("_need",)
+
+    def __init__(self, specs: tuple[ColSpec, ...]) -> None:
+        self._need = len(specs)
+
+    def place(self, columns: Any, problems: list[Problem]) -> dict[int, int]:
+        have, need = len(columns), self._need
+        if have < need:
+            problems.append(Problem(("inputs",), "missing", f"needs {need} column(s), got {have}"))
+        elif not columns[:need].is_unique:
+            problems.append(Problem(("inputs",), "wrong_value", "several of the columns have the same name"))
+        return {} if problems else {index: index for index in range(need)}
+
+    def rename(self, columns: Any, places: dict[int, int]) -> list[str | int] | None:  # noqa: ARG002 - no names
+        return None
+
+    def key(self, index: int) -> str | int:
+        return index
+
+
+class ByName:
+    """Columns with names, in any order; those that the schema does not know are left out.
+
+    Arrow, polars and JSON have no labels but text: there "0" stands for the column 0.
+    """
+
+    __slots__ = ("_names", "_numbers", "_specs")
+
+    def __init__(self, specs: tuple[ColSpec, ...]) -> None:
+        self._specs = specs
+        self._names: list[str | int | None] = [spec.name for spec in specs]
+        taken = set(self._names)
+        self._numbers = {str(name): name for name in self._names if isinstance(name, int) and str(name) not in taken}
+
+    def place(self, columns: Any, problems: list[Problem]) -> dict[int, int]:
+        labels = columns.tolist()
+        positions: dict[Any, list[int]] = {name: [] for name in self._names}
+        numbers = self._numbers if self._are_text(labels) else {}
+        for position, label in enumerate(labels):
+            name = numbers.get(label, label)
+            if name in positions and not isinstance(name, bool):
+                positions[name].append(position)
+        places = {}
+        for index, spec in enumerate(self._specs):
+            match positions[spec.name]:
+                case [position]:
+                    places[index] = position
+                case [] if spec.required:
+                    given = "" if problems else _describe(labels, {*self._names, *numbers})
+                    problems.append(Problem(("inputs", self.key(index)), "missing", "this column is missing" + given))
+                case [_, _, *_] as several:
+                    message = f"there are {len(several)} columns of this name"
+                    problems.append(Problem(("inputs", self.key(index)), "wrong_value", message))
+        return places
+
+    def rename(self, columns: Any, places: dict[int, int]) -> list[str | int] | None:
+        return [self.key(index) for index in places] if self._are_text(columns.tolist()) else None
+
+    def key(self, index: int) -> str | int:
+        name = self._names[index]
+        return index if name is None else name
+
+    def _are_text(self, labels: list[Any]) -> bool:
+        """Tell whether numbers among the names can only be there as text."""
+        return bool(self._numbers) and all(isinstance(label, str) for label in labels)
+
+
+def _describe(labels: list[Any], names: set[Any]) -> str:
+    if labels == list(range(len(labels))) and not any(isinstance(name, int) for name in names):
+        return f" (got {len(labels)} column(s) without names. Hint: pass a DataFrame or a dict with the column names)"
+    extra = [f"{label!s:.60}" for label in labels if label not in names]
+    shown = ", ".join(extra[:10]) + (", …" if len(extra) > 10 else "")
+    return f" (columns not in the signature: {shown})" if extra else ""

@@ -1,0 +1,236 @@
+"""Routes: how frames of one kind become what a model takes, found once and used for all that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from palate._enforcement.blocks import Block, build_frame, read_blocks, set_columns, split
+from palate._enforcement.cells import Column, InvalidCells
+from palate._enforcement.exactness import Unfit, cast_array
+from palate.errors import InvalidInput, Problem
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Route", "Slot", "convert_columns"]
+
+# What becomes of a column of the frame, beside the dtypes that whole blocks are cast to, which are counted from 0.
+_KEPT, _APART = -1, -2
+# Setting one column of a frame costs as much as copying about so many cells.
+_CELLS_PER_COLUMN = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A column that the model gets.
+
+    Attributes:
+        name: what problems call it.
+        position: where it stands in the frame.
+        column: what converts it.
+        dtype: the numpy dtype that it takes when its type alone says what its cells are, or None.
+    """
+
+    name: str | int
+    position: int
+    column: Column
+    dtype: np.dtype[Any] | None
+
+
+class Route:
+    """What is to be done with frames that have certain labels and dtypes.
+
+    Attributes:
+        passes: nothing; the frame is what the model takes.
+    """
+
+    __slots__ = (
+        "_categories",
+        "_codes",
+        "_dtypes",
+        "_labels",
+        "_names",
+        "_picked",
+        "_singles",
+        "_slot_of",
+        "_slots",
+        "_targets",
+        "passes",
+    )
+
+    def __init__(self, slots: Sequence[Slot], labels: Any, dtypes: list[Any], *, names: list[str | int] | None) -> None:
+        """Find the route.
+
+        Args:
+            slots: the columns that the model gets, in its order.
+            labels: the pandas Index of the frame's labels.
+            dtypes: the dtypes of the frame's columns.
+            names: the labels that the model gets, or None for those of the frame.
+        """
+        import numpy as np
+
+        self._slots, self._labels, self._dtypes, self._names = slots, labels, dtypes, names
+        self._picked = _find_span([slot.position for slot in slots], len(labels))
+        self._targets: list[np.dtype[Any]] = []
+        self._singles: list[int] = []
+        self._codes = np.full(len(labels), _APART)
+        self._slot_of = np.zeros(len(labels), dtype=np.intp)
+        # Dtypes of categories are equal in any order of the categories, but not every order passes.
+        self._categories: list[tuple[int, Column, bool]] = []
+        for number, slot in enumerate(slots):
+            self._plan(number, slot, dtypes[slot.position])
+        is_whole = self._picked is None and names is None
+        self.passes = is_whole and not self._singles and bool((self._codes == _KEPT).all())
+
+    def _plan(self, number: int, slot: Slot, dtype: Any) -> None:
+        import numpy as np
+
+        passes = slot.column.passes(dtype)
+        self._slot_of[slot.position] = number
+        if hasattr(dtype, "categories"):
+            self._categories.append((slot.position, slot.column, passes))
+        if passes:
+            self._codes[slot.position] = _KEPT
+        elif slot.dtype is not None and isinstance(dtype, np.dtype) and dtype.kind in "iufM":
+            if slot.dtype not in self._targets:
+                self._targets.append(slot.dtype)
+            self._codes[slot.position] = self._targets.index(slot.dtype)
+        else:
+            self._singles.append(number)
+
+    def is_for(self, labels: Any, dtypes: list[Any]) -> bool:
+        """Tell whether frames with these labels and dtypes take this route."""
+        if dtypes != self._dtypes or not _are_same(labels, self._labels):
+            return False
+        return all(
+            dtypes[position] is self._dtypes[position] or column.passes(dtypes[position]) == passes
+            for position, column, passes in self._categories
+        )
+
+    def convert(self, frame: Any) -> Any:
+        """Return what the model takes, the same object where nothing has to change. Raises InvalidInput."""
+        cast, unfit = self._cast_blocks(frame)
+        numbers = sorted([*self._singles, *unfit])
+        columns = convert_columns(frame, [self._slots[number] for number in numbers], [])
+        apart = dict(zip(numbers, columns, strict=True))
+        if cast or any(before is not after for before, after in apart.values()):
+            frame = self._assemble(frame, cast, apart)
+        else:
+            frame = self._pick(frame)
+        return frame if self._names is None else _relabel(frame, self._names)
+
+    def _cast_blocks(self, frame: Any) -> tuple[list[Block], list[int]]:
+        """Return what could be cast, as blocks of the result, and the numbers of the slots that could not."""
+        import numpy as np
+
+        cast, unfit = [], []
+        for block in read_blocks(frame) if self._targets else []:
+            for code, rows, numbers in split(block, self._codes, self._slot_of):
+                if code < 0:
+                    continue
+                try:
+                    cast.append((cast_array(np.asarray(block[0][rows]), self._targets[code]), numbers))
+                except Unfit:
+                    unfit.extend(numbers.tolist())  # one by one, so that each problem has its column
+        return cast, unfit
+
+    def _assemble(self, frame: Any, cast: list[Block], apart: dict[int, tuple[Any, Any]]) -> Any:
+        import numpy as np
+        import pandas as pd
+
+        changed = {number: after for number, (before, after) in apart.items() if before is not after}
+        count = len(changed) + sum(len(numbers) for _, numbers in cast)
+        kept_cells = len(frame) * (len(self._slots) - count)
+        if (self._picked is None or isinstance(self._picked, slice)) and kept_cells > _CELLS_PER_COLUMN * count:
+            rows = (zip(numbers.tolist(), values, strict=True) for values, numbers in cast)
+            return set_columns(self._pick(frame), {**dict(chain.from_iterable(rows)), **changed})
+        blocks = [*cast, *self._copy_kept(frame)]
+        if apart:
+            columns = pd.DataFrame(dict(enumerate(after for _, after in apart.values())), index=frame.index)
+            numbers = np.array(list(apart))
+            blocks += [(values, numbers[positions]) for values, positions in read_blocks(columns)]
+        labels = frame.columns if self._picked is None else frame.columns[self._picked]
+        return build_frame(blocks, frame.index, labels)
+
+    def _copy_kept(self, frame: Any) -> Iterator[Block]:
+        if _KEPT not in self._codes:
+            return
+        for block in read_blocks(frame):
+            for code, rows, numbers in split(block, self._codes, self._slot_of):
+                if code == _KEPT:
+                    yield (block[0][rows].copy() if isinstance(rows, slice) else block[0][rows]), numbers
+
+    def _pick(self, frame: Any) -> Any:
+        return frame if self._picked is None else frame.iloc[:, self._picked]
+
+
+def _are_same(labels: Any, known: Any) -> bool:
+    if labels.is_(known):
+        return True
+    # Labels of times are equal to text that can be read as these, and in an object Index True is equal to 1.
+    if labels.dtype != known.dtype or (labels.dtype == object and labels.inferred_type != "string"):
+        return False
+    return bool(labels.equals(known))
+
+
+def _find_span(positions: list[int], count: int) -> slice | np.ndarray[Any, Any] | None:
+    """Return which of a frame's columns are taken: None for all in their order, a slice for neighbours."""
+    import numpy as np
+
+    if positions == list(range(count)):
+        return None
+    first = positions[0] if positions else 0
+    span = slice(first, first + len(positions))
+    return span if positions == list(range(span.start, span.stop)) else np.array(positions)  # pandas reads lists slowly
+
+
+def _relabel(frame: Any, names: list[str | int]) -> Any:
+    import pandas as pd
+
+    renamed = frame.copy(deep=False)
+    renamed.columns = pd.Index(names)
+    return renamed
+
+
+def convert_columns(frame: Any, slots: Sequence[Slot], problems: Iterable[Problem]) -> list[tuple[Any, Any]]:
+    """Convert columns one by one.
+
+    Args:
+        frame: the frame.
+        slots: what to convert.
+        problems: what is known to be wrong already.
+
+    Returns:
+        For each slot the Series of the frame, and the same or another Series, or an array.
+
+    Raises:
+        InvalidInput: with every problem.
+    """
+    found = list(problems)
+    # Going through all columns is several times as fast as asking for each.
+    every = [series for _, series in frame.items()] if 3 * len(slots) > len(frame.columns) else None
+    converted = []
+    for slot in slots:
+        before = frame.iloc[:, slot.position] if every is None else every[slot.position]
+        try:
+            converted.append((before, slot.column.convert(before)))
+        except Unfit as exc:
+            found.append(Problem(("inputs", slot.name), exc.kind, exc.message + _hint_rounding(exc, before, slot)))
+        except InvalidCells as exc:
+            found.extend(Problem(("inputs", slot.name, *p.where), p.kind, p.message) for p in exc.problems)
+    if found:
+        raise InvalidInput(found)
+    return converted
+
+
+def _hint_rounding(exc: Unfit, series: Any, slot: Slot) -> str:
+    rounds = slot.dtype is not None and slot.dtype.kind == "f" and getattr(series.dtype, "kind", "") == "f"
+    if exc.kind != "wrong_value" or not rounds:
+        return ""
+    label = repr(series.name)
+    if len(label) > 60:
+        return f". Hint: astype('{slot.dtype}') rounds them"
+    return f". Hint: frame.astype({{{label}: '{slot.dtype}'}}) rounds them"
