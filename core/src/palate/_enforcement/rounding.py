@@ -21,16 +21,10 @@ def restore_integers(frame: Any, data: Any, columns: tuple[ColSpec, ...]) -> Any
         data: records, rows, a list, or a dict of columns.
         columns: the columns of the signature.
     """
-    import numpy as np
     import pandas as pd
 
-    suspects = [
-        position
-        for position, (label, column) in enumerate(frame.items())
-        if column.dtype == np.float64
-        and (np.abs(column.to_numpy()) >= _ROUNDED_FROM).any()
-        and _is_number(position, label, columns)
-    ]
+    labels = frame.columns.tolist()
+    suspects = [position for position in _find_large(frame) if _is_number(position, labels[position], columns)]
     if not suspects:
         return frame
     if isinstance(data, list) and not isinstance(data[0], list | dict):
@@ -40,6 +34,18 @@ def restore_integers(frame: Any, data: Any, columns: tuple[ColSpec, ...]) -> Any
         if any(isinstance(item, int) for item in exact.iloc[:, position].tolist()):
             restored.isetitem(position, exact.iloc[:, position])
     return restored
+
+
+def _find_large(frame: Any) -> list[int]:
+    """Return the positions of the float64 columns with values that may be rounded integers."""
+    import numpy as np
+
+    floats = np.flatnonzero([dtype == np.float64 for dtype in frame.dtypes.tolist()])
+    if not len(floats):
+        return []
+    values = (frame if len(floats) == len(frame.columns) else frame.iloc[:, floats]).to_numpy()
+    large: list[int] = floats[(np.abs(values) >= _ROUNDED_FROM).any(axis=0)].tolist()
+    return large
 
 
 def _is_number(position: int, label: object, columns: tuple[ColSpec, ...]) -> bool:
