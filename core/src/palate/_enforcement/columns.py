@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from palate._enforcement.cells import Column, InvalidCells
-from palate._enforcement.exactness import Unfit, cast_number, is_missing, read_instant
+from palate._enforcement.exactness import Unfit, cast_number, is_missing, read_decimal, read_instant
 from palate._enforcement.facts import NULLABLE, LimitedColumn, NullableColumn, ZonedColumn
 from palate._enforcement.nested import NUMPY_NAMES, Report, compile_field
 from palate._enforcement.wrapped import cast_with_gaps, from_arrow, plain_values
@@ -128,12 +128,16 @@ class _NumpyColumn:
         return np.array([self._number(item) for item in items], dtype=self._dtype)
 
     def _number(self, item: Any) -> Any:
+        import numpy as np
+
         if is_missing(item):
             if self._dtype.kind == "f" and type(item).__name__ not in ("NaTType", "datetime64"):
                 return float("nan")
             raise Unfit("wrong_type", f"needs {self._kind}, got {type(item).__name__}")
-        if self._kind == "double" and isinstance(item, bool | Decimal):
-            return float(item)  # as MLflow does, though most decimals have no exact double
+        if self._kind == "double" and isinstance(item, Decimal):
+            return read_decimal(item)
+        if self._kind == "double" and isinstance(item, bool | np.bool_):
+            return float(item)  # among numbers, as MLflow takes it
         return cast_number(item, self._dtype)
 
 

@@ -12,7 +12,15 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from palate._enforcement.containers import is_ndarray
-from palate._enforcement.exactness import Unfit, cast_array, cast_list, cast_number, is_missing, read_instant
+from palate._enforcement.exactness import (
+    Unfit,
+    cast_array,
+    cast_list,
+    cast_number,
+    is_missing,
+    read_decimal,
+    read_instant,
+)
 from palate.errors import Problem, ProblemKind
 from palate.schema import AnyType, Array, FieldType, Map, Object, Scalar, SparkVector, type_text
 
@@ -143,7 +151,7 @@ def _number_converter(kind: Scalar) -> Callable[[Any], Any]:
         if type(value) is int and kind == "long" and -(2**63) <= value < 2**63:
             return value
         if kind == "double" and isinstance(value, Decimal):
-            return np.float64(value)
+            return np.float64(read_decimal(value))
         return cast_number(value, np.dtype(name))
 
     return number

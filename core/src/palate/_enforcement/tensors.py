@@ -18,7 +18,7 @@ from palate._enforcement.containers import (
     is_tabular,
     speaks_arrow,
 )
-from palate._enforcement.exactness import Unfit, cast_array, cast_list
+from palate._enforcement.exactness import Unfit, cast_array, cast_list, read_decimal
 from palate._enforcement.frames import arrow_to_frame, refuse_query
 from palate._enforcement.wrapped import cast_with_gaps, plain_values
 from palate.errors import InvalidInput, Problem
@@ -159,7 +159,7 @@ class _Tensor:
             raise Unfit("wrong_shape", f"needs {self._text()}, got one column of {type(first).__name__}")
         values, missing = plain_values(series)
         if values.dtype == object and self._kind == "f":
-            values = np.array([float(v) if isinstance(v, Decimal) else v for v in values.tolist()], dtype=object)
+            values = np.array([read_decimal(v) if isinstance(v, Decimal) else v for v in values.tolist()], dtype=object)
         wide = np.dtype(float if self._kind == "f" and values.dtype.kind in "Oiu" else values.dtype)
         return self._round(cast_with_gaps(values, missing, wide)).reshape(self._shape)
 
