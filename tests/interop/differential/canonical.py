@@ -116,5 +116,7 @@ def _number(value: Any) -> list[Any]:
             return ["number", "inf" if value > 0 else "-inf"]
         return ["number", str(Fraction(*value.as_integer_ratio()))]
     if isinstance(value, complex | np.complexfloating):
+        if value.imag == 0:
+            return _number(value.real)
         return ["number", f"{plain(value.real)} {plain(value.imag)}"]
     return ["other", type(value).__name__, repr(value)]

@@ -127,7 +127,7 @@ def _explain(kind: str, fields: Any, place: tuple[Any, ...], theirs: Plain, ours
         return _explain_tensor(fields, place, theirs, given)
     if _loses_column_zero(fields, theirs) and place in (("labels",), (0,)):
         return COLUMN_ZERO
-    if place == ("index",):
+    if ours["accepted"] and theirs[2] != ours["answer"][2]:
         return _explain_rows(fields, theirs, ours)
     if not place:
         return None
