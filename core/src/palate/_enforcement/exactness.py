@@ -143,6 +143,11 @@ def _exact_range(dtype: np.dtype[Any]) -> tuple[int, int]:
 
 
 def _within(low: int, high: int, given: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> bool:  # noqa: ARG001
+    import numpy as np
+
+    # Without a negative one among them, integers joined bit by bit give at least the greatest: one pass instead of two.
+    if 0 <= int(np.bitwise_or.reduce(given, axis=None)) <= high:
+        return True
     # Python integers compare exactly with numpy integers of any width.
     return int(given.min()) >= low and int(given.max()) <= high
 
