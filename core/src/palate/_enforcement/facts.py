@@ -43,11 +43,16 @@ class NullableColumn:
         if self.passes(series.dtype):
             return series
         missing = _find_gaps(series)
-        present = self._plain.convert(series[~missing])
-        values = np.zeros(len(series), dtype=self._dtype.numpy_dtype)
-        if present.dtype != values.dtype:  # truth values among others, which the plain column hands on as MLflow does
+        has_gaps = bool(missing.any())
+        present = self._plain.convert(series[~missing] if has_gaps else series)
+        plain = self._dtype.numpy_dtype
+        if present.dtype != plain:  # truth values among others, which the plain column hands on as MLflow does
             raise Unfit("wrong_type", f"needs {self._kind}, got other values among them")
-        values[~missing] = present
+        if has_gaps:
+            values = np.zeros(len(series), dtype=plain)
+            values[~missing] = present
+        else:
+            values = np.array(present)  # a copy: what the model writes is not the caller's
         array = pd.arrays.BooleanArray if self._kind == "boolean" else pd.arrays.IntegerArray
         return pd.Series(array(values, missing), index=series.index, name=series.name)
 
@@ -87,8 +92,8 @@ class ZonedColumn:
         if self.passes(series.dtype):
             return series
         moments = np.array(self._plain.convert(series))  # a copy: what the model writes is not the caller's
-        zoned = pd.DatetimeIndex(moments, tz="UTC").tz_convert(self._dtype.tz)
-        return pd.Series(zoned, index=series.index, name=series.name)
+        zoneless = pd.Series(moments, index=series.index, name=series.name, copy=False)
+        return zoneless.dt.tz_localize("UTC").dt.tz_convert(self._dtype.tz)
 
 
 class LimitedColumn:
@@ -120,10 +125,11 @@ class LimitedColumn:
         if self._minimum is None and self._maximum is None:
             return
         values, missing = plain_values(pd.Series(converted))
-        present = True if missing is None else ~missing
-        if self._minimum is not None and (count := int(((values < self._minimum) & present).sum())):
+        if missing is not None:
+            values = values[~missing]
+        if self._minimum is not None and (count := int((values < self._minimum).sum())):
             yield Problem((), "wrong_value", f"holds {count} value(s) below the minimum, {self._spec.minimum}")
-        if self._maximum is not None and (count := int(((values > self._maximum) & present).sum())):
+        if self._maximum is not None and (count := int((values > self._maximum).sum())):
             yield Problem((), "wrong_value", f"holds {count} value(s) above the maximum, {self._spec.maximum}")
 
 
