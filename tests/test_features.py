@@ -43,10 +43,11 @@ def predict(model: Any, data: Any) -> list[float]:
         FRAME.assign(more=1.0)[["more", "b", "c", "a"]],
         pl.DataFrame(FRAME[["c", "b", "a"]].to_dict("list")),
         pa.table(FRAME[["b", "c", "a"]].to_dict("list")),
+        pa.table(FRAME[["b", "c", "a"]].to_dict("list")).to_reader(),
         FRAME.to_numpy(),
         pd.DataFrame(FRAME.to_numpy()),
     ],
-    ids=["in order", "another order", "more columns", "polars", "arrow", "array", "frame of an array"],
+    ids=["in order", "another order", "more columns", "polars", "arrow", "reader", "array", "frame of an array"],
 )
 def test_columns_are_found_by_name(model: Any, data: Any) -> None:
     """Whatever the order of the columns, the prediction is the same; arrays are taken by position."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from palate._enforcement.containers import is_arrow, is_dataframe, is_polars
+from palate._enforcement.arrow import to_arrow
+from palate._enforcement.containers import is_arrow, is_dataframe, is_polars, speaks_arrow
+from palate._enforcement.exactness import Unfit
 from palate.errors import InvalidInput, Problem
 
 __all__ = ["ByFeatureNames"]
@@ -30,6 +32,7 @@ class ByFeatureNames:
 
     def enforce(self, data: object) -> object:
         """Return *data* as the other plan has it. Raises InvalidInput for a frame that lacks features."""
+        data = _with_columns(data)
         labels = _text_labels(data)
         if labels is None or labels == self._names:
             return self._plan.enforce(data)
@@ -37,6 +40,16 @@ class ByFeatureNames:
         if missing:
             raise InvalidInput([Problem(("inputs", name), "missing", "is a feature of the model") for name in missing])
         return self._plan.enforce(_select(data, self._names))
+
+
+def _with_columns(data: object) -> object:
+    """Return what speaks Arrow, from a package not known here, as a Table; a stream may be read once only."""
+    if is_arrow(data) or is_polars(data) or not speaks_arrow(data):
+        return data
+    try:
+        return to_arrow(data)
+    except Unfit as exc:
+        raise InvalidInput([Problem(("inputs",), exc.kind, exc.message)]) from exc
 
 
 def _text_labels(data: Any) -> list[str] | None:

@@ -112,8 +112,9 @@ def _needed(table: Any, columns: tuple[ColSpec, ...]) -> Any:
     """Return a Table without the columns that no schema names, which may be many and slow to make."""
     known = {spec.name for spec in columns}
     missing = {spec.name for spec in columns if spec.required} - set(table.column_names)
-    # Where a column is missing, the error tells which others there are; and pandas' index may be among them.
-    if missing or None in known or table.schema.pandas_metadata:
+    # Where a column is missing, the error tells which others there are; text may stand for a column with a number; and
+    # pandas' index may be among the rest.
+    if missing or not all(isinstance(name, str) for name in known) or table.schema.pandas_metadata:
         return table
     return table.select([place for place, name in enumerate(table.column_names) if name in known])
 
