@@ -98,9 +98,7 @@ def tables(mlflow: str | None, repeat: int) -> Iterator[Table]:
             ("Load an XGBClassifier and predict one row", SAVE_XGB, XGB_LOADS),
         ):
             model = str(Path(directory) / title.split()[2])
-            subprocess.run(
-                command(sys.executable, save, iter([model])), check=True, capture_output=True, env=ENVIRONMENT
-            )
+            process_timer(partial(command, sys.executable, save, iter([model])))()
             yield measure(title, loads, (mlflow, label, MLFLOW_LOAD), repeat, itertools.repeat(model))
 
 
