@@ -29,7 +29,7 @@ LAYERS = {
     "errors": "errors",
     "what a model takes and returns": "schema _enforcement _schema_json signature _inference _outputs",
     "documents and files": "_disk model_file _stored",
-    "what surrounds a model": "_code _coroutines _environment _random_state",
+    "what surrounds a model": "_code _coroutines _environment _process_lock _random_state",
     "plugins": "hook_values hookspecs _flavor _registry flavors",
     "paths": "pyfunc _opening loading golden inspection _save_request _save_signature saving verification "
     "mlflow_loader",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +15,7 @@ from importlib import metadata
 from typing import Literal, cast
 
 from palate._flavor import Flavor, check_flavor, check_observer
+from palate._process_lock import ProcessLock
 from palate.errors import FlavorBroken, FlavorConflict, FlavorNotFound, InvalidOption, UnsupportedModel
 from palate.hookspecs import ENTRY_POINT_GROUP, PLUGIN_GROUP, EmbeddedType
 
@@ -71,7 +71,7 @@ class FlavorRegistry:
         self._broken: dict[str, FlavorBroken] = {}
         self._observing: list[object] | None = None
         self._broken_observers: dict[str, FlavorBroken] = {}
-        self._lock = threading.RLock()
+        self._lock = ProcessLock()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -193,16 +193,24 @@ class FlavorRegistry:
     def _activate_observers(self) -> list[object]:
         if self._observing is None:
             self._observing = []
-            for candidate in self._observers:
-                try:
-                    observer = _load(candidate, check_observer)
-                    if not any(observer is other for other in self._observing):
-                        self._observing.append(observer)
-                except FlavorBroken as broken:
-                    self._broken_observers[candidate.qualified] = broken
+            try:
+                for candidate in self._observers:
+                    self._activate_observer(candidate, self._observing)
+            except BaseException:
+                self._observing = None  # interrupted: without an audit's observer, no flavor may be called
+                raise
         if self._broken_observers and _is_strict():
             raise next(iter(self._broken_observers.values()))
         return self._observing
+
+    def _activate_observer(self, candidate: _Candidate, active: list[object]) -> None:
+        try:
+            observer = _load(candidate, check_observer)
+        except FlavorBroken as broken:
+            self._broken_observers[candidate.qualified] = broken
+        else:
+            if not any(observer is other for other in active):
+                active.append(observer)
 
     def _observer_record(self, candidate: _Candidate) -> FlavorRecord:
         broken = self._broken_observers.get(candidate.qualified)

@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
-import os
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
@@ -40,20 +38,9 @@ from palate._code.pickles import open_pickle
 from palate._code.stage import ModuleTable, on_stage, table_on_stage
 from palate._code.standins import mlflow_installed, stand_in
 from palate._code.unpickling import ModelUnpickler
+from palate._process_lock import ProcessLock
 
 __all__ = ["ModelCode"]
-
-# Libraries that import by name hold the interpreter's lock of that name; two models at once would wait for each other.
-_by_name_lock = threading.RLock()
-
-
-def _unlock_after_fork() -> None:
-    """Let a forked child load models, even if a thread of its parent was just loading one."""
-    global _by_name_lock
-    _by_name_lock = threading.RLock()
-
-
-os.register_at_fork(after_in_child=_unlock_after_fork)
 
 
 class ModelCode:
@@ -73,7 +60,7 @@ class ModelCode:
         self._loading: set[str] = set()
         self._owned: dict[str, bool] = {}
         self._stands_in = False
-        self._lock = threading.RLock()
+        self._lock = ProcessLock(self._forget_half_loaded)
         self._importlib = _Importlib(self)
         self._builtins = {**vars(builtins), "__import__": self._import}
 
@@ -188,6 +175,13 @@ class ModelCode:
                 except ModuleNotFoundError as exc:
                     if exc.name != f"{name}.{member}":
                         raise
+
+    def _forget_half_loaded(self) -> None:
+        """Drop, in a forked child, the modules that a thread of its parent was just running; they are run anew."""
+        for name in list(self._table.modules):
+            if any(f"{name}.".startswith(f"{half}.") for half in self._loading):
+                self._table.remove(name)
+        self._loading.clear()
 
     # -- loading ---------------------------------------------------------------------------------------------------
 
@@ -306,6 +300,15 @@ class _Handover(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__ = self._spec  # the import system has just replaced it
+
+
+def _remove_finders() -> None:
+    """Take away, in a forked child, what a thread of its parent had put in front of all finders."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _StageFinder)]
+
+
+# Libraries that import by name hold the interpreter's lock of that name; two models at once would wait for each other.
+_by_name_lock = ProcessLock(_remove_finders)
 
 
 def _import_ordinary(name: str) -> ModuleType:

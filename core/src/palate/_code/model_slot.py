@@ -7,19 +7,20 @@ the file before. Where the real MLflow is installed, its slot is emptied before 
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from palate._process_lock import ProcessLock
+
 __all__ = ["ModelSlot", "current_slot", "open_slot", "set_model"]
 
 # (module, attribute) of the globals that mlflow.models.set_model and mlflow.models.ModelConfig use.
 _MLFLOW_MODEL = ("mlflow.models.model", "__mlflow_model__")
 _MLFLOW_CONFIG = ("mlflow.models.model_config", "__mlflow_model_config__")
-_mlflow_lock = threading.RLock()
+_mlflow_lock = ProcessLock()
 
 
 @dataclass(slots=True)
