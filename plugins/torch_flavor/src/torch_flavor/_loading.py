@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +21,11 @@ from torch_flavor._safetensors import read_tensors
 __all__ = ["read_model"]
 
 _MAX_LISTED = 10
+
+# torch reads one program at a time: what reads it is a global of the process. A fork waits until it is done, so that
+# no child begins with that global set.
+_reading = threading.RLock()
+os.register_at_fork(before=_reading.acquire, after_in_parent=_reading.release, after_in_child=_reading.release)
 
 
 def read_model(file: ModelFile, config: Mapping[str, Any], options: LoadOptions) -> torch.nn.Module:
@@ -56,7 +63,8 @@ def _devices() -> list[str]:
 def _read_program(file: ModelFile, device: torch.device) -> torch.nn.Module:
     with file.path.open("rb") as source:
         archive = check_archive(source, file.name)
-        program = torch.export.load(archive.stitched(source))
+        with _reading:
+            program = torch.export.load(archive.stitched(source))
     if device.type != "cpu":
         from torch.export.passes import move_to_device_pass
 
