@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from types import ModuleType
 
 __all__ = ["import_keras", "import_tensorflow"]
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+
+# The modules of TensorFlow import each other in circles. Threads that enter one at different places wait for each
+# other, until Python gives up with a _DeadlockError. A fork waits for the end: a child could not finish an import.
+_lock = threading.RLock()
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def import_keras() -> ModuleType:
@@ -25,6 +31,11 @@ def _import(name: str) -> ModuleType:
     module = sys.modules.get(name)
     if module is not None and getattr(module.__spec__, "_initializing", False) is False:
         return module
+    with _lock:
+        return _import_quietly(name)
+
+
+def _import_quietly(name: str) -> ModuleType:
     # TensorFlow's C++ half reads this while it is loaded, and then reports on oneDNN, CUDA and CPU features.
     # A user who has set it knows what he wants to see; child processes shall not inherit our choice.
     own = _LEVEL not in os.environ
