@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ __all__ = ["import_skops"]
 # no estimators, only bridges to frameworks of those names: with torch that costs seconds and 200 MB.
 _BRIDGES = tuple(f"sklearn.externals.array_api_compat.{framework}" for framework in ("cupy", "dask", "torch"))
 
-_lock = threading.Lock()
+# A fork waits until the import is done: a child could not finish it.
+_lock = threading.RLock()
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def import_skops() -> Any:
