@@ -113,8 +113,8 @@ class _Tensor:
         if self._anything:
             return matrix
         self._check_shape(tuple(matrix.shape))
-        if self._kind not in "biufc":
-            raise Unfit("wrong_type", f"needs {self._text()}, got a sparse matrix, which holds numbers only")
+        if self._kind not in "biufc" or self._dtype.char == "e":  # scipy knows numbers only, and no float16
+            raise Unfit("wrong_type", f"needs {self._text()}, which no sparse matrix holds")
         data = cast_array(matrix.data, self._dtype)
         return matrix if data is matrix.data else matrix.astype(self._dtype)
 
