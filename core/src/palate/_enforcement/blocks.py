@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Block", "build_frame", "dtypes_of", "group_columns", "join_columns", "read_blocks", "set_columns", "split"]
+__all__ = [
+    "Block",
+    "build_frame",
+    "dtypes_of",
+    "group_columns",
+    "join_columns",
+    "read_blocks",
+    "set_columns",
+    "shares_safely",
+    "split",
+]
 
 Positions: TypeAlias = "np.ndarray[Any, np.dtype[np.intp]]"
 Block: TypeAlias = "tuple[Any, Positions]"
@@ -143,6 +153,13 @@ def _as_frame(values: Any, positions: Any, index: Any) -> Any:
         return pd.DataFrame(values.T, index=index, columns=positions, dtype=values.dtype, copy=False)
     rows = values if values.ndim == 2 else [values]
     return pd.DataFrame(dict(zip(positions.tolist(), rows, strict=True)), index=index)
+
+
+def shares_safely() -> bool:
+    """Tell whether frames can share columns: from pandas 3 on, what is shared is copied before it is written to."""
+    import pandas as pd
+
+    return int(pd.__version__.partition(".")[0]) >= 3
 
 
 def set_columns(frame: Any, converted: dict[int, Any]) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from palate._enforcement.blocks import Block, build_frame, read_blocks, set_columns, split
+from palate._enforcement.blocks import Block, build_frame, read_blocks, set_columns, shares_safely, split
 from palate._enforcement.cells import Column, InvalidCells
 from palate._enforcement.exactness import Unfit, cast_array
 from palate.errors import InvalidInput, Problem
@@ -144,7 +144,8 @@ class Route:
         changed = {number: after for number, (before, after) in apart.items() if before is not after}
         count = len(changed) + sum(len(numbers) for _, numbers in cast)
         kept_cells = len(frame) * (len(self._slots) - count)
-        if (self._picked is None or isinstance(self._picked, slice)) and kept_cells > _CELLS_PER_COLUMN * count:
+        is_view = self._picked is None or isinstance(self._picked, slice)
+        if is_view and kept_cells > _CELLS_PER_COLUMN * count and shares_safely():
             rows = (zip(numbers.tolist(), values, strict=True) for values, numbers in cast)
             return set_columns(self._pick(frame), {**dict(chain.from_iterable(rows)), **changed})
         blocks = [*cast, *self._copy_kept(frame)]
