@@ -22,5 +22,5 @@ def tensor_array(tensor: Any) -> Any:
         detached = tensor.detach().cpu() if hasattr(tensor, "detach") else tensor
         return np.asarray(detached) if hasattr(detached, "__array__") else np.from_dlpack(detached)
     except (TypeError, RuntimeError, ValueError, BufferError) as exc:
-        hint = "bring it to the CPU, and to float32 if numpy does not know its type"
+        hint = "bring it to the CPU, make it dense, and float32 if numpy does not know its type"
         raise Unfit("wrong_type", f"numpy has no form for this {type(tensor).__name__}. Hint: {hint}") from exc

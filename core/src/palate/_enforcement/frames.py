@@ -110,13 +110,13 @@ def refuse_query(data: object) -> None:
 
 def _needed(table: Any, columns: tuple[ColSpec, ...]) -> Any:
     """Return a Table without the columns that no schema names, which may be many and slow to make."""
-    known = {spec.name for spec in columns}
-    missing = {spec.name for spec in columns if spec.required} - set(table.column_names)
-    # Where a column is missing, the error tells which others there are; text may stand for a column with a number; and
-    # pandas' index may be among the rest.
-    if missing or not all(isinstance(name, str) for name in known) or table.schema.pandas_metadata:
-        return table
-    return table.select([place for place, name in enumerate(table.column_names) if name in known])
+    given, names = table.column_names, [spec.name for spec in columns]
+    if given == names or not all(isinstance(name, str) for name in names) or table.schema.pandas_metadata:
+        return table  # text may stand for a column with a number; pandas' index may be among the columns
+    if {spec.name for spec in columns if spec.required}.difference(given):
+        return table  # the error tells which columns there are instead
+    known = set(names)
+    return table.select([place for place, name in enumerate(given) if name in known])
 
 
 # -- memory of the caller's --------------------------------------------------------------------------------------------
@@ -125,15 +125,37 @@ def _needed(table: Any, columns: tuple[ColSpec, ...]) -> Any:
 def arrow_to_frame(table: Any) -> Any:
     """Return a pyarrow Table as a DataFrame in which no integer became a float.
 
-    Columns of numbers without gaps, in one chunk, are shared and not copied where pandas copies on write.
+    Columns of numbers without gaps, in one chunk, are shared and not copied where pandas copies on write; a few numbers
+    are copied into one block, which is quicker.
     """
     pd = require_pandas()
     gaps = {column.type for column in table.columns if column.null_count}
+    if not gaps and _is_small_matrix(table):
+        return _stacked(pd, table)
     nullable = {kind: dtype for kind, dtype in from_arrow_types().items() if kind in gaps} if gaps else {}
     share = _copies_on_write(pd)
     plain = without_nested_views(table)
-    frame = plain.to_pandas(types_mapper=nullable.get, maps_as_pydicts="strict", split_blocks=share)
+    frame = plain.to_pandas(
+        types_mapper=nullable.get if nullable else None, maps_as_pydicts="strict", split_blocks=share
+    )
     return _guarded(frame) if share else frame
+
+
+def _is_small_matrix(table: Any) -> bool:
+    import pyarrow.types as kinds
+
+    types = table.schema.types
+    if not types or not (kinds.is_integer(types[0]) or kinds.is_floating(types[0])):
+        return False
+    size = table.num_rows * len(types) * types[0].bit_width // 8
+    return size < _SHARE_FROM and not table.schema.pandas_metadata and all(kind == types[0] for kind in types)
+
+
+def _stacked(pd: Any, table: Any) -> Any:
+    import numpy as np
+
+    matrix = np.stack([column.to_numpy() for column in table.columns])
+    return pd.DataFrame(matrix.T, columns=table.column_names, copy=False)
 
 
 def _array_to_frame(pd: Any, array: Any) -> Any:
