@@ -61,6 +61,25 @@ def test_missing_features_are_named(model: Any) -> None:
     assert [problem.where for problem in caught.value.problems] == [("inputs", "a"), ("inputs", "c")]
 
 
+@pytest.mark.parametrize("labels", ["abcc", "cbac", "aabc"])
+def test_features_that_are_there_twice_are_named(model: Any, labels: str) -> None:
+    """Which of two columns of one name is the feature, nobody can know."""
+    frame = FRAME[list(labels)]
+    given = [frame, pa.Table.from_arrays([pa.array(frame.iloc[:, i]) for i in range(4)], names=list(labels))]
+    for data in given:
+        with pytest.raises(InvalidInput, match="2 columns of this name") as caught:
+            model.predict(data)
+        (problem,) = caught.value.problems
+        assert problem.where == ("inputs", max(labels, key=labels.count))
+
+
+def test_order_is_looked_at_every_time(model: Any) -> None:
+    """A frame in the right order makes the model no less careful about the next one."""
+    for frame in (FRAME, FRAME[["b", "a", "c"]], FRAME, FRAME[["c", "b", "a"]]):
+        assert predict(model, frame) == EXPECTED
+    assert predict(model, FRAME.copy()) == EXPECTED
+
+
 def test_names_are_kept_in_the_model_file(model: Any) -> None:
     """MLmodel lists them in Palate's own section, and only where they say more than the signature."""
     assert model.metadata.palate["features"] == ["a", "b", "c"]

@@ -7,6 +7,7 @@ way beside it.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,6 +20,7 @@ __all__ = [
     "dtypes_of",
     "group_columns",
     "join_columns",
+    "keep_alive",
     "read_blocks",
     "set_columns",
     "shares_safely",
@@ -177,3 +179,16 @@ def set_columns(frame: Any, converted: dict[int, Any]) -> Any:
         column = values if isinstance(values, pd.Series) else pd.Series(values, index=frame.index, copy=False)
         result.isetitem(position, column)
     return result
+
+
+def keep_alive(source: Any, derived: Any) -> None:
+    """Keep a frame alive as long as one derived from it.
+
+    pandas copies before it writes only while another frame uses the memory too; what came from Arrow or polars cannot
+    be written to at all.
+    """
+    weakref.finalize(derived, _let_go, source).atexit = False
+
+
+def _let_go(source: Any) -> None:
+    """Do nothing: to be called with it kept the frame alive."""

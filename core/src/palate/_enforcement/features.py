@@ -6,12 +6,14 @@ by position, would be predicted on wrongly and without an error.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from palate._enforcement.arrow import to_arrow
 from palate._enforcement.containers import is_arrow, is_dataframe, is_polars, speaks_arrow
 from palate._enforcement.exactness import Unfit
+from palate._enforcement.labels import are_same
 from palate.errors import InvalidInput, Problem
 
 __all__ = ["ByFeatureNames"]
@@ -24,22 +26,38 @@ class _Plan(Protocol):
 class ByFeatureNames:
     """Puts the columns of frames in the order of the features, then enforces with another plan."""
 
-    __slots__ = ("_names", "_plan")
+    __slots__ = ("_names", "_plan", "_seen")
 
     def __init__(self, plan: _Plan, names: Sequence[str]) -> None:
         self._plan = plan
         self._names = list(names)
+        self._seen: Any = None  # the labels of the last DataFrame that had the features in their order
 
     def enforce(self, data: object) -> object:
         """Return *data* as the other plan has it. Raises InvalidInput for a frame that lacks features."""
-        data = _with_columns(data)
+        if is_dataframe(data):
+            columns = data.columns
+            if self._seen is None or not are_same(columns, self._seen):
+                data = self._arrange(data)
+                self._seen = columns if list(columns) == self._names else self._seen
+            return self._plan.enforce(data)
+        return self._plan.enforce(self._arrange(_with_columns(data)))
+
+    def _arrange(self, data: Any) -> Any:
         labels = _text_labels(data)
         if labels is None or labels == self._names:
-            return self._plan.enforce(data)
-        missing = [name for name in self._names if name not in labels]
-        if missing:
-            raise InvalidInput([Problem(("inputs", name), "missing", "is a feature of the model") for name in missing])
-        return self._plan.enforce(_select(data, self._names))
+            return data
+        counts = Counter(labels)
+        problems = []
+        for name in self._names:
+            if not counts[name]:
+                problems.append(Problem(("inputs", name), "missing", "is a feature of the model"))
+            elif counts[name] > 1:
+                message = f"there are {counts[name]} columns of this name"
+                problems.append(Problem(("inputs", name), "wrong_value", message))
+        if problems:
+            raise InvalidInput(problems)
+        return _select(data, self._names)
 
 
 def _with_columns(data: object) -> object:

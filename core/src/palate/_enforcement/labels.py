@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from palate.errors import Problem
 from palate.schema import ColSpec
 
-__all__ = ["ByName", "ByPosition", "Labels"]
+__all__ = ["ByName", "ByPosition", "Labels", "are_same"]
 
 
 class Labels(Protocol):
@@ -104,3 +104,13 @@ def _describe(labels: list[Any], names: set[Any]) -> str:
     extra = [f"{label!s:.60}" for label in labels if label not in names]
     shown = ", ".join(extra[:10]) + (", …" if len(extra) > 10 else "")
     return f" (columns not in the signature: {shown})" if extra else ""
+
+
+def are_same(labels: Any, known: Any) -> bool:
+    """Tell whether two pandas Indexes hold the same labels, quickest for one that was asked about before."""
+    if labels.is_(known):
+        return True
+    # Labels of times are equal to text that can be read as these, and in an object Index True is equal to 1.
+    if labels.dtype != known.dtype or (labels.dtype == object and labels.inferred_type != "string"):
+        return False
+    return bool(labels.equals(known))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from palate._enforcement.batches import BatchPlan
-from palate._enforcement.blocks import dtypes_of
+from palate._enforcement.blocks import dtypes_of, keep_alive
 from palate._enforcement.cells import Column
 from palate._enforcement.columns import compile_column
 from palate._enforcement.containers import is_dataframe
@@ -87,7 +87,12 @@ class _ColumnPlan:
         route, dtypes = self._route, dtypes_of(frame)
         if route is None or not route.is_for(frame.columns, dtypes):
             route = self._route = self._find_route(frame, dtypes)
-        return frame if route.passes else route.convert(frame)
+        if route.passes:
+            return frame
+        converted = route.convert(frame)
+        if frame is not data and converted is not frame:
+            keep_alive(frame, converted)
+        return converted
 
     def _find_route(self, frame: Any, dtypes: list[Any]) -> Route:
         columns = self._compiled or self._compile()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from palate._enforcement.blocks import Block, build_frame, read_blocks, set_columns, shares_safely, split
 from palate._enforcement.cells import Column, InvalidCells
 from palate._enforcement.exactness import Unfit, cast_array
+from palate._enforcement.labels import are_same
 from palate.errors import InvalidInput, Problem
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Route:
 
     def is_for(self, labels: Any, dtypes: list[Any]) -> bool:
         """Tell whether frames with these labels and dtypes take this route."""
-        if dtypes != self._dtypes or not _are_same(labels, self._labels):
+        if dtypes != self._dtypes or not are_same(labels, self._labels):
             return False
         return all(
             dtypes[position] is self._dtypes[position] or column.passes(dtypes[position]) == passes
@@ -166,15 +167,6 @@ class Route:
 
     def _pick(self, frame: Any) -> Any:
         return frame if self._picked is None else frame.iloc[:, self._picked]
-
-
-def _are_same(labels: Any, known: Any) -> bool:
-    if labels.is_(known):
-        return True
-    # Labels of times are equal to text that can be read as these, and in an object Index True is equal to 1.
-    if labels.dtype != known.dtype or (labels.dtype == object and labels.inferred_type != "string"):
-        return False
-    return bool(labels.equals(known))
 
 
 def _find_span(positions: list[int], count: int) -> slice | np.ndarray[Any, Any] | None:
