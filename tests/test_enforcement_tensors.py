@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from palate._enforcement.plan import InputPlan, compile_inputs
 from palate.errors import InvalidInput
 from palate.schema import Schema, TensorSpec
 
+pa = pytest.importorskip("pyarrow")
 pd = pytest.importorskip("pandas")
 sparse = pytest.importorskip("scipy.sparse")
 
@@ -163,12 +165,22 @@ def test_sparse_stays_sparse(form: str) -> None:
     assert kind_of(plan(), getattr(sparse, form)(np.eye(2, dtype="f4"))) == "wrong_shape"
 
 
-def test_unusual_sparse_forms_become_rows() -> None:
+@pytest.mark.parametrize(
+    "form", ["lil_matrix", "dok_matrix", "dia_matrix", "bsr_matrix", "lil_array", "dok_array", "bsr_array"]
+)
+def test_unusual_sparse_forms_become_rows(form: str) -> None:
     """The other forms of scipy are handed on as CSR, with equal values."""
-    result: Any = plan().enforce(sparse.lil_matrix(np.eye(3, dtype="f4")))
+    result: Any = plan().enforce(getattr(sparse, form)(np.eye(3, dtype="f4")))
     assert result.format == "csr"
+    assert result.dtype == "float32"
     assert result.toarray().tolist() == np.eye(3).tolist()
+
+
+def test_sparse_matrices_hold_numbers_only() -> None:
+    """A tensor of objects is none of them; one row may be a sparse vector."""
     assert kind_of(plan("object"), sparse.csr_matrix(np.eye(3))) == "wrong_type"
+    row = sparse.coo_array(np.array([0, 1, 0], "f4"))
+    assert plan("float32", (-1,)).enforce(row) is row
 
 
 # -- frames ------------------------------------------------------------------------------------------------------------
@@ -299,3 +311,50 @@ def test_framework_tensors_are_read_as_arrays() -> None:
     assert plan().enforce(Tensor()).shape == (2, 3)  # type: ignore[attr-defined]
     strange = type("Tensor", (), {"__module__": "torch", "__array__": lambda self, *a, **k: 1 / 0 if a == 1 else None})
     assert kind_of(plan(), strange())
+
+
+# -- lists of a fixed size ---------------------------------------------------------------------------------------------
+
+
+def embeddings(array: Any) -> Any:
+    """Return an array as a column of lists of a fixed size."""
+    column = pa.array(array.reshape(-1))
+    for size in reversed(array.shape[1:]):
+        column = pa.FixedSizeListArray.from_arrays(column, size)
+    return pa.table({"x": column})
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (4, 3, 2)])
+def test_lists_of_a_fixed_size_are_one_array(shape: tuple[int, ...]) -> None:
+    """A column of embeddings in Arrow is the tensor, uncopied, in slices too; polars' Array has the same values."""
+    array = np.arange(np.prod(shape), dtype="f4").reshape(shape)
+    for compiled in (plan(shape=(-1, *shape[1:])), plan(shape=(-1, *shape[1:]), name="x")):
+        for table, rows in ((embeddings(array), array), (embeddings(array).slice(1, 2), array[1:3])):
+            result: Any = compiled.enforce(table)
+            tensor = result["x"] if isinstance(result, dict) else result
+            np.testing.assert_array_equal(tensor, rows)
+            assert np.shares_memory(tensor, array)
+        polars: Any = compiled.enforce(pytest.importorskip("polars").from_arrow(embeddings(array)))
+        np.testing.assert_array_equal(polars["x"] if isinstance(polars, dict) else polars, array)
+
+
+def test_lists_of_a_fixed_size_are_judged_as_arrays() -> None:
+    """Their numbers have a type, so that nothing is rounded; gaps and other sizes are refused."""
+    assert kind_of(plan(), embeddings(np.full((2, 3), 0.1))) == "wrong_value"
+    assert kind_of(plan(), embeddings(np.ones((2, 4), "f4"))) == "wrong_shape"
+    for cells in ([[1.0, 2.0, 3.0], None], [[1.0, None, 3.0]]):
+        gaps = pa.table({"x": pa.array(cells, pa.list_(pa.float32(), 3))})
+        with pytest.raises(InvalidInput) if None in cells else nullcontext():
+            result: Any = plan().enforce(gaps)
+            np.testing.assert_array_equal(result, np.array(cells, "f4"))
+
+
+def test_named_tensors_are_the_columns_of_a_table() -> None:
+    """Each by its name, whatever the order; a name that stands there twice is refused."""
+    vectors = embeddings(np.ones((2, 2), "f4"))["x"]
+    table = pa.table({"z": ["a", "b"], "y": [1, 2], "x": vectors})
+    result: Any = PAIR.enforce(table)
+    assert {name: tensor.tolist() for name, tensor in result.items()} == {"x": [[1, 1], [1, 1]], "y": [1, 2]}
+    twice = pa.table([pa.array([1]), pa.array([2]), vectors.slice(0, 1)], names=["y", "y", "x"])
+    assert kind_of(PAIR, twice) == "wrong_shape"
+    assert kind_of(PAIR, table.drop_columns("y")) == "missing"

@@ -188,6 +188,15 @@ def test_arrays_come_back_equal(array: Any, container: str) -> None:
     np.testing.assert_array_equal(back, array.reshape(-1, 1) if array.ndim < 2 else array)
 
 
+@pytest.mark.parametrize("container", ["polars", "arrow"])
+def test_cells_of_arrays_come_back_equal(container: str) -> None:
+    """Arrays in the cells of a column are one array again, of the same dtype."""
+    deep = np.arange(12, dtype="f4").reshape(3, 2, 2)
+    back = convert(convert(deep, container), "numpy")
+    assert back.dtype == "float32"
+    np.testing.assert_array_equal(back, deep)
+
+
 # -- numpy -------------------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from palate._enforcement.containers import is_arrow, is_polars
 from palate._enforcement.exactness import Unfit
 from palate.errors import DependencyMissing
 
-__all__ = ["to_arrow", "without_nested_views"]
+__all__ = ["fixed_size_array", "to_arrow", "without_nested_views"]
 
 
 def to_arrow(data: Any) -> Any:
@@ -65,3 +65,23 @@ def _without_views(pa: Any, kind: Any) -> Any:
         make = pa.list_ if pa.types.is_list(kind) else pa.large_list
         return make(kind.value_field.with_type(_without_views(pa, kind.value_type)))
     return kind
+
+
+def fixed_size_array(column: Any) -> Any:
+    """Return a column of lists of one fixed size, or of such lists, as an ndarray; None for every other column.
+
+    It is the column's own memory where that is in one chunk. Where a list or a number is missing there is no array.
+    """
+    import pyarrow as pa
+
+    if not pa.types.is_fixed_size_list(column.type) or column.num_chunks != 1:
+        return None
+    array, shape = column.chunk(0), [len(column)]
+    while pa.types.is_fixed_size_list(array.type):
+        if array.null_count:
+            return None
+        size = array.type.list_size
+        shape.append(size)
+        array = array.values.slice(array.offset * size, len(array) * size)
+    is_number = pa.types.is_integer(array.type) or pa.types.is_floating(array.type)
+    return array.to_numpy().reshape(shape) if is_number and not array.null_count else None

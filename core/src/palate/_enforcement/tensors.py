@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from palate._enforcement.arrays import tensor_array
-from palate._enforcement.arrow import to_arrow
+from palate._enforcement.arrow import fixed_size_array, to_arrow
 from palate._enforcement.containers import (
     is_array_like,
     is_dataframe,
@@ -72,7 +72,7 @@ class _Tensor:
         if is_series(data):
             return self.convert_frame(data.to_frame())
         if speaks_arrow(data):
-            return self.convert_frame(arrow_to_frame(to_arrow(data)))
+            return self._convert_table(to_arrow(data))
         if is_array_like(data):
             return self.convert(tensor_array(data))
         if is_scalar(data) and not self._shape:
@@ -117,6 +117,12 @@ class _Tensor:
             raise Unfit("wrong_type", f"needs {self._text()}, which no sparse matrix holds")
         data = cast_array(matrix.data, self._dtype)
         return matrix if data is matrix.data else matrix.astype(self._dtype)
+
+    def _convert_table(self, table: Any) -> Any:
+        whole = fixed_size_array(table.column(0)) if table.num_columns == 1 else None
+        if whole is not None and self._has_shape(whole.shape):
+            return self._convert_array(whole)
+        return self.convert_frame(arrow_to_frame(table))
 
     # -- frames ------------------------------------------------------------------------------------------------------
 
@@ -239,7 +245,7 @@ class NamedTensorPlan:
         if is_series(data):
             data = data.to_frame()
         elif speaks_arrow(data):
-            data = arrow_to_frame(to_arrow(data))
+            return self._columns(to_arrow(data))
         elif is_ndarray(data) and data.dtype.names:
             return {name: data[name] for name in data.dtype.names}
         if is_dataframe(data):
@@ -249,6 +255,13 @@ class NamedTensorPlan:
         refuse_query(data)
         names = ", ".join(self._names)
         raise Unfit("wrong_type", f"needs a dict of arrays with the names {names}, got {type(data).__name__}")
+
+    def _columns(self, table: Any) -> dict[str, Any]:
+        given = table.column_names
+        if len(set(given)) < len(given):
+            frame = arrow_to_frame(table)
+            return {name: frame[name] for name in self._names if name in given}
+        return {name: table.column(name) for name in self._names if name in given}
 
     def _convert(self, given: dict[Any, Any]) -> dict[str, Any]:
         problems, converted = [], {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from palate._enforcement.arrays import tensor_array
+from palate._enforcement.arrow import fixed_size_array
 from palate._enforcement.containers import (
     is_array_like,
     is_ndarray,
@@ -134,16 +135,34 @@ def _series_array(series: Any) -> Any:
 
 def _polars_array(series: Any) -> Any:
     kind = series.dtype
-    # In numpy polars has structs as rows of a matrix, and integers with gaps as floats.
-    if kind.is_nested() or (series.null_count() and not (kind.is_float() or kind.is_temporal())):
+    if kind.is_nested():
+        # In numpy polars has structs as rows of a matrix, and lists as arrays.
+        return _polars_cells(series)
+    if series.null_count() and not (kind.is_float() or kind.is_temporal()):
         return _objects(series.to_list())
     return series.to_numpy()
 
 
-def _arrow_array(column: Any) -> Any:
-    import pyarrow.types as kinds
+def _polars_cells(series: Any) -> Any:
+    """Return a nested column: Arrays of numbers as an array, all else as one of objects."""
+    flat, shape = series, getattr(series.dtype, "shape", ())
+    for _ in shape:
+        flat = flat.explode()
+    if not shape or flat.null_count() or not flat.dtype.is_numeric():
+        return _objects(series.to_list())
+    return flat.to_numpy().reshape(len(series), *shape)
 
-    kind = column.type
-    if kinds.is_nested(kind) or (column.null_count and not (kinds.is_floating(kind) or kinds.is_temporal(kind))):
+
+def _arrow_array(column: Any) -> Any:
+    import pyarrow as pa
+
+    chunks, kind = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column]), column.type
+    if (array := fixed_size_array(chunks)) is not None:
+        return array
+    if pa.types.is_nested(kind) or (column.null_count and not _shows_gaps(pa, kind)):
         return _objects(column.to_pylist())
-    return column.to_numpy()
+    return chunks.to_numpy()
+
+
+def _shows_gaps(pa: Any, kind: Any) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_temporal(kind))

@@ -92,6 +92,8 @@ def _table_arrays(columns: Columns) -> Any:
     if is_dataframe(columns.frame) and _has_one_dtype(columns.frame):
         return columns.frame.to_numpy()
     arrays = [column_array(column) for column in columns.cells]
+    if len(arrays) == 1 and arrays[0].ndim > 1:
+        return arrays[0]
     if len({array.dtype for array in arrays}) == 1 and all(array.ndim == 1 for array in arrays):
         return np.stack(arrays).T
     return dict(zip(columns.names, arrays, strict=True))
