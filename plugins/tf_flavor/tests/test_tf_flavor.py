@@ -213,6 +213,16 @@ def test_frames_lists_and_tensors(small, two_out, rows, tf):
         predict(two_out, frame[["left"]])
 
 
+def test_integers_with_gaps_become_floats(small, rows):
+    """A gap in a column of integers is to the model what a gap in a column of floats is."""
+    pandas = pytest.importorskip("pandas")
+    whole = pandas.DataFrame(rows).round()
+    gaps = whole.copy()
+    gaps.loc[0, 0] = float("nan")
+    for frame in (whole, gaps):
+        np.testing.assert_array_equal(predict(small, frame.astype({0: "Int64"})), predict(small, frame))
+
+
 def test_threads(small, rows):
     """Threads that share a model get what one of them would."""
     expected = predict(small, rows)

@@ -200,6 +200,16 @@ def test_data_frames(save):
     assert np.array_equal(loaded.predict(both), (frame["a"] * 2 + frame["b"]).to_numpy())
 
 
+def test_integers_with_gaps_become_floats(save):
+    """A gap in a column of integers is NaN in the matrix, and the other rows predict what their numbers do."""
+    frame = pd.DataFrame({"a": pd.array([1, None, 3], dtype="Int64"), "b": [0.5, 1.5, 2.5]})
+    model = nn.Linear(2, 1)
+    loaded = palate.load_model(save(model, input_example=frame))
+    assert loaded.signature.inputs.columns[0].nullable
+    expected = model(torch.tensor([[1, 0.5], [float("nan"), 1.5], [3, 2.5]])).detach().numpy()
+    assert np.allclose(loaded.predict(frame), expected, atol=1e-6, equal_nan=True)
+
+
 def test_tensors_and_lists():
     """Tensors stay what they are, a list of arrays goes by position, rows of numbers become float32."""
     model = nn.Linear(3, 2)

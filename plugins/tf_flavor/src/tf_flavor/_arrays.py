@@ -59,8 +59,10 @@ def _from_frame(frame: Any, specs: Specs) -> Any:
             )
         columns = {name: _from_column(frame[name], *spec) for name, spec in specs.items()}
         return columns if len(columns) > 1 else next(iter(columns.values()))
-    array = frame.to_numpy()
     dtype = next(iter(specs.values()))[1] if specs else None
+    if dtype in ("float16", "float32", "float64"):  # a gap in a column of integers is NaN, as in one of floats
+        return frame.to_numpy(dtype=dtype, na_value=float("nan"))
+    array = frame.to_numpy()
     return array if dtype in (None, "string") else array.astype(dtype)
 
 

@@ -182,7 +182,8 @@ def _by_input(plan: CallPlan, data: Any) -> dict[str, Any]:
     if is_frame(data):
         columns = list(data.columns)
         if len(required) < 2 or not required <= set(columns) <= set(names):
-            return _only(names, required, np.asarray(data.to_numpy(), dtype=np.float32))
+            # A gap in a column of integers is NaN, as in one of floats.
+            return _only(names, required, data.to_numpy(dtype=np.float32, na_value=np.nan))
         return {name: data[name].to_numpy() for name in columns}
     if isinstance(data, Mapping):
         if required <= set(data) <= set(names):
