@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -138,6 +139,17 @@ def test_facts_of_columns_that_are_gone_stay_unused() -> None:
     """MLflow's set_signature() knows nothing of facts, so those of former columns are no error."""
     given = signature(ColSpec(type="string", name="a"))
     assert add_facts(given, {"b": {"minimum": 1, "timezone": "Vienna"}, "a": {"note": 1}}) == given
+
+
+def test_functions_with_type_hints_have_no_facts() -> None:
+    """They are given lists, in which nothing would enforce a fact, so that none is declared or read in vain."""
+    hinted = replace(signature(ColSpec(type="long", minimum=0)), from_type_hints=True)
+    with pytest.raises(InvalidSignature, match="type hints"):
+        column_facts(hinted)
+    plain = replace(signature(ColSpec(type="long", categories=(1,))), from_type_hints=True)
+    assert column_facts(plain) == {0: {"categories": [1]}}
+    with pytest.raises(InvalidModelFile, match=r"palate\.inputs\.0: .*type hints"):
+        add_facts(plain, {0: {"minimum": 0}})
 
 
 def test_columns_of_one_name_need_the_same_facts() -> None:

@@ -38,6 +38,7 @@ __all__ = [
 Scalar: TypeAlias = Literal["boolean", "integer", "long", "float", "double", "string", "binary", "datetime"]
 SCALARS: frozenset[str] = frozenset(get_args(Scalar))
 INTEGERS: dict[str, tuple[int, int]] = {"integer": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
+"""The types of integers, each with the least and the greatest that it has."""
 _OFFSET = re.compile(r"UTC[+-]([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 
 

@@ -19,6 +19,7 @@ __all__ = ["add_facts", "column_facts"]
 
 Where = tuple[str | int, ...]
 
+_HINTED: Final = "facts of columns are for tables, and a function with type hints is given a list of plain values"
 _PLACE: Final = ("palate", "inputs")
 _KINDS: Final = {
     "nullable": ((bool,), "true or false"),
@@ -36,12 +37,15 @@ def column_facts(signature: Signature) -> dict[str | int, dict[str, Any]]:
     """Return the facts of a signature's input columns as plain data; columns without facts are left out.
 
     Raises:
-        InvalidSignature: if a column's categories are not text, numbers or times, or two columns of one name differ.
+        InvalidSignature: if a column's categories are not text, numbers or times, if two columns of one name differ, or
+            if a function with type hints is to be held to facts.
     """
     columns = signature.inputs.columns if signature.inputs else ()
     facts: dict[str | int, dict[str, Any]] = {}
     for index, column in enumerate(columns):
         key = _key(column, index)
+        if signature.from_type_hints and not column.plain:
+            raise InvalidSignature([Problem(("inputs", key), "wrong_value", _HINTED)])
         if (fact := _facts_of(column, key)) and facts.setdefault(key, fact) != fact:
             message = "two columns of this name have different facts"
             raise InvalidSignature([Problem(("inputs", key), "wrong_value", message)])
@@ -83,6 +87,8 @@ def add_facts(signature: Signature | None, facts: Mapping[Any, Any]) -> Signatur
         key = _key(column, index)
         try:
             columns.append(_with_facts(column, facts.get(key) or {}, (*_PLACE, str(key))))
+            if signature.from_type_hints and not columns[-1].plain:
+                problems.append(Problem((*_PLACE, str(key)), "wrong_value", _HINTED))
         except InvalidModelFile as exc:
             problems += exc.problems
     if problems:
