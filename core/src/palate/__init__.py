@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from palate.pyfunc import PyFuncModel
     from palate.saving import save_model
     from palate.schema import ColSpec, ParamSpec, Schema, TensorSpec
-    from palate.signature import Signature
+    from palate.signature import MethodSignature, Signature
     from palate.verification import accept_changes, verify_model
 
 __all__ = [
     "ColSpec",
+    "MethodSignature",
     "ModelInfo",
     "ParamSpec",
     "PyFuncModel",
@@ -46,6 +47,7 @@ __all__ = [
 
 _HOMES = {
     "ColSpec": "palate.schema",
+    "MethodSignature": "palate.signature",
     "ModelInfo": "palate.inspection",
     "ParamSpec": "palate.schema",
     "PyFuncModel": "palate.pyfunc",
