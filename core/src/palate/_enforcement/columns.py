@@ -256,8 +256,8 @@ class _NestedColumn:
 
         if self._any:
             return series
-        if isinstance(series.dtype, pd.ArrowDtype):
-            series = from_arrow(series)
+        if isinstance(series.dtype, pd.ArrowDtype) and "map<" in str(series.dtype):
+            series = from_arrow(series)  # by itself pandas makes lists of pairs of maps
         report, given = Report(), series.tolist()
         converted = np.empty(len(given), dtype=object)
         for row, cell in enumerate(given):

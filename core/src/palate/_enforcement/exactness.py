@@ -232,7 +232,8 @@ def cast_list(items: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     if dtype.kind in "USO":
         return cast_array(leaves, dtype)
     if dtype.kind == "M":
-        moments = np.array([read_instant(leaf) for leaf in leaves.flat])
+        never = np.datetime64("NaT", "ns")
+        moments = np.array([never if is_missing(leaf) else read_instant(leaf) for leaf in leaves.flat])
         return cast_array(moments.reshape(leaves.shape), dtype)
     if dtype.kind == "f" and type(None) in kinds:
         # JSON has no NaN and writes null.

@@ -99,7 +99,7 @@ def _depth(value: Any) -> int:
     depth = 0
     while isinstance(value, list):
         value, depth = (value[0] if value else None), depth + 1
-    return depth
+    return depth + (value.ndim if is_ndarray(value) else 0)
 
 
 def refuse_query(data: object) -> None:

@@ -27,7 +27,7 @@ def restore_integers(frame: Any, data: Any, columns: tuple[ColSpec, ...]) -> Any
     suspects = [position for position in _find_large(frame) if _is_number(position, labels[position], columns)]
     if not suspects:
         return frame
-    if isinstance(data, list) and not isinstance(data[0], list | dict):
+    if isinstance(data, list) and not pd.api.types.is_list_like(data[0]):
         data = [[item] for item in data]  # of a flat list pandas rounds the integers even as objects
     exact, restored = pd.DataFrame(data, dtype=object), frame.copy(deep=False)
     for position in suspects:
