@@ -25,7 +25,7 @@ def plain_values(series: Any) -> tuple[Any, Any]:
     numpy_dtype = getattr(dtype, "numpy_dtype", None)  # Int64, Float32, boolean and their kin
     if numpy_dtype is None:
         return series.to_numpy(), None
-    missing = series.isna().to_numpy()
+    missing = series.array.isna()
     return series.array.to_numpy(dtype=numpy_dtype, na_value=numpy_dtype.type(0), copy=True), missing
 
 
