@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import threading
 from typing import Any
@@ -201,6 +202,52 @@ def test_infinite_values(models):
     data[0, 0] = 1e300
     with pytest.raises(xgb.core.XGBoostError, match="inf"):
         predict(models["array booster"][0], data)
+
+
+@pytest.mark.parametrize("name", ["classifier", "regressor", "dart", "forest"])
+@pytest.mark.parametrize("dtypes", [{}, {"a": "float32"}, {"b": "int64"}], ids=["one dtype", "floats", "mixed"])
+def test_extreme_values_of_an_estimator(dtypes, name, models):
+    """An estimator takes infinite values, and those beyond float32, in tables and in arrays, as xgboost's own does."""
+    model, _ = models[name]
+    columns = dict(zip("abcd", X.columns, strict=True))
+    data = X.iloc[::5].copy()
+    data.iloc[::3, 2] = 1e300
+    data.iloc[1::3, 2] = -np.inf
+    data.iloc[::4, 3] = np.inf
+    data = data.astype({columns[key]: dtype for key, dtype in dtypes.items()})
+    assert np.array_equal(predict(model, data), model.predict(data))
+    array_model = type(model)(**model.get_params()).fit(X.to_numpy(), Y)
+    assert np.array_equal(predict(array_model, data.to_numpy()), array_model.predict(data.to_numpy()))
+
+
+def test_large_integers(models):
+    """Integers that float64 cannot hold are rounded once, as xgboost does it, whatever columns stand beside them."""
+    whole = pd.DataFrame({name: np.arange(40) * 4 + 2**53 + 2**29 + 1 for name in X.columns})
+    model = xgb.XGBRegressor(n_estimators=4).fit(whole - 2**53, np.arange(40))
+    booster = model.get_booster()
+    for data in (whole, whole.astype({X.columns[1]: "float64"}), whole.astype({X.columns[1]: "float32"})):
+        assert np.array_equal(predict(model, data), model.predict(data))
+        assert np.array_equal(predict(booster, data), booster.predict(xgb.DMatrix(data)))
+
+
+def test_nothing_is_copied(models):
+    """A table of one dtype, and an array, go to an estimator as the memory that they are."""
+    model, array, given = models["classifier"][0], X.to_numpy(), []
+    observed = copy.copy(model)
+    observed.predict = lambda data: given.append(data)
+    predict(observed, X)
+    predict(observed, array)
+    assert np.shares_memory(given[0], array)
+    assert given[1] is array
+
+
+@pytest.mark.parametrize("name", ["array booster", "binary"])
+def test_foreign_byte_order(name, models):
+    """Numbers in the byte order of other machines, which xgboost misreads, mean what they say."""
+    model, data = models[name][0], X.to_numpy()
+    foreign = data.astype(">f8")
+    assert np.array_equal(predict(model, foreign), predict(model, data))
+    assert np.array_equal(predict(model, pd.DataFrame(foreign)), predict(model, data))
 
 
 def test_missing_marker(models):

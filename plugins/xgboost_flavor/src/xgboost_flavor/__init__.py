@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from palate.errors import CodeReason, InvalidModelFile, Problem
 from palate.hookspecs import EmbeddedType, Guarantees, confine, hookimpl, pin_installed
+from xgboost_flavor._prediction import call, method_names
 
 if TYPE_CHECKING:
     from palate.hookspecs import LoadOptions, SampleModel, SaveOptions
@@ -70,16 +71,12 @@ def executes_code(config: Mapping[str, Any]) -> Sequence[CodeReason]:
 @hookimpl
 def predict(model: Any, data: Any, method: str, params: Mapping[str, Any]) -> object:
     """Call *method*: one of the model's class, or a kind of prediction in xgboost's own words."""
-    from xgboost_flavor._prediction import call
-
     return call(model, data, method, params)
 
 
 @hookimpl
 def methods(model: Any) -> Sequence[str]:
     """Return ``predict``, what the model's class offers besides, and the kinds of prediction that its booster makes."""
-    from xgboost_flavor._prediction import method_names
-
     return method_names(model)
 
 

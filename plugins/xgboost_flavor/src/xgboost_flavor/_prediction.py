@@ -1,12 +1,14 @@
 """Predicting: with the methods of the model's own class, and with the kinds of prediction of its booster.
 
-A table or array of plain numbers goes to xgboost as one array of float32, which is what it makes of it itself, and is
-predicted in place. Everything else is made a DMatrix.
+A table of plain numbers goes to xgboost as one array, which costs a fraction of what xgboost's own look at the table
+does, and is predicted in place. For a booster that array is of float32, which is what xgboost makes of it itself; what
+is no array of plain numbers is made a DMatrix.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -41,8 +43,12 @@ class _Facts(NamedTuple):
 
 
 _known: WeakKeyDictionary[Any, _Facts] = WeakKeyDictionary()
-# xgboost's linear booster keeps time in an unguarded table while it predicts.
-_linear_lock = threading.Lock()
+# xgboost's linear booster keeps time in an unguarded table while it predicts. A fork waits until it has: no thread of a
+# child would ever give the lock back.
+_linear_lock = threading.RLock()
+os.register_at_fork(
+    before=_linear_lock.acquire, after_in_parent=_linear_lock.release, after_in_child=_linear_lock.release
+)
 
 
 def call(model: Any, data: Any, method: str, params: Mapping[str, Any]) -> object:
@@ -58,7 +64,7 @@ def call(model: Any, data: Any, method: str, params: Mapping[str, Any]) -> objec
         if estimator is None or method in _KINDS or method == "apply":
             return _ask_booster(booster, estimator, facts, data, method, taken)
         accepted = _PROBA_PARAMS if method == "predict_proba" else _PREDICT_PARAMS
-        array = None if facts.kind == "gblinear" else _as_floats(booster, facts, data)
+        array = None if facts.kind == "gblinear" else _as_array(booster, facts, data)
         return getattr(estimator, method)(
             _as_table(data) if array is None else array, **{k: v for k, v in taken.items() if k in accepted}
         )
@@ -189,26 +195,44 @@ def _is_frame(data: object) -> bool:
     return pandas is not None and isinstance(data, pandas.DataFrame)
 
 
-def _as_floats(booster: Any, facts: _Facts, data: Any) -> Any:
-    """Return *data* as one array of float32, if it is nothing but numbers in the model's order; else None.
+def _as_array(booster: Any, facts: _Facts, data: Any) -> Any:
+    """Return *data* as one array, if it is nothing but numbers in the model's order; else None.
 
-    This is the conversion that xgboost makes itself, cell by cell. Values beyond float32 are left to it to refuse.
+    An array is returned as it is, and a table of one dtype without a copy, as xgboost reads every dtype of numbers. A
+    table of several becomes float32, cell by cell, which is the conversion that xgboost makes itself. So do numbers in
+    the byte order of other machines, which xgboost takes for its own.
     """
     import numpy as np
 
-    names, shape = booster.feature_names, getattr(data, "shape", ())
-    if len(shape) != 2 or facts.categorical:
+    if facts.categorical or len(getattr(data, "shape", ())) != 2:
         return None
-    if isinstance(data, np.ndarray):
-        dtypes = [data.dtype]
-    elif _is_frame(data):
-        if names is not None and data.columns.tolist() != names:
-            return None
-        dtypes = list(data.dtypes)
-    else:
+    is_array = isinstance(data, np.ndarray)
+    if not is_array and not _fits_names(booster, data):
         return None
+    dtypes = {data.dtype} if is_array else set(data.dtypes.tolist())
     if not all(isinstance(dtype, np.dtype) and dtype.kind in "fiub" and dtype.itemsize <= 8 for dtype in dtypes):
         return None
+    if len(dtypes) == 1 and all(dtype.isnative for dtype in dtypes):
+        return data if is_array else data.to_numpy()
     with np.errstate(over="ignore"):
-        array = np.asarray(data, np.float32) if isinstance(data, np.ndarray) else data.to_numpy(np.float32)
-    return None if np.isinf(array).any() else array
+        return data.astype(np.float32) if is_array else data.to_numpy(np.float32)
+
+
+def _fits_names(booster: Any, data: Any) -> bool:
+    """Whether *data* is a DataFrame with the columns that *booster* was trained on, or any if it knows no names."""
+    if not _is_frame(data):
+        return False
+    names = booster.feature_names
+    return names is None or data.columns.tolist() == names
+
+
+def _as_floats(booster: Any, facts: _Facts, data: Any) -> Any:
+    """Return what ``_as_array`` does, as float32; None for values beyond float32, which a DMatrix refuses."""
+    import numpy as np
+
+    array = _as_array(booster, facts, data)
+    if array is None:
+        return None
+    with np.errstate(over="ignore"):
+        floats = np.asarray(array, np.float32)
+    return None if np.isinf(floats).any() else floats
