@@ -59,7 +59,11 @@ def test_arrays_of_other_packages_are_array_like() -> None:
     """What answers to numpy, or speaks DLPack, is an array; numpy's own, frames and scalars are not."""
     for method in ("__array__", "__dlpack__"):
         assert containers.is_array_like(type("Unknown", (), {method: None})())
-    assert not any(map(containers.is_array_like, [np.ones(1), np.float64(1), FRAME, FRAME["a"], [1], 1, None]))
+    pandas_own = [FRAME.index, pd.Categorical(["a"]), pd.array([1], "Int64")]
+    assert all(map(containers.is_pandas_array, pandas_own))
+    others = [np.ones(1), np.float64(1), FRAME, FRAME["a"], [1], 1, None, *pandas_own]
+    assert not any(map(containers.is_array_like, others))
+    assert not any(map(containers.is_pandas_array, others[:-3]))
 
 
 def test_asking_imports_nothing() -> None:

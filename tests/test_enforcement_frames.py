@@ -396,6 +396,12 @@ def test_masked_values_stay_masked_or_missing() -> None:
     assert unmasked[0].tolist() == [1.0, 7.0]
 
 
+def test_pandas_arrays_in_a_dict_keep_their_types() -> None:
+    """Categories and nullable integers are columns as they are in a DataFrame."""
+    given = {"x": pd.Categorical(["a", "b"]), "y": pd.array([1, 2], "Int64")}
+    assert frames.to_frame(given, ()).dtypes.astype(str).tolist() == ["category", "Int64"]
+
+
 def test_columns_in_a_dict_keep_their_order_beside_an_index() -> None:
     """Columns of several packages stand row by row, not joined by the labels of one of them."""
     given = {"x": pd.Series([1.0, 2.0], index=[5, 6]), "y": pa.array([3, None]), "z": np.array([5.0, 6.0])}

@@ -128,6 +128,8 @@ TABLES: dict[str, tuple[Any, dict[str, list[Any]]]] = {
     "DataFrame of lists": (pd.DataFrame({"a": [[1], [2, 3]]}), {"a": [[1], [2, 3]]}),
     "DataFrame with numbers": (pd.DataFrame([[1, 2]], columns=[7, 8]), {"7": [1], "8": [2]}),
     "Series": (pd.Series([1, 2], name="a"), {"a": [1, 2]}),
+    "categories": (pd.Categorical(["a", "b"]), {"predict": ["a", "b"]}),
+    "nullable array": (pd.array([1, None], "Int8"), {"predict": [1, None]}),
     "Series without a name": (pd.Series([1, 2]), {"predict": [1, 2]}),
     "polars": (pl.DataFrame({"a": [1, None], "b": ["x", "y"]}), {"a": [1, None], "b": ["x", "y"]}),
     "polars Series": (pl.Series([1, 2]), {"predict": [1, 2]}),
@@ -268,7 +270,7 @@ def test_several_outputs_and_dtypes_are_a_dict_of_arrays(predictions: Any) -> No
 def test_the_index_of_the_input_comes_along() -> None:
     """Rows keep the labels that the caller gave them, if there are as many and they have none of their own."""
     given = pd.DataFrame({"x": [1, 2, 3]}, index=["a", "b", "c"])
-    for predictions in (VECTOR, MATRIX, {"a": VECTOR}, [1, 2, 3], pl.Series([1, 2, 3])):
+    for predictions in (VECTOR, MATRIX, {"a": VECTOR}, [1, 2, 3], pl.Series([1, 2, 3]), pd.Categorical([1, 2, 3])):
         assert convert(predictions, "pandas", given=given).index.tolist() == ["a", "b", "c"]
         assert convert(predictions, "pandas", given=given["x"]).index.tolist() == ["a", "b", "c"]
     assert convert(VECTOR[:2], "pandas", given=given).index.tolist() == [0, 1]

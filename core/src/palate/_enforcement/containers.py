@@ -18,6 +18,7 @@ __all__ = [
     "is_lazy",
     "is_ndarray",
     "is_numpy_scalar",
+    "is_pandas_array",
     "is_polars",
     "is_scalar",
     "is_series",
@@ -41,6 +42,11 @@ def is_dataframe(data: object) -> TypeGuard[Any]:
 def is_series(data: object) -> TypeGuard[Any]:
     """Tell whether *data* is a pandas Series."""
     return isinstance(data, _attribute("pandas", "Series"))
+
+
+def is_pandas_array(data: object) -> TypeGuard[Any]:
+    """Tell whether *data* is an Index of pandas, or an array of its own, as a Categorical is."""
+    return isinstance(data, (*_attribute("pandas", "Index"), *_attribute("pandas.api.extensions", "ExtensionArray")))
 
 
 def is_polars(data: object) -> TypeGuard[Any]:
@@ -97,12 +103,13 @@ def is_scalar(data: object) -> bool:
 def is_array_like(data: object) -> TypeGuard[Any]:
     """Tell whether *data* is an array of another package than numpy: torch, TensorFlow, JAX and whoever speaks DLPack.
 
-    Frames answer to numpy too. They and numpy's own scalars are none.
+    Much else answers to numpy too: frames, and what pandas and numpy have of their own, are none.
     """
     kind = type(data)
     if not (hasattr(kind, "__array__") or hasattr(kind, "__dlpack__")):
         return False
-    return not (is_ndarray(data) or is_numpy_scalar(data) or is_tabular(data) or speaks_arrow(data))
+    own = is_ndarray(data) or is_numpy_scalar(data) or is_pandas_array(data)
+    return not (own or is_tabular(data) or speaks_arrow(data))
 
 
 def framework_tensor(data: object) -> str | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
-from palate._enforcement.containers import is_dataframe, is_ndarray, is_series, speaks_arrow
+from palate._enforcement.containers import is_dataframe, is_ndarray, is_pandas_array, is_series, speaks_arrow
 from palate._enforcement.exactness import Unfit
+from palate._enforcement.frames import require_pandas
 from palate._outputs.arrays import column_array, is_column, plain_array
 from palate._outputs.columns import Columns, named_outputs, read_columns
 from palate._outputs.frames import to_arrow_table, to_pandas_frame, to_polars_frame
@@ -51,10 +52,11 @@ def convert_output(predictions: object, container: str, *, method: str, schema: 
         DependencyMissing: the package of the container is not installed.
     """
     check_container(container)
+    answer = require_pandas().Series(predictions) if is_pandas_array(predictions) else predictions
     try:
         if container == "numpy":
-            return _to_numpy(predictions, method, schema)
-        columns = read_columns(predictions, method=method, schema=schema)
+            return _to_numpy(answer, method, schema)
+        columns = read_columns(answer, method=method, schema=schema)
         frame = _FRAMES[container](columns)
     except Unfit as exc:
         raise UnsupportedOutput(container, reason=exc.message.partition(". Hint")[0]) from exc
