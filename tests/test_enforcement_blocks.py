@@ -358,6 +358,12 @@ def test_numbers_are_found_by_their_text(data: Any) -> None:
         assert list(map(type, data.columns)) == [str] * data.shape[1]
 
 
+def test_lists_of_times_are_columns_of_numbered_names_too() -> None:
+    """Text that stands for a number has the type of that column, in which a list can be no cell."""
+    result: Any = plan("datetime", [0]).enforce({"0": ["2024-01-01", "2024-01-02"]})
+    assert result[0].tolist() == [pd.Timestamp("2024-01-01"), pd.Timestamp("2024-01-02")]
+
+
 @pytest.mark.parametrize(
     ("names", "labels"),
     [

@@ -218,6 +218,7 @@ def _is_row(data: dict[Any, Any], columns: tuple[ColSpec, ...]) -> bool:
         return False
     # In these a list can be no cell, so that it can only be meant as a column.
     typed = {spec.name for spec in columns if spec.type in ("integer", "long", "float", "double", "datetime")}
+    typed |= {str(name) for name in typed}  # by which a column with a number for its name may be meant
     return not any(isinstance(value, list) and name in typed for name, value in data.items())
 
 
