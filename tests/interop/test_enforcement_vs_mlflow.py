@@ -17,6 +17,7 @@ pytest.importorskip("scipy")
 
 from differential.bugs import ALL_BUGS, PANDAS_2_BUGS
 from differential.enumerated import enumerated_cases
+from differential.examples import EXAMPLES
 from differential.generated import generated_cases
 from differential.judge import judge
 from differential.worlds import World, ask
@@ -30,7 +31,8 @@ COUNT = int(os.environ.get("PALATE_CASES", "8000"))
 @pytest.fixture(scope="module", params=["pandas 3", "pandas 2"])
 def world(request: pytest.FixtureRequest, mlflow_python: Path) -> World:
     """Return every case with both answers."""
-    cases = list(dict.fromkeys([*enumerated_cases(), *generated_cases(SEED, COUNT)]))
+    examples = [(example.kind, example.schema, example.given) for example in EXAMPLES]
+    cases = list(dict.fromkeys([*examples, *enumerated_cases(), *generated_cases(SEED, COUNT)]))
     folder = request.getfixturevalue("pandas_2") if request.param == "pandas 2" else None
     answered = ask(mlflow_python, cases, folder)
     assert answered.pandas.startswith(request.param.removeprefix("pandas ") + ".")

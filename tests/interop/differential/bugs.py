@@ -15,7 +15,9 @@ __all__ = [
     "ALL_BUGS",
     "BUGS",
     "COLUMN_ZERO",
+    "DOUBLED",
     "FRAMES",
+    "LABEL_TRUE",
     "MISSING_OBJECTS",
     "NANOSECONDS",
     "PANDAS_2_BUGS",
@@ -30,6 +32,8 @@ Plain = list[Any]
 
 COLUMN_ZERO = "A column named 0 is taken for its position"
 FRAMES = "Frames forced into tensors"
+DOUBLED = "Doubled columns read by their labels"
+LABEL_TRUE = "A label True is taken for the name 1"
 NANOSECONDS = "Nanoseconds cut off"
 MISSING_OBJECTS = "Objects read as missing"
 ROWS = "Rows lost"
@@ -107,8 +111,9 @@ def _ends_in_nul(group: Group) -> bool:
     return any(value[0] in ("text", "bytes") and value[1].endswith("\0") for value in group.values)
 
 
-def _passes_far_dates(group: Group) -> bool:
-    return not group.in_array and group.kind in ("string", "binary", "boolean") and group.has("instant")
+def _passes_objects(group: Group) -> bool:
+    kinds = ("string", "binary", "boolean")
+    return not group.in_array and group.kind in kinds and group.has("instant", "number", "other")
 
 
 _CONTAINERS = ("list", "tuple", "dict", "array", "other")
@@ -122,7 +127,7 @@ BUGS: dict[str, Callable[[Group], bool]] = {
     "Missing text made text": lambda group: group.kind == "string" and not group.in_array and group.has("missing"),
     "Trailing NUL lost": lambda group: group.kind in ("string", "binary") and _ends_in_nul(group),
     "Items made text or truth values": _items_are_made,
-    "Far dates passed as text or truth values": _passes_far_dates,
+    "Objects passed as text or truth values": _passes_objects,
     "Text passed as truth values": lambda group: group.kind == "boolean" and group.has("text"),
     "Anything made one type": lambda group: group.kind == "any",
     "Times read as integers": lambda group: group.in_array and group.kind == "datetime",
@@ -151,8 +156,8 @@ def is_declared(kind: dict[str, Any], values: list[Plain]) -> bool:
     )
 
 
-ALL_BUGS = (*BUGS, COLUMN_ZERO, FRAMES, NANOSECONDS, ROWS)
-PANDAS_2_BUGS = ("Text passed as truth values", "Far dates passed as text or truth values")
+ALL_BUGS = (*BUGS, COLUMN_ZERO, DOUBLED, FRAMES, LABEL_TRUE, NANOSECONDS, ROWS)
+PANDAS_2_BUGS = ("Text passed as truth values",)
 
 
 def bug_of(kind: dict[str, Any], values: list[Plain]) -> str | None:

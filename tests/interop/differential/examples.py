@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from differential.bugs import COLUMN_ZERO, FRAMES, MISSING_OBJECTS, NANOSECONDS, ROWS
-from differential.schemas import array, column, named, param, tensor
+from differential.bugs import COLUMN_ZERO, DOUBLED, FRAMES, LABEL_TRUE, MISSING_OBJECTS, NANOSECONDS, ROWS
+from differential.schemas import array, column, named, obj, param, tensor
 
 __all__ = ["EXAMPLES", "Example"]
 
@@ -82,8 +82,14 @@ EXAMPLES = (
         "Text passed as truth values", named(column("boolean")), frame("['false', 'x']"), "['false', 'x']", pandas="2"
     ),
     Example(
-        "Far dates passed as text or truth values",
-        named(column({"type": "object", "properties": {"p": {"type": "string"}}})),
+        "Objects passed as text or truth values",
+        named(column(obj(p="string"))),
+        "[{'a': {'p': 2**70}}]",
+        "[{'p': 2**70}]",
+    ),
+    Example(
+        "Objects passed as text or truth values",
+        named(column(obj(p="string"))),
         "[{'a': {'p': np.datetime64('3000-01-01', 'Y')}}]",
         "[{'p': np.datetime64('3000-01-01', 'Y')}]",
         pandas="2",
@@ -117,6 +123,13 @@ EXAMPLES = (
         "[0.5]",
         "[2.5]",
     ),
+    Example(
+        DOUBLED,
+        named(column("any")),
+        "pd.DataFrame([[1, 2], [3, 4]], columns=['a', 'a'])",
+        "['a', 'a']",
+    ),
+    Example(LABEL_TRUE, named(column("double", 1)), "pd.DataFrame({True: [0.5], 'b': [1.5]})", "[0.5]"),
     Example(ROWS, named(column("double", required=False)), "pd.DataFrame({'b': [1, 2]})", "[]", "[0, 1]"),
     Example(
         NANOSECONDS,

@@ -60,7 +60,8 @@ def _type(rng: random.Random, depth: int = 0) -> Json:
         return obj(**{name: {**kind, "required": rng.random() < 0.6} for name, kind in members.items()})
     if pick < 0.95:
         return {"type": "map", "values": _type(rng, depth + 1)}
-    return rng.choice(({"type": "any"}, array("any"), {"type": "sparkml_vector"}))
+    # Spark's vectors are columns; inside of other types MLflow does not read its own signature.
+    return rng.choice(({"type": "any"}, array("any"), {"type": "sparkml_vector"} if depth == 0 else array("double")))
 
 
 # -- cells -------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,9 @@ from typing import Any
 
 from differential.bugs import (
     COLUMN_ZERO,
+    DOUBLED,
     FRAMES,
+    LABEL_TRUE,
     MISSING_OBJECTS,
     NANOSECONDS,
     ROWS,
@@ -125,24 +127,26 @@ def _explain(kind: str, fields: Any, place: tuple[Any, ...], theirs: Plain, ours
         return _explain_param(fields, place, theirs, given)
     if fields[0]["type"] == "tensor":
         return _explain_tensor(fields, place, theirs, given)
-    if _loses_column_zero(fields, theirs) and place in (("labels",), (0,)):
+    if _loses_column_zero(fields, theirs) and place[:1] in (("labels",), (0,)):
         return COLUMN_ZERO
     if ours["accepted"] and theirs[2] != ours["answer"][2]:
         return _explain_rows(fields, theirs, ours)
+    if _reads_labels(theirs, given):
+        return DOUBLED
     if not place:
         return None
     field, position = _field(fields, place[0])
     if field is None:
         return None
-    candidates = list(_given_cells(given, field.get("name", position), position))
-    answer = next((cells for label, cells in zip(theirs[1], theirs[4], strict=True) if label[1] == str(place[0])), None)
-    dtype = next((name for label, name in zip(theirs[1], theirs[3], strict=True) if label[1] == str(place[0])), None)
-    if answer is None:
+    if ["truth", True] in _labels(given) and place == (1,):
+        return LABEL_TRUE
+    cells = _given_cells(fields, given, field.get("name", position), position)
+    found = [at for at, label in enumerate(theirs[1]) if label[1] == str(place[0])]
+    if not found:
         return None
+    dtype, answer = theirs[3][found[0]], theirs[4][found[0]]
     declared = dtype == NUMPY_NAMES.get(field["type"], dtype) and is_declared(field, answer)
-    if declared and any(_alike(cells, answer) for cells in candidates):
-        return None
-    return next((bug for cells in candidates if (bug := bug_of(field, cells))), None)
+    return None if declared and _alike(cells, answer) else bug_of(field, cells)
 
 
 def _explain_rows(fields: Any, theirs: Plain, ours: Answer) -> str | None:
@@ -151,6 +155,16 @@ def _explain_rows(fields: Any, theirs: Plain, ours: Answer) -> str | None:
     # An empty list is no row to Palate; to MLflow it is a cell, and a missing one where numbers should be.
     empty = ours["given"][0] == "dict" and ours["answer"][2] == [] and len(theirs[2]) == 1
     return MISSING_OBJECTS if empty and any(field["type"] == "double" for field in fields) else None
+
+
+def _reads_labels(theirs: Plain, given: Plain) -> bool:
+    """Tell whether a column's cells are the labels of several columns, where a frame has those of its name twice."""
+    if given[0] != "frame":
+        return False
+    return any(
+        given[1].count(label) == len(cells) > 1 and all(cell == label for cell in cells)
+        for label, cells in zip(theirs[1], theirs[4], strict=True)
+    )
 
 
 def _loses_column_zero(fields: Any, theirs: Plain) -> bool:
@@ -219,35 +233,45 @@ def _leaves(cell: Plain) -> list[Plain]:
 # -- what went in ------------------------------------------------------------------------------------------------------
 
 
-def _given_cells(given: Plain, name: Any, position: int) -> Iterator[list[Plain]]:
-    """Yield the cells that a column had in the input, in each way of reading the input that is possible."""
+def _given_cells(fields: Any, given: Plain, name: Any, position: int) -> list[Plain]:
+    """Return the cells that a column had in the input, as MLflow reads it."""
     tag = given[0]
     if tag == "frame":
-        for label, cells in zip(given[1], given[4], strict=True):
-            if _key(label) == str(name):
-                yield cells
-        if position < len(given[4]):
-            yield given[4][position]
-    elif tag == "series":
-        yield given[3]
-    elif tag == "dict":
-        for key, value in given[1]:
-            if _key(key) == str(name):
-                yield [value]
-                yield value[3] if value[0] == "series" else items_of(value)
-        if position < len(given[1]):
-            value = given[1][position][1]
-            yield [value]
-            yield value[3] if value[0] == "series" else items_of(value)
-    elif tag in ("list", "tuple", "array"):
-        rows = items_of(given)
-        yield rows
-        yield [_cell(row, name, position) for row in rows]
-    else:
-        yield [given]
+        places = [at for at, label in enumerate(given[1]) if _key(label) == str(name)] if "name" in fields[0] else []
+        return given[4][(places or [position])[0]]
+    if tag == "series":
+        return given[3]
+    if tag == "dict":
+        values = [value for key, value in given[1] if _key(key) == str(name)]
+        value = values[0] if values else given[1][position][1]
+        if _is_row(fields, given):
+            return [value]
+        return value[3] if value[0] == "series" else items_of(value)
+    if tag == "array" and len(given[2]) == 1:
+        return given[3]
+    if tag in _LISTS:
+        return [_cell(row, name, position) for row in items_of(given)]
+    return [given]
+
+
+def _is_row(fields: Any, given: Plain) -> bool:
+    """Tell whether a dict is one row to MLflow: lists can be cells, or all are scalars or lists of text."""
+    if any(field["type"] in ("array", "object", "sparkml_vector") for field in fields):
+        return True
+    texts = ("list", "array", "series", "tuple", "dict")
+    return all(
+        value[0] not in texts or (value[0] == "list" and all(item[0] == "text" for item in value[1]))
+        for _, value in given[1]
+    )
+
+
+def _labels(given: Plain) -> list[Plain]:
+    return given[1] if given[0] == "frame" else [key for key, _ in given[1]] if given[0] == "dict" else []
 
 
 def _cell(row: Plain, name: Any, position: int) -> Plain:
+    if row[0] not in (*_LISTS, "dict"):
+        return row
     if row[0] == "dict":
         return next((value for key, value in row[1] if _key(key) == str(name)), MISSING)
     items = items_of(row)
