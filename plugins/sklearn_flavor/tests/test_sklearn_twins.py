@@ -346,7 +346,7 @@ def test_nothing_is_copied():
 
 
 def test_data_is_left_alone():
-    """Scaling in place does not reach the caller's table."""
+    """Scaling in place does not reach the caller's table, since pandas 3 lends its memory for reading only."""
     model, table = StandardScaler(copy=False).fit(TABLE.copy()), TABLE.copy()
     sklearn_flavor.predict(model=model, data=table, method="transform", params={}, enforced=True)
     assert table.equals(TABLE)
