@@ -9,7 +9,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from palate._disk.column_facts import column_facts
 from palate._disk.manifest import read_manifest
+from palate._disk.method_facts import method_facts
 from palate._disk.paths import list_files, read_small
 from palate._disk.replaced import read_one_model
 from palate._opening import OpenedModel, code_reasons, open_model
@@ -112,8 +114,8 @@ class ModelInfo:
 
 
 def _signature_data(signature: Signature) -> dict[str, Any]:
-    methods = {name: own.to_dict() for name, own in signature.methods.items()}
-    return {**signature.to_dict(), **({"methods": methods} if methods else {})}
+    besides = {"facts": column_facts(signature), "methods": method_facts(signature)}
+    return {**signature.to_dict(), **{name: facts for name, facts in besides.items() if facts}}
 
 
 def inspect_model(uri: str | PathLike[str], *, verify: bool = True) -> ModelInfo:
