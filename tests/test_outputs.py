@@ -365,6 +365,15 @@ def test_what_has_no_form_is_refused(predictions: Any, containers: tuple[str, ..
         assert failure.value.container == container
 
 
+def test_a_list_that_holds_itself_is_refused() -> None:
+    """It has no end, hence no shape."""
+    endless: list[Any] = []
+    endless.append(endless)
+    for container in get_args(Container):
+        with pytest.raises(UnsupportedOutput):
+            convert(endless, container)
+
+
 def test_a_tensor_that_numpy_does_not_know_is_refused() -> None:
     """As bfloat16 of torch."""
 

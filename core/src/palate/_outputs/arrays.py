@@ -51,7 +51,7 @@ def plain_array(value: Any) -> Any:
     if is_sparse(value):
         return value.toarray()
     if isinstance(value, list | tuple):
-        return _list_array([plain_array(item) if dimensions(item) else item for item in value])
+        return _list_array(list(value))
     if is_scalar(value):
         return np.asarray(value)
     if is_column(value):
@@ -64,29 +64,26 @@ def plain_array(value: Any) -> Any:
 def _list_array(items: list[Any]) -> Any:
     import numpy as np
 
+    if any(kind.__module__ != "builtins" for kind in set(map(type, items))):
+        items = [plain_array(item) if dimensions(item) else item for item in items]
     try:
         leaves = np.asarray(items, dtype=object)
-        numbers = None if _has_text(leaves) else np.asarray(items)
+        kinds = set(map(type, leaves.flat))
+        # In numpy's own type each text would be as wide as the longest.
+        has_text = any(issubclass(kind, str | bytes) for kind in kinds)
+        numbers = leaves if has_text else np.asarray(items)
     except (ValueError, OverflowError):  # rows of unequal length
         return _objects(items)
-    if numbers is None:
-        return leaves
     if numbers.shape != leaves.shape:
         return _objects(items)
-    return numbers if _are_equal(leaves, numbers) else leaves
-
-
-def _has_text(leaves: Any) -> bool:
-    """Tell whether any item is text: in numpy's own type each would be as wide as the longest."""
-    return any(isinstance(leaf, str | bytes) for leaf in leaves.flat)
+    return numbers if _are_equal(leaves, numbers, kinds) else leaves
 
 
 _EXACT = {float: "f", int: "iu", bool: "b"}
 
 
-def _are_equal(leaves: Any, array: Any) -> bool:
+def _are_equal(leaves: Any, array: Any, kinds: set[type]) -> bool:
     """Tell whether numpy kept each number: it joins [True, 2] to integers, and [0.5, 2**53 + 1] to rounded floats."""
-    kinds = set(map(type, leaves.flat))
     if array.dtype.kind not in "biufc" or (bool in kinds and len(kinds) > 1):
         return False
     if len(kinds) == 1 and array.dtype.kind in _EXACT.get(next(iter(kinds)), ""):

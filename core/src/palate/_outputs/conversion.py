@@ -60,7 +60,7 @@ def convert_output(predictions: object, container: str, *, method: str, schema: 
         frame = _FRAMES[container](columns)
     except Unfit as exc:
         raise UnsupportedOutput(container, reason=exc.message.partition(". Hint")[0]) from exc
-    except (ValueError, TypeError, ArithmeticError, NotImplementedError) as exc:
+    except (ValueError, TypeError, ArithmeticError, RuntimeError) as exc:
         # The text of the package may show values.
         raise UnsupportedOutput(container, reason=f"{container} has no type for values like these") from exc
     return _with_index(frame, predictions, given) if container == "pandas" else frame
