@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from weakref import WeakSet
 
 __all__ = ["ProcessLock"]
@@ -16,37 +15,29 @@ class ProcessLock:
 
     In a forked child it is free, unless the thread that forked holds it.
 
+    Attributes:
+        held: what a ``with`` statement takes: Python's own lock, so that no interrupt comes between taking it and the
+            block that gives it back.
+
     Args:
-        tidy: undoes what a thread had only begun; called by the first who takes the lock in a child that inherited it
-            from such a thread.
+        tidy: called in a child whose parent had the lock taken by another thread, to undo what that thread had only
+            begun.
     """
 
-    __slots__ = ("__weakref__", "_inherited", "_lock", "_tidy")
+    __slots__ = ("__weakref__", "_tidy", "held")
 
     def __init__(self, tidy: Callable[[], None] | None = None) -> None:
-        self._lock = threading.RLock()
+        self.held = threading.RLock()
         self._tidy = tidy
-        self._inherited = False
         _locks.add(self)
 
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        if self._inherited:
-            self._inherited = False
-            if self._tidy is not None:
-                self._tidy()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._lock.release()
-
     def _renew(self) -> None:
-        if self._lock.acquire(blocking=False):  # free, or this thread's own
-            self._lock.release()
+        if self.held.acquire(blocking=False):  # free, or this thread's own
+            self.held.release()
             return
-        self._lock = threading.RLock()
-        self._inherited = True
+        self.held = threading.RLock()
+        if self._tidy is not None:
+            self._tidy()
 
 
 _locks: WeakSet[ProcessLock] = WeakSet()

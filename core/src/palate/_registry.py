@@ -161,7 +161,7 @@ class FlavorRegistry:
 
     def _activate(self, candidate: _Candidate) -> Flavor:
         key = candidate.qualified
-        with self._lock:
+        with self._lock.held:
             observers = self._activate_observers()
             if key not in self._flavors and key not in self._broken:
                 try:

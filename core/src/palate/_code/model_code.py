@@ -75,7 +75,7 @@ class ModelCode:
         name = f"model_code_{path.stem}"
         spec = spec_from_file_location(name, path, loader=_CodeLoader(name, str(path)))
         assert spec is not None
-        with self._lock:
+        with self._lock.held:
             return self._execute(name, spec)
 
     def load_pickle(self, path: Path, *, compression: str | None = None) -> Any:
@@ -114,7 +114,7 @@ class ModelCode:
             return
         finder = _StageFinder(self, self._table)
         # A thread that waits for the lock must not be on stage: whoever holds the lock may be waiting for the stage.
-        with on_stage(None), _by_name_lock, on_stage(self._table):
+        with on_stage(None), _by_name_lock.held, on_stage(self._table):
             sys.meta_path.insert(0, finder)
             try:
                 yield
@@ -180,7 +180,7 @@ class ModelCode:
         """Drop, in a forked child, the modules that a thread of its parent was just running; they are run anew."""
         for name in list(self._table.modules):
             if any(f"{name}.".startswith(f"{half}.") for half in self._loading):
-                self._table.remove(name)
+                self._table.forget(name)
         self._loading.clear()
 
     # -- loading ---------------------------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ class ModelCode:
         module = self._table.modules.get(name)
         if module is not None and name not in self._loading:
             return module
-        with self._lock:
+        with self._lock.held:
             # In a circular import it is there as far as it has come.
             module = self._table.modules.get(name)
             return self._create(name) if module is None else module
@@ -203,8 +203,12 @@ class ModelCode:
         parent = self._load(parent_name)
         if name in self._table.modules:  # the parent imported it
             return self._table.modules[name]
-        module = self._create_member(name, parent_name, parent)
-        setattr(parent, tail, module)
+        try:
+            module = self._create_member(name, parent_name, parent)
+            setattr(parent, tail, module)
+        except BaseException:  # an interrupt: a module that its package does not know would never be found again
+            self._table.remove(name)
+            raise
         return module
 
     def _create_member(self, name: str, parent_name: str, parent: ModuleType) -> ModuleType:
@@ -231,8 +235,8 @@ class ModelCode:
         module = module_from_spec(spec)
         vars(module)["__builtins__"] = self._builtins
         assert spec.loader is not None
-        self._loading.add(name)
         try:
+            self._loading.add(name)
             with on_stage(self._table):
                 self._table.add(name, module)
                 spec.loader.exec_module(module)

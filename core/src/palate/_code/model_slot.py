@@ -56,7 +56,7 @@ def set_model(model: object) -> None:
 def open_slot(config: Mapping[str, Any] | None) -> Iterator[ModelSlot]:
     """Open a slot for the file that runs inside the block; it holds the model afterwards, or None."""
     slot = ModelSlot(config)
-    with _mlflow_lock if "mlflow" in sys.modules else nullcontext():
+    with _mlflow_lock.held if "mlflow" in sys.modules else nullcontext():
         before = _read(_MLFLOW_MODEL), _read(_MLFLOW_CONFIG)
         _write(_MLFLOW_MODEL, None)
         # MLflow tells "no configuration" from "not loading" by an empty string.

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
+from typing import ClassVar
 
 __all__ = ["ModuleTable", "on_stage", "table_on_stage"]
 
@@ -26,17 +27,21 @@ class ModuleTable:
 
     def add(self, name: str, module: ModuleType) -> None:
         """Put a module into the table, and on stage if the table is."""
-        with _condition:
+        with _lock:
             self.modules[name] = module
             if _stage.holder is self:
                 self._show(name, module)
 
     def remove(self, name: str) -> None:
         """Take a module out of the table again."""
-        with _condition:
-            module = self.modules.pop(name, None)
-            if module is not None and name in self._displaced:
-                self._hide(name, module, self._displaced.pop(name))
+        with _lock:
+            self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """Do the same where no other thread can be, in a process that has just been forked."""
+        module = self.modules.pop(name, None)
+        if module is not None and name in self._displaced:
+            self._hide(name, module, self._displaced.pop(name))
 
     def show(self) -> None:
         """Put every module into ``sys.modules``, remembering what was there."""
@@ -64,31 +69,34 @@ class ModuleTable:
 
 
 class _Stage:
-    """Who is on stage in this process."""
+    """Who is on stage in this process, and in which threads."""
 
     holder: ModuleTable | None = None
-    threads: int = 0
+    threads: ClassVar[set[int]] = set()
 
 
 class _Here(threading.local):
-    """Who is on stage as far as this thread is concerned."""
+    """Who is on stage as far as this thread is concerned, or waits to be."""
 
     table: ModuleTable | None = None
 
 
-_condition = threading.Condition(threading.RLock())
+# Blocks take the lock itself: an interrupt may come between the two steps in which a Condition takes it.
+_lock = threading.RLock()
+_condition = threading.Condition(_lock)
 _stage = _Stage()
 _here = _Here()
 
 
 def _clear_after_fork() -> None:
     """Take off stage, in a forked child, what threads of the parent had there: none of them will ever leave it."""
-    global _condition
-    _condition = threading.Condition(threading.RLock())
+    global _condition, _lock
+    _lock = threading.RLock()
+    _condition = threading.Condition(_lock)
     if _stage.holder is not None and _stage.holder is not _here.table:
         _stage.holder.hide()
         _stage.holder = None
-    _stage.threads = 0 if _here.table is None else 1
+    _stage.threads.intersection_update(() if _here.table is None else (threading.get_ident(),))
 
 
 os.register_at_fork(after_in_child=_clear_after_fork)
@@ -106,34 +114,38 @@ def on_stage(table: ModuleTable | None) -> Iterator[None]:
     if before is table:
         yield
         return
-    _leave(before)
-    _enter(table)
     try:
+        _leave(before)
+        _enter(table)
         yield
     finally:
-        _leave(table)
+        try:
+            _leave(table)
+        except BaseException:  # an interrupt: every other model would wait for this thread for ever
+            _leave(table)
+            raise
         _enter(before)
 
 
 def _enter(table: ModuleTable | None) -> None:
+    _here.table = table  # first: an interrupt at any later moment then leaves what _leave undoes
     if table is not None:
-        with _condition:
+        with _lock:
             while _stage.holder not in (None, table):
                 _condition.wait()
+            _stage.threads.add(threading.get_ident())
             if _stage.holder is None:
                 _stage.holder = table
                 table.show()
-            _stage.threads += 1
-    _here.table = table
 
 
 def _leave(table: ModuleTable | None) -> None:
     # After an interrupt while waiting to come back on stage, there is nothing left to leave.
     if table is not None and _here.table is table:
-        _here.table = None
-        with _condition:
-            _stage.threads -= 1
-            if _stage.threads == 0:
-                _stage.holder = None
+        with _lock:
+            _stage.threads.discard(threading.get_ident())
+            if _stage.holder is table and not _stage.threads:
                 table.hide()
+                _stage.holder = None
                 _condition.notify_all()
+        _here.table = None
