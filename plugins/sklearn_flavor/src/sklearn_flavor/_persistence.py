@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
     from palate.hookspecs import EmbeddedType, LoadOptions
 
 __all__ = ["FILE_NAMES", "allowed_names", "read_model", "write_model"]
+
+# numpy reads the header of each array as an expression of Python, and Python 3.11 mixes up threads that parse at once
+# (gh-106905: "AST constructor recursion depth mismatch"). A fork waits, so that no child inherits it locked.
+_parsing = threading.RLock()
+os.register_at_fork(before=_parsing.acquire, after_in_parent=_parsing.release, after_in_child=_parsing.release)
 
 Embedded = Callable[[str], "EmbeddedType | None"]
 
@@ -169,13 +176,16 @@ def read_model(file: Path, name: str, format_: str, options: LoadOptions) -> obj
 def _read_skops(file: Path, name: str, options: LoadOptions) -> object:
     # One open file from the audit to the end: the bytes that were audited are the bytes that are read.
     with file.open("rb") as stream:
-        contents = _audit(stream, name, options)
+        with _parsing:
+            contents = _audit(stream, name, options)
         stream.seek(0)
         if contents.unknown:
+            # Without the lock: code that comes with the model may wait for another thread that loads.
             with options.code.activated():
                 model = _build(stream, name, contents)
         else:
-            model = _build(stream, name, contents)
+            with _parsing:
+                model = _build(stream, name, contents)
     check_structure(model, name)
     return model
 
