@@ -54,6 +54,7 @@ ACCEPTED: list[tuple[str, Any, Any]] = [
 
 REFUSED: list[tuple[str, Any]] = [
     *((kind, value) for kind in ("integer", "long") for value in (True, "3", 1.5, math.nan, np.float32(2.5), [1])),
+    *((kind, np.timedelta64(1, "ns")) for kind in ("integer", "long", "float", "double")),
     *((kind, value) for kind in ("float", "double") for value in (True, np.bool_(True), "1.0", 1j, 2**53 + 1, 10**400)),
     ("float", np.float64(0.1)),
     *(("boolean", value) for value in (1, 0, "false", 1.0)),

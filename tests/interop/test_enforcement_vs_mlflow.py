@@ -18,6 +18,7 @@ pytest.importorskip("scipy")
 from differential.bugs import ALL_BUGS, PANDAS_2_BUGS
 from differential.enumerated import enumerated_cases
 from differential.examples import EXAMPLES
+from differential.fidelity import changes
 from differential.generated import generated_cases
 from differential.judge import judge
 from differential.worlds import World, ask
@@ -50,6 +51,16 @@ def test_all_that_mlflow_accepts_is_accepted_with_the_same_values(world: World) 
     assert not strange, f"{len(strange)} cases, first:\n\n" + "\n\n".join(strange[:10])
     expected = set(ALL_BUGS) - (set() if world.pandas.startswith("2") else set(PANDAS_2_BUGS))
     assert set(met) == expected, "a bug that is gone from MLflow"
+
+
+def test_all_that_palate_accepts_is_what_came_in(world: World) -> None:
+    """Each input that Palate takes comes out with the same values, also where MLflow refuses it."""
+    strange = [
+        f"{schema}\n{text}\n{found}"[:2000]
+        for kind, schema, text, _, ours in world
+        if (found := changes(kind, schema, ours))
+    ]
+    assert not strange, f"{len(strange)} cases, first:\n\n" + "\n\n".join(strange[:10])
 
 
 def test_the_comparison_is_not_empty(world: World) -> None:

@@ -32,10 +32,10 @@ def plain(value: Any) -> list[Any]:
     ``["other", class, repr]``.
     """
     if isinstance(value, pd.DataFrame):
-        columns = [[plain(cell) for cell in column.tolist()] for _, column in value.items()]
+        columns = [_cells(column) for _, column in value.items()]
         return ["frame", _labels(value.columns), _labels(value.index), [str(dtype) for dtype in value.dtypes], columns]
     if isinstance(value, pd.Series):
-        return ["series", _labels(value.index), str(value.dtype), [plain(cell) for cell in value.tolist()]]
+        return ["series", _labels(value.index), str(value.dtype), _cells(value)]
     if isinstance(value, np.ndarray):
         return _array(value)
     if sp.issparse(value):
@@ -46,6 +46,12 @@ def plain(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return ["dict", [[plain(key), plain(member)] for key, member in value.items()]]
     return _leaf(value)
+
+
+def _cells(column: pd.Series) -> list[Any]:
+    # tolist() makes integers of categories that are times of Arrow's.
+    plainly = column.astype(object) if isinstance(column.dtype, pd.CategoricalDtype) else column
+    return [plain(cell) for cell in plainly.tolist()]
 
 
 def _labels(index: pd.Index) -> list[Any]:

@@ -20,7 +20,7 @@ from differential.bugs import (
     members_of,
 )
 
-__all__ = ["NUMPY_NAMES", "Verdict", "judge"]
+__all__ = ["NUMPY_NAMES", "Verdict", "given_cells", "judge"]
 
 Plain = list[Any]
 Answer = dict[str, Any]
@@ -140,7 +140,7 @@ def _explain(kind: str, fields: Any, place: tuple[Any, ...], theirs: Plain, ours
         return None
     if ["truth", True] in _labels(given) and place == (1,):
         return LABEL_TRUE
-    cells = _given_cells(fields, given, field.get("name", position), position)
+    cells = given_cells(fields, given, field.get("name", position), position)
     found = [at for at, label in enumerate(theirs[1]) if label[1] == str(place[0])]
     if not found:
         return None
@@ -233,7 +233,7 @@ def _leaves(cell: Plain) -> list[Plain]:
 # -- what went in ------------------------------------------------------------------------------------------------------
 
 
-def _given_cells(fields: Any, given: Plain, name: Any, position: int) -> list[Plain]:
+def given_cells(fields: Any, given: Plain, name: Any, position: int) -> list[Plain]:
     """Return the cells that a column had in the input, as MLflow reads it."""
     tag = given[0]
     if tag == "frame":

@@ -9,7 +9,7 @@ from copy import deepcopy
 from datetime import UTC, date, datetime
 from typing import Any
 
-from palate._enforcement.containers import is_ndarray
+from palate._enforcement.containers import is_ndarray, is_numpy_scalar
 from palate._enforcement.exactness import Unfit, cast_array, cast_number, is_missing, read_moment
 from palate._enforcement.nested import NUMPY_NAMES, Report, compile_field
 from palate.errors import InvalidInput, PalateWarning, Problem
@@ -116,8 +116,8 @@ def _convert_scalar(value: Any, kind: Scalar) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    is_numpy_scalar = type(value).__module__ == "numpy" and not is_ndarray(value)
-    return value.item() if is_numpy_scalar and hasattr(value, "item") else value
+    # Of a time, item() would be a number: the count of its nanoseconds.
+    return value.item() if is_numpy_scalar(value) and value.dtype.kind in "biuf" else value
 
 
 def _convert_number(value: Any, kind: Scalar) -> int | float:

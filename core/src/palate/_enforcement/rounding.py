@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palate.schema import ColSpec
+from palate.schema import AnyType, ColSpec
 
 __all__ = ["restore_integers"]
 
@@ -50,5 +50,9 @@ def _find_large(frame: Any) -> list[int]:
 
 def _is_number(position: int, label: object, columns: tuple[ColSpec, ...]) -> bool:
     if columns[0].name is None:
-        return position < len(columns) and columns[position].type in _NUMBERS
-    return any(str(spec.name) == str(label) and spec.type in _NUMBERS for spec in columns)
+        return position < len(columns) and _holds_numbers(columns[position])
+    return any(str(spec.name) == str(label) and _holds_numbers(spec) for spec in columns)
+
+
+def _holds_numbers(spec: ColSpec) -> bool:
+    return spec.type in _NUMBERS or isinstance(spec.type, AnyType)
