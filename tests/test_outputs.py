@@ -170,6 +170,14 @@ def test_names_come_from_the_predictions_then_the_schema_then_the_method(contain
 
 
 @pytest.mark.parametrize("container", FRAMES)
+@pytest.mark.parametrize("rows", [4095, 4096, 4097, 10_000])
+def test_long_matrices_are_taken_apart_whole(rows: int, container: str) -> None:
+    """A matrix in C order is copied by parts, of which none is left out."""
+    matrix = np.arange(rows * 3).reshape(rows, 3)
+    np.testing.assert_array_equal(convert(convert(matrix, container), "numpy"), matrix)
+
+
+@pytest.mark.parametrize("container", FRAMES)
 def test_lists_of_a_column_of_lists_stay_cells(container: str) -> None:
     """Where the schema says that an output is an array, rows of equal length are no columns."""
     schema = Schema((ColSpec(type=Array("long")),))

@@ -36,11 +36,24 @@ class Columns:
         return len(self.cells if is_ndarray(self.cells) or not self.cells else self.cells[0])
 
     def split(self) -> list[Any]:
-        """Return the columns one by one, each array of numbers in one piece."""
-        import numpy as np
+        """Return the columns one by one, those of a matrix each in one piece."""
+        return list(_by_columns(self.cells).T) if is_ndarray(self.cells) else self.cells
 
-        # All columns of a matrix are copied at once: one by one, each would read the whole matrix.
-        return list(np.asfortranarray(self.cells).T) if is_ndarray(self.cells) else self.cells
+
+# So many rows at once stay in the cache while their columns are written one after the other.
+_ROWS = 4096
+
+
+def _by_columns(matrix: Any) -> Any:
+    """Return a matrix in F order, the same one where it is."""
+    import numpy as np
+
+    if matrix.flags.f_contiguous or len(matrix) <= _ROWS:
+        return np.asfortranarray(matrix)
+    ordered = np.empty(matrix.shape, matrix.dtype, order="F")
+    for start in range(0, len(matrix), _ROWS):
+        ordered[start : start + _ROWS] = matrix[start : start + _ROWS]
+    return ordered
 
 
 def read_columns(predictions: Any, *, method: str, schema: Schema | None) -> Columns:
