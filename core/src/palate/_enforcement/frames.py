@@ -33,8 +33,9 @@ from palate.schema import Array, ColSpec, FieldType, Object, SparkVector
 __all__ = ["arrow_to_frame", "refuse_query", "require_pandas", "to_frame"]
 
 _HINT = "pass a DataFrame, a dict of columns, or a list of records"
-# To share memory and guard it takes as long as to copy this many bytes.
+# To share memory and guard it takes as long as to copy this many bytes, of an array or of each column of a table.
 _SHARE_FROM = 100_000
+_SHARE_COLUMN_FROM = 32_000
 
 
 def require_pandas() -> ModuleType:
@@ -125,8 +126,8 @@ def _needed(table: Any, columns: tuple[ColSpec, ...]) -> Any:
 def arrow_to_frame(table: Any) -> Any:
     """Return a pyarrow Table as a DataFrame in which no integer became a float.
 
-    Columns of numbers without gaps, in one chunk, are shared and not copied where pandas copies on write; a few numbers
-    are copied into one block, which is quicker.
+    Columns of numbers without gaps, in one chunk, are shared and not copied where pandas copies on write; short ones are
+    copied into one block, which is quicker.
     """
     pd = require_pandas()
     gaps = {column.type for column in table.columns if column.null_count}
@@ -142,13 +143,15 @@ def arrow_to_frame(table: Any) -> Any:
 
 
 def _is_small_matrix(table: Any) -> bool:
+    """Tell whether a Table is one matrix of numbers, and its columns short."""
     import pyarrow.types as kinds
 
     types = table.schema.types
     if not types or not (kinds.is_integer(types[0]) or kinds.is_floating(types[0])):
         return False
-    size = table.num_rows * len(types) * types[0].bit_width // 8
-    return size < _SHARE_FROM and not table.schema.pandas_metadata and all(kind == types[0] for kind in types)
+    if table.num_rows * types[0].bit_width // 8 >= _SHARE_COLUMN_FROM or table.schema.pandas_metadata:
+        return False
+    return all(kind == types[0] for kind in types)
 
 
 def _stacked(pd: Any, table: Any) -> Any:
