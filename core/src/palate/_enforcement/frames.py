@@ -126,8 +126,8 @@ def _needed(table: Any, columns: tuple[ColSpec, ...]) -> Any:
 def arrow_to_frame(table: Any) -> Any:
     """Return a pyarrow Table as a DataFrame in which no integer became a float.
 
-    Columns of numbers without gaps, in one chunk, are shared and not copied where pandas copies on write; short ones are
-    copied into one block, which is quicker.
+    Columns of numbers without gaps, in one chunk, are shared and not copied where pandas copies on write; short ones of
+    one type are copied into one block, which is quicker.
     """
     pd = require_pandas()
     gaps = {column.type for column in table.columns if column.null_count}
