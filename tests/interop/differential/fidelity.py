@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from differential.bugs import items_of, members_of
-from differential.judge import given_cells
+from differential.judge import cell_of
 
 __all__ = ["changes"]
 
@@ -53,7 +53,8 @@ def _changed_columns(fields: Any, given: Plain, answer: Plain) -> list[str]:
     changed = []
     for place, (label, cells) in enumerate(zip(answer[1], answer[4], strict=True)):
         field, position = _field(fields, label, place)
-        if not any(_all_kept(before, cells, _kinds(field)) for before in _readings(fields, given, field, position)):
+        name = field.get("name", label[-1])
+        if not any(_all_kept(before, cells, _kinds(field)) for before in _readings(given, field, name, position)):
             changed.append(f"{label} came out as {cells}")
     return changed
 
@@ -69,9 +70,8 @@ def _plain_name(name: str | int) -> Plain:
     return ["text", name] if isinstance(name, str) else ["number", str(name)]
 
 
-def _readings(fields: Any, given: Plain, field: Any, position: int) -> list[list[Plain]]:
+def _readings(given: Plain, field: Any, name: Any, position: int) -> list[list[Plain]]:
     """Return the cells that a column may have had: Palate reads some dicts and lists that MLflow refuses."""
-    name = field.get("name", position)
     labels = (_plain_name(name), _plain_name(str(name)))
     if given[0] == "frame" and "name" in field:
         return [given[4][given[1].index(label)] for label in labels if label in given[1]]
@@ -81,9 +81,11 @@ def _readings(fields: Any, given: Plain, field: Any, position: int) -> list[list
         # pandas reads a dict as a column, too: its keys are the index.
         columns = [value[3] if value[0] == "series" else items_of(value), [cell for _, cell in members_of(value)]]
         return [[value], *columns]
-    # In rows without names, an integer is the place.
-    place = name if isinstance(name, int) else position
-    return [given_cells(fields, given, name, place), *([items_of(given)] if given[0] in _LISTS else [])]
+    if given[0] in _LISTS:
+        rows = items_of(given)
+        # In rows without names, an integer is the place.
+        return [rows, [cell_of(row, name, name if isinstance(name, int) else position) for row in rows]]
+    return [given[3] if given[0] == "series" else given[4][position] if given[0] == "frame" else [given]]
 
 
 def _kinds(field: Any) -> str:

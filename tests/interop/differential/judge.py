@@ -20,7 +20,7 @@ from differential.bugs import (
     members_of,
 )
 
-__all__ = ["NUMPY_NAMES", "Verdict", "given_cells", "judge"]
+__all__ = ["NUMPY_NAMES", "Verdict", "cell_of", "judge"]
 
 Plain = list[Any]
 Answer = dict[str, Any]
@@ -140,7 +140,7 @@ def _explain(kind: str, fields: Any, place: tuple[Any, ...], theirs: Plain, ours
         return None
     if ["truth", True] in _labels(given) and place == (1,):
         return LABEL_TRUE
-    cells = given_cells(fields, given, field.get("name", position), position)
+    cells = _given_cells(fields, given, field.get("name", position), position)
     found = [at for at, label in enumerate(theirs[1]) if label[1] == str(place[0])]
     if not found:
         return None
@@ -233,7 +233,7 @@ def _leaves(cell: Plain) -> list[Plain]:
 # -- what went in ------------------------------------------------------------------------------------------------------
 
 
-def given_cells(fields: Any, given: Plain, name: Any, position: int) -> list[Plain]:
+def _given_cells(fields: Any, given: Plain, name: Any, position: int) -> list[Plain]:
     """Return the cells that a column had in the input, as MLflow reads it."""
     tag = given[0]
     if tag == "frame":
@@ -250,7 +250,7 @@ def given_cells(fields: Any, given: Plain, name: Any, position: int) -> list[Pla
     if tag == "array" and len(given[2]) == 1:
         return given[3]
     if tag in _LISTS:
-        return [_cell(row, name, position) for row in items_of(given)]
+        return [cell_of(row, name, position) for row in items_of(given)]
     return [given]
 
 
@@ -269,7 +269,8 @@ def _labels(given: Plain) -> list[Plain]:
     return given[1] if given[0] == "frame" else [key for key, _ in given[1]] if given[0] == "dict" else []
 
 
-def _cell(row: Plain, name: Any, position: int) -> Plain:
+def cell_of(row: Plain, name: Any, position: int) -> Plain:
+    """Return the cell of a column in one row of a list: by name in a dict, by position in a list, or the row itself."""
     if row[0] not in (*_LISTS, "dict"):
         return row
     if row[0] == "dict":
