@@ -256,6 +256,28 @@ def test_wrong_inputs(data, message):
         torch_flavor.predict(model=Pair(), data=data, params={})
 
 
+def test_inputs_of_each_forward():
+    """Each class is called with the inputs of its own forward, and an object whose forward was replaced with those."""
+
+    class Doubled(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * 2
+
+    class Sum(nn.Module):
+        def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+            return a + b
+
+    ones = np.ones((2, 3), "float32")
+    replaced = Doubled()
+    replaced.forward = lambda a, b: a - b  # type: ignore[method-assign]
+    for _ in range(2):
+        assert (torch_flavor.predict(model=Doubled(), data=ones, params={}) == 2).all()
+        assert (torch_flavor.predict(model=Sum(), data={"a": ones, "b": ones * 3}, params={}) == 4).all()
+        assert (torch_flavor.predict(model=replaced, data={"a": ones, "b": ones}, params={}) == 0).all()
+        with pytest.raises(ValueError, match="takes 2 inputs"):
+            torch_flavor.predict(model=replaced, data=ones, params={})
+
+
 def test_params_reach_forward(save):
     """Params become keyword arguments of a module's forward."""
 

@@ -13,7 +13,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
+from types import FunctionType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -34,6 +36,8 @@ __all__ = [
 
 # Where the module made of a program keeps how it is called.
 _PLAN = "palate_call_plan"
+# How methods are called, by the functions behind them: reading a signature takes longer than many a small model.
+_plans: WeakKeyDictionary[FunctionType, CallPlan] = WeakKeyDictionary()
 # Data types that numpy has not.
 _WIDENED = {torch.bfloat16: torch.float32}
 
@@ -87,7 +91,12 @@ def plan_of(model: Any) -> CallPlan:
         names = [argument.name for argument in model.forward.schema.arguments[1:]]
         defaults = [argument.has_default_value() for argument in model.forward.schema.arguments[1:]]
         return CallPlan(tuple(names), required=frozenset(n for n, d in zip(names, defaults, strict=True) if not d))
-    return _plan_of_function(model.forward)
+    function = getattr(model.forward, "__func__", None)  # a method is made anew each time it is asked for
+    if not isinstance(function, FunctionType):
+        return _plan_of_function(model.forward)
+    if function not in _plans:
+        _plans[function] = _plan_of_function(model.forward)
+    return _plans[function]
 
 
 def _plan_of_function(function: Callable[..., Any]) -> CallPlan:
@@ -179,6 +188,8 @@ def _home(module: torch.nn.Module) -> tuple[torch.device, torch.dtype | None]:
 
 def _by_input(plan: CallPlan, data: Any) -> dict[str, Any]:
     names, required = plan.names, plan.required or frozenset(plan.names[:1])
+    if isinstance(data, np.ndarray):
+        return _only(names, required, data)
     if is_frame(data):
         columns = list(data.columns)
         if len(required) < 2 or not required <= set(columns) <= set(names):
@@ -217,7 +228,7 @@ def is_frame(data: Any) -> bool:
 
 
 def _to_tensors(data: Any, device: torch.device, float_type: torch.dtype | None) -> Any:
-    if isinstance(data, Mapping):
+    if not isinstance(data, np.ndarray) and isinstance(data, Mapping):
         return {name: _to_tensors(value, device, float_type) for name, value in data.items()}
     if isinstance(data, list | tuple) and any(isinstance(item, np.ndarray | torch.Tensor) for item in data):
         return type(data)(_to_tensors(item, device, float_type) for item in data)
@@ -296,7 +307,7 @@ def _to_array(value: Any) -> Any:
         if isinstance(value, bool | int | float | complex):
             return np.asarray(value)
         raise ValueError(f"the model returns a {type(value).__name__}, which is no tensor")
-    if value.is_sparse or value.layout is not torch.strided:
+    if value.layout is not torch.strided:
         value = value.to_dense()
     if value.is_quantized:
         value = value.dequantize()
