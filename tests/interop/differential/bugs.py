@@ -120,7 +120,7 @@ _CONTAINERS = ("list", "tuple", "dict", "array", "other")
 
 # The more particular first.
 BUGS: dict[str, Callable[[Group], bool]] = {
-    "Text read as numbers": lambda group: group.kind == "double" and group.has("text"),
+    "Text read as numbers": lambda group: group.kind == "double" and group.has("text", "bytes"),
     MISSING_OBJECTS: lambda group: group.kind == "double" and group.has(*_CONTAINERS),
     "Numbers read as times": lambda group: group.kind == "datetime" and group.has("number", "text", "bytes"),
     "Integers rounded": lambda group: group.kind in ("double", "float") and _rounds(group),
