@@ -7,7 +7,6 @@ way beside it.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,10 +19,8 @@ __all__ = [
     "dtypes_of",
     "group_columns",
     "join_columns",
-    "keep_alive",
     "read_blocks",
     "set_columns",
-    "shares_safely",
     "split",
 ]
 
@@ -157,13 +154,6 @@ def _as_frame(values: Any, positions: Any, index: Any) -> Any:
     return pd.DataFrame(dict(zip(positions.tolist(), rows, strict=True)), index=index)
 
 
-def shares_safely() -> bool:
-    """Tell whether frames can share columns: from pandas 3 on, what is shared is copied before it is written to."""
-    import pandas as pd
-
-    return int(pd.__version__.partition(".")[0]) >= 3
-
-
 def set_columns(frame: Any, converted: dict[int, Any]) -> Any:
     """Return a frame with other columns at some positions, which shares the rest with *frame*.
 
@@ -179,16 +169,3 @@ def set_columns(frame: Any, converted: dict[int, Any]) -> Any:
         column = values if isinstance(values, pd.Series) else pd.Series(values, index=frame.index, copy=False)
         result.isetitem(position, column)
     return result
-
-
-def keep_alive(source: Any, derived: Any) -> None:
-    """Keep a frame alive as long as one derived from it.
-
-    pandas copies before it writes only while another frame uses the memory too; what came from Arrow or polars cannot
-    be written to at all.
-    """
-    weakref.finalize(derived, _let_go, source).atexit = False
-
-
-def _let_go(source: Any) -> None:
-    """Do nothing: to be called with it kept the frame alive."""

@@ -6,7 +6,6 @@ of which pandas makes a copy when the model writes into it.
 
 from __future__ import annotations
 
-import weakref
 from datetime import date
 from importlib import import_module
 from types import ModuleType
@@ -26,6 +25,7 @@ from palate._enforcement.containers import (
 )
 from palate._enforcement.exactness import Unfit
 from palate._enforcement.rounding import restore_integers
+from palate._enforcement.sharing import guard, shares_safely
 from palate._enforcement.wrapped import from_arrow_types
 from palate.errors import DependencyMissing
 from palate.schema import Array, ColSpec, FieldType, Object, SparkVector
@@ -134,12 +134,12 @@ def arrow_to_frame(table: Any) -> Any:
     if not gaps and _is_small_matrix(table):
         return _stacked(pd, table)
     nullable = {kind: dtype for kind, dtype in from_arrow_types().items() if kind in gaps} if gaps else {}
-    share = _copies_on_write(pd)
+    share = shares_safely()
     plain = without_nested_views(table)
     frame = plain.to_pandas(
         types_mapper=nullable.get if nullable else None, maps_as_pydicts="strict", split_blocks=share
     )
-    return _guarded(frame) if share else frame
+    return guard(frame) if share else frame
 
 
 def _is_small_matrix(table: Any) -> bool:
@@ -166,11 +166,11 @@ def _array_to_frame(pd: Any, array: Any) -> Any:
 
     if isinstance(array, np.ma.MaskedArray):
         array = _unmasked(array)
-    if array.dtype.kind not in "biuf" or array.nbytes < _SHARE_FROM or not _copies_on_write(pd):
+    if array.dtype.kind not in "biuf" or array.nbytes < _SHARE_FROM or not shares_safely():
         return pd.DataFrame(array, copy=True)
     shared = array.view()
     shared.flags.writeable = False
-    return _guarded(pd.DataFrame(shared, copy=False))
+    return guard(pd.DataFrame(shared, copy=False))
 
 
 def _unmasked(array: Any) -> Any:
@@ -182,24 +182,6 @@ def _unmasked(array: Any) -> Any:
     if array.dtype.kind != "f":
         raise Unfit("missing", f"holds masked values, which {array.dtype} cannot show; fill them with filled()")
     return array.filled(np.nan)
-
-
-def _copies_on_write(pd: Any) -> bool:
-    return int(pd.__version__.partition(".")[0]) >= 3
-
-
-def _guarded(frame: Any) -> Any:
-    """Return a frame of the same memory, which pandas copies before it writes into it.
-
-    pandas does so for memory that another frame uses too, so there is another one, which lives as long as the first.
-    """
-    used = frame.copy(deep=False)
-    weakref.finalize(used, _let_go, frame).atexit = False
-    return used
-
-
-def _let_go(frame: Any) -> None:
-    """Do nothing: to be called with the frame kept it alive."""
 
 
 # -- dicts -------------------------------------------------------------------------------------------------------------
