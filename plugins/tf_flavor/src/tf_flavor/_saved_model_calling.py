@@ -107,7 +107,6 @@ def _sizes(leaf: Any) -> tuple[int | None, ...]:
 
 def _arguments(given: Any, structures: Sequence[Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
     """Return the arguments of a call, in the types that one of its traced forms takes."""
-    tensorflow = import_tensorflow()
     arrays: Any = given if isinstance(given, Mapping | list | tuple) else [given]
     for structure in structures:
         leaves = _leaves(structure)
@@ -117,16 +116,26 @@ def _arguments(given: Any, structures: Sequence[Any]) -> tuple[Sequence[Any], Ma
         if len(values) != len(leaves) or not all(map(_has_rank, values, leaves)):
             continue
         tensors = [_tensor(value, leaf.dtype) for value, leaf in zip(values, leaves, strict=True)]
-        remaining = iter(tensors)
-        args, kwargs = tensorflow.nest.map_structure(
-            lambda leaf, rest=remaining: next(rest) if isinstance(leaf, tensorflow.TensorSpec) else leaf, structure
-        )
-        return args, kwargs
+        return _filled(structure, tensors)
     if structures:
         raise InvalidInput([_mismatch(structure) for structure in structures[:10]])
     if isinstance(arrays, Mapping):
         return (), {name: _tensor(value, None) for name, value in arrays.items()}
     return [_tensor(value, None) for value in arrays], {}
+
+
+def _filled(structure: Any, tensors: Sequence[Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """Return positional and named arguments as in *structure*, with a tensor in the place of each of its specs."""
+    tensorflow = import_tensorflow()
+    remaining = iter(tensors)
+    args, kwargs = structure
+    if all(isinstance(place, tensorflow.TensorSpec) for place in (*args, *kwargs.values())):
+        # Nothing is nested, and TensorFlow's walk over what may be costs more than the rest of this module.
+        return [next(remaining) for _ in args], {name: next(remaining) for name in sorted(kwargs)}
+    args, kwargs = tensorflow.nest.map_structure(
+        lambda leaf: next(remaining) if isinstance(leaf, tensorflow.TensorSpec) else leaf, structure
+    )
+    return args, kwargs
 
 
 def _has_rank(value: Any, leaf: Any) -> bool:
@@ -142,7 +151,7 @@ def _tensor(value: Any, dtype: Any) -> Any:
     """Return *value* as a tensor; numbers are converted to the type that the graph is made for."""
     tensorflow = import_tensorflow()
     if hasattr(value, "dtype") and getattr(value.dtype, "kind", "") in "biufc" and dtype is not None:
-        value = value.astype(dtype.as_numpy_dtype, copy=False)
+        return tensorflow.constant(value.astype(dtype.as_numpy_dtype, copy=False), dtype=dtype)
     return tensorflow.convert_to_tensor(value, dtype=dtype)
 
 
