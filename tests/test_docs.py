@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -52,6 +53,14 @@ def test_readme_is_short_enough_to_be_read() -> None:
     screen = "\n".join(lines[:30])
     for word in ("save_model", "load_model", "predict", "inspect_model"):
         assert word in screen
+
+
+def test_the_page_of_figures_has_every_row_that_is_measured() -> None:
+    """The tables were written by the script as it is now."""
+    cases = runpy.run_path(str(ROOT / "benchmarks" / "_adapter_cases.py"))
+    page = (ROOT / "docs" / "performance.md").read_text()
+    for row in cases["ROWS"]:
+        assert f"| {row.data if row.converts else row.title} |" in page
 
 
 @pytest.mark.parametrize(
