@@ -64,6 +64,11 @@ def interrupt(model: Any, call: Any, number: int) -> str:
     return interrupter.place
 
 
+def ask_both(model: Any, call: Any) -> list[bytes]:
+    """Ask *model*, and one that has to be loaded for it."""
+    return [as_bytes(answer(asked, call)) for asked in (model, palate.load_model(FOLDER / "second", trust=True))]
+
+
 def main() -> None:
     """Interrupt at one place after the other, each time with a model that nobody has asked before."""
     for name in ("first", "second"):
@@ -75,12 +80,11 @@ def main() -> None:
         number += 1
         model = palate.load_model(FOLDER / "first", trust=True)
         place = interrupt(model, call, number)
-        other = palate.load_model(FOLDER / "second", trust=True)
         try:
-            answers = at_once(lambda _, m=model, o=other: [as_bytes(answer(m, call)), as_bytes(answer(o, call))], 2)
+            found = at_once(lambda _, interrupted=model: ask_both(interrupted, call), 2)
         except TimeoutError:
             raise TimeoutError(f"stuck after an interrupt at {place}") from None
-        assert answers == [[wanted, wanted]] * 2, place
+        assert found == [[wanted, wanted]] * 2, place
         assert not any(name.split(".")[0] == "shop" for name in set(sys.modules) - before), place
         if not place:
             break
