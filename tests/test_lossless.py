@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
+import pytest
 from differential.canonical import plain
 from differential.schemas import KINDS, array, column, named, obj, param, tensor, unnamed
 from hypothesis import given, settings
@@ -87,6 +88,11 @@ def same(before: Any, after: Any, kind: str) -> bool:
     return came == went
 
 
+def is_signaling(value: Any) -> bool:
+    """Tell whether a value is a decimal that no comparison takes."""
+    return isinstance(value, Decimal) and value.is_snan()
+
+
 @st.composite
 def columns(draw: st.DrawFn) -> Any:
     """Draw a pandas column of any dtype."""
@@ -119,7 +125,10 @@ def columns(draw: st.DrawFn) -> Any:
                 moments = draw(st.lists(st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1)), max_size=4))
                 return pd.Series(moments, dtype="datetime64[ns]").dt.tz_localize("UTC")
             case _:
-                return pd.Series(draw(st.lists(SCALARS | NUMPY_SCALARS, max_size=4)), dtype=object)
+                cells = (SCALARS | NUMPY_SCALARS).filter(
+                    lambda cell: not is_signaling(cell)
+                )  # pandas 2 stumbles over them
+                return pd.Series(draw(st.lists(cells, max_size=4)), dtype=object)
 
 
 @settings(max_examples=400)
@@ -153,13 +162,14 @@ def test_arrays_come_out_equal_or_not_at_all(given_array: Any, dtype: str) -> No
     items=st.lists(st.booleans() | WHOLE | REAL | TEXT | st.none(), max_size=4),
     dtype=st.sampled_from(NUMPY_DTYPES[:12]),
 )
-def test_lists_for_tensors_are_equal_or_rounded_decimals(items: list[Any], dtype: str) -> None:
-    """Only the decimals of a list are rounded, to the nearest of the float type; nothing else is changed."""
+def test_lists_for_tensors_are_equal_or_rounded_to_a_float_type(items: list[Any], dtype: str) -> None:
+    """Numbers of a list become the nearest of a float type, when they have an exact double; nothing else is changed."""
     result = accepted(json.dumps([tensor(dtype, (-1,))]), items)
     if result is not None:
         for before, after in zip(items, result, strict=True):
-            nearest = isinstance(before, float) and plain(after) == plain(np.dtype(dtype).type(before))
-            assert nearest or plain(after) == plain(before)
+            number = isinstance(before, int | float) and not isinstance(before, bool) and float(before) == before
+            rounded = number and np.dtype(dtype).kind == "f" and plain(after) == plain(np.dtype(dtype).type(before))
+            assert rounded or plain(after) == plain(before)
 
 
 @settings(max_examples=400)
@@ -256,6 +266,7 @@ def containers(draw: st.DrawFn) -> Any:
             return cells[0]
 
 
+@pytest.mark.filterwarnings("ignore:Constructing a DataFrame from a list of sequences")  # pandas 3 deprecates them
 @settings(max_examples=400)
 @given(
     data=containers(),

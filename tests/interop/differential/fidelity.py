@@ -53,8 +53,10 @@ def _changed_columns(fields: Any, given: Plain, answer: Plain) -> list[str]:
     changed = []
     for place, (label, cells) in enumerate(zip(answer[1], answer[4], strict=True)):
         field, position = _field(fields, label, place)
-        name = field.get("name", label[-1])
-        if not any(_all_kept(before, cells, _kinds(field)) for before in _readings(given, field, name, position)):
+        name = field.get("name", int(label[1]) if label[0] == "number" else label[-1])
+        if not any(
+            _all_kept(before, cells, _kinds(field)) for before in _readings(given, field, name, position, len(cells))
+        ):
             changed.append(f"{label} came out as {cells}")
     return changed
 
@@ -70,7 +72,7 @@ def _plain_name(name: str | int) -> Plain:
     return ["text", name] if isinstance(name, str) else ["number", str(name)]
 
 
-def _readings(given: Plain, field: Any, name: Any, position: int) -> list[list[Plain]]:
+def _readings(given: Plain, field: Any, name: Any, position: int, count: int) -> list[list[Plain]]:
     """Return the cells that a column may have had: Palate reads some dicts and lists that MLflow refuses."""
     labels = (_plain_name(name), _plain_name(str(name)))
     if given[0] == "frame" and "name" in field:
@@ -80,7 +82,7 @@ def _readings(given: Plain, field: Any, name: Any, position: int) -> list[list[P
         value = values[0] if values else given[1][position][1]
         # pandas reads a dict as a column, too: its keys are the index.
         columns = [value[3] if value[0] == "series" else items_of(value), [cell for _, cell in members_of(value)]]
-        return [[value], *columns]
+        return [[value], [value] * count, *columns]
     if given[0] in _LISTS:
         rows = items_of(given)
         # In rows without names, an integer is the place.

@@ -274,7 +274,10 @@ def cell_of(row: Plain, name: Any, position: int) -> Plain:
     if row[0] not in (*_LISTS, "dict"):
         return row
     if row[0] == "dict":
-        return next((value for key, value in row[1] if _key(key) == str(name)), MISSING)
+        found = [
+            value for key, value in row[1] if _key(key) == str(name) and (key[0] == "number") == isinstance(name, int)
+        ]
+        return (found or [value for key, value in row[1] if _key(key) == str(name)] or [MISSING])[0]
     items = items_of(row)
     return items[position] if position < len(items) else MISSING
 

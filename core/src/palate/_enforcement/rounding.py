@@ -21,6 +21,7 @@ def restore_integers(frame: Any, data: Any, columns: tuple[ColSpec, ...]) -> Any
         data: records, rows, a list, or a dict of columns.
         columns: the columns of the signature.
     """
+    import numpy as np
     import pandas as pd
 
     labels = frame.columns.tolist()
@@ -31,16 +32,16 @@ def restore_integers(frame: Any, data: Any, columns: tuple[ColSpec, ...]) -> Any
         data = [[item] for item in data]  # of a flat list pandas rounds the integers even as objects
     exact, restored = pd.DataFrame(data, dtype=object), frame.copy(deep=False)
     for position in suspects:
-        if any(isinstance(item, int) for item in exact.iloc[:, position].tolist()):
+        if any(isinstance(item, int | np.integer) for item in exact.iloc[:, position].tolist()):
             restored.isetitem(position, exact.iloc[:, position])
     return restored
 
 
 def _find_large(frame: Any) -> list[int]:
-    """Return the positions of the float64 columns with values that may be rounded integers."""
+    """Return the positions of the columns with values that may be rounded integers; beside complex numbers, too."""
     import numpy as np
 
-    floats = np.flatnonzero([dtype == np.float64 for dtype in frame.dtypes.tolist()])
+    floats = np.flatnonzero([dtype in (np.float64, np.complex128) for dtype in frame.dtypes.tolist()])
     if not len(floats):
         return []
     values = (frame if len(floats) == len(frame.columns) else frame.iloc[:, floats]).to_numpy()
