@@ -14,7 +14,7 @@ from typing import Any
 
 from palate._code.model_code import ModelCode
 from palate._code.standins import answer_load_model
-from palate._disk.manifest import Seal, check_manifest, read_manifest
+from palate._disk.manifest import Manifest, Seal, check_manifest, read_manifest
 from palate._disk.paths import MODEL_FILE, confine, read_small, resolve_uri
 from palate._disk.replaced import read_one_model
 from palate._disk.strict_yaml import MAX_BYTES
@@ -50,11 +50,12 @@ LOADER_FLAVORS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedModel:
-    """A directory whose bytes are checked and whose MLmodel is parsed; nothing of it has run."""
+    """A directory whose MLmodel is parsed, and whose bytes are checked where there is a seal; nothing of it has run."""
 
     uri: str
     path: Path
     model_file: ModelFile
+    manifest: Manifest | None
     seal: Seal | None
 
     def flavor_name(self, asked: str | None = None) -> str:
@@ -109,7 +110,7 @@ def open_model(uri: str | PathLike[str], *, verify: bool = True) -> OpenedModel:
         raise ModelChanged(str(uri), missing=["MANIFEST.json"])
     if not model_file.flavors:
         raise InvalidModelFile([Problem(("flavors",), "missing", "names no flavor, so nothing can open this model")])
-    return OpenedModel(uri=str(uri), path=path, model_file=model_file, seal=seal)
+    return OpenedModel(uri=str(uri), path=path, model_file=model_file, manifest=manifest, seal=seal)
 
 
 def load(
@@ -128,7 +129,7 @@ def load(
 
     def read() -> tuple[OpenedModel, PyFuncModel]:
         opened = open_model(uri, verify=verify)
-        found = opened.seal.manifest.digest if opened.seal else None
+        found = opened.manifest.digest if opened.manifest else None
         if digest is not None and digest != found:
             raise ModelChanged(str(uri), changed=["MANIFEST.json"], cause="It is not the model that was pickled.")
         again = (reopen, (str(opened.path), found, trust, flavor, verify, dict(options or {})))

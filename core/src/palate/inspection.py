@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from palate._disk.column_facts import column_facts
-from palate._disk.manifest import read_manifest
 from palate._disk.method_facts import method_facts
 from palate._disk.paths import list_files, read_small
 from palate._disk.replaced import read_one_model
@@ -135,14 +134,13 @@ def describe(opened: OpenedModel, registry: FlavorRegistry) -> ModelInfo:
     """Describe an opened model."""
     model_file, name = opened.model_file, opened.flavor_name()
     safety = _safety(opened, registry, name)
-    manifest = read_manifest(opened.path)
     palate = model_file.palate
     return ModelInfo(
         path=opened.path,
         flavor=name,
         flavors=tuple(model_file.flavors),
         signature=model_file.signature,
-        digest=manifest.digest if manifest else None,
+        digest=opened.manifest.digest if opened.manifest else None,
         verified=opened.seal is not None,
         trust_needed=bool(safety.reasons) if safety.plugin_problem is None else None,
         reasons=safety.reasons,

@@ -81,7 +81,7 @@ class PyFuncModel:
         self.signatures: Mapping[str, Signature] = {
             name: declared if name == self.default_method else declared.of(name) for name in self.methods
         }
-        self._enforced = declared.inputs is not None
+        self._enforced = declared.inputs is not None and declared.inputs.is_named
         plan = compile_inputs(declared.inputs, from_type_hints=declared.from_type_hints)
         self._plan: InputPlan = ByFeatureNames(plan, metadata.features) if metadata.features else plan
         if metadata.type_from_example:
@@ -205,6 +205,9 @@ class PyFuncModel:
         if name not in self.methods:
             raise MethodNotFound(name, available=self.methods)
         return partial(self.call, name)
+
+    def __copy__(self) -> PyFuncModel:
+        return self  # nothing of it changes; a deep copy is loaded anew, with a native object of its own
 
     def __reduce__(self) -> Reopen:
         if self._reopen is None:

@@ -213,7 +213,7 @@ class _Draft:
 
     def opened(self, signature: Signature | None, uri: str) -> OpenedModel:
         """Return the unfinished directory as the loader sees a finished one."""
-        return OpenedModel(uri=uri, path=self.root, model_file=self.model_file(signature), seal=None)
+        return OpenedModel(uri=uri, path=self.root, model_file=self.model_file(signature), manifest=None, seal=None)
 
 
 # -- signature and proof ---------------------------------------------------------------------------------------------
