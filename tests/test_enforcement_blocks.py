@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from palate._containers.exactness import Unfit, cast_array
+from palate._containers.sharing import shares_safely
 from palate._enforcement.blocks import build_frame, dtypes_of, group_columns, join_columns, read_blocks
 from palate._enforcement.cells import InvalidCells
 from palate._enforcement.columns import compile_column
-from palate._enforcement.exactness import Unfit, cast_array
 from palate._enforcement.plan import InputPlan, compile_inputs
-from palate._enforcement.sharing import shares_safely
 from palate.errors import InvalidInput
 from palate.schema import ColSpec, Schema
 

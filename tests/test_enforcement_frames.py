@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from palate._enforcement import frames
+from palate._containers import frames
 from palate._enforcement.plan import InputPlan, compile_inputs
 from palate.errors import InvalidInput, Problem
 from palate.schema import Array, ColSpec, FieldType, Map, Object, Property, Schema, TensorSpec

@@ -77,7 +77,7 @@ def load_model(flavor: str, path: Path, config: Mapping[str, Any], options: Load
 def predict(flavor: str, model: object, data: Any, method: str, params: Mapping[str, Any], enforced: bool) -> object:
     """Call *method* (one that ``methods`` lists) of the native *model* on *data*.
 
-    *enforced* says whether there is a signature with names that *data* was made to fit: order and types are declared too.
+    *enforced* says whether *data* was made to fit a signature that names its columns.
     At save time *model* is the object being saved; return NotImplemented if only a loaded model can predict.
     """
 

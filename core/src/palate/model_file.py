@@ -314,8 +314,8 @@ def build_model_file(
 ) -> ModelFile:
     """Return the MLmodel document that MLflow would write for the same facts, with Palate's section added.
 
-    *utc_time_created* counts as UTC when it names no time zone. What MLflow's grammar has no place for, facts of columns
-    and signatures of methods, goes to ``palate.inputs`` and ``palate.methods``.
+    *utc_time_created* counts as UTC when it names no time zone. Facts of columns and signatures of methods,
+    which MLflow's grammar has no place for, go to ``palate.inputs`` and ``palate.methods``.
 
     Raises:
         InvalidSignature: if a column's categories cannot be stored.

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import CoroutineType
 from typing import Any, TypeAlias
 
+from palate._containers.kinds import is_ndarray, is_sparse, is_tabular
 from palate._coroutines import in_thread, run_coroutine
-from palate._enforcement.containers import is_ndarray, is_sparse, is_tabular
 from palate._enforcement.features import ByFeatureNames
 from palate._enforcement.params import enforce_params
 from palate._enforcement.plan import InputPlan, compile_inputs

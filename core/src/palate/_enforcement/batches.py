@@ -11,10 +11,10 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
-from palate._enforcement.arrow import to_arrow
-from palate._enforcement.containers import is_dataframe, is_ndarray, is_numpy_scalar, is_series, speaks_arrow
-from palate._enforcement.exactness import Unfit, cast_array, is_missing, read_moment
-from palate._enforcement.frames import refuse_query
+from palate._containers.arrow import to_arrow
+from palate._containers.exactness import Unfit, cast_array, is_missing, read_moment
+from palate._containers.frames import refuse_query
+from palate._containers.kinds import is_dataframe, is_ndarray, is_numpy_scalar, is_series, speaks_arrow
 from palate._enforcement.nested import Convert, Report, as_is
 from palate.errors import InvalidInput, Problem
 from palate.schema import AnyType, Array, FieldType, Map, Object, Scalar, Schema, SparkVector, type_text

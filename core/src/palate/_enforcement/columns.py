@@ -9,11 +9,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from palate._containers.exactness import Unfit, cast_number, is_missing, read_decimal, read_instant
+from palate._containers.wrapped import cast_with_gaps, from_arrow, plain_values
 from palate._enforcement.cells import Column, InvalidCells
-from palate._enforcement.exactness import Unfit, cast_number, is_missing, read_decimal, read_instant
 from palate._enforcement.facts import NULLABLE, LimitedColumn, NullableColumn, ZonedColumn
 from palate._enforcement.nested import NUMPY_NAMES, Report, compile_field
-from palate._enforcement.wrapped import cast_with_gaps, from_arrow, plain_values
 from palate.schema import INTEGERS, AnyType, ColSpec, Scalar
 
 __all__ = ["compile_column"]

@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from palate._containers.exactness import Unfit, is_missing
+from palate._containers.wrapped import plain_values
 from palate._enforcement.cells import Column, InvalidCells
-from palate._enforcement.exactness import Unfit, is_missing
 from palate._enforcement.nested import NUMPY_NAMES
-from palate._enforcement.wrapped import plain_values
 from palate.errors import Problem
 from palate.schema import INTEGERS, ColSpec, Scalar, whole_bounds
 

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from palate._enforcement.arrow import to_arrow
-from palate._enforcement.containers import is_arrow, is_dataframe, is_polars, speaks_arrow
-from palate._enforcement.exactness import Unfit
+from palate._containers.arrow import to_arrow
+from palate._containers.exactness import Unfit
+from palate._containers.kinds import is_arrow, is_dataframe, is_polars, speaks_arrow
 from palate._enforcement.labels import are_same
 from palate.errors import InvalidInput, Problem
 

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from palate._enforcement.containers import is_ndarray
-from palate._enforcement.exactness import (
+from palate._containers.exactness import (
     Unfit,
     cast_array,
     cast_list,
@@ -21,6 +20,7 @@ from palate._enforcement.exactness import (
     read_decimal,
     read_instant,
 )
+from palate._containers.kinds import is_ndarray
 from palate.errors import Problem, ProblemKind
 from palate.schema import AnyType, Array, FieldType, Map, Object, Scalar, SparkVector, type_text
 

@@ -9,8 +9,8 @@ from copy import deepcopy
 from datetime import UTC, date, datetime
 from typing import Any
 
-from palate._enforcement.containers import is_ndarray, is_numpy_scalar
-from palate._enforcement.exactness import Unfit, cast_array, cast_number, is_missing, read_moment
+from palate._containers.exactness import Unfit, cast_array, cast_number, is_missing, read_moment
+from palate._containers.kinds import is_ndarray, is_numpy_scalar
 from palate._enforcement.nested import NUMPY_NAMES, Report, compile_field
 from palate.errors import InvalidInput, PalateWarning, Problem
 from palate.schema import Object, ParamSpec, Scalar

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from palate._containers.exactness import Unfit
+from palate._containers.frames import require_pandas, to_frame
+from palate._containers.kinds import is_dataframe
+from palate._containers.sharing import keep_alive
 from palate._enforcement.batches import BatchPlan
 from palate._enforcement.blocks import dtypes_of
 from palate._enforcement.cells import Column
 from palate._enforcement.columns import compile_column
-from palate._enforcement.containers import is_dataframe
-from palate._enforcement.exactness import Unfit
-from palate._enforcement.frames import require_pandas, to_frame
 from palate._enforcement.labels import ByName, ByPosition, Labels
 from palate._enforcement.nested import NUMPY_NAMES
 from palate._enforcement.routes import Route, Slot, convert_columns
-from palate._enforcement.sharing import keep_alive
 from palate._enforcement.tensors import NamedTensorPlan, TensorPlan
 from palate.errors import InvalidInput, Problem
 from palate.schema import ColSpec, Schema

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from palate._containers.exactness import Unfit, cast_array
+from palate._containers.sharing import shares_safely
 from palate._enforcement.blocks import Block, build_frame, read_blocks, set_columns, split
 from palate._enforcement.cells import Column, InvalidCells
-from palate._enforcement.exactness import Unfit, cast_array
 from palate._enforcement.labels import are_same
-from palate._enforcement.sharing import shares_safely
 from palate.errors import InvalidInput, Problem
 
 if TYPE_CHECKING:

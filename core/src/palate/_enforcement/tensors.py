@@ -6,9 +6,11 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from palate._enforcement.arrays import tensor_array
-from palate._enforcement.arrow import fixed_size_array, to_arrow
-from palate._enforcement.containers import (
+from palate._containers.arrays import tensor_array
+from palate._containers.arrow import fixed_size_array, to_arrow
+from palate._containers.exactness import Unfit, cast_array, cast_list, read_decimal
+from palate._containers.frames import arrow_to_frame, refuse_query
+from palate._containers.kinds import (
     is_array_like,
     is_dataframe,
     is_ndarray,
@@ -18,9 +20,7 @@ from palate._enforcement.containers import (
     is_tabular,
     speaks_arrow,
 )
-from palate._enforcement.exactness import Unfit, cast_array, cast_list, read_decimal
-from palate._enforcement.frames import arrow_to_frame, refuse_query
-from palate._enforcement.wrapped import cast_with_gaps, plain_values
+from palate._containers.wrapped import cast_with_gaps, plain_values
 from palate.errors import InvalidInput, Problem
 from palate.schema import TensorSpec
 

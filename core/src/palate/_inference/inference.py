@@ -13,7 +13,8 @@ from datetime import date
 from numbers import Integral
 from typing import Any, cast
 
-from palate._enforcement.containers import (
+from palate._containers.exactness import is_missing
+from palate._containers.kinds import (
     framework_tensor,
     is_arrow,
     is_dataframe,
@@ -23,7 +24,6 @@ from palate._enforcement.containers import (
     is_series,
     is_sparse,
 )
-from palate._enforcement.exactness import is_missing
 from palate._enforcement.params import convert_param
 from palate._inference.columnar_types import arrow_column, pandas_column, polars_column
 from palate._inference.type_hints import dataclass_properties

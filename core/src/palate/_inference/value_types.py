@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any, cast
 
-from palate._enforcement.containers import is_ndarray, is_numpy_scalar
-from palate._enforcement.exactness import is_missing
+from palate._containers.exactness import is_missing
+from palate._containers.kinds import is_ndarray, is_numpy_scalar
 from palate._inference.type_hints import is_pydantic
 from palate.schema import AnyType, Array, FieldType, Object, Property, Scalar, type_text
 

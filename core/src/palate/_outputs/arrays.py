@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from palate._enforcement.arrays import tensor_array
-from palate._enforcement.arrow import fixed_size_array
-from palate._enforcement.containers import (
+from palate._containers.arrays import tensor_array
+from palate._containers.arrow import fixed_size_array
+from palate._containers.exactness import Unfit, is_missing
+from palate._containers.kinds import (
     is_array_like,
     is_ndarray,
     is_polars,
@@ -15,8 +16,7 @@ from palate._enforcement.containers import (
     is_sparse,
     speaks_arrow,
 )
-from palate._enforcement.exactness import Unfit, is_missing
-from palate._enforcement.wrapped import plain_values
+from palate._containers.wrapped import plain_values
 
 __all__ = ["column_array", "dimensions", "is_column", "plain_array"]
 

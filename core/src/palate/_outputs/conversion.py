@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
-from palate._enforcement.containers import is_dataframe, is_ndarray, is_pandas_array, is_series, speaks_arrow
-from palate._enforcement.exactness import Unfit
-from palate._enforcement.frames import require_pandas
+from palate._containers.exactness import Unfit
+from palate._containers.frames import require_pandas
+from palate._containers.kinds import is_dataframe, is_ndarray, is_pandas_array, is_series, speaks_arrow
 from palate._outputs.arrays import column_array, is_column, plain_array
 from palate._outputs.columns import Columns, named_outputs, read_columns
 from palate._outputs.frames import to_arrow_table, to_pandas_frame, to_polars_frame

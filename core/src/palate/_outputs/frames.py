@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from palate._enforcement.containers import is_arrow, is_dataframe, is_ndarray, is_polars, is_series
-from palate._enforcement.exactness import Unfit, cast_array, is_missing
-from palate._enforcement.frames import arrow_to_frame, require_pandas
+from palate._containers.exactness import Unfit, cast_array, is_missing
+from palate._containers.frames import arrow_to_frame, require_pandas
+from palate._containers.kinds import is_arrow, is_dataframe, is_ndarray, is_polars, is_series
 from palate._outputs.columns import Columns
 from palate.errors import DependencyMissing
 

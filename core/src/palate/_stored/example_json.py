@@ -13,8 +13,8 @@ from datetime import date, datetime
 from numbers import Integral
 from typing import Any
 
-from palate._enforcement.containers import is_arrow, is_dataframe, is_ndarray, is_numpy_scalar
-from palate._enforcement.exactness import is_missing
+from palate._containers.exactness import is_missing
+from palate._containers.kinds import is_arrow, is_dataframe, is_ndarray, is_numpy_scalar
 from palate._inference.type_hints import is_pydantic
 from palate.errors import InvalidExample, Problem
 

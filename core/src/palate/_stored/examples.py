@@ -15,9 +15,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from palate._disk.paths import confine, read_small
-from palate._enforcement.arrays import tensor_array
-from palate._enforcement.containers import (
+from palate._containers.arrays import tensor_array
+from palate._containers.exactness import Unfit
+from palate._containers.kinds import (
     framework_tensor,
     is_arrow,
     is_dataframe,
@@ -27,7 +27,7 @@ from palate._enforcement.containers import (
     is_series,
     is_sparse,
 )
-from palate._enforcement.exactness import Unfit
+from palate._disk.paths import confine, read_small
 from palate._inference.type_hints import is_pydantic
 from palate._stored.example_json import array_json, frame_json, invalid, plain_json, sparse_json
 from palate._stored.example_reading import read_arrays, read_frame, read_plain, read_sparse

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from palate._enforcement.containers import is_dataframe
+from palate._containers.kinds import is_dataframe
 from palate._enforcement.plan import InputPlan
 from palate._stored.examples import read_example
 

@@ -14,7 +14,8 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from palate._enforcement.containers import (
+from palate._containers.exactness import Unfit, cast_array
+from palate._containers.kinds import (
     is_arrow,
     is_dataframe,
     is_ndarray,
@@ -23,8 +24,7 @@ from palate._enforcement.containers import (
     is_series,
     is_sparse,
 )
-from palate._enforcement.exactness import Unfit, cast_array
-from palate._enforcement.wrapped import plain_values
+from palate._containers.wrapped import plain_values
 from palate.errors import InvalidExample, Problem
 
 __all__ = ["JSON", "Document", "snapshot", "tolerance_of"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palate._enforcement.exactness import Unfit, cast_array, is_missing
+from palate._containers.exactness import Unfit, cast_array, is_missing
 
 __all__ = ["cast_with_gaps", "from_arrow", "from_arrow_types", "plain_values"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palate._enforcement.exactness import Unfit
+from palate._containers.exactness import Unfit
 
 __all__ = ["tensor_array"]
 

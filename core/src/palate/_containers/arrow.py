@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from palate._enforcement.containers import is_arrow, is_polars
-from palate._enforcement.exactness import Unfit
+from palate._containers.exactness import Unfit
+from palate._containers.kinds import is_arrow, is_polars
 from palate.errors import DependencyMissing
 
 __all__ = ["fixed_size_array", "to_arrow", "without_nested_views"]

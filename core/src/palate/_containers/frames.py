@@ -11,9 +11,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from palate._enforcement.arrays import tensor_array
-from palate._enforcement.arrow import to_arrow, without_nested_views
-from palate._enforcement.containers import (
+from palate._containers.arrays import tensor_array
+from palate._containers.arrow import to_arrow, without_nested_views
+from palate._containers.exactness import Unfit
+from palate._containers.kinds import (
     is_array_like,
     is_dataframe,
     is_lazy,
@@ -23,10 +24,9 @@ from palate._enforcement.containers import (
     is_sparse,
     speaks_arrow,
 )
-from palate._enforcement.exactness import Unfit
-from palate._enforcement.rounding import restore_integers
-from palate._enforcement.sharing import guard, shares_safely
-from palate._enforcement.wrapped import from_arrow_types
+from palate._containers.rounding import restore_integers
+from palate._containers.sharing import guard, shares_safely
+from palate._containers.wrapped import from_arrow_types
 from palate.errors import DependencyMissing
 from palate.schema import Array, ColSpec, FieldType, Object, SparkVector
 
