@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from pathlib import Path
 
@@ -30,6 +29,7 @@ class Awaiting(palate.PythonModel):
 
     async def predict(self, context, model_input, params=None):
         await asyncio.sleep(0.2)
+        self.loop = asyncio.get_running_loop()
         return model_input["x"].to_numpy() * params["factor"]
 
 
@@ -70,15 +70,15 @@ def test_the_loop_goes_on_while_a_model_predicts(slow) -> None:
 
 
 def test_a_coroutine_is_awaited_in_the_callers_loop(awaiting) -> None:
-    """Twenty of them wait side by side, with no thread for each."""
+    """Twenty of them wait side by side, in no loop of their own."""
 
     async def main() -> list[np.ndarray]:
-        return await asyncio.gather(*(awaiting.apredict(DATA, {"factor": float(n)}) for n in range(20)))
+        answers = await asyncio.gather(*(awaiting.apredict(DATA, {"factor": float(n)}) for n in range(20)))
+        assert awaiting.native.model.loop is asyncio.get_running_loop()
+        return answers
 
-    started = time.perf_counter()
     answers = asyncio.run(main())
     assert [answer.tolist() for answer in answers] == [[n * 1.0, n * 2.0] for n in range(20)]
-    assert time.perf_counter() - started < 20 * 0.2
 
 
 def test_a_coroutine_answers_callers_without_a_loop(awaiting) -> None:
@@ -123,4 +123,3 @@ def test_a_cancelled_caller_leaves_the_model_usable(slow) -> None:
 
     asyncio.run(main())
     assert slow.predict(DATA).tolist() == [2.0, 4.0]
-    assert threading.active_count() < 50

@@ -65,29 +65,58 @@ def test_a_transformers_only_method_is_predict(tmp_path, frame) -> None:
     assert model.signatures["score_samples"].outputs == Schema((ColSpec(type="double"),))
 
 
+class Streaming(palate.PythonModel):
+    """Streams by a method of its own, which does what it is told."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def predict(self, context, model_input, params=None):
+        return model_input["x"]
+
+    def predict_stream(self, context, model_input, params=None):
+        return self.stream(model_input)
+
+
 def test_a_method_that_fails_on_the_example_has_no_outputs(tmp_path) -> None:
-    """What is not known is not declared, and the model is saved all the same."""
+    """What is not known is not declared; the model is saved all the same, and its author is told."""
 
-    class Streaming(palate.PythonModel):
-        def predict(self, context, model_input, params=None):
-            return model_input["x"]
+    def fail(data):
+        raise RuntimeError("no stream today")
 
-        def predict_stream(self, context, model_input, params=None):
-            raise RuntimeError("no stream today")
-
-    palate.save_model(Streaming(), tmp_path / "m", input_example=pd.DataFrame({"x": [1.0]}))
+    with pytest.warns(palate.errors.PalateWarning, match=r"predict_stream failed .*RuntimeError"):
+        palate.save_model(Streaming(fail), tmp_path / "m", input_example=pd.DataFrame({"x": [1.0]}))
     model = palate.load_model(tmp_path / "m", trust=True)
     assert model.methods == ("predict", "predict_stream")
     assert model.signatures["predict_stream"].outputs is None
 
 
-def test_the_random_state_is_where_it_was(tmp_path, frame) -> None:
+def test_an_answer_without_a_type_is_not_declared(tmp_path) -> None:
+    """A generator fits no signature, and is nothing to warn of."""
+    palate.save_model(Streaming(iter), tmp_path / "m", input_example=pd.DataFrame({"x": [1.0]}))
+    assert palate.load_model(tmp_path / "m", trust=True).signatures["predict_stream"].outputs is None
+
+
+def test_the_random_state_is_where_it_was(tmp_path) -> None:
     """Calling every method at save draws no random number of the caller's."""
-    model = LogisticRegression().fit(frame, frame.a > 0)
+    example = pd.DataFrame({"x": [1.0]})
     np.random.seed(7)
     before = np.random.get_state()[1].copy()
-    palate.save_model(model, tmp_path / "m", input_example=frame[:2])
+    palate.save_model(Streaming(lambda data: np.random.random(len(data))), tmp_path / "m", input_example=example)
     np.testing.assert_array_equal(np.random.get_state()[1], before)
+    assert palate.load_model(tmp_path / "m", trust=True).signatures["predict_stream"].outputs is not None
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"), [("predit_proba", "is no method"), ("predict", "what predict calls"), ("fit", "is no method")]
+)
+def test_declared_methods_are_those_of_the_model(tmp_path, frame, method, reason) -> None:
+    """A mistyped name would otherwise be kept, and never heard of again."""
+    signature = replace(palate.infer_signature(frame), methods={method: MethodSignature(params=())})
+    with pytest.raises(errors.InvalidSignature, match=reason) as caught:
+        palate.save_model(LogisticRegression().fit(frame, frame.a > 0), tmp_path / "m", signature=signature)
+    assert caught.value.problems[0].where == ("methods", method)
+    assert not (tmp_path / "m").exists()
 
 
 def test_a_method_may_have_params_of_its_own(tmp_path) -> None:
@@ -119,7 +148,8 @@ def test_a_method_may_have_params_of_its_own(tmp_path) -> None:
 def test_the_outputs_that_a_caller_declares_stay(tmp_path, frame) -> None:
     """With signature= nothing is learnt behind the caller's back."""
     signature = palate.infer_signature(frame)
-    palate.save_model(LogisticRegression().fit(frame, frame.a > 0), tmp_path / "m", signature=signature)
+    model = LogisticRegression().fit(frame, frame.a > 0)
+    palate.save_model(model, tmp_path / "m", signature=signature, input_example=frame[:4])
     assert palate.load_model(tmp_path / "m").signature == signature
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tracemalloc
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
@@ -53,22 +53,41 @@ def test_the_next_batch_is_asked_for_when_the_last_one_is_done(model) -> None:
 
 
 def test_memory_holds_one_batch_whatever_their_number(model) -> None:
-    """Two hundred batches of 1.6 MB need no more at once than a few."""
+    """When the source makes a batch, the one before is gone, and so are its predictions if nobody keeps them."""
+    alive: list[weakref.ref[pd.DataFrame]] = []
 
-    def source(count: int) -> Iterator[pd.DataFrame]:
-        for number in range(count):
-            yield frame_of(number, 100_000)
+    def source() -> Iterator[pd.DataFrame]:
+        for number in range(20):
+            assert [ref for ref in alive if ref() is not None] == []
+            batch = frame_of(number, 1000)
+            alive.append(weakref.ref(batch))
+            yield batch
+            del batch
 
-    def peak(count: int) -> int:
-        tracemalloc.start()
-        for _ in model.predict_batches(source(count)):
-            pass
-        held = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return held
+    assert sum(len(answer) for answer in model.predict_batches(source())) == 20_000
 
-    few = peak(5)
-    assert peak(200) < 1.5 * few
+
+def test_params_are_looked_at_once(model) -> None:
+    """One warning for a param that the model does not know, not one for each batch."""
+    with pytest.warns(errors.PalateWarning) as caught:
+        list(model.predict_batches([frame_of(0), frame_of(1)], {"speed": 1}))
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
+def test_batches_share_no_params(tmp_path) -> None:
+    """A list that the model changes is whole again for the next batch."""
+
+    class Popping(palate.PythonModel):
+        def predict(self, context, model_input, params=None):
+            return [params["words"].pop()]
+
+    example = (pd.DataFrame({"x": [1.0]}), {"words": ["a", "b"]})
+    palate.save_model(Popping(), tmp_path / "m", input_example=example)
+    popping = palate.load_model(tmp_path / "m", trust=True)
+    given = {"words": ["c", "d"]}
+    assert list(popping.predict_batches([{"x": [1.0]}] * 3, given)) == [["d"]] * 3
+    assert given == {"words": ["c", "d"]}
 
 
 def test_arrow_readers_are_iterables_of_batches(model) -> None:

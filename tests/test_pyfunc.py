@@ -56,6 +56,19 @@ def test_every_method_is_enforced(loaded, frame) -> None:
     assert {problem.where[:2] for problem in caught.value.problems} == {("inputs", "a"), ("inputs", "b")}
 
 
+def test_problems_of_data_and_params_come_together(tmp_path) -> None:
+    """One error has all that is wrong with a call."""
+
+    class Power(palate.PythonModel):
+        def predict(self, context, model_input, params=None):
+            return model_input["x"] ** params["power"]
+
+    palate.save_model(Power(), tmp_path / "m", input_example=(pd.DataFrame({"x": [3.0]}), {"power": 2}))
+    with pytest.raises(errors.InvalidInput) as caught:
+        palate.load_model(tmp_path / "m", trust=True).predict({"x": ["a"]}, {"power": "b"})
+    assert [problem.where for problem in caught.value.problems] == [("inputs", "x"), ("params", "power")]
+
+
 def test_a_model_that_predicts_nothing_says_so(tmp_path) -> None:
     """DBSCAN labels only what it was fitted on."""
     palate.save_model(DBSCAN().fit([[0.0], [1.0]]), tmp_path / "m")

@@ -132,14 +132,16 @@ def load(
         found = opened.manifest.digest if opened.manifest else None
         if digest is not None and digest != found:
             raise ModelChanged(str(uri), changed=["MANIFEST.json"], cause="It is not the model that was pickled.")
-        again = (reopen, (str(opened.path), found, trust, flavor, verify, dict(options or {})))
+        arguments = (str(opened.path), found, trust, flavor, verify, dict(options or {}))
         registry = default_registry()
-        return opened, construct(opened, trust=trust, asked=flavor, registry=registry, options=options, again=again)
+        return opened, construct(
+            opened, trust=trust, asked=flavor, registry=registry, options=options, reopen=(reopen_model, arguments)
+        )
 
     return read_one_model(uri, read, is_whole=lambda result: result[0].seal is not None)[1]
 
 
-def reopen(
+def reopen_model(
     path: str, digest: str | None, trust: bool, flavor: str | None, verify: bool, options: Mapping[str, Any]
 ) -> PyFuncModel:
     """Load a pickled model from the directory that its pickle refers to, as it was loaded before."""
@@ -162,9 +164,9 @@ def construct(
     asked: str | None = None,
     registry: FlavorRegistry,
     options: Mapping[str, Any] | None = None,
-    again: Reopen | None = None,
+    reopen: Reopen | None = None,
 ) -> PyFuncModel:
-    """Build the adapter for an opened model, if the caller's trust allows it; *again* is what its pickle holds."""
+    """Build the adapter for an opened model, if the caller's trust allows it; *reopen* is what its pickle holds."""
     if not isinstance(trust, bool):
         # "no" and "0", as they come from a settings file, are true values.
         reason = f"it is {type(trust).__name__}, not True or False"
@@ -190,7 +192,7 @@ def construct(
         metadata=opened.model_file,
         signature=opened.model_file.signature,
         path=opened.path,
-        reopen=again,
+        reopen=reopen,
     )
 
 

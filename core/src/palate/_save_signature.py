@@ -11,11 +11,13 @@ from typing import Any
 from palate._inference.inference import infer_outputs, infer_params, infer_schema
 from palate._save_request import SaveRequest
 from palate._stored.examples import split_example
-from palate.pyfunc import PyFuncModel
+from palate._warning import warn_caller
+from palate.errors import InvalidSignature, Problem
+from palate.pyfunc import PyFuncModel, default_method
 from palate.schema import AnyType, Schema
 from palate.signature import MethodSignature, Signature
 
-__all__ = ["declared_signature", "feature_names", "learn_methods", "rows_as_array"]
+__all__ = ["check_methods", "declared_signature", "feature_names", "learn_methods", "rows_as_array"]
 
 # Enough to tell a type, and to tell the rows of an output from its columns.
 _ROWS = 2
@@ -76,10 +78,33 @@ def _enriched(inferred: Schema, known: Schema | None) -> Schema:
     return Schema(tuple(fields))
 
 
+def check_methods(signature: Signature, methods: tuple[str, ...], recorded: str) -> None:
+    """Refuse declared methods that the model has not, and what is declared of the default one in the wrong place.
+
+    Args:
+        signature: of the model that is being saved.
+        methods: what the model answers to.
+        recorded: the method that MLmodel names for ``predict``.
+
+    Raises:
+        InvalidSignature: with each of them.
+    """
+    problems = []
+    for name in signature.methods:
+        if name not in methods:
+            message = f"is no method of this model, which has {', '.join(methods) or 'none'}"
+            problems.append(Problem(("methods", name), "extra", message))
+        elif name == default_method(recorded, methods):
+            message = "is what predict calls: declare its outputs and params as those of the signature itself"
+            problems.append(Problem(("methods", name), "wrong_value", message))
+    if problems:
+        raise InvalidSignature(problems)
+
+
 def learn_methods(model: PyFuncModel, read: Callable[[], object], inputs: Schema | None) -> dict[str, MethodSignature]:
     """Call the methods besides ``predict`` on the first rows of the example; return what they return.
 
-    A method that fails on them, or whose answer has no type in a signature, is left out: its outputs are not known.
+    A method that fails on them is left out, with a PalateWarning; so is one whose answer has no type in a signature.
 
     Args:
         model: the model as it was loaded back.
@@ -94,9 +119,16 @@ def learn_methods(model: PyFuncModel, read: Callable[[], object], inputs: Schema
     for method in model.methods:
         if method == model.default_method:
             continue
-        with suppress(Exception), np.errstate(all="ignore"):
-            outputs = infer_outputs(model.call(method, _first_rows(read(), inputs)), inputs)
-            learned[method] = MethodSignature(outputs=outputs)
+        try:
+            with np.errstate(all="ignore"):
+                answer = model.call(method, _first_rows(read(), inputs))
+        except Exception as exc:  # the model's own
+            warn_caller(
+                f"{method} failed on the input example ({type(exc).__name__}), so that its outputs are not recorded"
+            )
+            continue
+        with suppress(InvalidSignature):  # a generator, say, has no type in a signature
+            learned[method] = MethodSignature(outputs=infer_outputs(answer, inputs))
     return learned
 
 

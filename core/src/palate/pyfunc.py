@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from types import CoroutineType
@@ -18,9 +19,10 @@ from palate._outputs.conversion import Container, check_container, convert_outpu
 from palate._stored.like_example import LikeExample
 from palate.errors import InvalidInput, MethodNotFound, Problem
 from palate.model_file import ModelFile
+from palate.schema import ParamSpec
 from palate.signature import Signature
 
-__all__ = ["PyFuncModel", "Reopen"]
+__all__ = ["Container", "PyFuncModel", "Reopen", "default_method"]
 
 Reopen: TypeAlias = tuple[Callable[..., "PyFuncModel"], tuple[Any, ...]]
 """What a pickled model consists of: a function that opens its directory, and the arguments of the call."""
@@ -76,10 +78,10 @@ class PyFuncModel:
         self.methods = flavor.methods(native)
         self._flavor = flavor
         self._reopen = reopen
-        self.default_method = _default_method(metadata.default_method, self.methods)
+        self.default_method = default_method(metadata.default_method, self.methods)
         declared = signature or _UNDECLARED
         self.signatures: Mapping[str, Signature] = {
-            name: declared if name == self.default_method else declared.of(name) for name in self.methods
+            name: declared.of(name, default=self.default_method) for name in self.methods
         }
         self._enforced = declared.inputs is not None and declared.inputs.is_named
         plan = compile_inputs(declared.inputs, from_type_hints=declared.from_type_hints)
@@ -117,10 +119,7 @@ class PyFuncModel:
         """Call any method that the model answers to; the rest is as for ``predict``."""
         if output is not None:
             check_container(output)
-        answer = self._answer(method, data, params)
-        if type(answer) is CoroutineType:
-            answer = run_coroutine(answer)
-        return answer if output is None else self._convert(answer, method, data, output)
+        return self._finish(self._answer(method, data, params), method, data, output)
 
     async def apredict(
         self, data: object, params: Mapping[str, object] | None = None, *, output: Container | None = None
@@ -168,25 +167,50 @@ class PyFuncModel:
         """
         name = self.default_method if method is None else method
         _check_batches(batches)
-        enforce_params(params, self._signature_of(name).params)
+        given = enforce_params(params, self._signature_of(name).params)
         if output is not None:
             check_container(output)
-        return self._each(batches, params, name, output)
+        return self._predict_each(batches, given, name, output)
 
-    def _each(
-        self, batches: Iterable[object], params: Mapping[str, object] | None, method: str, output: Container | None
+    def _predict_each(
+        self, batches: Iterable[object], params: Mapping[str, Any], method: str, output: Container | None
     ) -> Iterator[Any]:
-        for number, batch in enumerate(batches):
+        number = 0
+        for batch in batches:
             try:
-                yield self.call(method, batch, params, output=output)
+                checked = self._plan.enforce(batch)
             except InvalidInput as exc:
                 raise InvalidInput(_of_batch(number, exc.problems)) from exc
+            # A copy: the model may change a list it is given.
+            answer = self._finish(self._ask(method, checked, deepcopy(params)), method, batch, output)
+            # Nothing of this batch is held while its predictions are looked at and the source makes the next one.
+            del batch, checked
+            yield answer
+            del answer
+            number += 1  # noqa: SIM113 - enumerate would hold on to the batch
 
     def _answer(self, method: str, data: object, params: Mapping[str, object] | None) -> Any:
+        checked, given = self._check(method, data, params)
+        return self._ask(method, checked, given)
+
+    def _check(
+        self, method: str, data: object, params: Mapping[str, object] | None
+    ) -> tuple[object, Mapping[str, Any]]:
+        """Return data and params as the model takes them. Raises InvalidInput with the problems of both."""
         declared = self._signature_of(method).params
-        checked = self._plan.enforce(data)
-        given = enforce_params(params, declared) if params is not None or declared else {}
-        return self._flavor.predict(self.native, checked, method, given, enforced=self._enforced)
+        try:
+            checked = self._plan.enforce(data)
+        except InvalidInput as exc:
+            raise InvalidInput([*exc.problems, *_problems_of(params, declared)]) from exc
+        return checked, enforce_params(params, declared) if params is not None or declared else {}
+
+    def _ask(self, method: str, checked: object, params: Mapping[str, Any]) -> Any:
+        return self._flavor.predict(self.native, checked, method, params, enforced=self._enforced)
+
+    def _finish(self, answer: Any, method: str, data: object, output: Container | None) -> Any:
+        if type(answer) is CoroutineType:
+            answer = run_coroutine(answer)
+        return answer if output is None else self._convert(answer, method, data, output)
 
     def _signature_of(self, method: str) -> Signature:
         try:
@@ -221,8 +245,8 @@ class PyFuncModel:
         return f"<PyFuncModel {self.flavor} at '{self.path}', methods: {', '.join(self.methods) or 'none'}>"
 
 
-def _default_method(recorded: str, methods: tuple[str, ...]) -> str:
-    """A directory names its predict method (MLflow's predict_fn); a transformer's predict is its transform."""
+def default_method(recorded: str, methods: tuple[str, ...]) -> str:
+    """Return what ``predict`` calls: what MLmodel names (MLflow's predict_fn); of a transformer, its transform."""
     if recorded in methods or not methods:
         return recorded
     return methods[0]
@@ -236,6 +260,14 @@ def _check_batches(batches: object) -> None:
     if one or not isinstance(batches, Iterable):
         message = f"needs an iterable of batches, got one {type(batches).__name__}. Hint: pass [data], or a generator"
         raise InvalidInput([Problem(("batches",), "wrong_type", message)])
+
+
+def _problems_of(params: Mapping[str, object] | None, declared: tuple[ParamSpec, ...]) -> Sequence[Problem]:
+    try:
+        enforce_params(params, declared)
+    except InvalidInput as exc:
+        return exc.problems
+    return ()
 
 
 def _of_batch(number: int, problems: Iterable[Problem]) -> list[Problem]:

@@ -33,7 +33,13 @@ from palate._opening import OpenedModel, code_reasons, construct, open_model
 from palate._random_state import keep_random_state
 from palate._registry import FlavorRegistry, default_registry
 from palate._save_request import SaveRequest, check_path, check_request
-from palate._save_signature import declared_signature, feature_names, learn_methods, rows_as_array
+from palate._save_signature import (
+    check_methods,
+    declared_signature,
+    feature_names,
+    learn_methods,
+    rows_as_array,
+)
 from palate._stored.examples import ExampleInfo, read_example, split_example, write_example
 from palate.errors import FlavorBroken, InvalidExample, InvalidInput, PalateError, Problem, UnsupportedModel
 from palate.golden import Golden, record_golden
@@ -135,6 +141,8 @@ def _write_directory(request: SaveRequest, root: Path, registry: FlavorRegistry,
     section = _write_native(request, root, signature, example)
     sections = _sections(flavor, section, code)
     draft = _Draft(request=request, root=root, sections=sections, example=example, created=datetime.now(UTC))
+    if signature is not None and not isinstance(request.model, str | None):
+        check_methods(signature, flavor.methods(request.model), draft.model_file(None).default_method)
     golden = None
     if example is not None:
         signature, golden = _prove(draft, example, signature, registry, uri=uri)

@@ -42,10 +42,10 @@ class Signature:
 
     Attributes:
         inputs: the fields that a method takes, or None when they are not declared.
-        outputs: the fields that ``predict`` returns; recorded, never enforced.
+        outputs: the fields that the default method, ``predict``, returns; recorded, never enforced.
         params: the params that a caller may set.
         from_type_hints: the inputs came from the type hints of a Python function, which is given plain lists.
-        methods: what methods besides ``predict`` return, and params of their own; MLflow has no place for it.
+        methods: what methods besides the default one return, and params of their own; MLflow has no place for it.
     """
 
     inputs: Schema | None = None
@@ -54,8 +54,15 @@ class Signature:
     from_type_hints: bool = False
     methods: Mapping[str, MethodSignature] = field(default_factory=dict, hash=False)
 
-    def of(self, method: str) -> Signature:
-        """Return the signature of a method that is not the default one: the same inputs, its own outputs and params."""
+    def of(self, method: str, *, default: str = "predict") -> Signature:
+        """Return the signature of one method: the same inputs, its own outputs and params.
+
+        Args:
+            method: the method.
+            default: the method that ``outputs`` and ``params`` are of.
+        """
+        if method == default:
+            return self
         own = self.methods.get(method, _NOTHING_OWN)
         params = self.params if own.params is None else own.params
         return replace(self, outputs=own.outputs, params=params, methods={})

@@ -1,4 +1,4 @@
-"""What Palate knows of methods besides ``predict``: outputs, and params of their own.
+"""What Palate knows of methods besides the default one: outputs, and params of their own.
 
 It stands in MLmodel under ``palate.methods``, by method, as the JSON texts that MLflow's ``signature`` is made of.
 """

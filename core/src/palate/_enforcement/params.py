@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Mapping
 from copy import deepcopy
 from datetime import UTC, date, datetime
@@ -12,7 +10,8 @@ from typing import Any
 from palate._containers.exactness import Unfit, cast_array, cast_number, is_missing, read_moment
 from palate._containers.kinds import is_ndarray, is_numpy_scalar
 from palate._enforcement.nested import NUMPY_NAMES, Report, compile_field
-from palate.errors import InvalidInput, PalateWarning, Problem
+from palate._warning import warn_caller
+from palate.errors import InvalidInput, Problem
 from palate.schema import Object, ParamSpec, Scalar
 
 __all__ = ["convert_param", "enforce_params"]
@@ -73,15 +72,7 @@ def _warn_of_unknown(given: Mapping[str, object], specs: tuple[ParamSpec, ...]) 
     if unknown:
         takes = f"takes: {', '.join(known)}" if known else "takes none"
         text = f"Ignored params {', '.join(unknown)}: this model {takes}."
-        warnings.warn(text, PalateWarning, stacklevel=2 + _frames_of_ours())
-
-
-def _frames_of_ours() -> int:
-    """Return how many callers of the calling function are this package's; the warning is for the one behind them."""
-    frame, count = sys._getframe(1), 0
-    while frame.f_back is not None and frame.f_back.f_globals.get("__name__", "").partition(".")[0] == "palate":
-        frame, count = frame.f_back, count + 1
-    return count
+        warn_caller(text)
 
 
 def _convert_list(value: Any, kind: Scalar | Object) -> list[Any]:
