@@ -116,7 +116,7 @@ def _passes_objects(group: Group) -> bool:
     return not group.in_array and group.kind in kinds and group.has("instant", "number", "other")
 
 
-_CONTAINERS = ("list", "tuple", "dict", "array", "other")
+_CONTAINERS = ("list", "tuple", "dict", "array", "series", "other")
 
 # The more particular first.
 BUGS: dict[str, Callable[[Group], bool]] = {

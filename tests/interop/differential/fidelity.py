@@ -53,7 +53,7 @@ def _changed_columns(fields: Any, given: Plain, answer: Plain) -> list[str]:
     changed = []
     for place, (label, cells) in enumerate(zip(answer[1], answer[4], strict=True)):
         field, position = _field(fields, label, place)
-        name = field.get("name", int(label[1]) if label[0] == "number" else label[-1])
+        name = field.get("name", int(label[1]) if label[0] == "number" and label[1].isdigit() else label[-1])
         if not any(
             _all_kept(before, cells, _kinds(field)) for before in _readings(given, field, name, position, len(cells))
         ):

@@ -142,6 +142,8 @@ def _explain(kind: str, fields: Any, place: tuple[Any, ...], theirs: Plain, ours
         return LABEL_TRUE
     cells = _given_cells(fields, given, field.get("name", position), position)
     found = [at for at, label in enumerate(theirs[1]) if label[1] == str(place[0])]
+    if "name" not in fields[0] and isinstance(place[0], int):
+        found = [place[0]]
     if not found:
         return None
     dtype, answer = theirs[3][found[0]], theirs[4][found[0]]
@@ -150,11 +152,11 @@ def _explain(kind: str, fields: Any, place: tuple[Any, ...], theirs: Plain, ours
 
 
 def _explain_rows(fields: Any, theirs: Plain, ours: Answer) -> str | None:
-    if theirs[1] == [] and theirs[2] == [] and ours["answer"][2]:
+    if (theirs[1] == [] or ours["given"][0] == "dict") and theirs[2] == [] and ours["answer"][2]:
         return ROWS
     # An empty list is no row to Palate; to MLflow it is a cell, and a missing one where numbers should be.
     empty = ours["given"][0] == "dict" and ours["answer"][2] == [] and len(theirs[2]) == 1
-    return MISSING_OBJECTS if empty and any(field["type"] == "double" for field in fields) else None
+    return MISSING_OBJECTS if empty and any(field["type"] in ("double", "datetime") for field in fields) else None
 
 
 def _reads_labels(theirs: Plain, given: Plain) -> bool:
@@ -250,7 +252,8 @@ def _given_cells(fields: Any, given: Plain, name: Any, position: int) -> list[Pl
     if tag == "array" and len(given[2]) == 1:
         return given[3]
     if tag in _LISTS:
-        return [cell_of(row, name, position) for row in items_of(given)]
+        # In rows without names, an integer is the place.
+        return [cell_of(row, name, name if isinstance(name, int) else position) for row in items_of(given)]
     return [given]
 
 
