@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from itertools import takewhile
+from operator import methodcaller
 from weakref import WeakSet
 
-__all__ = ["ProcessLock"]
+__all__ = ["ForkLock", "ProcessLock"]
 
 
 class ProcessLock:
@@ -40,7 +42,56 @@ class ProcessLock:
             self._tidy()
 
 
+class ForkLock:
+    """A lock between the threads of one process that a fork waits for; a thread that holds it may take it again.
+
+    So no child begins amid what it guards, such as the import of a framework, which it could not finish. What runs
+    under it must not wait for a thread that forks, and what may take for ever is better guarded otherwise.
+
+    Attributes:
+        held: what a ``with`` statement takes: Python's own lock, so that no interrupt comes between taking it and the
+            block that gives it back.
+    """
+
+    __slots__ = ("__weakref__", "held")
+
+    def __init__(self) -> None:
+        self.held = threading.RLock()
+        _waited_for.add(self)
+
+
 _locks: WeakSet[ProcessLock] = WeakSet()
+_waited_for: WeakSet[ForkLock] = WeakSet()
+
+
+class _Forking(threading.local):
+    """What this thread has taken in order to fork."""
+
+    def __init__(self) -> None:
+        self.taken: list[threading.RLock] = []
+
+
+_forking = _Forking()
+_wait, _try, _give_back = methodcaller("acquire"), methodcaller("acquire", False), methodcaller("release")
+
+
+# An interrupt comes between two calls, never inside one that runs no Python: what is taken is noted, and what is given
+# back is forgotten, in the same call.
+
+
+def _take_all() -> None:
+    locks = [lock.held for lock in list(_waited_for)]
+    taken = _forking.taken
+    while len(taken) < len(locks):
+        _give_back_all()
+        # Only the first is waited for, with none of the others in hand: whoever holds it may want those.
+        taken.extend(filter(_wait, locks[:1]))
+        taken.extend(takewhile(_try, locks[1:]))
+        locks.insert(0, locks.pop(min(len(taken), len(locks) - 1)))
+
+
+def _give_back_all() -> None:
+    _forking.taken[:] = filter(_give_back, _forking.taken)
 
 
 def _renew_all() -> None:
@@ -48,4 +99,5 @@ def _renew_all() -> None:
         lock._renew()
 
 
+os.register_at_fork(before=_take_all, after_in_parent=_give_back_all, after_in_child=_give_back_all)
 os.register_at_fork(after_in_child=_renew_all)

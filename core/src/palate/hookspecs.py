@@ -26,6 +26,7 @@ import pluggy
 from palate._disk.paths import confine
 from palate._disk.strict_json import parse_json
 from palate._environment.distributions import pin_installed
+from palate._process_lock import ForkLock
 from palate.hook_values import EmbeddedType, Guarantees, LoadOptions, SampleModel, SaveOptions
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ __all__ = [
     "HOOK_API",
     "PLUGIN_GROUP",
     "EmbeddedType",
+    "ForkLock",
     "Guarantees",
     "LoadOptions",
     "SampleModel",

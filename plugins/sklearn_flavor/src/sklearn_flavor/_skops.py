@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from palate.hookspecs import ForkLock
 
 __all__ = ["import_skops"]
 
@@ -16,14 +16,13 @@ __all__ = ["import_skops"]
 # no estimators, only bridges to frameworks of those names: with torch that costs seconds and 200 MB.
 _BRIDGES = tuple(f"sklearn.externals.array_api_compat.{framework}" for framework in ("cupy", "dask", "torch"))
 
-# A fork waits until the import is done: a child could not finish it.
-_lock = threading.RLock()
-os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+# A child could not finish the import.
+_importing = ForkLock()
 
 
 def import_skops() -> Any:
     """Return the module ``skops.io``."""
-    with _lock, _passed_over(() if "skops.io" in sys.modules else _BRIDGES):
+    with _importing.held, _passed_over(() if "skops.io" in sys.modules else _BRIDGES):
         return importlib.import_module("skops.io")
 
 

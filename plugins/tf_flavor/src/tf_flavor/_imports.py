@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from types import ModuleType
+
+from palate.hookspecs import ForkLock
 
 __all__ = ["import_keras", "import_tensorflow"]
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 # The modules of TensorFlow import each other in circles. Threads that enter one at different places wait for each
-# other, until Python gives up with a _DeadlockError. A fork waits for the end: a child could not finish an import.
-_lock = threading.RLock()
-os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+# other, until Python gives up with a _DeadlockError. And a forked child could not finish an import.
+_importing = ForkLock()
 
 
 def import_keras() -> ModuleType:
@@ -31,7 +31,7 @@ def _import(name: str) -> ModuleType:
     module = sys.modules.get(name)
     if module is not None and getattr(module.__spec__, "_initializing", False) is False:
         return module
-    with _lock:
+    with _importing.held:
         return _import_quietly(name)
 
 

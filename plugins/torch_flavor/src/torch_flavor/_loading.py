@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import torch
 
 from palate.errors import InvalidModelFile, InvalidOption, Problem, UnsafeModel
-from palate.hookspecs import LoadOptions
+from palate.hookspecs import ForkLock, LoadOptions
 from torch_flavor._calling import open_program
 from torch_flavor._directory import ModelFile
 from torch_flavor._guarded_operators import find_scalar_operator, guard_operators
@@ -22,10 +20,8 @@ __all__ = ["read_model"]
 
 _MAX_LISTED = 10
 
-# torch reads one program at a time: what reads it is a global of the process. A fork waits until it is done, so that
-# no child begins with that global set.
-_reading = threading.RLock()
-os.register_at_fork(before=_reading.acquire, after_in_parent=_reading.release, after_in_child=_reading.release)
+# torch reads one program at a time: what reads it is a global of the process, with which no child shall begin.
+_reading = ForkLock()
 
 
 def read_model(file: ModelFile, config: Mapping[str, Any], options: LoadOptions) -> torch.nn.Module:
@@ -63,7 +59,7 @@ def _devices() -> list[str]:
 def _read_program(file: ModelFile, device: torch.device) -> torch.nn.Module:
     with file.path.open("rb") as source:
         archive = check_archive(source, file.name)
-        with _reading:
+        with _reading.held:
             program = torch.export.load(archive.stitched(source))
     if device.type != "cpu":
         from torch.export.passes import move_to_device_pass

@@ -8,15 +8,14 @@ is no array of plain numbers is made a DMatrix.
 from __future__ import annotations
 
 import json
-import os
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from palate.errors import DependencyMissing, InvalidInput, Problem
+from palate.hookspecs import ForkLock
 
 __all__ = ["call", "method_names"]
 
@@ -43,12 +42,8 @@ class _Facts(NamedTuple):
 
 
 _known: WeakKeyDictionary[Any, _Facts] = WeakKeyDictionary()
-# xgboost's linear booster keeps time in an unguarded table while it predicts. A fork waits until it has: no thread of a
-# child would ever give the lock back.
-_linear_lock = threading.RLock()
-os.register_at_fork(
-    before=_linear_lock.acquire, after_in_parent=_linear_lock.release, after_in_child=_linear_lock.release
-)
+# xgboost's linear booster keeps time in an unguarded table while it predicts.
+_linear_lock = ForkLock()
 
 
 def call(model: Any, data: Any, method: str, params: Mapping[str, Any]) -> object:
@@ -59,7 +54,7 @@ def call(model: Any, data: Any, method: str, params: Mapping[str, Any]) -> objec
     if "iteration_range" in taken:
         taken["iteration_range"] = _checked_range(booster, taken["iteration_range"])
     _check_width(booster, data)
-    guard: AbstractContextManager[object] = _linear_lock if facts.kind == "gblinear" else nullcontext()
+    guard: AbstractContextManager[object] = _linear_lock.held if facts.kind == "gblinear" else nullcontext()
     with guard:
         if estimator is None or method in _KINDS or method == "apply":
             return _ask_booster(booster, estimator, facts, data, method, taken)
