@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from typing import Any, ParamSpec, TypeVar
+from functools import partial
+from types import CoroutineType
+from typing import Any, TypeVar
 
 __all__ = ["in_thread", "run_coroutine"]
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -29,8 +30,35 @@ def run_coroutine(coroutine: Coroutine[Any, Any, T]) -> T:
         return pool.submit(copy_context().run, asyncio.run, coroutine).result()
 
 
-async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call *function* in a thread of the event loop's pool and await its result."""
+async def in_thread(function: Callable[..., T], *arguments: object) -> T:
+    """Call *function* in a thread of the event loop's pool, with the caller's context, and await its result.
+
+    When the caller is cancelled, the call ends unheard; a coroutine that it returns is closed.
+    """
     import asyncio  # half of what importing palate costs
 
-    return await asyncio.to_thread(function, *args, **kwargs)
+    call = partial(copy_context().run, _without_stop, function, *arguments)
+    call_ended = asyncio.get_running_loop().run_in_executor(None, call)
+    try:
+        return await asyncio.shield(call_ended)
+    except asyncio.CancelledError:
+        call_ended.add_done_callback(_forget)
+        raise
+
+
+def _without_stop(function: Callable[..., T], *arguments: object) -> T:
+    try:
+        return function(*arguments)
+    except StopIteration as exc:
+        # A future cannot hold one, and its awaiter would wait for ever.
+        raise RuntimeError("the model raised StopIteration") from exc
+
+
+def _forget(call_ended: Any) -> None:
+    """Take what came of a call that nobody waits for any more."""
+    if call_ended.cancelled() or call_ended.exception() is not None:
+        return
+    result = call_ended.result()
+    for part in result if isinstance(result, tuple) else (result,):
+        if isinstance(part, CoroutineType):
+            part.close()

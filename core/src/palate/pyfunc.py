@@ -119,7 +119,8 @@ class PyFuncModel:
         """Call any method that the model answers to; the rest is as for ``predict``."""
         if output is not None:
             check_container(output)
-        return self._finish(self._answer(method, data, params), method, data, output)
+        checked, given = self._check(method, data, params)
+        return self._finish(self._ask(method, checked, given), method, data, output)
 
     async def apredict(
         self, data: object, params: Mapping[str, object] | None = None, *, output: Container | None = None
@@ -137,9 +138,11 @@ class PyFuncModel:
         """Call any method without blocking the event loop; the rest is as for ``apredict``."""
         if output is not None:
             check_container(output)
-        answer = await in_thread(self._answer, method, data, params)
+        # The checked data is held until the model is done: it may be memory that is safe only as long as it is whole.
+        answer, checked = await in_thread(self._answer, method, data, params)
         if type(answer) is CoroutineType:
             answer = await answer
+        del checked
         return answer if output is None else await in_thread(self._convert, answer, method, data, output)
 
     def predict_batches(
@@ -163,6 +166,7 @@ class PyFuncModel:
         Raises:
             InvalidInput: *batches* is one table or array and not an iterable of them; or, while iterating, a batch
                 does not fit, and its problems stand under ``("batches", number)``, from 0. Earlier ones are done.
+                What else is raised has a note with that number.
             MethodNotFound, InvalidOption: see ``call``; raised at once.
         """
         name = self.default_method if method is None else method
@@ -179,19 +183,22 @@ class PyFuncModel:
         for batch in batches:
             try:
                 checked = self._plan.enforce(batch)
+                # A copy: the model may change a list it is given.
+                answer = self._finish(self._ask(method, checked, deepcopy(params)), method, batch, output)
             except InvalidInput as exc:
                 raise InvalidInput(_of_batch(number, exc.problems)) from exc
-            # A copy: the model may change a list it is given.
-            answer = self._finish(self._ask(method, checked, deepcopy(params)), method, batch, output)
+            except Exception as exc:
+                exc.add_note(f"while predicting batch {number}, counted from 0")
+                raise
             # Nothing of this batch is held while its predictions are looked at and the source makes the next one.
             del batch, checked
             yield answer
             del answer
             number += 1  # noqa: SIM113 - enumerate would hold on to the batch
 
-    def _answer(self, method: str, data: object, params: Mapping[str, object] | None) -> Any:
+    def _answer(self, method: str, data: object, params: Mapping[str, object] | None) -> tuple[Any, object]:
         checked, given = self._check(method, data, params)
-        return self._ask(method, checked, given)
+        return self._ask(method, checked, given), checked
 
     def _check(
         self, method: str, data: object, params: Mapping[str, object] | None

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from palate._code.python_model import Context, RecordMisfit, call_rule, convert_input, list_hint
+from palate._containers.kinds import is_dataframe
+from palate._containers.sharing import shares_safely
 from palate.errors import InvalidInput, Problem
 
 __all__ = ["Call", "LoadedPythonModel"]
@@ -59,12 +61,23 @@ class LoadedPythonModel:
     def call(self, method: str, data: Any, params: Mapping[str, Any]) -> Any:
         """Call one of its methods; params go only to a method that takes them, as in MLflow."""
         rule = self.calls[method]
-        given = (_converted(data, rule.hint),)
+        given = (_converted(_own(data), rule.hint),)
         arguments = (self.context, *given) if rule.with_context else given
         if rule.with_params:
             # A model without params gets None, as from MLflow.
             return rule.function(*arguments, params=dict(params) or None)
         return rule.function(*arguments)
+
+
+def _own(data: Any) -> Any:
+    """Return a container that the model may add to and take from, as user code does; arrays in it are the caller's.
+
+    Where frames can share memory safely, columns are copied when the model writes into them; with pandas 2 they are
+    copied here.
+    """
+    if isinstance(data, dict | list):
+        return data.copy()
+    return data.copy(deep=not shares_safely()) if is_dataframe(data) else data
 
 
 def _converted(data: Any, hint: Any) -> Any:
