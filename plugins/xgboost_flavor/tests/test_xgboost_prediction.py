@@ -196,12 +196,23 @@ def test_names_are_still_checked(models):
                 predict(models[name][0], data)
 
 
-def test_infinite_values(models):
+@pytest.mark.parametrize("value", [1e300, -1e300, np.inf, -np.inf, 2.0**128 - 2.0**103])
+def test_infinite_values(value, models):
     """Values that float32 cannot hold are refused where a DMatrix refuses them, and not predicted in place."""
     data = X.to_numpy().copy()
-    data[0, 0] = 1e300
+    data[0] = [np.nan, value, 0, np.nan]
     with pytest.raises(xgb.core.XGBoostError, match="inf"):
         predict(models["array booster"][0], data)
+
+
+def test_largest_values(models):
+    """What float32 still rounds to a number is predicted, beside missing values and alone, as is an array of none."""
+    booster = models["array booster"][0]
+    data = X.to_numpy().copy()
+    data[::2, 1] = np.nextafter(2.0**128 - 2.0**103, 0)
+    data[1::2] = np.nan
+    for part in (data, -data, data[1::2], data[:0]):
+        assert np.array_equal(predict(booster, part), booster.predict(xgb.DMatrix(part)))
 
 
 @pytest.mark.parametrize("name", ["classifier", "regressor", "dart", "forest"])
@@ -241,10 +252,24 @@ def test_nothing_is_copied(models):
     assert given[1] is array
 
 
+def test_large_tables_are_left_alone(models):
+    """A table so large that a look at it is nothing goes to an estimator as it is, so that no copy of it is made."""
+    model, given = models["classifier"][0], []
+    observed = copy.copy(model)
+    observed.predict = lambda data: given.append(data)
+    rows = (1 << 17) // 4
+    large = pd.DataFrame(np.zeros((rows + 1, 4)), columns=X.columns).astype({X.columns[0]: "float32"})
+    predict(observed, large.iloc[:rows])
+    predict(observed, large)
+    assert isinstance(given[0], np.ndarray)
+    assert given[1] is large
+
+
+@pytest.mark.parametrize("times", [1, 300], ids=["small", "large"])
 @pytest.mark.parametrize("name", ["array booster", "binary"])
-def test_foreign_byte_order(name, models):
+def test_foreign_byte_order(name, times, models):
     """Numbers in the byte order of other machines, which xgboost misreads, mean what they say."""
-    model, data = models[name][0], X.to_numpy()
+    model, data = models[name][0], np.tile(X.to_numpy(), (times, 1))
     foreign = data.astype(">f8")
     assert np.array_equal(predict(model, foreign), predict(model, data))
     assert np.array_equal(predict(model, pd.DataFrame(foreign)), predict(model, data))

@@ -1,13 +1,14 @@
 """Predicting: with the methods of the model's own class, and with the kinds of prediction of its booster.
 
 A table of plain numbers goes to xgboost as one array, which costs a fraction of what xgboost's own look at the table
-does, and is predicted in place. For a booster that array is of float32, which is what xgboost makes of it itself; what
-is no array of plain numbers is made a DMatrix.
+does, and is predicted in place. An estimator is given large tables as they are, since it predicts from their memory. A
+booster, whose own way is to copy them into a DMatrix, gets an array of any size; what is none is made a DMatrix.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -25,6 +26,10 @@ _BOOSTER_PARAMS = {*_KINDS, "approx_contribs", "iteration_range", "strict_shape"
 _PREDICT_PARAMS = {"base_margin", "iteration_range", "output_margin", "validate_features"}
 _PROBA_PARAMS = _PREDICT_PARAMS - {"output_margin"}
 
+# Above, xgboost's look at a table is little beside predicting, and a copy, which mixed columns cost, is not.
+_MOST_CELLS = 1 << 17
+# From here on, halfway to the next power of two, float32 rounds to infinity.
+_FLOAT32_END = 2.0**128 - 2.0**103
 # Rows of that width xgboost allocates for each thread, whatever the width of the data is.
 _FREE_WIDTH = 1 << 18
 
@@ -59,7 +64,7 @@ def call(model: Any, data: Any, method: str, params: Mapping[str, Any]) -> objec
         if estimator is None or method in _KINDS or method == "apply":
             return _ask_booster(booster, estimator, facts, data, method, taken)
         accepted = _PROBA_PARAMS if method == "predict_proba" else _PREDICT_PARAMS
-        array = None if facts.kind == "gblinear" else _as_array(booster, facts, data)
+        array = None if facts.kind == "gblinear" else _as_array(booster, facts, data, most_cells=_MOST_CELLS)
         return getattr(estimator, method)(
             _as_table(data) if array is None else array, **{k: v for k, v in taken.items() if k in accepted}
         )
@@ -135,8 +140,9 @@ def _ask_booster(
     if estimator is not None and not options.get("iteration_range", (0, 0))[1]:
         options["iteration_range"] = _best_range(booster, facts)
     plain = facts.kind == "gbtree" and estimator is None and not any(options.get(kind) for kind in _KINDS[1:])
-    array = _as_floats(booster, facts, data) if plain else None
-    if array is None or array.shape[1] != booster.num_features():
+    array = _as_array(booster, facts, data) if plain else None
+    # What float32 does not hold a DMatrix refuses.
+    if array is None or array.shape[1] != booster.num_features() or not _is_float32(array):
         return booster.predict(_as_matrix(booster, estimator, data), **options)
     return booster.inplace_predict(
         array,
@@ -190,9 +196,10 @@ def _is_frame(data: object) -> bool:
     return pandas is not None and isinstance(data, pandas.DataFrame)
 
 
-def _as_array(booster: Any, facts: _Facts, data: Any) -> Any:
+def _as_array(booster: Any, facts: _Facts, data: Any, *, most_cells: float = math.inf) -> Any:
     """Return *data* as one array, if it is nothing but numbers in the model's order; else None.
 
+    None, too, for a table of more than *most_cells* that xgboost reads as it is.
     An array is returned as it is, and a table of one dtype without a copy, as xgboost reads every dtype of numbers. A
     table of several becomes float32, cell by cell, which is the conversion that xgboost makes itself. So do numbers in
     the byte order of other machines, which xgboost takes for its own.
@@ -207,7 +214,10 @@ def _as_array(booster: Any, facts: _Facts, data: Any) -> Any:
     dtypes = {data.dtype} if is_array else set(data.dtypes.tolist())
     if not all(isinstance(dtype, np.dtype) and dtype.kind in "fiub" and dtype.itemsize <= 8 for dtype in dtypes):
         return None
-    if len(dtypes) == 1 and all(dtype.isnative for dtype in dtypes):
+    native = all(dtype.isnative for dtype in dtypes)
+    if native and not is_array and data.size > most_cells:
+        return None
+    if native and len(dtypes) == 1:
         return data if is_array else data.to_numpy()
     with np.errstate(over="ignore"):
         return data.astype(np.float32) if is_array else data.to_numpy(np.float32)
@@ -221,13 +231,11 @@ def _fits_names(booster: Any, data: Any) -> bool:
     return names is None or data.columns.tolist() == names
 
 
-def _as_floats(booster: Any, facts: _Facts, data: Any) -> Any:
-    """Return what ``_as_array`` does, as float32; None for values beyond float32, which a DMatrix refuses."""
+def _is_float32(array: Any) -> bool:
+    """Whether the numbers in *array*, rounded to float32, are finite or missing."""
     import numpy as np
 
-    array = _as_array(booster, facts, data)
-    if array is None:
-        return None
-    with np.errstate(over="ignore"):
-        floats = np.asarray(array, np.float32)
-    return None if np.isinf(floats).any() else floats
+    if array.dtype.kind != "f" or not array.size:
+        return True
+    highest, lowest = float(np.fmax.reduce(array, axis=None)), float(np.fmin.reduce(array, axis=None))
+    return not (highest >= _FLOAT32_END or lowest <= -_FLOAT32_END)  # both are NaN where all numbers are missing
