@@ -145,12 +145,54 @@ def test_a_method_may_have_params_of_its_own(tmp_path) -> None:
         model.predict_stream(data, {"size": "4"})
 
 
-def test_the_outputs_that_a_caller_declares_stay(tmp_path, frame) -> None:
-    """With signature= nothing is learnt behind the caller's back."""
-    signature = palate.infer_signature(frame)
+def test_what_a_caller_declares_stays_and_the_rest_is_learnt(tmp_path, frame) -> None:
+    """A signature that says what goes in needs not say what comes out."""
+    wide = Schema((TensorSpec(dtype="float64", shape=(-1, -1)),))
+    given = replace(palate.infer_signature(frame), methods={"predict_proba": MethodSignature(outputs=wide)})
     model = LogisticRegression().fit(frame, frame.a > 0)
-    palate.save_model(model, tmp_path / "m", signature=signature, input_example=frame[:4])
-    assert palate.load_model(tmp_path / "m").signature == signature
+    palate.save_model(model, tmp_path / "m", signature=given, input_example=frame[:4])
+    loaded = palate.load_model(tmp_path / "m")
+    assert loaded.signature.inputs == given.inputs
+    assert loaded.signature.outputs == Schema((ColSpec(type="boolean"),))
+    assert loaded.signatures["predict_proba"].outputs == wide
+    assert loaded.signatures["decision_function"].outputs == Schema((ColSpec(type="double"),))
+
+
+def test_outputs_without_a_type_do_not_stand_in_the_way_of_a_declared_signature(tmp_path, frame) -> None:
+    """Who gives a signature need not hear that a set of texts is none of its types."""
+
+    class Words(palate.PythonModel):
+        def predict(self, context, model_input, params=None):
+            return {object}
+
+    palate.save_model(Words(), tmp_path / "m", signature=palate.infer_signature(frame), input_example=frame[:2])
+    assert palate.load_model(tmp_path / "m", trust=True).signature.outputs is None
+
+
+def test_params_may_be_given_beside_a_signature_that_has_none(tmp_path, frame) -> None:
+    """Both together declare everything once."""
+    model = LogisticRegression().fit(frame, frame.a > 0)
+    palate.save_model(model, tmp_path / "m", signature=palate.infer_signature(frame), params={"speed": 1})
+    assert [param.name for param in palate.load_model(tmp_path / "m").signature.params] == ["speed"]
+
+
+@pytest.mark.parametrize(
+    ("make", "where"),
+    [
+        (lambda: Signature(inputs=[ColSpec(type="double")]), ("inputs",)),
+        (lambda: Signature(outputs=ColSpec(type="double")), ("outputs",)),
+        (lambda: Signature(params={"a": 1}), ("params",)),
+        (lambda: Signature(methods=["predict_proba"]), ("methods",)),
+        (lambda: Signature(methods={"a": (ParamSpec(name="b", type="long", default=1),)}), ("methods", "a")),
+        (lambda: MethodSignature(outputs=()), ("outputs",)),
+        (lambda: MethodSignature(params=ParamSpec(name="b", type="long", default=1)), ("params",)),
+    ],
+)
+def test_a_signature_of_other_things_is_refused_where_it_is_made(make, where) -> None:
+    """The error says what belongs there."""
+    with pytest.raises(errors.InvalidSignature, match=r"must be a .*palate\.") as caught:
+        make()
+    assert [problem.where for problem in caught.value.problems] == [where]
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,9 @@ def test_an_object_that_no_flavor_owns_names_the_way_out(tmp_path) -> None:
     assert entries(tmp_path) == set()
 
 
+SPEEDY = palate.Signature(params=(palate.ParamSpec(name="speed", type="long", default=1),))
+
+
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
@@ -121,7 +124,7 @@ def test_an_object_that_no_flavor_owns_names_the_way_out(tmp_path) -> None:
         ({"code_paths": ["nowhere.py"]}, errors.InvalidOption, "nowhere.py"),
         ({"flavor": "lightgbm"}, errors.FlavorNotFound, "check the spelling"),
         ({"artifacts": {"x": "y"}}, errors.InvalidOption, "artifacts"),
-        ({"params": {"x": 1}, "signature": palate.Signature()}, errors.InvalidOption, "params"),
+        ({"params": {"x": 1}, "signature": SPEEDY}, errors.InvalidOption, "params"),
         *(
             ({name: 3}, errors.InvalidOption, f"^{name}: .*(int|format 3)")
             for name in ("flavor", "format", "signature")

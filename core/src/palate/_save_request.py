@@ -109,7 +109,7 @@ def _check_signature(signature: object, params: object) -> None:
             reason=f"it is {type(signature).__name__}",
             hint="give a palate.Signature, such as palate.infer_signature returns, None for none, or leave it out",
         )
-    if params is not None:
+    if params is not None and signature.params:
         raise InvalidOption(
             "params", reason="both signature= and params= declare params", hint="put them into the signature"
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from types import EllipsisType
 from typing import Any
@@ -17,7 +17,7 @@ from palate.pyfunc import PyFuncModel, default_method
 from palate.schema import AnyType, Schema
 from palate.signature import MethodSignature, Signature
 
-__all__ = ["check_methods", "declared_signature", "feature_names", "learn_methods", "rows_as_array"]
+__all__ = ["check_methods", "declared_signature", "feature_names", "rows_as_array", "with_outputs"]
 
 # Enough to tell a type, and to tell the rows of an output from its columns.
 _ROWS = 2
@@ -40,9 +40,11 @@ def rows_as_array(example: object) -> object:
 
 def declared_signature(request: SaveRequest, known: Schema | Signature | None) -> Signature | None:
     """What is known of the signature before the model has predicted anything."""
-    if not isinstance(request.signature, EllipsisType):
-        return request.signature
     data, example_params = split_example(request.example)
+    if not isinstance(request.signature, EllipsisType):
+        if request.signature is None or request.params is None:
+            return request.signature
+        return replace(request.signature, params=infer_params(request.params))
     declared = request.params if request.params is not None else example_params
     params = infer_params(declared) if declared else ()
     if isinstance(known, Signature):
@@ -101,23 +103,43 @@ def check_methods(signature: Signature, methods: tuple[str, ...], recorded: str)
         raise InvalidSignature(problems)
 
 
-def learn_methods(model: PyFuncModel, read: Callable[[], object], inputs: Schema | None) -> dict[str, MethodSignature]:
-    """Call the methods besides ``predict`` on the first rows of the example; return what they return.
+def with_outputs(
+    signature: Signature, predictions: object, model: PyFuncModel, read: Callable[[], object], *, declared: bool
+) -> Signature:
+    """Return *signature* with the outputs that it does not declare, as far as the model shows them.
 
-    A method that fails on them is left out, with a PalateWarning; so is one whose answer has no type in a signature.
+    A method that fails on the example is left out, with a PalateWarning; so is one whose answer has no type in a
+    signature.
 
     Args:
+        signature: what is known before the model predicted.
+        predictions: what the default method returned for the example.
         model: the model as it was loaded back.
         read: reads the example's data; anew for each method, because a model may change what it is given.
-        inputs: the fields of the data.
+        declared: the caller gave the signature, and need not hear that the predictions have no type in one.
+
+    Raises:
+        InvalidSignature: the predictions have no type in a signature, and it was not *declared*.
     """
+    outputs = signature.outputs
+    if outputs is None:
+        with suppress(InvalidSignature) if declared else nullcontext():
+            outputs = infer_outputs(predictions, signature.inputs)
+    return replace(signature, outputs=outputs, methods=_learn_methods(signature, model, read))
+
+
+def _learn_methods(
+    signature: Signature, model: PyFuncModel, read: Callable[[], object]
+) -> Mapping[str, MethodSignature]:
+    """Call the methods whose outputs are not declared on the first rows of the example."""
     import numpy as np
 
-    learned: dict[str, MethodSignature] = {}
+    inputs, known = signature.inputs, dict(signature.methods)
     if inputs is not None and _width(inputs) > _WIDTH:
-        return learned
+        return known
     for method in model.methods:
-        if method == model.default_method:
+        own = known.get(method, MethodSignature())
+        if method == model.default_method or own.outputs is not None:
             continue
         try:
             with np.errstate(all="ignore"):
@@ -128,8 +150,8 @@ def learn_methods(model: PyFuncModel, read: Callable[[], object], inputs: Schema
             )
             continue
         with suppress(InvalidSignature):  # a generator, say, has no type in a signature
-            learned[method] = MethodSignature(outputs=infer_outputs(answer, inputs))
-    return learned
+            known[method] = replace(own, outputs=infer_outputs(answer, inputs))
+    return known
 
 
 def _width(inputs: Schema) -> int:

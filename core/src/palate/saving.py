@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata as distributions
 from os import PathLike
 from pathlib import Path
@@ -28,7 +29,6 @@ from palate._environment.distributions import find_providers
 from palate._environment.environment import ENVIRONMENT_FILES, Environment, capture_environment, write_environment
 from palate._environment.source import find_source
 from palate._flavor import Flavor
-from palate._inference.inference import infer_outputs
 from palate._opening import OpenedModel, code_reasons, construct, open_model
 from palate._random_state import keep_random_state
 from palate._registry import FlavorRegistry, default_registry
@@ -37,8 +37,8 @@ from palate._save_signature import (
     check_methods,
     declared_signature,
     feature_names,
-    learn_methods,
     rows_as_array,
+    with_outputs,
 )
 from palate._stored.examples import ExampleInfo, read_example, split_example, write_example
 from palate.errors import FlavorBroken, InvalidExample, InvalidInput, PalateError, Problem, UnsupportedModel
@@ -79,7 +79,8 @@ def save_model(
         model: a framework's object, a PythonModel, a function, or the path of a ``.py`` file that sets a model.
         path: where the directory shall be; its parent is created when missing.
         flavor: the flavor to save it with; by default the one that owns the model's class.
-        signature: left out, it is inferred from the example, the model and its type hints; None saves without one.
+        signature: left out, it is inferred from the example, the model and its type hints; None saves without one. What
+            a given one does not say of outputs is learnt from the example.
         input_example: data that the model predicts on, or ``(data, params)``.
         params: params that callers may set, with their defaults.
         code_paths: files and folders of Python code that the model needs, copied into the directory.
@@ -246,11 +247,10 @@ def _prove(
         draft.root, loaded, original, lambda: read_example(draft.root, example.info, inputs), uri=uri
     )
     _check_rows(draft, example, predictions)
-    if isinstance(request.signature, EllipsisType) and signature is not None:
-        if signature.outputs is None:
-            signature = replace(signature, outputs=infer_outputs(predictions, inputs))
-        methods = learn_methods(loaded, lambda: _read_data(draft.root, example, inputs), inputs)
-        signature = replace(signature, methods=methods)
+    if signature is not None:
+        declared = not isinstance(request.signature, EllipsisType)
+        read = partial(_read_data, draft.root, example, inputs)
+        signature = with_outputs(signature, predictions, loaded, read, declared=declared)
     return signature, golden
 
 

@@ -13,6 +13,18 @@ from palate.schema import ParamSpec, Schema
 __all__ = ["MethodSignature", "Signature"]
 
 
+def _wrong(where: tuple[str, ...], value: object, kind: Any, needed: str) -> list[Problem]:
+    given = type(value).__name__
+    return [] if isinstance(value, kind) else [Problem(where, "wrong_type", f"must be {needed}, not a {given}")]
+
+
+def _wrong_params(where: tuple[str, ...], params: object) -> list[Problem]:
+    if isinstance(params, tuple) and all(isinstance(param, ParamSpec) for param in params):
+        return []
+    hint = "must be a tuple of palate.ParamSpec, such as palate.infer_signature(data, params={...}).params"
+    return [Problem(where, "wrong_type", hint)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodSignature:
     """What one method has of its own; its inputs are the model's.
@@ -24,6 +36,11 @@ class MethodSignature:
 
     outputs: Schema | None = None
     params: tuple[ParamSpec, ...] | None = None
+
+    def __post_init__(self) -> None:
+        problems = _wrong(("outputs",), self.outputs, Schema | None, "a palate.Schema, or None")
+        if problems := [*problems, *_wrong_params(("params",), () if self.params is None else self.params)]:
+            raise InvalidSignature(problems)
 
     def to_dict(self) -> dict[str, str]:
         """Return what there is in the form of ``Signature.to_dict``."""
@@ -53,6 +70,18 @@ class Signature:
     params: tuple[ParamSpec, ...] = field(default=())
     from_type_hints: bool = False
     methods: Mapping[str, MethodSignature] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        problems = [
+            *_wrong(("inputs",), self.inputs, Schema | None, "a palate.Schema, or None"),
+            *_wrong(("outputs",), self.outputs, Schema | None, "a palate.Schema, or None"),
+            *_wrong_params(("params",), self.params),
+            *_wrong(("methods",), self.methods, Mapping, "a mapping of names to palate.MethodSignature"),
+        ]
+        for name, own in self.methods.items() if isinstance(self.methods, Mapping) else ():
+            problems += _wrong(("methods", str(name)), own, MethodSignature, "a palate.MethodSignature")
+        if problems:
+            raise InvalidSignature(problems)
 
     def of(self, method: str, *, default: str = "predict") -> Signature:
         """Return the signature of one method: the same inputs, its own outputs and params.
