@@ -91,6 +91,26 @@ def test_a_method_that_fails_on_the_example_has_no_outputs(tmp_path) -> None:
     assert model.signatures["predict_stream"].outputs is None
 
 
+def test_a_python_model_answers_to_the_usual_names(tmp_path) -> None:
+    """Methods that it defines under a name which others know are called like theirs; helpers of its own are not."""
+
+    class Scorer(palate.PythonModel):
+        def predict(self, context, model_input, params=None):
+            return self.rounded(self.predict_proba(context, model_input))
+
+        def predict_proba(self, context, model_input):
+            return np.column_stack([1 - model_input["x"], model_input["x"]])
+
+        def rounded(self, numbers):
+            return numbers[:, 1].round()
+
+    palate.save_model(Scorer(), tmp_path / "m", input_example=pd.DataFrame({"x": [0.25]}))
+    model = palate.load_model(tmp_path / "m", trust=True)
+    assert model.methods == ("predict", "predict_proba")
+    assert model.predict_proba({"x": [0.75, 0.5]}).tolist() == [[0.25, 0.75], [0.5, 0.5]]
+    assert model.signatures["predict_proba"].outputs == Schema((TensorSpec(dtype="float64", shape=(-1, 2)),))
+
+
 def test_an_answer_without_a_type_is_not_declared(tmp_path) -> None:
     """A generator fits no signature, and is nothing to warn of."""
     palate.save_model(Streaming(iter), tmp_path / "m", input_example=pd.DataFrame({"x": [1.0]}))

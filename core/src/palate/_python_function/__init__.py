@@ -57,7 +57,7 @@ def predict(model: object, data: object, method: str, params: Mapping[str, Any])
 
 @hookimpl
 def methods(model: object) -> Sequence[str]:
-    """Return ``predict``, and ``predict_stream`` where it is defined."""
+    """Return ``predict``, and those of the usual further methods that the model defines."""
     return tuple(model.calls) if isinstance(model, LoadedPythonModel) else model_methods(model)
 
 

@@ -17,7 +17,7 @@ from palate._disk.paths import confine
 from palate._environment.environment import compare_requirements
 from palate._python_function.artifacts import base_name, find_artifacts
 from palate._python_function.loaded import Call, LoadedPythonModel
-from palate._python_function.subjects import is_python_model, streams, unwrap
+from palate._python_function.subjects import METHODS, STREAM, further_methods, is_python_model, unwrap
 from palate._python_function.writing import read_config
 from palate.errors import (
     CodeReason,
@@ -95,10 +95,7 @@ def open_native(path: Path, config: Mapping[str, Any], options: LoadOptions) -> 
 def _calls(model: Any) -> dict[str, Call]:
     if not is_python_model(model):
         return {"predict": Call.of_function(model)}
-    calls = {"predict": Call.of_method(model.predict)}
-    if streams(model):
-        calls["predict_stream"] = Call.of_method(model.predict_stream)
-    return calls
+    return {name: Call.of_method(getattr(model, name)) for name in ("predict", *further_methods(model))}
 
 
 def _merged_config(saved: object, given: object) -> dict[str, Any] | None:
@@ -200,7 +197,7 @@ def _run_loader(
             raise _invalid("loader_module", "wrong_value", f"names {loader}, which has no function _load_pyfunc")
         made = load(str(data), model_config) if model_config else load(str(data))
     predict = config.get("predict_fn", "predict")
-    names = {"predict": predict, "predict_stream": config.get("predict_stream_fn", "predict_stream")}
+    names = {"predict": predict, **{name: name for name in METHODS}, STREAM: config.get("predict_stream_fn", STREAM)}
     calls = {
         method: Call.of_function(function)
         for method, name in names.items()

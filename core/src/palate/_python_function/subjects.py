@@ -11,7 +11,21 @@ from palate._code.python_model import FunctionModel, HintedModel, call_rule, lis
 from palate._python_function.loaded import LoadedPythonModel
 from palate.errors import UnsupportedModel
 
-__all__ = ["find_hinted", "is_python_model", "model_methods", "prepare", "streams", "unwrap"]
+__all__ = [
+    "METHODS",
+    "STREAM",
+    "find_hinted",
+    "further_methods",
+    "is_python_model",
+    "model_methods",
+    "prepare",
+    "streams",
+    "unwrap",
+]
+
+# What other frameworks call the methods of a model.
+STREAM = "predict_stream"
+METHODS = (STREAM, "predict_proba", "predict_log_proba", "decision_function", "transform", "score_samples")
 
 _MLFLOW_MODEL = "mlflow.pyfunc.model"  # the module of the real PythonModel
 _AGENTS = frozenset({"ChatModel", "ChatAgent", "ResponsesAgent"})
@@ -53,7 +67,13 @@ def find_hinted(model: Any) -> Callable[..., Any] | None:
 def model_methods(model: Any) -> Sequence[str]:
     """Return the methods of a model that is being saved."""
     model = unwrap(model)
-    return ("predict", "predict_stream") if is_python_model(model) and streams(model) else ("predict",)
+    return ("predict", *further_methods(model)) if is_python_model(model) else ("predict",)
+
+
+def further_methods(model: Any) -> tuple[str, ...]:
+    """Return what a PythonModel answers to besides ``predict``: those of the usual names that its class defines."""
+    defined = [name for name in METHODS if callable(getattr(type(model), name, None))]
+    return tuple(name for name in defined if name != STREAM or streams(model))
 
 
 def streams(model: Any) -> bool:
