@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import palate
@@ -123,3 +125,51 @@ def test_a_cancelled_caller_leaves_the_model_usable(slow) -> None:
 
     asyncio.run(main())
     assert slow.predict(DATA).tolist() == [2.0, 4.0]
+
+
+def test_a_model_that_raises_stop_iteration_is_heard(tmp_path) -> None:
+    """A future cannot hold it, so that its awaiter would wait for ever."""
+
+    def exhausted(model_input):
+        return next(iter(()))
+
+    palate.save_model(exhausted, tmp_path / "m")
+    model = palate.load_model(tmp_path / "m", trust=True)
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await asyncio.wait_for(model.apredict(DATA), timeout=20)
+
+    asyncio.run(main())
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_coroutine_that_nobody_waits_for_is_closed(awaiting) -> None:
+    """A caller that is cancelled while its input is checked leaves no coroutine behind that was never awaited."""
+    big = pd.DataFrame({"x": pd.array([1, 2] * 500_000, dtype="Int64")})
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(awaiting.apredict(big), timeout=0.001)
+
+    asyncio.run(main())
+    gc.collect()
+
+
+def test_a_coroutine_may_write_into_what_it_keeps_of_its_frame(tmp_path) -> None:
+    """Memory of the caller's is copied then, however long the coroutine waits, and stays as it was."""
+
+    class Keeping(palate.PythonModel):
+        async def predict(self, context, model_input, params=None):
+            column = model_input["x"]
+            del model_input
+            await asyncio.sleep(0)
+            column.iloc[0] = 5.0
+            return column.to_numpy()
+
+    palate.save_model(Keeping(), tmp_path / "m", input_example=DATA)
+    model = palate.load_model(tmp_path / "m", trust=True)
+    table = pa.table({"x": np.zeros(100_000)})
+    assert asyncio.run(model.apredict(table))[0] == 5.0
+    assert model.predict(table)[0] == 5.0
+    assert table["x"][0].as_py() == 0.0

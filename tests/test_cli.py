@@ -168,6 +168,21 @@ def test_csv_of_one_column_feeds_a_function_of_plain_values(run, tmp_path) -> No
     assert done.stdout.split() == ["prediction", "HELLO", "YOU"], done.stderr
 
 
+def test_a_stream_of_predictions_is_written_whole(run, tmp_path) -> None:
+    """What a generator yields are the predictions, and not what Python calls the generator."""
+
+    class Counting(palate.PythonModel):
+        def predict(self, context, model_input, params=None):
+            return len(model_input)
+
+        def predict_stream(self, context, model_input, params=None):
+            yield from model_input["a"]
+
+    palate.save_model(Counting(), tmp_path / "m", signature=palate.infer_signature(pd.DataFrame({"a": [1.0]})))
+    done = run("predict", "m", "--format", "csv", "--trust", "--method", "predict_stream", stdin="a\n1.5\n2.5\n")
+    assert done.stdout == "prediction\n1.5\n2.5\n", done.stderr
+
+
 def test_a_warning_is_one_line_without_source_code(saved, tmp_path) -> None:
     """A param that the model does not take is told as errors are told."""
     (tmp_path / "rows.csv").write_text(CSV)

@@ -139,3 +139,17 @@ def test_a_source_that_fails_is_heard(model) -> None:
     next(answers)
     with pytest.raises(OSError, match="gone"):
         next(answers)
+
+
+def test_what_a_model_raises_names_the_batch(tmp_path) -> None:
+    """The exception is the model's own, with a note."""
+
+    def picky(model_input):
+        return 1 / int(model_input["x"].iloc[0] != 2.0)
+
+    palate.save_model(picky, tmp_path / "m", signature=palate.infer_signature(pd.DataFrame({"x": [1.0]})))
+    answers = palate.load_model(tmp_path / "m", trust=True).predict_batches([{"x": [1.0]}, {"x": [2.0]}])
+    next(answers)
+    with pytest.raises(ZeroDivisionError) as caught:
+        next(answers)
+    assert caught.value.__notes__ == ["while predicting batch 1, counted from 0"]

@@ -123,3 +123,35 @@ def test_the_models_own_exception_reaches_the_caller(tmp_path) -> None:
     palate.save_model(fail, tmp_path / "m")
     with pytest.raises(ZeroDivisionError, match="mine"):
         palate.load_model(tmp_path / "m", trust=True).predict([1])
+
+
+@pytest.mark.parametrize("rows", [2, 50_000])
+def test_a_model_may_change_the_frame_that_it_is_given(tmp_path, rows) -> None:
+    """Adding and replacing columns, as feature engineering does, stays with the model, call for call."""
+
+    def ratio(model_input):
+        model_input["ratio"] = model_input["a"] / model_input["b"]
+        model_input["a"] = 0.0
+        model_input.iloc[0, 1] = 7.0
+        return model_input["ratio"].to_numpy()
+
+    given = pd.DataFrame({"a": [1.0] * rows, "b": [4.0] * rows})
+    before = given.copy()
+    palate.save_model(ratio, tmp_path / "m", input_example=given[:2])
+    model = palate.load_model(tmp_path / "m", trust=True)
+    for _ in range(2):
+        assert set(model.predict(given)) == {0.25}
+    pd.testing.assert_frame_equal(given, before)
+
+
+def test_a_model_may_change_the_list_that_it_is_given(tmp_path) -> None:
+    """The caller's list keeps its order and its items."""
+
+    def first(words: list[str]) -> list[str]:
+        words.sort()
+        return [words.pop()]
+
+    palate.save_model(first, tmp_path / "m")
+    words = ["b", "c", "a"]
+    assert palate.load_model(tmp_path / "m", trust=True).predict(words) == ["c"]
+    assert words == ["b", "c", "a"]

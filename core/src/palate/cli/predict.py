@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,8 @@ def _separator(delimiter: str | None, source: str) -> str:
 
 def _predict(model: PyFuncModel, method: str | None, data: Any, params: dict[str, Any]) -> Any:
     try:
-        return model.call(method, data, params) if method else model.predict(data, params)
+        answer = model.call(method, data, params) if method else model.predict(data, params)
+        return list(answer) if isinstance(answer, Iterator) else answer
     except PalateError:
         raise
     except Exception as exc:
