@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palate._containers.exactness import Unfit, cast_array
+from palate._containers.exactness import cast_array
 from palate._containers.sharing import shares_safely
+from palate._containers.unfit import Unfit
 from palate._enforcement.blocks import build_frame, dtypes_of, group_columns, join_columns, read_blocks
 from palate._enforcement.cells import InvalidCells
 from palate._enforcement.columns import compile_column

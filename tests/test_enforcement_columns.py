@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from palate._enforcement.plan import InputPlan, compile_inputs
 from palate.errors import InvalidInput
-from palate.schema import AnyType, ColSpec, Schema
+from palate.schema import AnyType, Array, ColSpec, Map, Schema
 
 pd = pytest.importorskip("pandas")
 pa = pytest.importorskip("pyarrow")
@@ -178,6 +178,21 @@ def test_categories_and_arrow_text_become_plain_text() -> None:
     assert enforce("string", pd.Series(["x", None, "y"], dtype="category")).tolist()[::2] == ["x", "y"]
     assert enforce("string", pd.Series(["x", "y"], dtype=pd.ArrowDtype(pa.string()))).tolist() == ["x", "y"]
     assert enforce("binary", pd.Series([b"x"], dtype=pd.ArrowDtype(pa.binary()))).tolist() == [b"x"]
+
+
+def test_arrow_lists_of_text_come_in_whatever_layout() -> None:
+    """pandas makes no column of a list of Arrow's newest texts by itself."""
+    kind = pa.map_(pa.string(), pa.list_(pa.string_view()))
+    series = pd.Series(pd.array(pa.array([[("k", ["x", "y"])]], kind), dtype=pd.ArrowDtype(kind)))
+    column = plan(Map(Array("string"))).enforce(series.to_frame("a"))["a"]  # type: ignore[index]
+    assert [list(texts) for texts in column[0].values()] == [["x", "y"]]
+
+
+def test_a_map_with_a_key_twice_is_refused() -> None:
+    """A dict would lose one of the two."""
+    kind = pa.map_(pa.string(), pa.int64())
+    series = pd.Series(pd.array(pa.array([[("k", 1), ("k", 2)]], kind), dtype=pd.ArrowDtype(kind)))
+    assert problems(Map("long"), series) == [("wrong_type", "pandas has no type for values like these")]
 
 
 DAY = pd.Timestamp("2020-01-02 03:04:05")

@@ -152,6 +152,13 @@ def test_a_nullable_column_takes_gaps_and_nothing_else(kind: str, series: Any) -
     assert problem[0] in ("wrong_type", "wrong_value")
 
 
+def test_what_is_among_nullable_truth_values_is_named() -> None:
+    """The error says of which types the others are."""
+    series = pd.Series([True, None, "x", 2], dtype=object)
+    given = "needs boolean, got int, str among the values"
+    assert problems(series, "boolean", nullable=True) == [("wrong_type", given)]
+
+
 def test_a_nullable_column_that_fits_passes_untouched() -> None:
     """Int64 for a nullable long column is left alone: the model gets the very frame."""
     frame = pd.DataFrame({"a": pd.array([1, None], dtype="Int64")})

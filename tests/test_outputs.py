@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import UserDict
 from datetime import date, datetime, timedelta
 from typing import Any, get_args
 
@@ -343,8 +344,10 @@ def test_unknown_containers_are_refused() -> None:
         check_container(name)
     choices = "pass output='pandas' or output='polars' or output='arrow' or output='numpy'"
     for wrong in ("Pandas", "", "list"):
-        with pytest.raises(InvalidOption, match=choices):
+        with pytest.raises(InvalidOption, match=rf"^output: '{wrong}' is no container. Hint: {choices}"):
             convert(VECTOR, wrong)
+    with pytest.raises(InvalidOption, match="a DataFrame is no container"):
+        check_container(pd.DataFrame({"a": ["seven"]}))
 
 
 @pytest.mark.parametrize(
@@ -374,12 +377,44 @@ def test_what_has_no_form_is_refused(predictions: Any, containers: tuple[str, ..
 
 
 def test_a_list_that_holds_itself_is_refused() -> None:
-    """It has no end, hence no shape."""
+    """It has no end, hence no shape, wherever it stands; one that holds itself twice is refused as quickly."""
     endless: list[Any] = []
-    endless.append(endless)
-    for container in get_args(Container):
-        with pytest.raises(UnsupportedOutput):
-            convert(endless, container)
+    endless += [endless, endless]
+    for predictions in (endless, [1.0, endless], {"a": [endless, 1.0]}):
+        for container in get_args(Container):
+            with pytest.raises(UnsupportedOutput, match="holds itself"):
+                convert(predictions, container)
+
+
+def test_endless_cells_crash_no_package() -> None:
+    """An array of objects goes out as it is to numpy and pandas; pyarrow and polars would end the process over it."""
+    record: dict[str, Any] = {}
+    record["a"] = record
+    cells = np.empty(1, dtype=object)
+    cells[0] = record
+    for predictions in (cells, pd.Series(cells)):
+        assert convert(predictions, "numpy")[0] is record
+        for container in ("arrow", "polars"):
+            with pytest.raises(UnsupportedOutput, match="holds itself"):
+                convert(predictions, container)
+
+
+def test_lists_that_share_a_list_are_not_endless() -> None:
+    """The same row twice is two rows."""
+    row = [1, 2]
+    assert convert([row, row], "arrow").to_pylist() == [{"predict_0": 1, "predict_1": 2}] * 2
+
+
+@pytest.mark.parametrize("container", get_args(Container))
+def test_an_error_that_no_package_raised_is_not_called_its_refusal(container: str) -> None:
+    """What a model's own object raises while it is read comes through as it is, a ValueError too."""
+
+    class Broken(UserDict[str, Any]):
+        def items(self) -> Any:
+            raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match=r"^a bug$"):
+        convert(Broken(a=VECTOR), container)
 
 
 def test_a_tensor_that_numpy_does_not_know_is_refused() -> None:

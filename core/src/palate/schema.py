@@ -17,6 +17,7 @@ from palate.errors import InvalidSignature, Problem, ProblemKind
 
 __all__ = [
     "INTEGERS",
+    "NUMBERS",
     "SCALARS",
     "AnyType",
     "Array",
@@ -39,6 +40,7 @@ Scalar: TypeAlias = Literal["boolean", "integer", "long", "float", "double", "st
 SCALARS: frozenset[str] = frozenset(get_args(Scalar))
 INTEGERS: dict[str, tuple[int, int]] = {"integer": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
 """The types of integers, each with the least and the greatest that it has."""
+NUMBERS: frozenset[str] = frozenset([*INTEGERS, "float", "double"])
 _OFFSET = re.compile(r"UTC[+-]([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 
 
@@ -161,13 +163,15 @@ def _find_bad_bounds(column: ColSpec) -> Iterator[_Contradiction]:
     bounds = {name: bound for name in ("minimum", "maximum") if (bound := getattr(column, name)) is not None}
     unfit = [name for name, bound in bounds.items() if not _is_finite(bound)]
     yield from ((name, "wrong_type", "must be a finite number") for name in unfit)
-    if column.type not in ("integer", "long", "float", "double") or column.categorical:
+    if column.type not in NUMBERS or column.categorical:
         kind = "a categorical" if column.categorical else type_text(column.type)
         yield from ((name, "wrong_value", f"is for columns of numbers, not for {kind}") for name in bounds)
     elif bounds and not unfit:
         low, high = whole_bounds(column) if column.type in INTEGERS else (column.minimum, column.maximum)
         if low is not None and high is not None and low > high:
-            yield next(iter(bounds)), "wrong_value", f"leaves no {column.type} that the column could hold"
+            given = " and ".join(f"the {name} {bound!s:.40}" for name, bound in bounds.items())
+            leaves = f"{given} {'leave' if len(bounds) > 1 else 'leaves'} no {column.type} that the column could hold"
+            yield next(iter(bounds)), "wrong_value", f"{leaves}. Hint: widen the bounds, or leave them out"
 
 
 def whole_bounds(column: ColSpec) -> tuple[int, int]:

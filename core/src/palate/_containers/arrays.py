@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palate._containers.exactness import Unfit
+from palate._containers.unfit import Unfit
 
 __all__ = ["tensor_array"]
 
@@ -23,4 +23,4 @@ def tensor_array(tensor: Any) -> Any:
         return np.asarray(detached) if hasattr(detached, "__array__") else np.from_dlpack(detached)
     except (TypeError, RuntimeError, ValueError, BufferError) as exc:
         hint = "bring it to the CPU, make it dense, and float32 if numpy does not know its type"
-        raise Unfit("wrong_type", f"numpy has no form for this {type(tensor).__name__}. Hint: {hint}") from exc
+        raise Unfit("wrong_type", f"numpy has no form for this {type(tensor).__name__}", hint=hint) from exc

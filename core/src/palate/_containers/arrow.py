@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from palate._containers.exactness import Unfit
 from palate._containers.kinds import is_arrow, is_polars
+from palate._containers.unfit import Unfit, refusals
 from palate.errors import DependencyMissing
 
 __all__ = ["fixed_size_array", "to_arrow", "without_nested_views"]
@@ -14,7 +14,9 @@ __all__ = ["fixed_size_array", "to_arrow", "without_nested_views"]
 def to_arrow(data: Any) -> Any:
     """Return what speaks Arrow's PyCapsule interface as a pyarrow Table, uncopied.
 
-    A single column keeps its name, which is "" if it has none.
+    A single column keeps its name, which is "" if it has none. A stream is read once, to its end; from one that was
+    read before come no rows, which nothing tells from a stream that never had any. What a source raises while it is
+    read passes as it is: the data may be fine, and only the source knows.
 
     Raises:
         Unfit: pyarrow does not know one of its types, as with 128-bit integers.
@@ -24,23 +26,52 @@ def to_arrow(data: Any) -> Any:
         import pyarrow as pa
     except ImportError as exc:
         raise DependencyMissing("pyarrow", needed_for=f"A {_kind(data)}", install="palate[parquet]") from exc
+    frame = data.to_frame() if is_polars(data) and hasattr(data, "to_frame") else data
     try:
-        return _import_table(pa, data.to_frame() if is_polars(data) and hasattr(data, "to_frame") else data)
-    except (ValueError, TypeError, NotImplementedError) as exc:
-        raise Unfit("wrong_type", f"pyarrow has no form for a column of this {_kind(data)}") from exc
+        source = _open(pa, frame)
+    except refusals() if is_polars(frame) else pa.ArrowException as exc:
+        unknown = ", ".join(_unknown_columns(pa, frame)[:10])
+        message = f"pyarrow has no form for {f'the column {unknown}' if unknown else 'a column'} of this {_kind(data)}"
+        raise Unfit("wrong_type", message, hint="cast it to a type that pyarrow has, or leave it out") from exc
+    if is_arrow(source):
+        return source
+    return pa.table({"": pa.chunked_array(frame)}) if source is None else source.read_all()
 
 
 def _kind(data: object) -> str:
     return f"{type(data).__module__.partition('.')[0]} {type(data).__name__}"
 
 
-def _import_table(pa: Any, data: Any) -> Any:
+def _unknown_columns(pa: Any, frame: Any) -> list[str]:
+    """Return the columns of a polars frame that pyarrow refuses; none where columns cannot be asked for."""
+    unknown = []
+    for column in frame.get_columns() if is_polars(frame) else ():
+        try:
+            pa.table(column.to_frame())
+        except refusals():
+            unknown.append(f"{column.name!r:.60}")
+    return unknown
+
+
+def _open(pa: Any, data: Any) -> Any:
+    """Return a Table, or a reader of one of which no row has been read yet; None for a stream of one column."""
     if is_arrow(data):
         return pa.Table.from_batches([data]) if isinstance(data, pa.RecordBatch) else data
-    try:
+    if isinstance(data, pa.RecordBatchReader):
+        return data  # through the interface its own exceptions would become text
+    if is_polars(data):
         return pa.table(data)
-    except pa.ArrowInvalid:  # one column, such as a pyarrow Array
-        return pa.table({"": pa.chunked_array(data)})
+    if isinstance(data, pa.ChunkedArray) or not hasattr(data, "__arrow_c_stream__"):
+        column = data if isinstance(data, pa.ChunkedArray) else pa.chunked_array([pa.array(data)])
+        is_table = pa.types.is_struct(column.type) and not column.null_count
+        return pa.Table.from_struct_array(column) if is_table else pa.table({"": column})
+    try:
+        return pa.RecordBatchReader.from_stream(data)
+    except pa.ArrowInvalid as exc:
+        # To try and read it as the other would empty a stream that can be read once.
+        if "non-struct type" in str(exc):
+            return None
+        raise
 
 
 def without_nested_views(table: Any) -> Any:
@@ -59,6 +90,8 @@ def _without_views(pa: Any, kind: Any) -> Any:
         return {"string_view": pa.large_string(), "binary_view": pa.large_binary()}.get(str(kind), kind)
     if pa.types.is_struct(kind):
         return pa.struct([field.with_type(_without_views(pa, field.type)) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_without_views(pa, kind.key_type), _without_views(pa, kind.item_type), kind.keys_sorted)
     if pa.types.is_fixed_size_list(kind):
         return pa.list_(_without_views(pa, kind.value_type), kind.list_size)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):

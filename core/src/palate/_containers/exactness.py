@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from palate.errors import ProblemKind
+from palate._containers.unfit import Unfit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 _Comparison: TypeAlias = "Callable[[np.ndarray[Any, Any], np.ndarray[Any, Any]], bool]"
 
 __all__ = [
-    "Unfit",
     "cast_array",
     "cast_list",
     "cast_number",
+    "hint_rounding",
     "is_missing",
     "read_decimal",
     "read_instant",
@@ -41,14 +41,6 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - numpy's datetime64 has no time z
 _NANOSECONDS = 10**9
 # Items that are cast and compared at once: a megabyte of doubles.
 _PIECE = 2**17
-
-
-class Unfit(ValueError):
-    """A value that cannot take the wanted type without changing; the text never shows the value."""
-
-    def __init__(self, kind: ProblemKind, message: str, where: tuple[str | int, ...] = ()) -> None:
-        self.kind, self.message, self.where = kind, message, where
-        super().__init__(message)
 
 
 # -- arrays ------------------------------------------------------------------------------------------------------------
@@ -75,6 +67,20 @@ def cast_array(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[
     if not _may_hold(array.dtype, dtype):
         raise Unfit("wrong_type", f"needs {dtype}, got {array.dtype}")
     return _cast_time(array, dtype) if array.dtype.kind in "mM" else _cast_numbers(array, dtype)
+
+
+def hint_rounding(unfit: Unfit, given: Any, wanted: np.dtype[Any], call: str) -> Unfit:
+    """Return what was raised over a cast from one dtype to another, with the call that rounds if that is the way out.
+
+    Args:
+        unfit: what was raised.
+        given: the dtype of numpy or pandas that the values have.
+        wanted: the dtype that does not hold them.
+        call: what rounds them, as it is written in Python.
+    """
+    if unfit.kind != "wrong_value" or wanted.kind != "f" or getattr(given, "kind", "") != "f":
+        return unfit
+    return Unfit(unfit.kind, unfit.message, hint=f"{call} rounds them")
 
 
 def _may_hold(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:

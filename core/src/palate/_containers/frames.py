@@ -13,7 +13,6 @@ from typing import Any
 
 from palate._containers.arrays import tensor_array
 from palate._containers.arrow import to_arrow, without_nested_views
-from palate._containers.exactness import Unfit
 from palate._containers.kinds import (
     is_array_like,
     is_dataframe,
@@ -26,9 +25,10 @@ from palate._containers.kinds import (
 )
 from palate._containers.rounding import restore_integers
 from palate._containers.sharing import guard, shares_safely
+from palate._containers.unfit import Unfit, ask_package, refusals
 from palate._containers.wrapped import from_arrow_types
 from palate.errors import DependencyMissing
-from palate.schema import Array, ColSpec, FieldType, Object, SparkVector
+from palate.schema import NUMBERS, Array, ColSpec, FieldType, Object, SparkVector
 
 __all__ = ["arrow_to_frame", "refuse_query", "require_pandas", "to_frame"]
 
@@ -56,16 +56,6 @@ def to_frame(data: Any, columns: tuple[ColSpec, ...]) -> Any:
     if is_dataframe(data):
         return data
     pd = require_pandas()
-    try:
-        return _build(pd, data, columns)
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, NotImplementedError) as exc:
-        if isinstance(exc, Unfit):
-            raise
-        # pandas' own text may show the caller's values.
-        raise Unfit("wrong_shape", f"no rows and columns could be made of this {type(data).__name__}; {_HINT}") from exc
-
-
-def _build(pd: Any, data: Any, columns: tuple[ColSpec, ...]) -> Any:
     if isinstance(data, list) and len(columns) == 1 and columns[0].name is None and _are_cells(data, columns[0].type):
         return pd.DataFrame({0: pd.Series(data, dtype=object)})
     if is_ndarray(data):
@@ -73,7 +63,7 @@ def _build(pd: Any, data: Any, columns: tuple[ColSpec, ...]) -> Any:
     if is_series(data):
         return pd.DataFrame(data)
     if isinstance(data, list):
-        return restore_integers(pd.DataFrame(data), data, columns)
+        return restore_integers(_make_frame(pd, data, data), data, columns)
     if isinstance(data, dict):
         return _from_dict(pd, data, columns)
     if speaks_arrow(data):
@@ -81,11 +71,22 @@ def _build(pd: Any, data: Any, columns: tuple[ColSpec, ...]) -> Any:
     if is_scalar(data):
         return pd.DataFrame([data])
     if is_sparse(data):
-        raise Unfit("wrong_type", "needs columns, got a sparse matrix; pass pandas.DataFrame.sparse.from_spmatrix(...)")
+        hint = "pass pandas.DataFrame.sparse.from_spmatrix(...)"
+        raise Unfit("wrong_type", "needs columns, got a sparse matrix", hint=hint)
     refuse_query(data)
     if is_array_like(data):
         return _array_to_frame(pd, tensor_array(data))
-    raise Unfit("wrong_type", f"needs columns, got {type(data).__name__}; {_HINT}")
+    raise Unfit("wrong_type", f"needs columns, got {type(data).__name__}", hint=_HINT)
+
+
+def _make_frame(pd: Any, cells: Any, given: object, *, copy: bool | None = None) -> Any:
+    """Return the DataFrame that pandas makes of *cells*, which were made of *given*. Raises Unfit."""
+    try:
+        return pd.DataFrame(cells, copy=copy)
+    except refusals() as exc:
+        # pandas' own text may show the caller's values.
+        message = f"no rows and columns could be made of this {type(given).__name__}"
+        raise Unfit("wrong_shape", message, hint=_HINT) from exc
 
 
 def _are_cells(data: list[Any], kind: FieldType) -> bool:
@@ -106,7 +107,7 @@ def _depth(value: Any) -> int:
 def refuse_query(data: object) -> None:
     """Raise Unfit for a frame that holds a query and no data."""
     if is_lazy(data):
-        raise Unfit("wrong_type", "needs data, got a LazyFrame, which is a query. Hint: collect() it")
+        raise Unfit("wrong_type", "needs data, got a LazyFrame, which is a query", hint="collect() it")
 
 
 def _needed(table: Any, columns: tuple[ColSpec, ...]) -> Any:
@@ -128,6 +129,10 @@ def arrow_to_frame(table: Any) -> Any:
 
     Columns of numbers without gaps, in one chunk, are shared and not copied where pandas copies on write; short ones of
     one type are copied into one block, which is quicker.
+
+    Raises:
+        Unfit: pandas has no form for a column, such as a map that holds a key twice.
+        DependencyMissing: pandas is not installed.
     """
     pd = require_pandas()
     gaps = {column.type for column in table.columns if column.null_count}
@@ -135,10 +140,9 @@ def arrow_to_frame(table: Any) -> Any:
         return _stacked(pd, table)
     nullable = {kind: dtype for kind, dtype in from_arrow_types().items() if kind in gaps} if gaps else {}
     share = shares_safely()
-    plain = without_nested_views(table)
-    frame = plain.to_pandas(
-        types_mapper=nullable.get if nullable else None, maps_as_pydicts="strict", split_blocks=share
-    )
+    to_pandas = without_nested_views(table).to_pandas
+    mapper = nullable.get if nullable else None
+    frame = ask_package("pandas", to_pandas, types_mapper=mapper, maps_as_pydicts="strict", split_blocks=share)
     return guard(frame) if share else frame
 
 
@@ -167,10 +171,10 @@ def _array_to_frame(pd: Any, array: Any) -> Any:
     if isinstance(array, np.ma.MaskedArray):
         array = _unmasked(array)
     if array.dtype.kind not in "biuf" or array.nbytes < _SHARE_FROM or not shares_safely():
-        return pd.DataFrame(array, copy=True)
+        return _make_frame(pd, array, array, copy=True)
     shared = array.view()
     shared.flags.writeable = False
-    return guard(pd.DataFrame(shared, copy=False))
+    return guard(_make_frame(pd, shared, array, copy=False))
 
 
 def _unmasked(array: Any) -> Any:
@@ -180,7 +184,7 @@ def _unmasked(array: Any) -> Any:
     if not np.ma.is_masked(array):
         return np.asarray(array)
     if array.dtype.kind != "f":
-        raise Unfit("missing", f"holds masked values, which {array.dtype} cannot show; fill them with filled()")
+        raise Unfit("missing", f"holds masked values, which {array.dtype} cannot show", hint="fill them with filled()")
     return array.filled(np.nan)
 
 
@@ -189,9 +193,13 @@ def _unmasked(array: Any) -> Any:
 
 def _from_dict(pd: Any, data: dict[Any, Any], columns: tuple[ColSpec, ...]) -> Any:
     if any(isinstance(spec.type, Array | Object | SparkVector) for spec in columns) or _is_row(data, columns):
-        return pd.DataFrame([data])
-    data = {name: _as_column(pd, value) for name, value in data.items()}
-    return restore_integers(pd.DataFrame(data), data, columns)
+        return _make_frame(pd, [data], data)
+    cells = {name: _as_column(pd, value) for name, value in data.items()}
+    return restore_integers(_make_frame(pd, cells, data), cells, columns)
+
+
+# In these a list can be no cell, so that it can only be meant as a column.
+_NEVER_LISTS = NUMBERS | {"datetime"}
 
 
 def _is_row(data: dict[Any, Any], columns: tuple[ColSpec, ...]) -> bool:
@@ -201,8 +209,7 @@ def _is_row(data: dict[Any, Any], columns: tuple[ColSpec, ...]) -> bool:
         return all(_is_zero_dimensional(value) for value in values)
     if not all(_is_cell(value) or _is_text_list(value) for value in values):
         return False
-    # In these a list can be no cell, so that it can only be meant as a column.
-    typed = {spec.name for spec in columns if spec.type in ("integer", "long", "float", "double", "datetime")}
+    typed = {spec.name for spec in columns if spec.type in _NEVER_LISTS}
     typed |= {str(name) for name in typed}  # by which a column with a number for its name may be meant
     return not any(isinstance(value, list) and name in typed for name, value in data.items())
 

@@ -24,11 +24,13 @@ __all__ = [
     "is_series",
     "is_sparse",
     "is_tabular",
+    "loaded_types",
     "speaks_arrow",
 ]
 
 
-def _attribute(module: str, *names: str) -> tuple[type, ...]:
+def loaded_types(module: str, *names: str) -> tuple[type, ...]:
+    """Return the classes of a module by their names; those that are not loaded are left out."""
     package: ModuleType | None = sys.modules.get(module)
     # A module that is being imported by another thread is there, but its names may not be yet.
     return tuple(kind for name in names if isinstance(kind := getattr(package, name, None), type))
@@ -36,32 +38,34 @@ def _attribute(module: str, *names: str) -> tuple[type, ...]:
 
 def is_dataframe(data: object) -> TypeGuard[Any]:
     """Tell whether *data* is a pandas DataFrame."""
-    return isinstance(data, _attribute("pandas", "DataFrame"))
+    return isinstance(data, loaded_types("pandas", "DataFrame"))
 
 
 def is_series(data: object) -> TypeGuard[Any]:
     """Tell whether *data* is a pandas Series."""
-    return isinstance(data, _attribute("pandas", "Series"))
+    return isinstance(data, loaded_types("pandas", "Series"))
 
 
 def is_pandas_array(data: object) -> TypeGuard[Any]:
     """Tell whether *data* is an Index of pandas, or an array of its own, as a Categorical is."""
-    return isinstance(data, (*_attribute("pandas", "Index"), *_attribute("pandas.api.extensions", "ExtensionArray")))
+    return isinstance(
+        data, (*loaded_types("pandas", "Index"), *loaded_types("pandas.api.extensions", "ExtensionArray"))
+    )
 
 
 def is_polars(data: object) -> TypeGuard[Any]:
     """Tell whether *data* is a polars DataFrame or Series (a LazyFrame holds no data yet)."""
-    return isinstance(data, _attribute("polars", "DataFrame", "Series"))
+    return isinstance(data, loaded_types("polars", "DataFrame", "Series"))
 
 
 def is_arrow(data: object) -> TypeGuard[Any]:
     """Tell whether *data* is a pyarrow Table or RecordBatch."""
-    return isinstance(data, _attribute("pyarrow", "Table", "RecordBatch"))
+    return isinstance(data, loaded_types("pyarrow", "Table", "RecordBatch"))
 
 
 def is_lazy(data: object) -> bool:
     """Tell whether *data* is a polars LazyFrame: a query, whose data nobody has computed yet."""
-    return isinstance(data, _attribute("polars", "LazyFrame"))
+    return isinstance(data, loaded_types("polars", "LazyFrame"))
 
 
 def speaks_arrow(data: object) -> TypeGuard[Any]:
@@ -82,22 +86,22 @@ def is_tabular(data: object) -> TypeGuard[Any]:
 
 def is_ndarray(data: object) -> TypeGuard[Any]:
     """Tell whether *data* is a numpy array."""
-    return isinstance(data, _attribute("numpy", "ndarray"))
+    return isinstance(data, loaded_types("numpy", "ndarray"))
 
 
 def is_numpy_scalar(data: object) -> TypeGuard[Any]:
     """Tell whether *data* is a scalar of numpy's own; numpy.float64 is a Python float as well."""
-    return isinstance(data, _attribute("numpy", "generic"))
+    return isinstance(data, loaded_types("numpy", "generic"))
 
 
 def is_sparse(data: object) -> TypeGuard[Any]:
     """Tell whether *data* is a scipy sparse matrix or sparse array."""
-    return isinstance(data, _attribute("scipy.sparse", "spmatrix", "sparray"))
+    return isinstance(data, loaded_types("scipy.sparse", "spmatrix", "sparray"))
 
 
 def is_scalar(data: object) -> bool:
     """Tell whether *data* is one number, text, bytes or numpy scalar; to numpy, None and dates are no scalars."""
-    return isinstance(data, (str, bytes, Number, *_attribute("numpy", "generic")))
+    return isinstance(data, (str, bytes, Number, *loaded_types("numpy", "generic")))
 
 
 def is_array_like(data: object) -> TypeGuard[Any]:

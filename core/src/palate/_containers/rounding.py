@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from palate.schema import AnyType, ColSpec
+from palate.schema import NUMBERS, AnyType, ColSpec
 
 __all__ = ["restore_integers"]
 
-_NUMBERS = ("integer", "long", "float", "double")
 # From here on, not every integer has a float that is equal to it.
 _ROUNDED_FROM = 2.0**53
 
@@ -56,4 +55,4 @@ def _is_number(position: int, label: object, columns: tuple[ColSpec, ...]) -> bo
 
 
 def _holds_numbers(spec: ColSpec) -> bool:
-    return spec.type in _NUMBERS or isinstance(spec.type, AnyType)
+    return spec.type in NUMBERS or isinstance(spec.type, AnyType)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from palate._containers.exactness import Unfit, cast_array, is_missing
+from palate._containers.arrow import without_nested_views
+from palate._containers.exactness import cast_array, is_missing
+from palate._containers.unfit import Unfit, ask_package
 
-__all__ = ["cast_with_gaps", "from_arrow", "from_arrow_types", "plain_values"]
+__all__ = ["cast_with_gaps", "from_arrow", "from_arrow_types", "is_blank", "plain_values"]
 
 
 def plain_values(series: Any) -> tuple[Any, Any]:
@@ -46,6 +48,17 @@ def cast_with_gaps(values: Any, missing: Any, dtype: Any) -> Any:
     return filled
 
 
+def is_blank(series: Any) -> bool:
+    """Tell whether a Series has cells, all of them missing, and none a time: its dtype then says nothing of its type.
+
+    pandas gives a column without values float64, polars text, and Arrow null.
+    """
+    if series.dtype.kind in "mM" or not len(series):
+        return False
+    # One look at the first cell spares the others, mostly.
+    return is_missing(series.iloc[0]) and bool(series.isna().all())
+
+
 def from_arrow_types() -> dict[Any, Any]:
     """Return the pandas dtypes that hold Arrow's integers and truth values together with missing ones."""
     import pandas as pd
@@ -57,11 +70,11 @@ def from_arrow_types() -> dict[Any, Any]:
 
 
 def from_arrow(series: Any) -> Any:
-    """Return a Series backed by Arrow as pandas holds such values itself, on the same index."""
+    """Return a Series backed by Arrow as pandas holds such values itself, on the same index. Raises Unfit."""
     import pyarrow as pa
 
     given = series.array.__arrow_array__()
-    array = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array([given])
-    mapper = from_arrow_types().get if array.null_count else None
-    plain = array.to_pandas(types_mapper=mapper, maps_as_pydicts="strict")
+    table = without_nested_views(pa.table([given], [""]))
+    mapper = from_arrow_types().get if given.null_count else None
+    plain = ask_package("pandas", table.column(0).to_pandas, types_mapper=mapper, maps_as_pydicts="strict")
     return plain.set_axis(series.index).rename(series.name)

@@ -12,9 +12,10 @@ from datetime import date, datetime
 from typing import Any
 
 from palate._containers.arrow import to_arrow
-from palate._containers.exactness import Unfit, cast_array, is_missing, read_moment
+from palate._containers.exactness import cast_array, is_missing, read_moment
 from palate._containers.frames import refuse_query
 from palate._containers.kinds import is_dataframe, is_ndarray, is_numpy_scalar, is_series, speaks_arrow
+from palate._containers.unfit import Unfit
 from palate._enforcement.nested import Convert, Report, as_is
 from palate.errors import InvalidInput, Problem
 from palate.schema import AnyType, Array, FieldType, Map, Object, Scalar, Schema, SparkVector, type_text
@@ -36,7 +37,7 @@ class BatchPlan:
         try:
             items = self._list(data)
         except Unfit as exc:
-            raise InvalidInput([Problem(("inputs",), exc.kind, exc.message)]) from exc
+            raise exc.invalid_input() from exc
         report, converted = Report(), []
         for row, item in enumerate(items):
             report.row = row
@@ -139,7 +140,7 @@ def _scalar(kind: Scalar) -> Convert:
         try:
             return convert(value)
         except Unfit as exc:
-            report.add(exc.kind, f"needs {kind}, {exc.message}")
+            report.add(exc.kind, f"needs {kind}, {exc}")
             return value
 
     return scalar

@@ -9,8 +9,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from palate._containers.exactness import Unfit, cast_number, is_missing, read_decimal, read_instant
-from palate._containers.wrapped import cast_with_gaps, from_arrow, plain_values
+from palate._containers.exactness import cast_number, is_missing, read_decimal, read_instant
+from palate._containers.unfit import Unfit
+from palate._containers.wrapped import cast_with_gaps, from_arrow, is_blank, plain_values
 from palate._enforcement.cells import Column, InvalidCells
 from palate._enforcement.facts import NULLABLE, LimitedColumn, NullableColumn, ZonedColumn
 from palate._enforcement.nested import NUMPY_NAMES, Report, compile_field
@@ -63,10 +64,12 @@ class _NumpyColumn:
 
         if series.dtype == self._dtype:
             return series
-        if _is_category(series.dtype):
-            return _by_category(series, self)
         if series.dtype == object:
             return self._convert_objects(series)
+        if is_blank(series):
+            return self._convert_objects(_without_type(series))
+        if _is_category(series.dtype):
+            return _by_category(series, self)
         if isinstance(series.dtype, pd.StringDtype) and self._kind != "datetime":
             raise Unfit("wrong_type", f"needs {self._kind}, got text")
         values, missing = plain_values(series)
@@ -159,6 +162,8 @@ class _TextColumn:
 
         if self.passes(series.dtype):
             return series
+        if is_blank(series):
+            return _without_type(series)
         if _is_category(series.dtype):
             return _by_category(series, self)
         if isinstance(series.dtype, pd.ArrowDtype):
@@ -188,7 +193,7 @@ class _CategoricalColumn:
 
         if self.passes(series.dtype):
             return series
-        if _is_category(series.dtype):
+        if _is_category(series.dtype) and not is_blank(series):
             series = series.cat.remove_unused_categories()
             codes = self._codes(pd.Series(series.cat.categories)).take(series.cat.codes.to_numpy())
             codes[series.cat.codes.to_numpy() == -1] = -1
@@ -203,6 +208,8 @@ class _CategoricalColumn:
 
         there = series.notna().to_numpy()
         codes = np.full(len(series), -1, dtype=np.int64)
+        if is_blank(series):
+            return codes
         values = self._plain.convert(series[there].reset_index(drop=True))
         try:
             codes[there] = pd.Index(self._categories).get_indexer(pd.Index(values))
@@ -211,6 +218,13 @@ class _CategoricalColumn:
         if unknown := int((codes[there] == -1).sum()):
             raise Unfit("wrong_value", f"holds {unknown} value(s) outside the {len(self._categories)} known categories")
         return codes
+
+
+def _without_type(series: Any) -> Any:
+    """Return a Series whose cells are all missing as one of None."""
+    import pandas as pd
+
+    return pd.Series([None] * len(series), index=series.index, name=series.name, dtype=object)
 
 
 def _is_category(dtype: Any) -> bool:

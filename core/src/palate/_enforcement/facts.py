@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from palate._containers.exactness import Unfit, is_missing
+from palate._containers.exactness import is_missing
+from palate._containers.unfit import Unfit
 from palate._containers.wrapped import plain_values
 from palate._enforcement.cells import Column, InvalidCells
 from palate._enforcement.nested import NUMPY_NAMES
@@ -20,6 +21,7 @@ __all__ = ["NULLABLE", "LimitedColumn", "NullableColumn", "ZonedColumn"]
 
 NULLABLE: dict[Scalar, str] = {"integer": "Int32", "long": "Int64", "boolean": "boolean"}
 """The pandas dtypes that hold missing values beside those of a type which numpy has no gaps for."""
+_TIMES = "holds times, or NaT, among its values"
 
 
 class NullableColumn:
@@ -43,18 +45,18 @@ class NullableColumn:
         if self.passes(series.dtype):
             return series
         missing = _find_gaps(series)
-        has_gaps = bool(missing.any())
-        present = self._plain.convert(series[~missing] if has_gaps else series)
-        plain = self._dtype.numpy_dtype
-        if present.dtype != plain:  # truth values among others, which the plain column hands on as MLflow does
-            raise Unfit("wrong_type", f"needs {self._kind}, got other values among them")
-        if has_gaps:
-            values = np.zeros(len(series), dtype=plain)
-            values[~missing] = present
-        else:
-            values = np.array(present)  # a copy: what the model writes is not the caller's
+        values = np.zeros(len(series), dtype=self._dtype.numpy_dtype)
+        if not missing.all():
+            values[~missing] = self._convert_present(series[~missing] if missing.any() else series)
         array = pd.arrays.BooleanArray if self._kind == "boolean" else pd.arrays.IntegerArray
         return pd.Series(array(values, missing), index=series.index, name=series.name)
+
+    def _convert_present(self, series: Any) -> Any:
+        present = self._plain.convert(series)
+        if present.dtype != self._dtype.numpy_dtype:  # truth values among others, which MLflow hands on as they are
+            others = sorted({type(item).__name__ for item in present.tolist()} - {"bool", "bool_"})
+            raise Unfit("wrong_type", f"needs {self._kind}, got {', '.join(others[:10])} among the values")
+        return present
 
 
 def _find_gaps(series: Any) -> Any:
@@ -64,8 +66,10 @@ def _find_gaps(series: Any) -> Any:
     if series.dtype == object:
         items = series.tolist()
         if any(type(item).__name__ in ("NaTType", "datetime64") for item in items):
-            raise Unfit("wrong_type", "holds times, or NaT, among its values")
+            raise Unfit("wrong_type", _TIMES)
         return np.fromiter(map(is_missing, items), bool, count=len(items))
+    if series.dtype.kind in "mM":
+        raise Unfit("wrong_type", _TIMES)
     missing = series.isna().to_numpy()
     if series.dtype.kind == "f" and not isinstance(series.dtype, np.dtype):  # NaN beside NA, in Float64 and Arrow's
         missing = missing | np.isnan(plain_values(series)[0])

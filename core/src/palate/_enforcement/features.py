@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from palate._containers.arrow import to_arrow
-from palate._containers.exactness import Unfit
 from palate._containers.kinds import is_arrow, is_dataframe, is_polars, speaks_arrow
+from palate._containers.unfit import Unfit
 from palate._enforcement.labels import are_same
 from palate.errors import InvalidInput, Problem
 
@@ -67,7 +67,7 @@ def _with_columns(data: object) -> object:
     try:
         return to_arrow(data)
     except Unfit as exc:
-        raise InvalidInput([Problem(("inputs",), exc.kind, exc.message)]) from exc
+        raise exc.invalid_input() from exc
 
 
 def _text_labels(data: Any) -> list[str] | None:

@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from palate._containers.exactness import (
-    Unfit,
     cast_array,
     cast_list,
     cast_number,
@@ -21,6 +20,7 @@ from palate._containers.exactness import (
     read_instant,
 )
 from palate._containers.kinds import is_ndarray
+from palate._containers.unfit import Unfit
 from palate.errors import Problem, ProblemKind
 from palate.schema import AnyType, Array, FieldType, Map, Object, Scalar, SparkVector, type_text
 
@@ -115,7 +115,7 @@ def _scalar(kind: Scalar) -> Convert:
         try:
             return convert(value)
         except Unfit as exc:
-            report.add(exc.kind, exc.message)
+            report.add(exc.kind, str(exc))
             return value
 
     return scalar
@@ -196,7 +196,7 @@ def _scalar_array(kind: FieldType, items: Scalar) -> Convert:
             convert_items = _list_items if isinstance(value, list) else _array_items
             return convert_items(value, items, convert)
         except Unfit as exc:
-            report.add(exc.kind, f"{type_text(kind)} {exc.message}")
+            report.add(exc.kind, f"{type_text(kind)} {exc}")
             return value
 
     return scalar_array

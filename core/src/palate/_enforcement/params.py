@@ -7,12 +7,13 @@ from copy import deepcopy
 from datetime import UTC, date, datetime
 from typing import Any
 
-from palate._containers.exactness import Unfit, cast_array, cast_number, is_missing, read_moment
+from palate._containers.exactness import cast_array, cast_number, is_missing, read_moment
 from palate._containers.kinds import is_ndarray, is_numpy_scalar
+from palate._containers.unfit import Unfit
 from palate._enforcement.nested import NUMPY_NAMES, Report, compile_field
 from palate._warning import warn_caller
 from palate.errors import InvalidInput, Problem
-from palate.schema import Object, ParamSpec, Scalar
+from palate.schema import INTEGERS, NUMBERS, Object, ParamSpec, Scalar
 
 __all__ = ["convert_param", "enforce_params"]
 
@@ -60,7 +61,7 @@ def enforce_params(params: Mapping[str, object] | None, specs: tuple[ParamSpec, 
         try:
             values[name] = convert_param(given[name], spec.type, spec.shape)
         except Unfit as exc:
-            problems.append(Problem(("params", name), exc.kind, exc.message))
+            problems.append(exc.problem("params", name))
     if problems:
         raise InvalidInput(problems)
     return values
@@ -101,7 +102,7 @@ def _convert_scalar(value: Any, kind: Scalar) -> Any:
         return str(value)
     if kind == "boolean" and isinstance(_plain(value), bool):
         return _plain(value)
-    if kind in ("integer", "long", "float", "double"):
+    if kind in NUMBERS:
         return _convert_number(value, kind)
     raise Unfit("wrong_type", f"needs {kind}, got {type(value).__name__}")
 
@@ -117,7 +118,7 @@ def _convert_number(value: Any, kind: Scalar) -> int | float:
     plain = _plain(value)
     if isinstance(plain, bool) or not isinstance(plain, int | float):
         raise Unfit("wrong_type", f"needs {kind}, got {type(value).__name__}")
-    whole = kind in ("integer", "long")
+    whole = kind in INTEGERS
     # Python's own int and float pass whatever their size, as in MLflow: they come out as they went in.
     if isinstance(value, int if whole else float) and type(value).__module__ != "numpy":
         return plain

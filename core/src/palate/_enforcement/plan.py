@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from palate._containers.exactness import Unfit
 from palate._containers.frames import require_pandas, to_frame
 from palate._containers.kinds import is_dataframe
 from palate._containers.sharing import keep_alive
+from palate._containers.unfit import Unfit
 from palate._enforcement.batches import BatchPlan
 from palate._enforcement.blocks import dtypes_of
 from palate._enforcement.cells import Column
@@ -21,7 +21,7 @@ from palate._enforcement.labels import ByName, ByPosition, Labels
 from palate._enforcement.nested import NUMPY_NAMES
 from palate._enforcement.routes import Route, Slot, convert_columns
 from palate._enforcement.tensors import NamedTensorPlan, TensorPlan
-from palate.errors import InvalidInput, Problem
+from palate.errors import Problem
 from palate.schema import ColSpec, Schema
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class _ColumnPlan:
         try:
             frame = data if is_dataframe(data) else to_frame(data, self._specs)
         except Unfit as exc:
-            raise InvalidInput([Problem(("inputs",), exc.kind, exc.message)]) from exc
+            raise exc.invalid_input() from exc
         route, dtypes = self._route, dtypes_of(frame)
         if route is None or not route.is_for(frame.columns, dtypes):
             route = self._route = self._find_route(frame, dtypes)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from palate._containers.exactness import Unfit, cast_array
+from palate._containers.exactness import cast_array, hint_rounding
 from palate._containers.sharing import shares_safely
+from palate._containers.unfit import Unfit
 from palate._enforcement.blocks import Block, build_frame, read_blocks, set_columns, split
 from palate._enforcement.cells import Column, InvalidCells
 from palate._enforcement.labels import are_same
@@ -212,7 +213,7 @@ def convert_columns(frame: Any, slots: Sequence[Slot], problems: Iterable[Proble
         try:
             converted.append((before, slot.column.convert(before)))
         except Unfit as exc:
-            found.append(Problem(("inputs", slot.name), exc.kind, exc.message + _hint_rounding(exc, before, slot)))
+            found.append(_hint_rounding(exc, before, slot).problem("inputs", slot.name))
         except InvalidCells as exc:
             found.extend(Problem(("inputs", slot.name, *p.where), p.kind, p.message) for p in exc.problems)
     if found:
@@ -220,11 +221,9 @@ def convert_columns(frame: Any, slots: Sequence[Slot], problems: Iterable[Proble
     return converted
 
 
-def _hint_rounding(exc: Unfit, series: Any, slot: Slot) -> str:
-    rounds = slot.dtype is not None and slot.dtype.kind == "f" and getattr(series.dtype, "kind", "") == "f"
-    if exc.kind != "wrong_value" or not rounds:
-        return ""
+def _hint_rounding(exc: Unfit, series: Any, slot: Slot) -> Unfit:
+    if slot.dtype is None:
+        return exc
     label = repr(series.name)
-    if len(label) > 60:
-        return f". Hint: astype('{slot.dtype}') rounds them"
-    return f". Hint: frame.astype({{{label}: '{slot.dtype}'}}) rounds them"
+    call = f"astype('{slot.dtype}')" if len(label) > 60 else f"frame.astype({{{label}: '{slot.dtype}'}})"
+    return hint_rounding(exc, series.dtype, slot.dtype, call)

@@ -8,7 +8,7 @@ from typing import Any
 
 from palate._containers.arrays import tensor_array
 from palate._containers.arrow import fixed_size_array, to_arrow
-from palate._containers.exactness import Unfit, cast_array, cast_list, read_decimal
+from palate._containers.exactness import cast_array, cast_list, hint_rounding, read_decimal
 from palate._containers.frames import arrow_to_frame, refuse_query
 from palate._containers.kinds import (
     is_array_like,
@@ -20,6 +20,7 @@ from palate._containers.kinds import (
     is_tabular,
     speaks_arrow,
 )
+from palate._containers.unfit import Unfit
 from palate._containers.wrapped import cast_with_gaps, plain_values
 from palate.errors import InvalidInput, Problem
 from palate.schema import TensorSpec
@@ -95,9 +96,7 @@ class _Tensor:
         try:
             return cast_array(array, self._dtype)
         except Unfit as exc:
-            rounds = self._kind == "f" and array.dtype.kind == "f"
-            hint = f". Hint: data.astype('{self.spec.dtype}') rounds them" if rounds else ""
-            raise Unfit(exc.kind, exc.message + hint) from exc
+            raise hint_rounding(exc, array.dtype, self._dtype, f"data.astype('{self.spec.dtype}')") from exc
 
     def _convert_list(self, items: Any) -> Any:
         import numpy as np
@@ -148,7 +147,7 @@ class _Tensor:
         try:
             return cast_with_gaps(*plain_values(series), self._dtype)
         except Unfit as exc:
-            raise Unfit(exc.kind, f"column {str(series.name)!r:.60} {exc.message}") from exc
+            raise Unfit(exc.kind, f"column {str(series.name)!r:.60} {exc.message}", hint=exc.hint) from exc
 
     def convert_column(self, series: Any) -> Any:
         """Return one column, of scalars, lists or arrays, as this tensor. Raises Unfit."""
@@ -217,7 +216,7 @@ class TensorPlan:
         try:
             return self._tensor.convert(data)
         except Unfit as exc:
-            raise InvalidInput([Problem(("inputs",), exc.kind, exc.message)]) from exc
+            raise exc.invalid_input() from exc
 
 
 class NamedTensorPlan:
@@ -234,7 +233,7 @@ class NamedTensorPlan:
         try:
             given = self._by_name(data)
         except Unfit as exc:
-            raise InvalidInput([Problem(("inputs",), exc.kind, exc.message)]) from exc
+            raise exc.invalid_input() from exc
         if given is data and list(given) == self._names and all(t.fits(given[n]) for n, t in self._tensors.items()):
             return data
         return self._convert(given)
@@ -275,7 +274,7 @@ class NamedTensorPlan:
                     raise Unfit("wrong_shape", "needs one column of this name, got several")
                 converted[name] = tensor.convert_column(value) if is_series(value) else tensor.convert(value)
             except Unfit as exc:
-                problems.append(Problem(("inputs", name), exc.kind, exc.message))
+                problems.append(exc.problem("inputs", name))
         if problems:
             raise InvalidInput(problems)
         return converted

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from palate._enforcement.facts import NULLABLE
 from palate._inference.value_types import UntypedValue, array_items, dtype_scalar
 from palate._inference.zones import zone_name
 from palate.schema import AnyType, Array, ColSpec, FieldType, Map, Object, Property, Scalar
@@ -79,7 +80,7 @@ def _column(kind: FieldType, name: Name, *, missing: bool, zone: str | None = No
         type=kind,
         name=name,
         required=name is None or not missing,
-        nullable=True if missing and kind in ("integer", "long", "boolean") else None,
+        nullable=True if missing and kind in NULLABLE else None,
         timezone=zone,
     )
 

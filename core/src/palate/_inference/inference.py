@@ -29,7 +29,7 @@ from palate._inference.columnar_types import arrow_column, pandas_column, polars
 from palate._inference.type_hints import dataclass_properties
 from palate._inference.value_types import UntypedValue, array_items, dtype_scalar, value_type
 from palate.errors import InvalidSignature, Problem
-from palate.schema import INTEGERS, ColSpec, Object, ParamSpec, Scalar, Schema, TensorSpec
+from palate.schema import INTEGERS, NUMBERS, ColSpec, Object, ParamSpec, Scalar, Schema, TensorSpec
 from palate.signature import Signature
 
 __all__ = ["infer_outputs", "infer_params", "infer_schema", "infer_signature"]
@@ -314,11 +314,10 @@ def _list_param_type(values: list[Any]) -> Scalar:
     if not values:
         raise UntypedValue("an empty list does not tell the type of its items. Hint: give a typical item")
     kinds = {value_type(value) for value in values}
-    numeric = kinds & {"integer", "long", "float", "double"}
     if len(kinds) == 1 and isinstance(kind := next(iter(kinds)), str) and kind != "binary":
         return kind
-    if numeric == kinds:
-        return "double" if numeric & {"float", "double"} else "long"
+    if kinds <= NUMBERS:
+        return "long" if kinds <= INTEGERS.keys() else "double"
     raise UntypedValue("the items of a list param must be scalars of one type (text, numbers, booleans or datetimes)")
 
 

@@ -14,12 +14,11 @@ from typing import Any, cast
 from palate._containers.exactness import is_missing
 from palate._containers.kinds import is_ndarray, is_numpy_scalar
 from palate._inference.type_hints import is_pydantic
-from palate.schema import AnyType, Array, FieldType, Object, Property, Scalar, type_text
+from palate.schema import INTEGERS, NUMBERS, AnyType, Array, FieldType, Object, Property, Scalar, type_text
 
 __all__ = ["UntypedValue", "array_items", "dtype_scalar", "value_type"]
 
 _MAX_DEPTH = 32
-_WIDTHS = frozenset(["integer", "long", "float", "double"])
 _LONG = range(-(2**63), 2**63)
 
 
@@ -97,8 +96,8 @@ def _merge_types(one: FieldType, other: FieldType) -> FieldType:
         return other if isinstance(other, str) else _merge_types(other, one)
     if isinstance(other, AnyType):
         return _all_optional(one) if isinstance(one, Object) else one
-    if one in _WIDTHS and other in _WIDTHS:
-        return "long" if {one, other} == {"integer", "long"} else "double"
+    if one in NUMBERS and other in NUMBERS:
+        return "long" if {one, other} <= INTEGERS.keys() else "double"
     if isinstance(one, Array) and isinstance(other, Array):
         return Array(_merge_types(one.items, other.items))
     if isinstance(one, Object) and isinstance(other, Object):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from palate._containers.arrays import tensor_array
 from palate._containers.arrow import fixed_size_array
-from palate._containers.exactness import Unfit, is_missing
+from palate._containers.exactness import is_missing
 from palate._containers.kinds import (
     is_array_like,
     is_ndarray,
@@ -16,9 +17,10 @@ from palate._containers.kinds import (
     is_sparse,
     speaks_arrow,
 )
+from palate._containers.unfit import Unfit, ask_package
 from palate._containers.wrapped import plain_values
 
-__all__ = ["column_array", "dimensions", "is_column", "plain_array"]
+__all__ = ["column_array", "dimensions", "is_column", "plain_array", "refuse_endless"]
 
 
 def is_column(value: object) -> bool:
@@ -64,6 +66,7 @@ def plain_array(value: Any) -> Any:
 def _list_array(items: list[Any]) -> Any:
     import numpy as np
 
+    refuse_endless(items)
     if any(kind.__module__ != "builtins" for kind in set(map(type, items))):
         items = [plain_array(item) if dimensions(item) else item for item in items]
     try:
@@ -77,6 +80,27 @@ def _list_array(items: list[Any]) -> Any:
     if numbers.shape != leaves.shape:
         return _objects(items)
     return numbers if _are_equal(leaves, numbers, kinds) else leaves
+
+
+# As many as a numpy array can have.
+_MOST_DIMENSIONS = 64
+
+
+def refuse_endless(items: list[Any]) -> None:
+    """Raise Unfit for lists and dicts that hold themselves.
+
+    numpy makes as many dimensions of such a list as it can, and pyarrow and polars crash over it.
+    """
+    level: list[Any] = [items]
+    for _ in range(_MOST_DIMENSIONS):
+        parts = [part.values() if isinstance(part, dict) else part for part in level]
+        kinds = set(map(type, chain.from_iterable(parts)))
+        if not any(issubclass(kind, list | tuple | dict) for kind in kinds):
+            return
+        # Each once, however often it is held.
+        inner = {id(item): item for item in chain.from_iterable(parts) if isinstance(item, list | tuple | dict)}
+        level = list(inner.values())
+    raise Unfit("wrong_shape", f"they hold a list that holds itself, or is nested deeper than {_MOST_DIMENSIONS}")
 
 
 _EXACT = {float: "f", int: "iu", bool: "b"}
@@ -137,7 +161,7 @@ def _polars_array(series: Any) -> Any:
         return _polars_cells(series)
     if series.null_count() and not (kind.is_float() or kind.is_temporal()):
         return _objects(series.to_list())
-    return series.to_numpy()
+    return ask_package("numpy", series.to_numpy)
 
 
 def _polars_cells(series: Any) -> Any:
@@ -158,7 +182,7 @@ def _arrow_array(column: Any) -> Any:
         return array
     if pa.types.is_nested(kind) or (column.null_count and not _shows_gaps(pa, kind)):
         return _objects(column.to_pylist())
-    return chunks.to_numpy()
+    return ask_package("numpy", chunks.to_numpy)
 
 
 def _shows_gaps(pa: Any, kind: Any) -> bool:

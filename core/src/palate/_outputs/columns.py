@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from palate._containers.arrow import to_arrow
-from palate._containers.exactness import Unfit
 from palate._containers.kinds import is_dataframe, is_ndarray, is_polars, is_series, speaks_arrow
+from palate._containers.unfit import Unfit
 from palate._outputs.arrays import dimensions, is_column, plain_array
 from palate.schema import Array, Schema
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
-from palate._containers.exactness import Unfit
 from palate._containers.frames import require_pandas
 from palate._containers.kinds import is_dataframe, is_ndarray, is_pandas_array, is_series, speaks_arrow
+from palate._containers.unfit import Unfit
 from palate._outputs.arrays import column_array, is_column, plain_array
 from palate._outputs.columns import Columns, named_outputs, read_columns
 from palate._outputs.frames import to_arrow_table, to_pandas_frame, to_polars_frame
@@ -25,11 +25,12 @@ _FRAMES: dict[str, Callable[[Columns], Any]] = {
 }
 
 
-def check_container(container: str) -> None:
+def check_container(container: object) -> None:
     """Raise InvalidOption for what is none of the containers."""
-    if container not in get_args(Container):
+    if not isinstance(container, str) or container not in get_args(Container):
         choices = " or ".join(f"output='{name}'" for name in get_args(Container))
-        raise InvalidOption("output", reason="there is no such container", hint=f"pass {choices}")
+        given = f"'{container:.60}'" if isinstance(container, str) else f"a {type(container).__name__}"
+        raise InvalidOption("output", reason=f"{given} is no container", hint=f"pass {choices}")
 
 
 def convert_output(predictions: object, container: str, *, method: str, schema: Schema | None, given: object) -> object:
@@ -59,10 +60,7 @@ def convert_output(predictions: object, container: str, *, method: str, schema: 
         columns = read_columns(answer, method=method, schema=schema)
         frame = _FRAMES[container](columns)
     except Unfit as exc:
-        raise UnsupportedOutput(container, reason=exc.message.partition(". Hint")[0]) from exc
-    except (ValueError, TypeError, ArithmeticError, RuntimeError) as exc:
-        # The text of the package may show values.
-        raise UnsupportedOutput(container, reason=f"{container} has no type for values like these") from exc
+        raise UnsupportedOutput(container, reason=exc.message) from exc
     return _with_index(frame, predictions, given) if container == "pandas" else frame
 
 

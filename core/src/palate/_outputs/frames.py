@@ -5,9 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from palate._containers.exactness import Unfit, cast_array, is_missing
+from palate._containers.arrow import to_arrow
+from palate._containers.exactness import cast_array, is_missing
 from palate._containers.frames import arrow_to_frame, require_pandas
 from palate._containers.kinds import is_arrow, is_dataframe, is_ndarray, is_polars, is_series
+from palate._containers.unfit import Unfit, ask_package
+from palate._outputs.arrays import refuse_endless
 from palate._outputs.columns import Columns
 from palate.errors import DependencyMissing
 
@@ -31,6 +34,7 @@ def to_pandas_frame(columns: Columns) -> Any:
 
     Raises:
         DependencyMissing: pandas is not installed, or pyarrow, which frames of polars and Arrow need.
+        Unfit: pandas has no type for a column.
     """
     pd, frame, names = require_pandas(), columns.frame, columns.names
     if is_dataframe(frame):
@@ -41,9 +45,8 @@ def to_pandas_frame(columns: Columns) -> Any:
         return columns.cells[0].to_frame(names[0])
     if is_ndarray(columns.cells) and columns.cells.dtype.kind in "biufc":
         return pd.DataFrame(columns.cells, columns=names, copy=False)
-    return pd.DataFrame(
-        {name: _pandas_column(pd, cells) for name, cells in zip(names, columns.split(), strict=True)}, copy=False
-    )
+    cells = {name: _pandas_column(pd, cells) for name, cells in zip(names, columns.split(), strict=True)}
+    return ask_package("pandas", pd.DataFrame, cells, copy=False)
 
 
 def _pandas_column(pd: Any, array: Any) -> Any:
@@ -77,12 +80,13 @@ def to_arrow_table(columns: Columns) -> Any:
 
     Raises:
         DependencyMissing: pyarrow is not installed.
+        Unfit: pyarrow has no type for a column.
     """
     pa = _require("pyarrow", "parquet", "A pyarrow Table")
     if columns.frame is None or is_dataframe(columns.frame):
         arrays = [_arrow_column(pa, cells) for cells in columns.split()]
         return pa.Table.from_arrays(arrays, names=columns.names)
-    table = columns.frame.to_arrow() if is_polars(columns.frame) else columns.frame
+    table = to_arrow(columns.frame)
     if table.column_names == columns.names:
         return table
     # pandas' notes in the metadata speak of the old names.
@@ -92,11 +96,13 @@ def to_arrow_table(columns: Columns) -> Any:
 def _arrow_column(pa: Any, cells: Any) -> Any:
     if is_series(cells):
         if not _is_plain(cells):
-            return pa.array(cells, from_pandas=True)
+            if cells.dtype == object:
+                refuse_endless(cells.tolist())
+            return ask_package("pyarrow", pa.array, cells, from_pandas=True)
         cells = cells.to_numpy()
     if cells.dtype.kind in "OT":
-        return pa.array(cells.tolist(), from_pandas=True)
-    values = pa.array(_portable(cells.reshape(-1)))
+        return ask_package("pyarrow", pa.array, _finite_list(cells), from_pandas=True)
+    values = ask_package("pyarrow", pa.array, _portable(cells.reshape(-1)))
     if 0 in cells.shape[1:]:
         kind = values.type
         for size in reversed(cells.shape[1:]):
@@ -105,6 +111,12 @@ def _arrow_column(pa: Any, cells: Any) -> Any:
     for size in reversed(cells.shape[1:]):
         values = pa.FixedSizeListArray.from_arrays(values, size)
     return values
+
+
+def _finite_list(array: Any) -> list[Any]:
+    items: list[Any] = array.tolist()
+    refuse_endless(items)
+    return items
 
 
 def _is_plain(series: Any) -> bool:
@@ -143,13 +155,10 @@ def to_polars_frame(columns: Columns) -> Any:
     pl = _require("polars", "polars", "A polars DataFrame")
     if is_polars(columns.frame) and columns.frame.columns == columns.names:
         return columns.frame
-    try:
-        if is_arrow(columns.frame):
-            return pl.from_arrow(to_arrow_table(columns))
-        pairs = zip(columns.names, columns.split(), strict=True)
-        frame = pl.DataFrame([_polars_column(pl, name, cells) for name, cells in pairs])
-    except pl.exceptions.PolarsError as exc:
-        raise Unfit("wrong_type", "polars has no type for values like these") from exc
+    if is_arrow(columns.frame):
+        return ask_package("polars", pl.from_arrow, to_arrow_table(columns))
+    pairs = zip(columns.names, columns.split(), strict=True)
+    frame = pl.DataFrame([_polars_column(pl, name, cells) for name, cells in pairs])
     if unknown := [name for name, kind in frame.schema.items() if kind == pl.Object]:
         raise Unfit("wrong_type", f"polars has no type for the values of {', '.join(unknown[:10])}")
     return frame
@@ -162,13 +171,14 @@ def _polars_column(pl: Any, name: str, cells: Any) -> Any:
         if not _is_plain(cells):
             return _polars_from_series(pl, name, cells)
         cells = cells.to_numpy()
-    return pl.Series(name, cells.tolist() if cells.dtype.kind in "OT" else _portable(cells))
+    return ask_package("polars", pl.Series, name, _finite_list(cells) if cells.dtype.kind in "OT" else _portable(cells))
 
 
 def _polars_from_series(pl: Any, name: str, series: Any) -> Any:
     import pandas as pd
 
     if series.dtype == object or isinstance(series.dtype, pd.StringDtype):
-        return pl.Series(name, [None if is_missing(item) else item for item in series.tolist()])
+        items = [None if is_missing(item) else item for item in _finite_list(series)]
+        return ask_package("polars", pl.Series, name, items)
     _require("pyarrow", "parquet", f"A column of the type {series.dtype}")
-    return pl.from_pandas(series.rename(name))
+    return ask_package("polars", pl.from_pandas, series.rename(name))

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from palate._containers.arrays import tensor_array
-from palate._containers.exactness import Unfit
 from palate._containers.kinds import (
     framework_tensor,
     is_arrow,
@@ -27,6 +26,7 @@ from palate._containers.kinds import (
     is_series,
     is_sparse,
 )
+from palate._containers.unfit import Unfit
 from palate._disk.paths import confine, read_small
 from palate._inference.type_hints import is_pydantic
 from palate._stored.example_json import array_json, frame_json, invalid, plain_json, sparse_json
@@ -169,7 +169,7 @@ def _as_array(value: Any, where: tuple[str | int, ...] = ()) -> Any:
     try:
         return tensor_array(value)
     except Unfit as exc:  # bfloat16; a symbolic tensor
-        raise invalid(where, exc.message) from exc
+        raise invalid(where, str(exc)) from exc
 
 
 def _as_container(data: Any) -> Any:

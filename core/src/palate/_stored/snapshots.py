@@ -14,7 +14,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from palate._containers.exactness import Unfit, cast_array
+from palate._containers.exactness import cast_array
 from palate._containers.kinds import (
     is_arrow,
     is_dataframe,
@@ -24,6 +24,7 @@ from palate._containers.kinds import (
     is_series,
     is_sparse,
 )
+from palate._containers.unfit import Unfit
 from palate._containers.wrapped import plain_values
 from palate.errors import InvalidExample, Problem
 
