@@ -26,6 +26,8 @@ __all__ = [
     "bug_of",
     "groups",
     "is_declared",
+    "items_of",
+    "members_of",
 ]
 
 Plain = list[Any]
@@ -41,7 +43,7 @@ ROWS = "Rows lost"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Values that MLflow converts together: a column's cells, the items of one list, or one member of a dict."""
+    """Values that MLflow handles together: a column's cells, the items of one list, or one member of a dict."""
 
     kind: str
     in_array: bool
@@ -53,7 +55,7 @@ class Group:
 
 
 def groups(kind: dict[str, Any], values: list[Plain], *, in_array: bool = False) -> Iterator[Group]:
-    """Yield the groups of scalars in values of this type; what cannot be of the type yields none."""
+    """Yield the groups of scalars in values of this type, and of what stands in the place of dicts."""
     match kind["type"]:
         case "array":
             for value in values:
@@ -62,10 +64,12 @@ def groups(kind: dict[str, Any], values: list[Plain], *, in_array: bool = False)
             for value in values:
                 yield from groups({"type": "double"}, items_of(value), in_array=True)
         case "map":
+            yield Group("map", in_array, values)
             for value in values:
                 for _, member in members_of(value):
                     yield from groups(kind["values"], [member])
         case "object":
+            yield Group("object", in_array, values)
             for value in values:
                 for key, member in members_of(value):
                     if key[1:] and key[1] in kind["properties"]:
@@ -116,6 +120,14 @@ def _passes_objects(group: Group) -> bool:
     return not group.in_array and group.kind in kinds and group.has("instant", "number", "other")
 
 
+def _holds_only_an_empty_dict(value: Plain) -> bool:
+    return value[0] == "array" and value[3] == [["dict", []]]
+
+
+def _passes_for_no_members(group: Group) -> bool:
+    return group.kind in ("map", "object") and any(map(_holds_only_an_empty_dict, group.values))
+
+
 _CONTAINERS = ("list", "tuple", "dict", "array", "series", "other")
 
 # The more particular first.
@@ -130,6 +142,7 @@ BUGS: dict[str, Callable[[Group], bool]] = {
     "Objects passed as text or truth values": _passes_objects,
     "Text passed as truth values": lambda group: group.kind == "boolean" and group.has("text"),
     "Anything made one type": lambda group: group.kind == "any",
+    "An array passed as an empty dict": _passes_for_no_members,
     "Times read as integers": lambda group: group.in_array and group.kind == "datetime",
 }
 
@@ -144,11 +157,13 @@ _SORTS = {
     "float": ("number", "missing"),
     "double": ("number", "missing"),
     "datetime": ("instant", "missing"),
+    "map": ("dict", "missing"),
+    "object": ("dict", "missing"),
 }
 
 
 def is_declared(kind: dict[str, Any], values: list[Plain]) -> bool:
-    """Tell whether all scalars in values of this type are what it can hold."""
+    """Tell whether all scalars and dicts in values of this type are what it can hold."""
     return all(
         value[0] in _SORTS.get(group.kind, value) and not (group.kind in ("float", "double") and _rounds(group))
         for group in groups(kind, values)

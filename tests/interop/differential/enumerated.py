@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from differential.enumerated_nested import nested_cases
 from differential.enumerated_tensors import tensor_cases
 from differential.pools import DTYPES
-from differential.schemas import KINDS, array, column, named, obj, unnamed
+from differential.schemas import KINDS, column, named, unnamed
 
 __all__ = ["enumerated_cases"]
 
@@ -76,6 +77,82 @@ CELLS = [
     ),
 ]
 
+# Inputs for a column of numbers and one of text.
+PAIRS = (
+    "pd.DataFrame({'b': ['x', 'y'], 'c': [1, 2], 'a': [1.0, 2.0]}, index=[5, 5])",
+    "pd.DataFrame({'a': [1.0], 'b': ['x']})",
+    "pd.DataFrame({'a': [1.0]})",
+    "pd.DataFrame({'a': [], 'b': []})",
+    "pd.DataFrame([[1.0, 'x', 2.0]], columns=['a', 'b', 'a'])",
+    "{'a': 1.0, 'b': 'x'}",
+    "{'a': 1.0, 'b': None}",
+    "{'a': 1.0, 'b': ['x', 'y']}",
+    "{'a': [1.0, 2.0], 'b': ['x', 'y']}",
+    "{'a': np.array([1.0, 2.0]), 'b': np.array(['x', 'y'])}",
+    "{'a': 1.0, 'b': np.array('x')}",
+    "{'a': [[1.0]], 'b': ['x']}",
+    "{'a': [1.0, 2.0], 'b': ['x']}",
+    "{'a': (1.0, 2.0), 'b': ('x', 'y')}",
+    "{'a': pd.Series([1.0, 2.0], index=[4, 5]), 'b': pd.Series(['x', 'y'], index=[4, 5])}",
+    "{}",
+    "[{'a': 1.0, 'b': 'x'}, {'b': 'y', 'a': 2.0}]",
+    "[{'a': 1.0, 'b': 'x'}, {'b': 'y'}]",
+    "[[1.0, 'x'], [2.0, 'y']]",
+    "[(1.0, 'x')]",
+    "[]",
+    "np.array([[1.0, 2.0]])",
+    "np.array([(1.0, 'x')], dtype=[('a', 'f8'), ('b', 'O')])",
+    "((1.0, 'x'),)",
+    "None",
+    "1.0",
+    "sp.csr_matrix(np.eye(2))",
+)
+
+# Inputs for one column of numbers.
+SINGLES = (
+    "pd.Series([1.0], name='a')",
+    "pd.Series([1.0])",
+    "[1.0]",
+    "np.array([1.0])",
+    "np.array([[1.0]])",
+    "1.0",
+)
+
+# Types of one column without a name, and inputs for it.
+BARE = (
+    ("string", "'x'"),
+    ("string", "np.str_('x')"),
+    ("binary", "b'x'"),
+    ("long", "3"),
+    ("boolean", "True"),
+    ("boolean", "np.bool_(True)"),
+    ("double", "np.float32(2)"),
+    ("datetime", "np.datetime64('2020-01-01')"),
+    ("datetime", "dt.datetime(2020, 1, 1)"),
+    ("string", "['x', 'y']"),
+    ("string", "np.array('x')"),
+    ("string", "np.array(['x', 'y'])"),
+    ("string", "np.array([['x'], ['y']])"),
+    ("string", "np.zeros((1, 1, 1))"),
+)
+
+# Signatures of their own.
+_MAYBE = named(column("double"), column("long", "b", required=False))
+_NUMBERED = named(column("double", 0), column("double", 1))
+OTHERS = (
+    (named(column("string", "a")), "{'a': ['x', 'y']}"),
+    (named(column("string", "a")), "{'a': np.array([['x'], ['y']])}"),
+    (named(column("string", "a")), "{'a': np.array('x')}"),
+    (named(column("boolean", "a")), "{'a': []}"),
+    (named(column("datetime", "a")), "{'a': ['2020-01-01']}"),
+    (_MAYBE, "pd.DataFrame({'a': [1.0]})"),
+    (_MAYBE, "pd.DataFrame({'a': [1.0], 'b': [2]})"),
+    (_MAYBE, "pd.DataFrame({'a': [1.0], 'b': [None]})"),
+    (_MAYBE, "pd.DataFrame({'b': [1]})"),
+    (_NUMBERED, "[[1.0, 2.0]]"),
+    (_NUMBERED, "pd.DataFrame([[1.0, 2.0]], columns=['0', '1'])"),
+)
+
 
 def enumerated_cases() -> list[Case]:
     """Return all of them, each once: its kind, the signature, an expression for the input."""
@@ -100,203 +177,13 @@ def dtype_cases() -> Iterator[Pair]:
 
 def container_cases() -> Iterator[Pair]:
     """Yield the containers that columns can come in."""
-    pair, bare = named(column("double", "a"), column("string", "b")), unnamed("double", "string")
-    inputs = (
-        "pd.DataFrame({'b': ['x', 'y'], 'c': [1, 2], 'a': [1.0, 2.0]}, index=[5, 5])",
-        "pd.DataFrame({'a': [1.0], 'b': ['x']})",
-        "pd.DataFrame({'a': [1.0]})",
-        "pd.DataFrame({'a': [], 'b': []})",
-        "pd.DataFrame([[1.0, 'x', 2.0]], columns=['a', 'b', 'a'])",
-        "{'a': 1.0, 'b': 'x'}",
-        "{'a': 1.0, 'b': None}",
-        "{'a': 1.0, 'b': ['x', 'y']}",
-        "{'a': [1.0, 2.0], 'b': ['x', 'y']}",
-        "{'a': np.array([1.0, 2.0]), 'b': np.array(['x', 'y'])}",
-        "{'a': 1.0, 'b': np.array('x')}",
-        "{'a': [[1.0]], 'b': ['x']}",
-        "{'a': [1.0, 2.0], 'b': ['x']}",
-        "{'a': (1.0, 2.0), 'b': ('x', 'y')}",
-        "{'a': pd.Series([1.0, 2.0], index=[4, 5]), 'b': pd.Series(['x', 'y'], index=[4, 5])}",
-        "{}",
-        "[{'a': 1.0, 'b': 'x'}, {'b': 'y', 'a': 2.0}]",
-        "[{'a': 1.0, 'b': 'x'}, {'b': 'y'}]",
-        "[[1.0, 'x'], [2.0, 'y']]",
-        "[(1.0, 'x')]",
-        "[]",
-        "np.array([[1.0, 2.0]])",
-        "np.array([(1.0, 'x')], dtype=[('a', 'f8'), ('b', 'O')])",
-        "((1.0, 'x'),)",
-        "None",
-        "1.0",
-        "sp.csr_matrix(np.eye(2))",
-    )
-    for schema in (pair, bare):
-        for text in inputs:
+    for schema in (named(column("double", "a"), column("string", "b")), unnamed("double", "string")):
+        for text in PAIRS:
             yield schema, text
-    for text in (
-        "pd.Series([1.0], name='a')",
-        "pd.Series([1.0])",
-        "[1.0]",
-        "np.array([1.0])",
-        "np.array([[1.0]])",
-        "1.0",
-    ):
+    for text in SINGLES:
         yield named(column("double")), text
         yield unnamed("double"), text
         yield named(column("double", 0)), text
-    for kind, text in (
-        ("string", "'x'"),
-        ("string", "np.str_('x')"),
-        ("binary", "b'x'"),
-        ("long", "3"),
-        ("boolean", "True"),
-        ("boolean", "np.bool_(True)"),
-        ("double", "np.float32(2)"),
-        ("datetime", "np.datetime64('2020-01-01')"),
-        ("datetime", "dt.datetime(2020, 1, 1)"),
-        ("string", "['x', 'y']"),
-        ("string", "np.array('x')"),
-        ("string", "np.array(['x', 'y'])"),
-        ("string", "np.array([['x'], ['y']])"),
-        ("string", "np.zeros((1, 1, 1))"),
-    ):
+    for kind, text in BARE:
         yield unnamed(kind), text
-    yield named(column("string", "a")), "{'a': ['x', 'y']}"
-    yield named(column("string", "a")), "{'a': np.array([['x'], ['y']])}"
-    yield named(column("string", "a")), "{'a': np.array('x')}"
-    yield named(column("boolean", "a")), "{'a': []}"
-    yield named(column("datetime", "a")), "{'a': ['2020-01-01']}"
-    optional = column("long", "b", required=False)
-    for text in ("{'a': [1.0]}", "{'a': [1.0], 'b': [2]}", "{'a': [1.0], 'b': [None]}", "{'b': [1]}"):
-        yield named(column("double"), optional), f"pd.DataFrame({text})"
-    yield named(column("double", 0), column("double", 1)), "[[1.0, 2.0]]"
-    yield named(column("double", 0), column("double", 1)), "pd.DataFrame([[1.0, 2.0]], columns=['0', '1'])"
-
-
-ITEMS = (
-    *(
-        "[]",
-        "None",
-        "float('nan')",
-        "1",
-        "'ab'",
-        "(1.0,)",
-        "[None]",
-        "[[1.0]]",
-        "[1]",
-        "[0, 1]",
-        "[1.0]",
-        "[1.0, None]",
-    ),
-    *(
-        "[True]",
-        "[True, None]",
-        "[True, 1.0]",
-        "['abc', 'd']",
-        "['abc', None]",
-        "['a', 1]",
-        "[b'a', b'bc']",
-        "[b'a\\0']",
-    ),
-    *("[2**53 + 1, 0.5]", "[Decimal('0.5')]", "['1', 2.0]", "[np.float32(0.5)]", "[np.int32(1)]", "[np.int64(1), 2]"),
-    *("[dt.datetime(2020, 1, 1)]", "[dt.datetime(2020, 1, 1), None]", "['2020-01-01']", "['é']", "['a\\0']"),
-    *(f"np.array([0, 1], dtype='{d}')" for d in "int8 int32 int64 uint64 float16 float32 float64 bool object".split()),
-    *(
-        "np.array([1.5, 2])",
-        "np.array(['a', 'bc'])",
-        "np.array(['a', None], dtype=object)",
-        "np.array(['a', 'b'], dtype=object)",
-    ),
-    *(
-        "np.array([b'a'])",
-        "np.array([[1.0]])",
-        "np.array(1.0)",
-        "np.array(['2020-01-01'], dtype='M8[D]')",
-        "np.array([])",
-    ),
-    *(
-        "np.array(['2020-01-01'], dtype='M8[ns]')",
-        "np.array([True, None], dtype=object)",
-        "np.array([1], dtype='m8[ns]')",
-    ),
-)
-
-
-def nested_cases() -> Iterator[Pair]:
-    """Yield arrays, objects, maps and any in all their shapes."""
-    for required in (True, False):
-        for kind in KINDS:
-            for items in ITEMS:
-                yield (
-                    named(column(array(kind), required=required)),
-                    f"pd.DataFrame({{'a': pd.Series([{items}], dtype=object)}})",
-                )
-        for field, values in NESTED:
-            for value in values:
-                yield named(column(field, required=required)), f"[{{'a': {value}}}]"
-                yield named(column(field, required=required)), f"{{'a': {value}}}"
-    for kind in KINDS:
-        for value in (
-            "1",
-            "0",
-            "1.5",
-            "2.0",
-            "True",
-            "'x'",
-            "b'x'",
-            "None",
-            "float('nan')",
-            "Decimal('1.5')",
-            "np.int32(3)",
-        ):
-            field = column(obj(p={"type": kind, "required": False}, q=kind))
-            yield named(field), f"[{{'a': {{'q': {value}}}}}]"
-            yield named(field), f"[{{'a': {{'p': {value}}}}}]"
-
-
-NESTED = (
-    (
-        array(array("double")),
-        (
-            "[[1.0], [2.0, 3.0]]",
-            "[[1.0], None]",
-            "[[]]",
-            "[]",
-            "np.eye(2)",
-            "np.eye(2, dtype='float32')",
-            "None",
-            "[np.ones(2)]",
-        ),
-    ),
-    (
-        array("any"),
-        ("[1, 'a', None]", "[]", "None", "np.array([1, 2])", "'x'", "{}"),
-    ),
-    (
-        array(obj(x="string")),
-        ("[{'x': 'a'}]", "[{'x': 'a'}, {}]", "[None]", "[]", "np.array([{'x': 'a'}])", "[{'x': 'a', 'y': 1}]"),
-    ),
-    (
-        {"type": "map", "values": {"type": "double"}},
-        ("{}", "{'k': 1.0}", "{'k': None}", "{1: 1.0}", "None", "[]", "{'k': 0}", "{'k': 'x'}"),
-    ),
-    (
-        {"type": "map", "values": {"type": "any"}},
-        ("{}", "{'k': object}", "{'k': None}", "None", "{1: 2}"),
-    ),
-    (
-        obj(x=array("long"), y={"type": "any", "required": False}),
-        (
-            "{'x': [1, 2]}",
-            "{'x': [1], 'y': [None]}",
-            "{'x': []}",
-            "{'x': None}",
-            "{}",
-            "{'y': 1}",
-            "None",
-            "{'x': [1.5]}",
-        ),
-    ),
-    ({"type": "any"}, ("1", "None", "'x'", "[1, 'a']", "{'z': 1}")),
-    ({"type": "sparkml_vector"}, ("[1.0, 2.0]", "[1]", "None")),
-)
+    yield from OTHERS

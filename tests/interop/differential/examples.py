@@ -95,6 +95,12 @@ EXAMPLES = (
         pandas="2",
     ),
     Example(
+        "An array passed as an empty dict",
+        named(column(obj(p="string"), required=False)),
+        "[{'a': np.array([{}], dtype=object)}]",
+        "[np.array([{}], dtype=object)]",
+    ),
+    Example(
         "Anything made one type",
         named(column(array("any"))),
         frame("[np.array(['a', True, 2**53 + 1], dtype=object)]"),

@@ -24,6 +24,8 @@ __all__ = ["NUMPY_NAMES", "Verdict", "cell_of", "judge"]
 
 Plain = list[Any]
 Answer = dict[str, Any]
+Place = tuple[Any, ...]
+Difference = tuple[Place, str]
 Verdict = tuple[list[str], list[str]]
 """The named bugs of MLflow that a case ran into, and the differences that nothing excuses."""
 
@@ -48,9 +50,13 @@ def judge(kind: str, schema: str, theirs: Answer, ours: Answer) -> Verdict:
     if not theirs["accepted"]:
         return [], []
     bugs, strange = [], []
-    fields = json.loads(schema)
-    for place, found in _differences(kind, fields, theirs, ours):
-        bug = _explain(kind, fields, place, theirs["answer"], ours)
+    fields, given = json.loads(schema), ours["given"]
+    if ours["accepted"]:
+        differences = _differences(fields, theirs["answer"], ours["answer"], given)
+    else:
+        differences = _refusals(ours["problems"])
+    for place, found in differences:
+        bug = _explain(kind, fields, place, theirs["answer"], ours.get("answer"), given)
         if bug is None:
             strange.append(f"{place}: {found}")
         else:
@@ -58,43 +64,42 @@ def judge(kind: str, schema: str, theirs: Answer, ours: Answer) -> Verdict:
     return bugs, strange
 
 
-# -- where the answers differ ------------------------------------------------------------------------------------------
+# -- where the answers differ: `theirs` is what MLflow's model would get, `ours` what Palate's would -------------------
 
 
-def _differences(kind: str, fields: Any, theirs: Answer, ours: Answer) -> Iterator[tuple[tuple[Any, ...], str]]:
-    """Yield each place, and what is there."""
-    if not ours["accepted"]:
-        for where, problem, message in ours["problems"]:
-            yield tuple(where[1:]), f"refused, {problem}: {message}"
-        return
-    mine, yours = ours["answer"], theirs["answer"]
-    if mine[0] != yours[0]:
-        yield (), f"a {mine[0]} where MLflow gives a {yours[0]}"
-    elif mine[0] == "frame":
-        yield from _frame_differences(fields, mine, yours, ours["given"])
-    elif mine[0] == "dict":
-        yield from _dict_differences(mine, yours)
-    elif mine != yours:
+def _refusals(problems: list[tuple[list[Any], str, str]]) -> Iterator[Difference]:
+    for where, problem, message in problems:
+        yield tuple(where[1:]), f"refused, {problem}: {message}"
+
+
+def _differences(fields: Any, theirs: Plain, ours: Plain, given: Plain) -> Iterator[Difference]:
+    if ours[0] != theirs[0]:
+        yield (), f"a {ours[0]} where MLflow gives a {theirs[0]}"
+    elif ours[0] == "frame":
+        yield from _frame_differences(fields, theirs, ours, given)
+    elif ours[0] == "dict":
+        yield from _dict_differences(theirs, ours)
+    elif ours != theirs:
         yield (), "other values, dtype or shape"
 
 
-def _frame_differences(fields: Any, mine: Plain, yours: Plain, given: Plain) -> Iterator[tuple[tuple[Any, ...], str]]:
-    if mine[1] != yours[1]:
-        yield ("labels",), f"columns {mine[1]} where MLflow gives {yours[1]}"
-    if mine[2] != yours[2]:
-        yield ("index",), f"index {mine[2]} where MLflow gives {yours[2]}"
+def _frame_differences(fields: Any, theirs: Plain, ours: Plain, given: Plain) -> Iterator[Difference]:
+    if ours[1] != theirs[1]:
+        yield ("labels",), f"columns {ours[1]} where MLflow gives {theirs[1]}"
+    if ours[2] != theirs[2]:
+        yield ("index",), f"index {ours[2]} where MLflow gives {theirs[2]}"
     came = {str(label): dtype for label, dtype in zip(given[1], given[3], strict=True)} if given[0] == "frame" else {}
-    for place, (label, dtype, cells) in enumerate(zip(yours[1], yours[3], yours[4], strict=True)):
-        if label not in mine[1]:
+    for place, (label, dtype, cells) in enumerate(zip(theirs[1], theirs[3], theirs[4], strict=True)):
+        if label not in ours[1]:
             continue
-        position = mine[1].index(label)
+        position = ours[1].index(label)
         kind = _type_of(fields, label, place)
         # A dtype counts where it is the declared one, or where MLflow handed on text as it came.
         fixed = came.get(str(label)) if kind in ("string", "binary") else NUMPY_NAMES.get(kind)
-        if not _alike(mine[4][position], cells, forms=True):
+        if not _alike(ours[4][position], cells, forms=True):
             yield (label[1],), "other values"
-        elif dtype != mine[3][position] and dtype == fixed:
-            yield (label[1],), f"dtype {mine[3][position]} where MLflow gives {dtype}"
+        elif dtype != ours[3][position] and dtype == fixed:
+            yield (label[1],), f"dtype {ours[3][position]} where MLflow gives {dtype}"
 
 
 def _type_of(fields: Any, label: Plain, place: int) -> str:
@@ -108,54 +113,57 @@ def _name(field: Any, position: int) -> str:
     return str(field.get("name", position))
 
 
-def _dict_differences(mine: Plain, yours: Plain) -> Iterator[tuple[tuple[Any, ...], str]]:
-    ours, theirs = ({key[1]: value for key, value in answer[1]} for answer in (mine, yours))
-    if ours.keys() != theirs.keys():
-        yield (), f"{sorted(ours)} where MLflow gives {sorted(theirs)}"
-    for name in ours.keys() & theirs.keys():
-        if ours[name] != theirs[name]:
+def _dict_differences(theirs: Plain, ours: Plain) -> Iterator[Difference]:
+    their_members, our_members = ({key[1]: value for key, value in answer[1]} for answer in (theirs, ours))
+    if our_members.keys() != their_members.keys():
+        yield (), f"{sorted(our_members)} where MLflow gives {sorted(their_members)}"
+    for name in our_members.keys() & their_members.keys():
+        if our_members[name] != their_members[name]:
             yield (name,), "other values, dtype or shape"
 
 
 # -- why ---------------------------------------------------------------------------------------------------------------
 
 
-def _explain(kind: str, fields: Any, place: tuple[Any, ...], theirs: Plain, ours: Answer) -> str | None:
-    """Return the bug of MLflow that a difference comes from, when its answer proves it."""
-    given = ours["given"]
+def _explain(kind: str, fields: Any, place: Place, theirs: Plain, ours: Plain | None, given: Plain) -> str | None:
+    """Return the bug of MLflow that a difference comes from, when its answer proves it; a refusal has no *ours*."""
     if kind == "params":
         return _explain_param(fields, place, theirs, given)
     if fields[0]["type"] == "tensor":
         return _explain_tensor(fields, place, theirs, given)
     if _loses_column_zero(fields, theirs) and place[:1] in (("labels",), (0,)):
         return COLUMN_ZERO
-    if ours["accepted"] and theirs[2] != ours["answer"][2]:
-        return _explain_rows(fields, theirs, ours)
+    if ours is not None and theirs[2] != ours[2]:
+        return _explain_rows(fields, theirs, ours, given)
     if _reads_labels(theirs, given):
         return DOUBLED
     if not place:
         return None
-    field, position = _field(fields, place[0])
-    if field is None:
-        return None
     if ["truth", True] in _labels(given) and place == (1,):
         return LABEL_TRUE
-    cells = _given_cells(fields, given, field.get("name", position), position)
-    found = [at for at, label in enumerate(theirs[1]) if label[1] == str(place[0])]
-    if "name" not in fields[0] and isinstance(place[0], int):
-        found = [place[0]]
-    if not found:
+    return _explain_column(fields, place[0], theirs, given)
+
+
+def _explain_column(fields: Any, name: str | int, theirs: Plain, given: Plain) -> str | None:
+    field, position = _field(fields, name)
+    if field is None:
         return None
-    dtype, answer = theirs[3][found[0]], theirs[4][found[0]]
+    cells = _given_cells(fields, given, field.get("name", position), position)
+    columns = [at for at, label in enumerate(theirs[1]) if label[1] == str(name)]
+    if "name" not in fields[0] and isinstance(name, int):
+        columns = [name]
+    if not columns:
+        return None
+    dtype, answer = theirs[3][columns[0]], theirs[4][columns[0]]
     declared = dtype == NUMPY_NAMES.get(field["type"], dtype) and is_declared(field, answer)
     return None if declared and _alike(cells, answer) else bug_of(field, cells)
 
 
-def _explain_rows(fields: Any, theirs: Plain, ours: Answer) -> str | None:
-    if (theirs[1] == [] or ours["given"][0] == "dict") and theirs[2] == [] and ours["answer"][2]:
+def _explain_rows(fields: Any, theirs: Plain, ours: Plain, given: Plain) -> str | None:
+    if (theirs[1] == [] or given[0] == "dict") and theirs[2] == [] and ours[2]:
         return ROWS
     # An empty list is no row to Palate; to MLflow it is a cell, and a missing one where numbers should be.
-    empty = ours["given"][0] == "dict" and ours["answer"][2] == [] and len(theirs[2]) == 1
+    empty = given[0] == "dict" and ours[2] == [] and len(theirs[2]) == 1
     return MISSING_OBJECTS if empty and any(field["type"] in ("double", "datetime") for field in fields) else None
 
 
@@ -181,7 +189,7 @@ def _field(fields: Any, key: Any) -> tuple[Any, int] | tuple[None, int]:
     return None, -1
 
 
-def _explain_param(fields: Any, place: tuple[Any, ...], theirs: Plain, given: Plain) -> str | None:
+def _explain_param(fields: Any, place: Place, theirs: Plain, given: Plain) -> str | None:
     field, _ = _field(fields, place[0])
     before = next((value for key, value in members_of(given) if _key(key) == place[0]), MISSING)
     after = next((value for key, value in members_of(theirs) if key[1] == place[0]), MISSING)
@@ -202,7 +210,7 @@ def _key(key: Plain) -> str:
     return str(key[1]) if key[1:] else "None"
 
 
-def _explain_tensor(fields: Any, place: tuple[Any, ...], theirs: Plain, given: Plain) -> str | None:
+def _explain_tensor(fields: Any, place: Place, theirs: Plain, given: Plain) -> str | None:
     """A frame forced into a tensor: an item is not what it was, or the dtype is not the declared one."""
     if given[0] not in ("frame", "series"):
         return None
@@ -261,9 +269,9 @@ def _is_row(fields: Any, given: Plain) -> bool:
     """Tell whether a dict is one row to MLflow: lists can be cells, or all are scalars or lists of text."""
     if any(field["type"] in ("array", "object", "sparkml_vector") for field in fields):
         return True
-    texts = ("list", "array", "series", "tuple", "dict")
+    containers = ("list", "array", "series", "tuple", "dict")
     return all(
-        value[0] not in texts or (value[0] == "list" and all(item[0] == "text" for item in value[1]))
+        value[0] not in containers or (value[0] == "list" and all(item[0] == "text" for item in value[1]))
         for _, value in given[1]
     )
 
