@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from palate._containers.arrow import to_arrow
 from palate._containers.kinds import is_arrow, is_dataframe, is_polars, speaks_arrow
 from palate._containers.unfit import Unfit
-from palate._enforcement.labels import are_same
+from palate._enforcement.labels import ambiguous, are_same
 from palate.errors import InvalidInput, Problem
 
 __all__ = ["ByFeatureNames"]
@@ -53,8 +53,7 @@ class ByFeatureNames:
             if not counts[name]:
                 problems.append(Problem(("inputs", name), "missing", "is a feature of the model"))
             elif counts[name] > 1:
-                message = f"there are {counts[name]} columns of this name"
-                problems.append(Problem(("inputs", name), "wrong_value", message))
+                problems.append(ambiguous(name, counts[name]))
         if problems:
             raise InvalidInput(problems)
         return _select(data, self._names)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from palate.errors import Problem
 from palate.schema import ColSpec
 
-__all__ = ["ByName", "ByPosition", "Labels", "are_same"]
+__all__ = ["ByName", "ByPosition", "Labels", "ambiguous", "are_same"]
 
 
 class Labels(Protocol):
@@ -82,8 +82,7 @@ class ByName:
                     given = "" if problems else _describe(labels, {*self._names, *numbers})
                     problems.append(Problem(("inputs", self.key(index)), "missing", "this column is missing" + given))
                 case [_, _, *_] as several:
-                    message = f"there are {len(several)} columns of this name"
-                    problems.append(Problem(("inputs", self.key(index)), "wrong_value", message))
+                    problems.append(ambiguous(self.key(index), len(several)))
         return places
 
     def rename(self, columns: Any, places: dict[int, int]) -> list[str | int] | None:
@@ -104,6 +103,11 @@ def _describe(labels: list[Any], names: set[Any]) -> str:
     extra = [f"{label!s:.60}" for label in labels if label not in names]
     shown = ", ".join(extra[:10]) + (", …" if len(extra) > 10 else "")
     return f" (columns not in the signature: {shown})" if extra else ""
+
+
+def ambiguous(name: str | int, count: int) -> Problem:
+    """Return the problem of a name that several columns of a frame have."""
+    return Problem(("inputs", name), "wrong_value", f"there are {count} columns of this name")
 
 
 def are_same(labels: Any, known: Any) -> bool:

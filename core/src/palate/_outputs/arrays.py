@@ -20,7 +20,7 @@ from palate._containers.kinds import (
 from palate._containers.unfit import Unfit, ask_package
 from palate._containers.wrapped import plain_values
 
-__all__ = ["column_array", "dimensions", "is_column", "plain_array", "refuse_endless"]
+__all__ = ["column_array", "dimensions", "is_column", "object_array", "plain_array", "refuse_endless"]
 
 
 def is_column(value: object) -> bool:
@@ -76,9 +76,9 @@ def _list_array(items: list[Any]) -> Any:
         has_text = any(issubclass(kind, str | bytes) for kind in kinds)
         numbers = leaves if has_text else np.asarray(items)
     except (ValueError, OverflowError):  # rows of unequal length
-        return _objects(items)
+        return object_array(items)
     if numbers.shape != leaves.shape:
-        return _objects(items)
+        return object_array(items)
     return numbers if _are_equal(leaves, numbers, kinds) else leaves
 
 
@@ -116,7 +116,8 @@ def _are_equal(leaves: Any, array: Any, kinds: set[type]) -> bool:
     return all(a == b or a != a for a, b in zip(leaves.flat, array.ravel().tolist(), strict=True))
 
 
-def _objects(items: list[Any]) -> Any:
+def object_array(items: list[Any]) -> Any:
+    """Return an array with each of *items* as one object, a list too."""
     import numpy as np
 
     array = np.empty(len(items), dtype=object)
@@ -145,7 +146,7 @@ def _series_array(series: Any) -> Any:
     if series.dtype == object:
         return values
     if values.dtype == object:  # text, categories
-        return _objects([None if is_missing(value) else value for value in values])
+        return object_array([None if is_missing(value) else value for value in values])
     if missing is None or not missing.any():
         return values
     gap = np.nan if values.dtype.kind == "f" else None
@@ -160,7 +161,7 @@ def _polars_array(series: Any) -> Any:
         # In numpy polars has structs as rows of a matrix, and lists as arrays.
         return _polars_cells(series)
     if series.null_count() and not (kind.is_float() or kind.is_temporal()):
-        return _objects(series.to_list())
+        return object_array(series.to_list())
     return ask_package("numpy", series.to_numpy)
 
 
@@ -170,7 +171,7 @@ def _polars_cells(series: Any) -> Any:
     for _ in shape:
         flat = flat.explode()
     if not shape or flat.null_count() or not flat.dtype.is_numeric():
-        return _objects(series.to_list())
+        return object_array(series.to_list())
     return flat.to_numpy().reshape(len(series), *shape)
 
 
@@ -181,7 +182,7 @@ def _arrow_array(column: Any) -> Any:
     if (array := fixed_size_array(chunks)) is not None:
         return array
     if pa.types.is_nested(kind) or (column.null_count and not _shows_gaps(pa, kind)):
-        return _objects(column.to_pylist())
+        return object_array(column.to_pylist())
     return ask_package("numpy", chunks.to_numpy)
 
 

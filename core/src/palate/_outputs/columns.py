@@ -10,7 +10,7 @@ from typing import Any
 from palate._containers.arrow import to_arrow
 from palate._containers.kinds import is_dataframe, is_ndarray, is_polars, is_series, speaks_arrow
 from palate._containers.unfit import Unfit
-from palate._outputs.arrays import dimensions, is_column, plain_array
+from palate._outputs.arrays import dimensions, is_column, object_array, plain_array
 from palate.schema import Array, Schema
 
 __all__ = ["Columns", "named_outputs", "read_columns"]
@@ -22,22 +22,20 @@ class Columns:
 
     Attributes:
         names: different texts, one for each column.
-        cells: the columns: ndarrays whose first axis are the rows, or columns of pandas, polars or pyarrow. A matrix (a
-            2-D ndarray) stands for the list of its columns.
+        cells: the columns: ndarrays whose first axis are the rows, or columns of pandas, polars or pyarrow. Empty where
+            there is a matrix.
+        matrix: the columns as one ndarray of shape (rows, columns), or None.
         frame: the predictions themselves where they are a frame: of pandas or polars, or a pyarrow Table.
     """
 
     names: list[str]
-    cells: Any
+    cells: list[Any]
+    matrix: Any = None
     frame: Any = None
-
-    def __len__(self) -> int:
-        """The number of rows."""
-        return len(self.cells if is_ndarray(self.cells) or not self.cells else self.cells[0])
 
     def split(self) -> list[Any]:
         """Return the columns one by one, those of a matrix each in one piece."""
-        return list(_by_columns(self.cells).T) if is_ndarray(self.cells) else self.cells
+        return self.cells if self.matrix is None else list(_by_columns(self.matrix).T)
 
 
 # So many rows at once stay in the cache while their columns are written one after the other.
@@ -98,20 +96,19 @@ def _labels(own: list[Any], declared: list[str], base: str) -> list[str]:
 def _of_arrays(predictions: Any, declared: list[str], method: str, schema: Schema | None) -> Columns:
     outputs = named_outputs(predictions, method=method, schema=schema)
     if outputs is None:
-        array = _lists(predictions) if _holds_lists(predictions, schema) else plain_array(predictions)
-        cells = array.reshape(1) if array.ndim == 0 else array
+        array = object_array(predictions) if _holds_lists(predictions, schema) else plain_array(predictions)
         base = declared[0] if len(declared) == 1 else method
-        names = declared if len(declared) == _width(cells) else _numbered(base, _width(cells))
-        return Columns(names=names, cells=cells if cells.ndim == 2 else [cells])
-    columns = [_of_member(str(name), value) for name, value in outputs.items()]
+        return _of_array(array, declared if len(declared) == _width(array) else _numbered(base, _width(array)))
+    arrays = [(str(name), plain_array(value)) for name, value in outputs.items()]
+    columns = [_of_array(array, _numbered(name, _width(array))) for name, array in arrays]
     names = [name for column in columns for name in column.names]
     return Columns(names=names, cells=[cells for column in columns for cells in column.split()])
 
 
-def _of_member(name: str, value: Any) -> Columns:
-    array = plain_array(value)
-    cells = array.reshape(1) if array.ndim == 0 else array
-    return Columns(names=_numbered(name, _width(cells)), cells=cells if cells.ndim == 2 else [cells])
+def _of_array(array: Any, names: list[str]) -> Columns:
+    if array.ndim == 2:
+        return Columns(names=names, cells=[], matrix=array)
+    return Columns(names=names, cells=[array.reshape(1) if array.ndim == 0 else array])
 
 
 def _width(array: Any) -> int:
@@ -129,18 +126,10 @@ def _holds_lists(predictions: Any, schema: Schema | None) -> bool:
     return bool(one) and isinstance(one[0].type, Array) and isinstance(predictions, list)
 
 
-def _lists(predictions: list[Any]) -> Any:
-    import numpy as np
-
-    array = np.empty(len(predictions), dtype=object)
-    array[:] = predictions
-    return array
-
-
 def _check(columns: Columns) -> None:
     if twice := [name for name, count in Counter(columns.names).items() if count > 1]:
         raise Unfit("wrong_value", f"several columns would be called {', '.join(twice[:10])}")
-    if is_ndarray(columns.cells):
+    if columns.matrix is not None:
         return
     rows = {name: len(cells) for name, cells in zip(columns.names, columns.cells, strict=True)}
     if len(set(rows.values())) > 1:
@@ -173,4 +162,4 @@ def named_outputs(predictions: Any, *, method: str, schema: Schema | None) -> Ma
 
 def _record_cells(cells: list[Any]) -> Any:
     """Return one member of all records, where a list is one cell."""
-    return _lists(cells) if any(isinstance(cell, list | tuple) or dimensions(cell) for cell in cells) else cells
+    return object_array(cells) if any(isinstance(cell, list | tuple) or dimensions(cell) for cell in cells) else cells

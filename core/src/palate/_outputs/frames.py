@@ -8,7 +8,7 @@ from typing import Any
 from palate._containers.arrow import to_arrow
 from palate._containers.exactness import cast_array, is_missing
 from palate._containers.frames import arrow_to_frame, require_pandas
-from palate._containers.kinds import is_arrow, is_dataframe, is_ndarray, is_polars, is_series
+from palate._containers.kinds import is_arrow, is_dataframe, is_polars, is_series
 from palate._containers.unfit import Unfit, ask_package
 from palate._outputs.arrays import refuse_endless
 from palate._outputs.columns import Columns
@@ -43,8 +43,8 @@ def to_pandas_frame(columns: Columns) -> Any:
         return arrow_to_frame(to_arrow_table(columns))
     if len(columns.cells) == 1 and is_series(columns.cells[0]):
         return columns.cells[0].to_frame(names[0])
-    if is_ndarray(columns.cells) and columns.cells.dtype.kind in "biufc":
-        return pd.DataFrame(columns.cells, columns=names, copy=False)
+    if columns.matrix is not None and columns.matrix.dtype.kind in "biufc":
+        return pd.DataFrame(columns.matrix, columns=names, copy=False)
     cells = {name: _pandas_column(pd, cells) for name, cells in zip(names, columns.split(), strict=True)}
     return ask_package("pandas", pd.DataFrame, cells, copy=False)
 
