@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -322,6 +323,27 @@ def test_dtypes_are_those_of_the_frame() -> None:
     """The short way to the dtypes gives what the long one gives."""
     assert dtypes_of(MIXED) == MIXED.dtypes.tolist()
     assert dtypes_of(pd.DataFrame()) == []
+
+
+class Renamed:
+    """A frame of a pandas whose internals have other names."""
+
+    def __init__(self, frame: Any, manager: object) -> None:
+        self._frame, self._mgr = frame, manager
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._frame, name)
+
+
+@pytest.mark.parametrize("manager", [None, object(), SimpleNamespace(blocks=(SimpleNamespace(values=1),))])
+def test_a_pandas_with_other_internals_is_read_by_its_public_names(manager: object) -> None:
+    """Whichever of the four internal names is not there, the dtypes and the blocks are the same."""
+    renamed = Renamed(MIXED, manager)
+    assert dtypes_of(renamed) == MIXED.dtypes.tolist()
+    pd.testing.assert_frame_equal(build_frame(read_blocks(renamed), MIXED.index, MIXED.columns), MIXED)
 
 
 def test_columns_added_one_by_one_are_joined() -> None:

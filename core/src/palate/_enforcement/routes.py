@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Route", "Slot", "convert_columns"]
 
-# What becomes of a column of the frame, beside the dtypes that whole blocks are cast to, which are counted from 0.
-_KEPT, _APART = -1, -2
 # Setting one column of a frame costs as much as copying about so many cells.
 _CELLS_PER_COLUMN = 20_000
+
+
+class _Fate(IntEnum):
+    """What becomes of a column of a frame. From 0 on it is cast: to the dtype with that number among the targets."""
+
+    KEPT = -1
+    APART = -2  # converted by itself, or left out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +58,8 @@ class Route:
 
     __slots__ = (
         "_categories",
-        "_codes",
         "_dtypes",
+        "_fates",
         "_labels",
         "_names",
         "_picked",
@@ -79,16 +85,16 @@ class Route:
         self._picked = _find_span([slot.position for slot in slots], len(labels))
         self._targets: list[np.dtype[Any]] = []
         self._singles: list[int] = []
-        self._codes = np.full(len(labels), _APART)
+        self._fates = np.full(len(labels), int(_Fate.APART))
         self._slot_of = np.zeros(len(labels), dtype=np.intp)
         # Dtypes of categories are equal in any order of the categories, but not every order passes.
         self._categories: list[tuple[int, Column, bool]] = []
         for number, slot in enumerate(slots):
-            self._plan(number, slot, dtypes[slot.position])
+            self._decide(number, slot, dtypes[slot.position])
         is_whole = self._picked is None and names is None
-        self.passes = is_whole and not self._singles and bool((self._codes == _KEPT).all())
+        self.passes = is_whole and not self._singles and bool((self._fates == _Fate.KEPT).all())
 
-    def _plan(self, number: int, slot: Slot, dtype: Any) -> None:
+    def _decide(self, number: int, slot: Slot, dtype: Any) -> None:
         import numpy as np
 
         passes = slot.column.passes(dtype)
@@ -96,11 +102,11 @@ class Route:
         if hasattr(dtype, "categories"):
             self._categories.append((slot.position, slot.column, passes))
         if passes:
-            self._codes[slot.position] = _KEPT
+            self._fates[slot.position] = _Fate.KEPT
         elif slot.dtype is not None and isinstance(dtype, np.dtype) and dtype.kind in "iufM":
             if slot.dtype not in self._targets:
                 self._targets.append(slot.dtype)
-            self._codes[slot.position] = self._targets.index(slot.dtype)
+            self._fates[slot.position] = self._targets.index(slot.dtype)
         else:
             self._singles.append(number)
 
@@ -131,11 +137,11 @@ class Route:
 
         cast, unfit = [], []
         for block in read_blocks(frame) if self._targets else []:
-            for code, rows, numbers in split(block, self._codes, self._slot_of):
-                if code < 0:
+            for fate, rows, numbers in split(block, self._fates, self._slot_of):
+                if fate < 0:  # kept, or apart
                     continue
                 try:
-                    cast.append((cast_array(np.asarray(block[0][rows]), self._targets[code]), numbers))
+                    cast.append((cast_array(np.asarray(block[0][rows]), self._targets[fate]), numbers))
                 except Unfit:
                     unfit.extend(numbers.tolist())  # one by one, so that each problem has its column
         return cast, unfit
@@ -160,11 +166,11 @@ class Route:
         return build_frame(blocks, frame.index, labels)
 
     def _copy_kept(self, frame: Any) -> Iterator[Block]:
-        if _KEPT not in self._codes:
+        if _Fate.KEPT not in self._fates:
             return
         for block in read_blocks(frame):
-            for code, rows, numbers in split(block, self._codes, self._slot_of):
-                if code == _KEPT:
+            for fate, rows, numbers in split(block, self._fates, self._slot_of):
+                if fate == _Fate.KEPT:
                     yield (block[0][rows].copy() if isinstance(rows, slice) else block[0][rows]), numbers
 
     def _pick(self, frame: Any) -> Any:
