@@ -27,9 +27,10 @@ def to_arrow(data: Any) -> Any:
     except ImportError as exc:
         raise DependencyMissing("pyarrow", needed_for=f"A {_kind(data)}", install="palate[parquet]") from exc
     frame = data.to_frame() if is_polars(data) and hasattr(data, "to_frame") else data
+    refused = refusals() if is_polars(frame) else (pa.ArrowException,)
     try:
         source = _open(pa, frame)
-    except refusals() if is_polars(frame) else pa.ArrowException as exc:
+    except refused as exc:
         unknown = ", ".join(_unknown_columns(pa, frame)[:10])
         message = f"pyarrow has no form for {f'the column {unknown}' if unknown else 'a column'} of this {_kind(data)}"
         raise Unfit("wrong_type", message, hint="cast it to a type that pyarrow has, or leave it out") from exc
