@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["ROWS", "Goal", "Row", "add_types", "data_maker", "native_call", "save"]
+__all__ = ["HOOK", "MILLION", "ROWS", "Goal", "Row", "add_types", "data_maker", "hook_call", "native_call", "save"]
 
 MILLION = 1_000_000
+HOOK = "the hook alone, of that function"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ _FOREST, _BOOSTED = "RandomForestClassifier", "XGBClassifier"
 
 ROWS = (
     Row(model=_BARE, container="array", fitted="array", goal=_adds(8)),
+    Row(model=HOOK, container="array", fitted="array"),
     Row(model=_BARE, columns=4, goal=_adds(20)),
     Row(model=_BARE, goal=_adds(20)),
     Row(model=_BARE, again=True, goal=_adds(20)),
@@ -194,7 +196,7 @@ def save(row: Row, folder: Path) -> None:
 
 def native_call(row: Row, read_native: Callable[[], Any]) -> Callable[[Any], object]:
     """Return the shortest way to the same prediction with the framework alone; a function is not asked for."""
-    if row.model == _BARE:
+    if row.model in (_BARE, HOOK):
         return _function()
     native = read_native()
     if row.model == "torch module":
@@ -206,6 +208,24 @@ def native_call(row: Row, read_native: Callable[[], Any]) -> Callable[[Any], obj
 
         return forward
     return native.predict_on_batch if row.model == "Keras model" else native.predict
+
+
+def hook_call() -> Callable[[Any], object]:
+    """Return the call of the function as a plugin's hook and nothing else: what observers cost that are not there."""
+    import pluggy
+
+    from palate import hookspecs
+
+    class Plugin:
+        @hookspecs.hookimpl
+        def predict(self, model: Callable[[Any], object], data: Any) -> object:
+            return model(data)
+
+    manager = pluggy.PluginManager("palate")
+    manager.add_hookspecs(hookspecs)
+    manager.register(Plugin())
+    hook, function = manager.hook.predict, _function()
+    return lambda data: hook(flavor="f", model=function, data=data, method="predict", params={}, enforced=True)
 
 
 # -- data --------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 Words on the command line: the adapter, and the folder of models. Orders, each ``[order, argument, …]``:
 
 * ``["open", ROW]``: open that row's model, save it first where Palate does not find it, and prove that it predicts what
-  the native call predicts, to the last bit. The answer is null, or the name of the error by which the adapter refuses.
+  the native call predicts, to the last bit. The answer is whether MLflow refuses the data; whatever else is raised ends
+  the process.
 * ``["round", N]``: call everything N times in turn. The answer has the median seconds by name, and what the adapter
   takes beyond the native call.
 * ``["peak"]``: bytes that a call has beyond what was there before it, at most: natively, and through the adapter.
@@ -22,7 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from _adapter_cases import ROWS, Row, add_types, data_maker, native_call, save
+import numpy as np
+from _adapter_cases import HOOK, ROWS, Row, add_types, data_maker, hook_call, native_call, save
 from _timing import call_timer, in_turn, median_added, medians
 
 LIBRARIES = ("palate", "mlflow", "numpy", "pandas", "scikit-learn", "xgboost", "torch", "tensorflow", "keras")
@@ -37,41 +39,44 @@ class Worker:
         self._calls: dict[str, Callable[[Any], object]] = {}
         self._make: Callable[[], Any] = lambda: None
 
-    def open(self, number: int) -> str | None:
-        """Open a row's model; return the name of the error if the adapter refuses its data."""
+    def open(self, number: int) -> bool:
+        """Open a row's model; return whether MLflow refuses its data."""
         row = ROWS[number]
         self._make = data_maker(row)
-        read_native, predict = self._load(row)
+        read_native, predict, refusals = self._load(row)
         direct = native_call(row, read_native)
         given = self._make()
         expected = direct(given.astype(row.needed) if row.converts else given)
         try:
             predicted = predict(given)
-        except Exception as exc:  # whatever it raises is how it refuses
+        except refusals:
             if not row.converts:
                 raise
-            return type(exc).__name__
+            return True
         require_same_bits(row.title, expected, predicted)
         if self._adapter == "palate" and direct(given) is given and not row.converts:
-            assert predicted is given, f"{row.title}: the model was not given the caller's own object"
+            assert np.shares_memory(np.asarray(predicted), np.asarray(given)), f"{row.title}: the model got a copy"
         # What the model does with data that fits it is no part of a conversion.
         self._calls = {"native": direct, "adapter": predict}
         if row.converts:
             add_types(row, self._calls)
-        return None
+        return False
 
-    def _load(self, row: Row) -> tuple[Callable[[], object], Callable[[Any], object]]:
+    def _load(self, row: Row) -> tuple[Callable[[], object], Callable[[Any], object], tuple[type[Exception], ...]]:
+        """Return what gives the native object, the adapter's call, and the errors by which it may refuse data."""
+        if row.model == HOOK:
+            return object, hook_call(), ()
         path = self._folder / row.directory
         if self._adapter == "palate":
             import palate
 
             save(row, self._folder)
             model = palate.load_model(path, trust=True)
-            return lambda: model.native, model.predict
+            return lambda: model.native, model.predict, ()
         import mlflow
 
         loaded = mlflow.pyfunc.load_model(str(path))
-        return loaded.get_raw_model, loaded.predict
+        return loaded.get_raw_model, loaded.predict, (mlflow.exceptions.MlflowException,)
 
     def round(self, calls: int) -> dict[str, float]:
         """Call everything in turn."""
@@ -112,6 +117,13 @@ def require_same_bits(title: str, expected: Any, predicted: Any) -> None:
         expected, predicted = expected.to_numpy(), predicted.to_numpy()
     assert (expected.dtype, expected.shape) == (predicted.dtype, predicted.shape), f"{title}: another array"
     assert expected.tobytes() == predicted.tobytes(), f"{title}: other values"
+
+
+def require_same_memory(title: str, given: Any, predicted: Any) -> None:
+    """Raise AssertionError unless the values of *predicted* lie where those of *given* lie."""
+    import numpy as np
+
+    assert np.shares_memory(np.asarray(given), np.asarray(predicted)), f"{title}: the model was given a copy"
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ turns, round by round. In each, the native call (on the adapter's own native obj
 alternate call by call. So every overhead is a difference inside one process, and a busy machine slows all alike.
 
 Before a row is timed its predictions are proved equal to native ones, to the last bit. --markdown replaces what stands
-between the markers in FILE; with it, or with --processes, startup.py's figures come along.
+between the markers in FILE; with it, or with --processes, startup.py's figures come along. FILE stays as it is when the
+native calls of the two processes differ so much that something else was at work; --anyway writes all the same.
 """
 
 from __future__ import annotations
@@ -16,17 +17,16 @@ import datetime
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import startup
-from _adapter_cases import MILLION, ROWS, Row
+from _adapter_cases import HOOK, MILLION, ROWS, Row
 from _tables import Table, micro, times
 from _timing import ENVIRONMENT
 
@@ -35,6 +35,10 @@ BEGIN, END = "<!-- begin: benchmarks/adapter.py -->", "<!-- end: benchmarks/adap
 ROUND, ROUNDS = 0.1, 20.0
 # Rounds of a row whose calls take so long that it does not get as many as the others.
 FEWEST = 3
+# A native call below it is mostly the clock's own reading: no ratio to it means anything.
+SHORTEST = 2e-6
+# How many times the native call of one process may take what it takes in the other, on a machine that is quiet.
+UNQUIET = 1.3
 NONE = "-"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
@@ -78,17 +82,31 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one adapter did with one row: median seconds by name, bytes at most, or the error that it raised."""
+    """What one adapter did with one row.
 
-    seconds: dict[str, float]
-    peak: dict[str, int]
-    refused: str | None = None
+    Attributes:
+        seconds: by name, all of one round, so that they belong together: that whose ``added`` is the median. None when
+            the adapter refuses the data.
+        peak: bytes at most, by name; none for small data.
+    """
+
+    seconds: Mapping[str, float] | None
+    peak: Mapping[str, int]
+
+    @property
+    def ratio(self) -> float:
+        """What a call through the adapter takes, in native calls."""
+        assert self.seconds is not None
+        return 1.0 + self.seconds["added"] / self.seconds["native"]
 
 
-def measure(number: int, processes: dict[str, Process], repeat: int) -> dict[str, Figures]:
+Measured: TypeAlias = tuple[Row, dict[str, Figures]]
+
+
+def measure(number: int, processes: Mapping[str, Process], repeat: int) -> dict[str, Figures]:
     """Measure one row in every process, round by round."""
     refused = {name: process.ask("open", number) for name, process in processes.items()}
-    rounds: dict[str, list[dict[str, float]]] = {name: [] for name, error in refused.items() if error is None}
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in processes if not refused[name]}
     once = {name: _once(processes[name]) for name in rounds}
     calls = {name: max(2, min(500, int(ROUND / seconds))) for name, seconds in once.items()}
     longest = max(calls[name] * once[name] for name in rounds)
@@ -96,11 +114,10 @@ def measure(number: int, processes: dict[str, Process], repeat: int) -> dict[str
         for name, measured in rounds.items():
             measured.append(processes[name].ask("round", calls[name]))
     figures = {}
-    for name, error in refused.items():
-        taken = rounds.get(name, [])
-        seconds = {key: statistics.median(each[key] for each in taken) for key in taken[0]} if taken else {}
-        peak = processes[name].ask("peak") if taken and ROWS[number].rows == MILLION else {}
-        figures[name] = Figures(seconds, peak, error)
+    for name in processes:
+        seconds = _middle(rounds[name]) if name in rounds else None
+        peak = processes[name].ask("peak") if seconds and ROWS[number].rows == MILLION else {}
+        figures[name] = Figures(seconds, peak)
     return figures
 
 
@@ -110,14 +127,32 @@ def _once(process: Process) -> float:
     return sum(seconds for name, seconds in process.ask("round", 2).items() if name != "added")
 
 
-def run(python: str, mlflow: str | None, only: Sequence[str], repeat: int, folder: Path) -> Iterator[Any]:
-    """Yield the versions, then each row with its figures; models of one kind share a pair of processes."""
+def _middle(rounds: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Return the round whose difference is the median."""
+    return sorted(rounds, key=lambda seconds: seconds["added"])[(len(rounds) - 1) // 2]
+
+
+def start(environments: Mapping[str, str], folder: Path) -> dict[str, Process]:
+    """Start a worker in each environment."""
+    return {name: Process(interpreter, name, folder) for name, interpreter in environments.items()}
+
+
+def ask_versions(environments: Mapping[str, str], folder: Path) -> dict[str, dict[str, str]]:
+    """Return the releases in each environment, by its name and theirs."""
+    processes = start(environments, folder)
+    versions = {name: process.ask("versions") for name, process in processes.items()}
+    for process in processes.values():
+        process.close()
+    return versions
+
+
+def run(environments: Mapping[str, str], only: Sequence[str], repeat: int, folder: Path) -> Iterator[Measured]:
+    """Yield each row with its figures; models of one kind share a pair of processes."""
     chosen = [number for number, row in enumerate(ROWS) if all(word in row.title for word in only)]
-    environments = {"palate": python, **({"mlflow": mlflow} if mlflow else {})}
     for model in dict.fromkeys(ROWS[number].model for number in chosen):
-        processes = {name: Process(interpreter, name, folder) for name, interpreter in environments.items()}
-        if model == ROWS[chosen[0]].model:
-            yield {name: process.ask("versions") for name, process in processes.items()}
+        # pluggy alone is nothing that MLflow could be asked for.
+        asked = {name: python for name, python in environments.items() if name == "palate" or model != HOOK}
+        processes = start(asked, folder)
         for number in chosen:
             if ROWS[number].model == model:
                 yield ROWS[number], measure(number, processes, repeat)
@@ -125,55 +160,73 @@ def run(python: str, mlflow: str | None, only: Sequence[str], repeat: int, folde
             process.close()
 
 
+def differing(measured: Sequence[Measured]) -> list[str]:
+    """Return the rows whose native call, or bare conversion, took much longer in one process than in the other."""
+    found = []
+    for row, figures in measured:
+        name = "numpy" if row.converts else "native"
+        both = [each.seconds[name] for each in figures.values() if each.seconds is not None]
+        if min(both) > SHORTEST and max(both) > UNQUIET * min(both):
+            found.append(f"{row.title}: {' and '.join(map(micro, both))} µs")
+    return found
+
+
 # -- tables ------------------------------------------------------------------------------------------------------------
 
 
-def _verdict(row: Row, ours: Figures) -> str:
+def _verdict(row: Row, seconds: Mapping[str, float], ratio: float) -> str:
     """Return the goal, and whether it is reached."""
     if row.goal is None:
         return ""
-    reached = {
-        "adds": ours.seconds["added"],
-        "native": ours.seconds["adapter"] / ours.seconds["native"],
-        "conversion": ours.seconds["added"] / ours.seconds.get("numpy", 1.0),
-    }[row.goal.kind]
-    limit = f"≤ {row.goal.limit * 1e6:,.0f} µs" if row.goal.kind == "adds" else f"≤ {row.goal.limit:g} x"
+    if row.goal.kind == "adds":
+        limit, reached = f"≤ {row.goal.limit * 1e6:,.0f} µs", seconds["added"]
+    else:
+        limit, reached = f"≤ {row.goal.limit:g} x", ratio
     return f"{limit}: {'yes' if reached <= row.goal.limit else 'no'}"
 
 
+def _of_palate(row: Row, figures: Figures) -> Mapping[str, float]:
+    """Return Palate's seconds. What it is asked for here is all lossless: to refuse it is a fault, and no figure."""
+    if figures.seconds is None:
+        raise SystemExit(f"Palate refuses: {row.title}")
+    return figures.seconds
+
+
 def _call_cells(row: Row, figures: dict[str, Figures]) -> list[str]:
-    ours, theirs = figures["palate"], figures.get("mlflow")
-    ratio = times(ours.seconds["adapter"] / ours.seconds["native"]) if ours.seconds["native"] > 2e-6 else NONE
+    ours = _of_palate(row, figures["palate"])
+    theirs = figures["mlflow"].seconds if "mlflow" in figures else None
+    ratio = figures["palate"].ratio
     return [
         row.title,
-        micro(ours.seconds["native"]),
-        micro(theirs.seconds["native"]) if theirs and theirs.seconds else NONE,
-        micro(theirs.seconds["added"]) if theirs and theirs.seconds else NONE,
-        micro(ours.seconds["added"]),
-        ratio,
-        _verdict(row, ours),
+        micro(ours["native"]),
+        micro(theirs["native"]) if theirs else NONE,
+        micro(theirs["added"]) if theirs else NONE,
+        micro(ours["added"]),
+        times(ratio) if ours["native"] > SHORTEST else NONE,
+        _verdict(row, ours, ratio),
     ]
 
 
 def _conversion_cells(row: Row, figures: dict[str, Figures]) -> list[str]:
-    ours, theirs = figures["palate"], figures.get("mlflow")
-    refused = "refuses" if theirs and theirs.refused else NONE
-    pandas = ours.seconds.get("pandas")
+    ours = _of_palate(row, figures["palate"])
+    theirs = figures["mlflow"].seconds if "mlflow" in figures else None
+    pandas, ratio = ours.get("pandas"), ours["added"] / ours["numpy"]
     return [
         row.data,
-        micro(ours.seconds["numpy"]),
+        micro(ours["numpy"]),
         micro(pandas) if pandas else NONE,
-        micro(theirs.seconds["added"]) if theirs and theirs.seconds else refused,
-        micro(ours.seconds["added"]),
-        times(ours.seconds["added"] / ours.seconds["numpy"]),
-        times(ours.seconds["added"] / pandas) if pandas else NONE,
-        _verdict(row, ours),
+        micro(theirs["added"]) if theirs else "refuses" if "mlflow" in figures else NONE,
+        micro(ours["added"]),
+        times(ratio),
+        times(ours["added"] / pandas) if pandas else NONE,
+        _verdict(row, ours, ratio),
     ]
 
 
 def _memory_cells(row: Row, figures: dict[str, Figures]) -> list[str]:
-    ours, theirs = figures["palate"], figures.get("mlflow")
-    mebibytes = [ours.peak["native"], theirs.peak.get("adapter") if theirs else None, ours.peak["adapter"]]
+    ours = figures["palate"].peak
+    theirs = figures["mlflow"].peak.get("adapter") if "mlflow" in figures else None
+    mebibytes = [ours["native"], theirs, ours["adapter"]]
     return [row.title, *(f"{value / 2**20:,.1f}" if value is not None else NONE for value in mebibytes)]
 
 
@@ -190,7 +243,7 @@ CONVERTED = (
 MEMORY = ("native MiB", "MLflow MiB", "Palate MiB")
 
 
-def tables(measured: Sequence[tuple[Row, dict[str, Figures]]]) -> Iterator[Table]:
+def tables(measured: Sequence[Measured]) -> Iterator[Table]:
     """Yield the tables that have rows."""
     plain = [_call_cells(*pair) for pair in measured if not pair[0].converts]
     converting = [_conversion_cells(*pair) for pair in measured if pair[0].converts]
@@ -232,16 +285,21 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], metavar="WORD", help="rows whose title has all these words")
     parser.add_argument("--processes", action="store_true", help="startup.py's figures too")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables into this page")
+    parser.add_argument("--anyway", action="store_true", help="write them even if the machine was not quiet")
     options = parser.parse_args()
     # Relative to where this was started, and not resolved: the link is what makes it an environment's.
     mlflow = os.path.abspath(options.mlflow) if options.mlflow else None
+    environments = {"palate": sys.executable, **({"mlflow": mlflow} if mlflow else {})}
     with tempfile.TemporaryDirectory() as directory:
-        results = run(sys.executable, mlflow, options.only, options.repeat, Path(directory))
-        parts, measured = [describe(next(results))], []
-        for row, figures in results:
+        folder, measured = Path(directory), []
+        parts = [describe(ask_versions(environments, folder))]
+        for row, figures in run(environments, options.only, options.repeat, folder):
             measured.append((row, figures))
-            print(next(iter(tables([(row, figures)]))).text(), end="\n\n", flush=True, file=sys.stderr)
-        found = list(tables(measured))
+            print(next(tables([(row, figures)])).text(), end="\n\n", flush=True, file=sys.stderr)
+    found = list(tables(measured))
+    unlike = differing(measured)
+    if options.markdown and unlike and not options.anyway:
+        raise SystemExit("Nothing is written: the native calls of the two processes differ.\n" + "\n".join(unlike))
     if options.processes or options.markdown:
         found.extend(startup.tables(mlflow, max(3, options.repeat // 2)))
     print("\n\n".join([*parts, *(table.text() for table in found)]))
