@@ -6,6 +6,7 @@ of which pandas makes a copy when the model writes into it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from importlib import import_module
 from types import ModuleType
@@ -23,6 +24,7 @@ from palate._containers.kinds import (
     is_sparse,
     speaks_arrow,
 )
+from palate._containers.nested_cells import exact_cells, needs_exact_cells
 from palate._containers.rounding import restore_integers
 from palate._containers.sharing import guard, shares_safely
 from palate._containers.unfit import Unfit, ask_package, refusals
@@ -33,9 +35,9 @@ from palate.schema import NUMBERS, Array, ColSpec, FieldType, Object, SparkVecto
 __all__ = ["arrow_to_frame", "refuse_query", "require_pandas", "to_frame"]
 
 _HINT = "pass a DataFrame, a dict of columns, or a list of records"
-# To share memory and guard it takes as long as to copy this many bytes, of an array or of each column of a table.
+# To share memory and guard it takes as long as to copy this many bytes, of an array or of each column of a table:
+# benchmarks/thresholds.py.
 _SHARE_FROM = 100_000
-_SHARE_COLUMN_FROM = 32_000
 
 
 def require_pandas() -> ModuleType:
@@ -94,12 +96,13 @@ def _are_cells(data: list[Any], kind: FieldType) -> bool:
     depth = 0
     while isinstance(kind, Array):
         kind, depth = kind.items, depth + 1
-    return depth > 0 and bool(data) and all(_depth(item) == depth for item in data)
+    return depth > 0 and bool(data) and all(_depth(item, depth) == depth for item in data)
 
 
-def _depth(value: Any) -> int:
+def _depth(value: Any, most: int) -> int:
+    """Return how deeply lists are nested; what holds itself is one deeper than the most that was asked for."""
     depth = 0
-    while isinstance(value, list):
+    while isinstance(value, list) and depth <= most:
         value, depth = (value[0] if value else None), depth + 1
     return depth + (value.ndim if is_ndarray(value) else 0)
 
@@ -138,12 +141,31 @@ def arrow_to_frame(table: Any) -> Any:
     gaps = {column.type for column in table.columns if column.null_count}
     if not gaps and _is_small_matrix(table):
         return _stacked(pd, table)
-    nullable = {kind: dtype for kind, dtype in from_arrow_types().items() if kind in gaps} if gaps else {}
-    share = shares_safely()
-    to_pandas = without_nested_views(table).to_pandas
-    mapper = nullable.get if nullable else None
-    frame = ask_package("pandas", to_pandas, types_mapper=mapper, maps_as_pydicts="strict", split_blocks=share)
+    _check_text(table)
+    dtypes = {kind: dtype for kind, dtype in from_arrow_types().items() if kind in gaps} if gaps else {}
+    # pandas takes these as they are, for us to make cells of.
+    table = without_nested_views(table)
+    dtypes |= {column.type: pd.ArrowDtype(column.type) for column in table.columns if needs_exact_cells(column)}
+    share, mapper = shares_safely(), dtypes.get if dtypes else None
+    frame = ask_package("pandas", table.to_pandas, types_mapper=mapper, maps_as_pydicts="strict", split_blocks=share)
+    for position, dtype in enumerate(frame.dtypes.tolist() if dtypes else ()):
+        if isinstance(dtype, pd.ArrowDtype):
+            cells = exact_cells(frame.iloc[:, position].array.__arrow_array__())
+            frame.isetitem(position, pd.Series(cells, index=frame.index, dtype=object))
     return guard(frame) if share else frame
+
+
+def _check_text(table: Any) -> None:
+    """Raise Unfit for text that is none: pandas looks at it when somebody reads a cell, and shows it then."""
+    import pyarrow as pa
+
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_string(column.type) or str(column.type) in ("large_string", "string_view"):
+            try:
+                column.validate(full=True)
+            except pa.ArrowInvalid as exc:
+                message = f"the column {name!r:.60} holds text that is not UTF-8"
+                raise Unfit("wrong_value", message, hint="pass it as binary") from exc
 
 
 def _is_small_matrix(table: Any) -> bool:
@@ -153,7 +175,7 @@ def _is_small_matrix(table: Any) -> bool:
     types = table.schema.types
     if not types or not (kinds.is_integer(types[0]) or kinds.is_floating(types[0])):
         return False
-    if table.num_rows * types[0].bit_width // 8 >= _SHARE_COLUMN_FROM or table.schema.pandas_metadata:
+    if table.num_rows * types[0].bit_width // 8 >= _SHARE_FROM or table.schema.pandas_metadata:
         return False
     return all(kind == types[0] for kind in types)
 
@@ -229,6 +251,8 @@ def _is_zero_dimensional(value: Any) -> bool:
 def _as_column(pd: Any, value: Any) -> Any:
     import numpy as np
 
+    if isinstance(value, Iterator):
+        value = list(value)  # what is read once is read before it is looked at for integers
     if isinstance(value, list) and not value:
         return pd.Series([], dtype=object)  # pandas would make floats of it, which are no text
     if speaks_arrow(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from typing import Any
 
 from palate.schema import NUMBERS, AnyType, ColSpec
@@ -23,16 +24,15 @@ def restore_integers(frame: Any, data: Any, columns: tuple[ColSpec, ...]) -> Any
     import numpy as np
     import pandas as pd
 
-    labels = frame.columns.tolist()
-    suspects = [position for position in _find_large(frame) if _is_number(position, labels[position], columns)]
+    suspects = _find_numbers(frame.columns.tolist(), columns).intersection(_find_large(frame))
     if not suspects:
         return frame
-    if isinstance(data, list) and not pd.api.types.is_list_like(data[0]):
+    if isinstance(data, list) and not (pd.api.types.is_list_like(data[0]) or is_dataclass(data[0])):
         data = [[item] for item in data]  # of a flat list pandas rounds the integers even as objects
-    exact, restored = pd.DataFrame(data, dtype=object), frame.copy(deep=False)
-    for position in suspects:
-        if any(isinstance(item, int | np.integer) for item in exact.iloc[:, position].tolist()):
-            restored.isetitem(position, exact.iloc[:, position])
+    restored = frame.copy(deep=False)
+    for position, (_, exact) in enumerate(pd.DataFrame(data, dtype=object).items()):
+        if position in suspects and any(isinstance(item, int | np.integer) for item in exact.tolist()):
+            restored.isetitem(position, exact)
     return restored
 
 
@@ -48,10 +48,12 @@ def _find_large(frame: Any) -> list[int]:
     return large
 
 
-def _is_number(position: int, label: object, columns: tuple[ColSpec, ...]) -> bool:
+def _find_numbers(labels: list[object], columns: tuple[ColSpec, ...]) -> set[int]:
+    """Return the positions of the columns that the signature knows as numbers."""
     if columns[0].name is None:
-        return position < len(columns) and _holds_numbers(columns[position])
-    return any(str(spec.name) == str(label) and _holds_numbers(spec) for spec in columns)
+        return {position for position, spec in enumerate(columns) if _holds_numbers(spec)}
+    names = {str(spec.name) for spec in columns if _holds_numbers(spec)}
+    return {position for position, label in enumerate(labels) if str(label) in names}
 
 
 def _holds_numbers(spec: ColSpec) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from palate._containers.arrow import without_nested_views
 from palate._containers.exactness import cast_array, is_missing
+from palate._containers.nested_cells import exact_cells, needs_exact_cells
 from palate._containers.unfit import Unfit, ask_package
 
 __all__ = ["cast_with_gaps", "from_arrow", "from_arrow_types", "is_blank", "plain_values"]
@@ -18,6 +19,8 @@ def plain_values(series: Any) -> tuple[Any, Any]:
     dtype = series.dtype
     if isinstance(dtype, pd.ArrowDtype):
         return plain_values(from_arrow(series))
+    if isinstance(dtype, pd.CategoricalDtype) and len(dtype.categories):
+        return _plain_categories(series)
     if isinstance(dtype, pd.SparseDtype):
         return series.sparse.to_dense().to_numpy(), None
     if isinstance(dtype, pd.DatetimeTZDtype):
@@ -29,6 +32,20 @@ def plain_values(series: Any) -> tuple[Any, Any]:
         return series.to_numpy(), None
     missing = series.array.isna()
     return series.array.to_numpy(dtype=numpy_dtype, na_value=numpy_dtype.type(0), copy=True), missing
+
+
+def _plain_categories(series: Any) -> tuple[Any, Any]:
+    """Return the values behind the codes: pandas would make floats of integers where a code is missing."""
+    import pandas as pd
+
+    values, absent = plain_values(pd.Series(series.cat.categories))
+    codes = series.cat.codes.to_numpy()
+    gaps = codes == -1
+    taken = values.take(codes)
+    if values.dtype.kind in "iub":
+        return taken, gaps if absent is None else gaps | absent.take(codes)
+    taken[gaps] = None  # NaN among floats, NaT among times
+    return taken, None if absent is None else gaps | absent.take(codes)
 
 
 def cast_with_gaps(values: Any, missing: Any, dtype: Any) -> Any:
@@ -71,10 +88,14 @@ def from_arrow_types() -> dict[Any, Any]:
 
 def from_arrow(series: Any) -> Any:
     """Return a Series backed by Arrow as pandas holds such values itself, on the same index. Raises Unfit."""
+    import pandas as pd
     import pyarrow as pa
 
     given = series.array.__arrow_array__()
     table = without_nested_views(pa.table([given], [""]))
+    column = table.column(0)
+    if needs_exact_cells(column):
+        return pd.Series(exact_cells(column), index=series.index, dtype=object, name=series.name)
     mapper = from_arrow_types().get if given.null_count else None
-    plain = ask_package("pandas", table.column(0).to_pandas, types_mapper=mapper, maps_as_pydicts="strict")
+    plain = ask_package("pandas", column.to_pandas, types_mapper=mapper, maps_as_pydicts="strict")
     return plain.set_axis(series.index).rename(series.name)

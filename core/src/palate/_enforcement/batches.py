@@ -38,6 +38,9 @@ class BatchPlan:
             items = self._list(data)
         except Unfit as exc:
             raise exc.invalid_input() from exc
+        except RecursionError as exc:
+            unfit = Unfit("wrong_value", "holds lists or dicts that are nested too deeply, or hold themselves")
+            raise unfit.invalid_input() from exc
         report, converted = Report(), []
         for row, item in enumerate(items):
             report.row = row
@@ -97,14 +100,18 @@ class BatchPlan:
 
 
 def _plain_list(array: Any) -> list[Any]:
-    # tolist() turns datetime64[ns] into integers.
-    return list(array) if array.dtype.kind == "M" else list(array.tolist())
+    # tolist() makes integers of times in nanoseconds.
+    return list(array) if array.dtype.kind in "mM" else list(array.tolist())
+
+
+def _plain_item(array: Any) -> Any:
+    return array[()] if array.dtype.kind in "mM" else array.item()
 
 
 def _without_nan(value: Any) -> Any:
     """Return a cell with plain lists for arrays and None for missing values, as MLflow unpacks a DataFrame."""
     if is_ndarray(value):
-        value = _plain_list(value) if value.ndim else value.item()
+        value = _plain_list(value) if value.ndim else _plain_item(value)
     if isinstance(value, list):
         return [_without_nan(item) for item in value]
     if isinstance(value, dict):
@@ -234,7 +241,8 @@ def _boolean(value: Any) -> Any:
 
 
 def _plain_number(value: Any) -> Any:
-    number = value.item() if is_numpy_scalar(value) else value
+    # Of a time in nanoseconds, item() is their count.
+    number = value.item() if is_numpy_scalar(value) and value.dtype.kind in "biuf" else value
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise _refuse(value)
     return number

@@ -137,7 +137,10 @@ def _convert_datetime(value: Any) -> date | datetime | None:
     if isinstance(value, str):
         value = _without_zone(value)
     if isinstance(value, datetime) and value.tzinfo is not None:
-        value = value.astimezone(UTC).replace(tzinfo=None)
+        try:
+            value = value.astimezone(UTC).replace(tzinfo=None)
+        except OverflowError as exc:
+            raise Unfit("wrong_value", "needs datetime, got a time that UTC has no year of four digits for") from exc
     if not isinstance(value, date | str | np.datetime64):
         raise Unfit("wrong_type", f"needs datetime, got {type(value).__name__}")
     try:
