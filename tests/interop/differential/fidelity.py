@@ -1,13 +1,21 @@
-"""Is what Palate answers what came in? Asked of every input that it accepts, also of those that MLflow refuses."""
+"""Is what Palate answers what came in? Asked of every input that it accepts, also of those that MLflow refuses.
+
+Only datetime params given as text that is not ISO 8601 are left out: numpy reads more ("2020-05", "today"), and so do
+MLflow and Palate there.
+"""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from differential.bugs import items_of, members_of
+from differential.canonical import plain
 from differential.judge import cell_of
 
 __all__ = ["changes"]
@@ -25,7 +33,7 @@ def changes(kind: str, schema: str, ours: dict[str, Any]) -> list[str]:
     if kind == "params":
         return _changed_members(fields, given, answer)
     if fields[0]["type"] == "tensor":
-        return _changed_tensors(given, answer)
+        return _changed_tensors(fields, given, answer)
     return _changed_columns(fields, given, answer)
 
 
@@ -33,20 +41,77 @@ def _changed_members(fields: Any, given: Plain, answer: Plain) -> list[str]:
     after = {key[1]: value for key, value in members_of(answer)}
     kinds = {field["name"]: _kinds(field) for field in fields}
     pairs = [(str(key[-1]), value) for key, value in members_of(given)]
-    # numpy reads more text as times than ISO 8601, and so do MLflow and Palate in params.
-    texts = {field["name"] for field in fields if field["type"] == "datetime"}
-    pairs = [(name, value) for name, value in pairs if not (name in texts and '"text"' in json.dumps(value))]
+    times = {field["name"] for field in fields if field["type"] == "datetime"}
+    pairs = [(name, value) for name, value in pairs if not (name in times and _holds_other_text(value))]
     return [name for name, value in pairs if name in after and not _kept(value, after[name], kinds[name])]
 
 
-def _changed_tensors(given: Plain, answer: Plain) -> list[str]:
-    """Compare arrays with arrays; of lists and frames the decimals are rounded, which other tests look at."""
-    pairs = [((), given, answer)]
-    if answer[0] == "dict":
-        after = {key[1]: value for key, value in members_of(answer)}
-        pairs = [(key[1], value, after[key[1]]) for key, value in members_of(given) if key[1] in after]
-    arrays = ("array", "sparse")
-    return [str(name) for name, a, b in pairs if a[0] in arrays and b[0] == a[0] and a[-2:] != b[-2:]]
+def _holds_other_text(value: Plain) -> bool:
+    return any(item[0] == "text" and _nanoseconds(item[1]) is None for item in [value, *items_of(value)])
+
+
+# -- tensors -----------------------------------------------------------------------------------------------------------
+
+
+def _changed_tensors(fields: Any, given: Plain, answer: Plain) -> list[str]:
+    if answer[0] != "dict":
+        return [] if _holds_the_same(given, answer, fields[0]) else ["the tensor"]
+    after = {key[1]: value for key, value in members_of(answer)}
+    return [
+        field["name"]
+        for field in fields
+        if not _holds_the_same(_tensor_of(given, field["name"]), after[field["name"]], field)
+    ]
+
+
+def _tensor_of(given: Plain, name: str) -> Plain:
+    """Return what stands for a tensor with a name; a signature of one is also given without it."""
+    if given[0] == "frame":
+        return ["list", given[4][given[1].index(_plain_name(name))]]
+    return next((value for key, value in members_of(given) if key == _plain_name(name)), given)
+
+
+def _holds_the_same(before: Plain, after: Plain, field: Any) -> bool:
+    came, went = list(_items(before)), [item for item, _ in _items(after)]
+    shapes = [value[-2] for value in (before, after) if value[0] in ("array", "sparse")]
+    return (
+        len(came) == len(went)
+        and shapes in (shapes[:1], shapes[:1] * 2)
+        and all(
+            a == b or (may_round and _rounded(a, field["tensor-spec"]["dtype"]) == b)
+            for (a, may_round), b in zip(came, went, strict=True)
+        )
+    )
+
+
+def _items(value: Plain, *, may_round: bool = True) -> Iterator[tuple[Plain, bool]]:
+    """Yield all items, and whether each may be rounded: a number in a list or in the only column of a frame."""
+    match value[0]:
+        case "array" | "sparse":
+            yield from ((item, False) for item in value[-1])
+        case "frame":
+            for row in zip(*value[4], strict=True):
+                for cell in row:
+                    yield from _items(cell, may_round=len(row) == 1)
+        case "list" | "tuple" | "series":
+            for item in value[-1]:
+                yield from _items(item, may_round=may_round)
+        case _:
+            yield value, may_round
+
+
+def _rounded(item: Plain, dtype: str) -> Plain | None:
+    """Return the number of this float type that is nearest to a decimal, or to an integer that has a double."""
+    is_finite = item[0] == "number" and item[1].lstrip("-").replace("/", "").isdigit()
+    if not dtype.startswith("float") or not is_finite:
+        return None
+    double = float(Fraction(item[1]))
+    if "/" not in item[1] and Fraction(double) != Fraction(item[1]):
+        return None
+    return plain(np.dtype(dtype).type(double))
+
+
+# -- columns -----------------------------------------------------------------------------------------------------------
 
 
 def _changed_columns(fields: Any, given: Plain, answer: Plain) -> list[str]:
@@ -131,7 +196,8 @@ def _nearest(number: str) -> str:
 
 def _nanoseconds(text: str) -> int | None:
     try:
-        since = datetime.fromisoformat(text.strip()) - datetime(1970, 1, 1)  # noqa: DTZ001 - neither has a zone
+        moment = datetime.fromisoformat(text.strip())
     except ValueError:
         return None
+    since = moment.replace(tzinfo=moment.tzinfo or UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1_000
