@@ -160,3 +160,28 @@ def test_the_callers_list_is_not_changed() -> None:
     assert enforce(PERSON, given) == [{"name": "a", "age": 4}]
     assert given[0] is element
     assert type(element["age"]) is float
+
+
+@pytest.mark.parametrize("kind", ["double", "long", Array("double"), Array("long")])
+@pytest.mark.parametrize("unit", ["ns", "us", "D"])
+def test_times_are_no_numbers(kind: Any, unit: str) -> None:
+    """A time, a span of time, or an array of them is refused, although numpy's item() may count its nanoseconds."""
+    for moment in (np.datetime64(5, unit), np.timedelta64(5, unit)):
+        array = np.array([moment])
+        cells = pd.DataFrame({"a": pd.Series([np.array(moment)], dtype=object)})
+        for data in ([moment], array, [[moment]], [array], pd.Series(array.astype(f"{array.dtype.kind}8[ns]")), cells):
+            with pytest.raises(InvalidInput):
+                enforce(kind, data)
+
+
+def test_lists_that_hold_themselves_are_told_of() -> None:
+    """A list that holds itself, or 100,000 others, does not fit, and brings no RecursionError."""
+    itself: list[Any] = []
+    itself.append(itself)
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for cell in (itself, deep):
+        frame = pd.DataFrame({"a": pd.Series([cell], dtype=object)})
+        with pytest.raises(InvalidInput, match="nested too deeply"):
+            enforce(Array(Array("double")), frame)

@@ -48,6 +48,13 @@ def deep(levels: int) -> Any:
     return value
 
 
+def not_text(start: str) -> pa.Table:
+    """Return a column of text that is not UTF-8 behind its start."""
+    content = start.encode() + b"\xff\xfe"
+    offsets = np.array([0, len(content)], "int32")
+    return pa.table({"a": pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(offsets), pa.py_buffer(content)])})
+
+
 def containers() -> Iterator[Any]:
     """Yield every cell alone, in frames, series, dicts and lists; and frames that are odd as a whole."""
     for cell in CELLS:
@@ -64,6 +71,11 @@ def containers() -> Iterator[Any]:
     yield from (sp.csr_matrix([[1, 0], [0, 1]]), sp.coo_matrix([[1, 0]]))
     yield from (pa.table({"a": [1, None]}), pa.table({}), pa.table({"a": [[1], [2]]}), pa.table({"a": [{"a": 1}]}))
     yield pa.table([[1], [2]], names=["a", "a"])
+    itself: list[Any] = []
+    itself.append(itself)
+    yield from (itself, [itself], {"a": itself}, {"a": [itself]}, [{"a": itself}])
+    yield pd.DataFrame({"a": pd.Series([itself], dtype=object)})
+    yield from (not_text("SECRET"), pa.table({"a": pa.array([[1, None]])}), pa.table({"a": pa.array([{"a": None}])}))
 
 
 def plans(kind: str) -> list[tuple[Schema, bool]]:
@@ -99,3 +111,12 @@ def test_no_input_makes_enforcement_fail_otherwise(kind: str) -> None:
                 except Exception as exc:
                     found.append((schema, type(given), type(exc), str(exc)))
     assert found == []
+
+
+@pytest.mark.parametrize("kind", ["string", "double", AnyType()])
+def test_text_that_is_not_utf8_is_told_of_without_showing_it(kind: FieldType) -> None:
+    """pyarrow would tell whoever reads the cell, which is the model, and show the cell."""
+    plan = compile_inputs(Schema((ColSpec(name="a", type=kind),)))
+    with pytest.raises(InvalidInput, match="column 'a' holds text that is not UTF-8") as caught:
+        plan.enforce(not_text("SECRET"))
+    assert "SECRET" not in str(caught.value)

@@ -179,3 +179,12 @@ def test_no_value_is_ever_changed(value: Any) -> None:
 def test_instants_survive_iso_text(moment: datetime) -> None:
     """A datetime default written as ISO text reads back as the same instant."""
     assert convert_param(moment.isoformat(), "datetime", None) == moment.replace(tzinfo=None)
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:00:00-05:00", "0001-01-01T01:00:00+05:00"])
+def test_times_beyond_the_calendar_in_utc_are_refused(text: str) -> None:
+    """A zone may move a time into a year that datetime does not have."""
+    moment = datetime.fromisoformat(text)
+    for value in (text, moment):
+        with pytest.raises(InvalidInput, match="UTC has no year"):
+            enforce_params({"since": value}, (ParamSpec(name="since", type="datetime", default=None),))

@@ -15,7 +15,7 @@ from palate._containers.arrow import to_arrow
 from palate._containers.exactness import cast_array, is_missing, read_moment
 from palate._containers.frames import refuse_query
 from palate._containers.kinds import is_dataframe, is_ndarray, is_numpy_scalar, is_series, speaks_arrow
-from palate._containers.unfit import Unfit
+from palate._containers.unfit import Unfit, ask_package
 from palate._enforcement.nested import Convert, Report, as_is
 from palate.errors import InvalidInput, Problem
 from palate.schema import AnyType, Array, FieldType, Map, Object, Scalar, Schema, SparkVector, type_text
@@ -84,9 +84,9 @@ class BatchPlan:
     def _arrow_rows(self, table: Any) -> list[Any]:
         labels = list(table.column_names)
         if self._has_records(labels):
-            return list(table.to_pylist())
+            return list(ask_package("pyarrow", table.to_pylist))
         self._require_one(labels)
-        return list(table.column(0).to_pylist())
+        return list(ask_package("pyarrow", table.column(0).to_pylist))
 
     def _has_records(self, labels: list[Any]) -> bool:
         if not isinstance(self._kind, Object) or labels in ([], [0]):
