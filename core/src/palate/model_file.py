@@ -318,15 +318,18 @@ def build_model_file(
     which MLflow's grammar has no place for, go to ``palate.inputs`` and ``palate.methods``.
 
     Raises:
-        InvalidSignature: if a column's categories cannot be stored.
-        InvalidModelFile: if a flavor's section or *palate* is not what MLmodel can hold.
+        InvalidSignature: if the facts of a column cannot be stored: categories that are not text, numbers or times,
+            columns of one name whose facts differ, facts beside type hints.
+        InvalidModelFile: if MLmodel cannot hold a flavor's section, *metadata*, *example_info* or *palate*.
     """
+    has_signature = signature is not None and (signature.inputs or signature.outputs or signature.params)
+    declared = signature if has_signature else None
     document: dict[str, Any] = {
         "flavors": {name: dict(section) for name, section in flavors.items()},
         "mlflow_version": MLFLOW_FORMAT_VERSION,
         "model_id": None,
         "model_uuid": model_uuid,
-        "palate": {"format": FORMAT_VERSION, **palate},
+        "palate": {"format": FORMAT_VERSION, **palate, **_palate_keys(declared, palate.get("inputs") or {})},
         "prompts": None,
         "utc_time_created": _time_text(utc_time_created),
         # MLflow omits these where it has nothing to say.
@@ -334,20 +337,27 @@ def build_model_file(
         **({"run_id": run_id} if run_id is not None else {}),
         **({"metadata": dict(metadata)} if metadata is not None else {}),
         **({"saved_input_example_info": dict(example_info)} if example_info is not None else {}),
+        **_signature_keys(declared),
     }
-    if signature is not None and (signature.inputs or signature.outputs or signature.params):
-        document |= _signature_keys(signature)
-        if facts := column_facts(signature):
-            given = palate.get("inputs") or {}
-            document["palate"]["inputs"] = given | {key: {**given.get(key, {}), **fact} for key, fact in facts.items()}
-        if signature.methods:
-            document["palate"]["methods"] = method_facts(signature)
     if unplain := list(find_unplain(document)):
         raise InvalidModelFile(unplain)
     return ModelFile(document)
 
 
-def _signature_keys(signature: Signature) -> dict[str, Any]:
+def _palate_keys(signature: Signature | None, inputs: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return what Palate knows of a signature besides; the facts of columns are added to those in *inputs*."""
+    if signature is None:
+        return {}
+    facts = {key: {**inputs.get(key, {}), **fact} for key, fact in column_facts(signature).items()}
+    return {
+        **({"inputs": {**inputs, **facts}} if facts else {}),
+        **({"methods": method_facts(signature)} if signature.methods else {}),
+    }
+
+
+def _signature_keys(signature: Signature | None) -> dict[str, Any]:
+    if signature is None:
+        return {}
     return {
         "signature": signature.to_dict(),
         "is_signature_from_type_hint": signature.from_type_hints,

@@ -39,7 +39,7 @@ _ISO_INSTANT = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - numpy's datetime64 has no time zone either
 _NANOSECONDS = 10**9
-# Items that are cast and compared at once: a megabyte of doubles.
+# Items that are cast and compared at once, a megabyte of doubles: benchmarks/thresholds.py.
 _PIECE = 2**17
 
 
@@ -238,9 +238,7 @@ def cast_list(items: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     if dtype.kind in "USO":
         return cast_array(leaves, dtype)
     if dtype.kind == "M":
-        never = np.datetime64("NaT", "ns")
-        moments = np.array([never if is_missing(leaf) else read_instant(leaf) for leaf in leaves.flat])
-        return cast_array(moments.reshape(leaves.shape), dtype)
+        return _cast_moments(leaves, dtype)
     if dtype.kind == "f" and type(None) in kinds:
         # JSON has no NaN and writes null.
         filled = np.array([np.nan if leaf is None else leaf for leaf in leaves.flat], dtype=object)
@@ -251,6 +249,23 @@ def cast_list(items: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
             return np.asarray(items, dtype=dtype).reshape(leaves.shape)
         except OverflowError as exc:
             raise Unfit("wrong_value", f"holds values that {dtype} cannot hold exactly") from exc
+    return _cast_mixture(items, leaves, kinds, dtype)
+
+
+def _cast_moments(leaves: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    never = np.datetime64("NaT", "ns")
+    moments = np.array([never if is_missing(leaf) else read_instant(leaf) for leaf in leaves.flat])
+    return cast_array(moments.reshape(leaves.shape), dtype)
+
+
+def _cast_mixture(
+    items: Any, leaves: np.ndarray[Any, Any], kinds: set[type], dtype: np.dtype[Any]
+) -> np.ndarray[Any, Any]:
+    """Return a list as the array that numpy makes of it, if it keeps what is in there, then as *dtype*."""
+    import numpy as np
+
     try:
         array = np.asarray(items)
     except ValueError:  # mappings and other things with a length among them
