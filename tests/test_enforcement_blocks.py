@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palate._containers.exactness import cast_array
 from palate._containers.sharing import shares_safely
 from palate._containers.unfit import Unfit
 from palate._enforcement.blocks import build_frame, dtypes_of, group_columns, join_columns, read_blocks
@@ -23,7 +22,7 @@ from palate._enforcement.cells import InvalidCells
 from palate._enforcement.columns import compile_column
 from palate._enforcement.plan import InputPlan, compile_inputs
 from palate.errors import InvalidInput
-from palate.schema import ColSpec, Schema
+from palate.schema import AnyType, ColSpec, Schema
 
 
 def plan(kind: Any, names: Any, **facts: Any) -> InputPlan:
@@ -220,6 +219,18 @@ def test_blocks_become_what_their_columns_become(case: tuple[Any, Schema]) -> No
             pd.testing.assert_series_equal(column, untouched)
 
 
+@pytest.mark.parametrize("chosen", ["a", "ac", "ca", "cba"])
+@pytest.mark.parametrize("first", [">f8", ">i4", "float64", "Int64"])
+def test_columns_in_another_byte_order_are_taken_like_others(chosen: str, first: str) -> None:
+    """Columns of any keep their numbers where others are left behind, also where pandas 2 takes none out of a block."""
+    frame = pd.DataFrame({name: np.array([2, 3], dtype=">f8") for name in "abc"}).astype({"a": first})
+    specs = [ColSpec(type="double" if name == "a" else AnyType(), name=name) for name in chosen]
+    result: Any = compile_inputs(Schema(tuple(specs))).enforce(frame.copy(deep=False))
+    assert result.to_dict("list") == {name: [2, 3] for name in chosen}
+    result.iloc[0, 0] = 7
+    assert frame["a"].tolist() == [2, 3]
+
+
 @pytest.mark.parametrize("rows", [1, 60_000], ids=["few rows", "many rows"])
 @pytest.mark.parametrize("labels", ["ab", "ba", "xab", "axb"], ids=["same", "reversed", "one more", "one between"])
 def test_results_share_nothing_that_can_be_written_to(rows: int, labels: str) -> None:
@@ -354,106 +365,3 @@ def test_columns_added_one_by_one_are_joined() -> None:
     result: Any = compile_inputs(schema).enforce(frame)
     assert result.iloc[0].tolist() == [*range(40), "x"]
     assert set(result.dtypes[:40]) == {np.dtype("float64")}
-
-
-# -- labels -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        pd.DataFrame({"1": [2.0], "0": [1.0]}),
-        pd.DataFrame({"1": [2], "0": [1], "more": ["x"]}),
-        pl.DataFrame({"0": [1.0], "1": [2.0]}),
-        pa.table({"1": [2], "0": [1]}),
-        [{"0": 1.0, "1": 2}],
-        {"0": [1.0], "1": [2.0]},
-    ],
-    ids=["pandas", "one more", "polars", "arrow", "records", "dict"],
-)
-def test_numbers_are_found_by_their_text(data: Any) -> None:
-    """Where labels can only be text, "0" is the column 0, and the model gets numbers for labels."""
-    plans = plan("double", [0, 1])
-    for _ in range(2):
-        result: Any = plans.enforce(data)
-        assert result.columns.tolist() == [0, 1]
-        assert result.iloc[0].tolist() == [1.0, 2.0]
-    if isinstance(data, pd.DataFrame):
-        assert list(map(type, data.columns)) == [str] * data.shape[1]
-
-
-def test_lists_of_times_are_columns_of_numbered_names_too() -> None:
-    """Text that stands for a number has the type of that column, in which a list can be no cell."""
-    result: Any = plan("datetime", [0]).enforce({"0": ["2024-01-01", "2024-01-02"]})
-    assert result[0].tolist() == [pd.Timestamp("2024-01-01"), pd.Timestamp("2024-01-02")]
-
-
-@pytest.mark.parametrize(
-    ("names", "labels"),
-    [
-        ([0, 1], ["0", 1]),  # numbers can be labels here, so that "0" is something else
-        ([0, 1], ["00", "1"]),
-        ([0, "0"], ["0"]),
-        ([0, 1], ["0", "0", "1"]),
-    ],
-    ids=["one is a number", "not its text", "also a name", "twice"],
-)
-def test_text_that_may_be_something_else_is_no_number(names: list[Any], labels: list[Any]) -> None:
-    """Text stands for a number only where nothing else can be meant."""
-    with pytest.raises(InvalidInput):
-        plan("double", names).enforce(pd.DataFrame([[1.0] * len(labels)], columns=labels))
-
-
-# -- casts in pieces --------------------------------------------------------------------------------------------------
-
-CASTS = [
-    ("int64", "float64", 2**53 + 1),
-    ("int64", "int32", 2**31),
-    ("int64", "int32", -(2**31) - 1),
-    ("uint64", "int64", 2**63),
-    ("float64", "float32", 0.1),
-    ("float64", "int64", 0.5),
-    ("float64", "int64", np.nan),
-    ("float64", "int64", 2.0**63),
-    ("float64", "uint8", -1.0),
-    ("float32", "int64", -np.inf),
-]
-
-
-@pytest.mark.parametrize(("given_dtype", "wanted", "unfit"), CASTS)
-@pytest.mark.parametrize("shape", [(5,), (300_000,), (1000, 300)], ids=["short", "long", "table"])
-def test_one_value_in_any_piece_is_found(given_dtype: str, wanted: str, unfit: Any, shape: tuple[int, ...]) -> None:
-    """Wherever it stands and however the array lies in memory, one value that does not fit is found."""
-    array = np.ones(shape, dtype=given_dtype)
-    dtype = np.dtype(wanted)
-    assert cast_array(array, dtype).dtype == dtype
-    for place in (0, array.size // 2, array.size - 1):
-        array.flat[place] = unfit
-        for layout in (array, array.T, array[::-1], np.asfortranarray(array), np.repeat(array, 2, axis=0)[::2]):
-            with pytest.raises(Unfit):
-                cast_array(layout, dtype)
-        array.flat[place] = 1
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    st.lists(st.integers(-(2**63), 2**64 - 1) | st.integers(-3, 3), min_size=1),
-    st.sampled_from(["f4", "f8", "i4", "u8"]),
-)
-def test_integers_are_cast_exactly_or_not_at_all(numbers: list[int], wanted: str) -> None:
-    """What comes back is equal as Python numbers; what is refused has a number that the type lacks."""
-    try:
-        array = np.array(numbers, dtype="i8" if min(numbers) < 0 else "u8")
-    except OverflowError:
-        return
-    dtype = np.dtype(wanted)
-    info: Any = np.iinfo(dtype) if dtype.kind in "iu" else None
-    fits = [
-        info.min <= number <= info.max if info else int(dtype.type(float(number))) == number == int(float(number))
-        for number in numbers
-    ]
-    if all(fits):
-        assert list(map(int, cast_array(array, dtype))) == numbers
-    else:
-        with pytest.raises(Unfit):
-            cast_array(array, dtype)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import subprocess
-import sys
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,7 +13,7 @@ import pytest
 from palate._containers import frames
 from palate._enforcement.plan import InputPlan, compile_inputs
 from palate.errors import InvalidInput, Problem
-from palate.schema import Array, ColSpec, FieldType, Map, Object, Property, Schema, TensorSpec
+from palate.schema import Array, ColSpec, FieldType, Map, Object, Property, Schema
 
 pd = pytest.importorskip("pandas")
 pa = pytest.importorskip("pyarrow")
@@ -312,118 +310,3 @@ def test_the_callers_array_stays_writable() -> None:
     frame: Any = frames.to_frame(array, UNNAMED)
     array[0, 0] = 1.0
     assert frame.iloc[0, 0] == 1.0
-
-
-# -- queries, arrays and tensors ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "schema",
-    [
-        Schema((ColSpec(type="double", name="a"),)),
-        Schema((TensorSpec(dtype="float64", shape=(-1,)),)),
-        Schema((TensorSpec(dtype="float64", shape=(-1,), name="a"),)),
-        Schema(
-            (TensorSpec(dtype="float64", shape=(-1,), name="a"), TensorSpec(dtype="float64", shape=(-1,), name="b"))
-        ),
-    ],
-)
-def test_a_query_has_to_be_collected(schema: Schema) -> None:
-    """A LazyFrame is refused with the way out, by columns, tensors and lists alike."""
-    query = pytest.importorskip("polars").LazyFrame({"a": [1.0]})
-    compiled = [compile_inputs(schema)]
-    compiled += [compile_inputs(schema, from_type_hints=True)] if schema.columns else []
-    for each in compiled:
-        assert "Hint: collect() it" in problem_of(each, query).message
-
-
-def test_types_that_arrow_does_not_know_are_refused() -> None:
-    """polars' 128-bit integers, for columns and tensors; the error names the column and the way out."""
-    pl = pytest.importorskip("polars")
-    frame = pl.DataFrame({"a": pl.Series([1], dtype=pl.Int128)})
-    tensors = [TensorSpec(dtype="int64", shape=(-1,), name=name) for name in (None, "a")]
-    for compiled in (plan("long", "a"), *(compile_inputs(Schema((tensor,))) for tensor in tensors)):
-        message = problem_of(compiled, frame).message
-        assert message.startswith("pyarrow has no form for the column 'a' of this polars DataFrame. Hint: cast it")
-
-
-@pytest.mark.parametrize("make", [Answers, Exchanged])
-def test_arrays_of_other_packages_come_in(make: Any) -> None:
-    """As columns without names, as a tensor, and as columns of a dict: like the array they hold, and uncopied."""
-    array = np.arange(6.0).reshape(3, 2)
-    tensor: Any = compile_inputs(Schema((TensorSpec(dtype="float64", shape=(-1, 2)),))).enforce(make(array))
-    assert np.shares_memory(tensor, array)
-    frame: Any = compile_inputs(Schema((ColSpec(type="double"), ColSpec(type="double")))).enforce(make(array))
-    assert frame.to_numpy().tolist() == array.tolist()
-    columns: Any = plan().enforce({"x": make(array[:, 1])})
-    assert columns["x"].tolist() == [1.0, 3.0, 5.0]
-    assert "without names" in problem_of(plan(), make(array)).message
-
-
-def test_an_array_that_numpy_cannot_have_is_refused() -> None:
-    """As CuPy refuses to copy from the GPU unasked."""
-
-    class OnDevice(Answers):
-        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-            raise TypeError("Implicit conversion to a NumPy array is not allowed")
-
-    for compiled in (plan(), compile_inputs(Schema((TensorSpec(dtype="float64", shape=(-1,)),)))):
-        assert "bring it to the CPU" in problem_of(compiled, OnDevice()).message
-
-
-def test_fields_of_a_structured_array_are_columns() -> None:
-    """By their names, for columns and for named tensors; views where it can be."""
-    array = np.array([(1, 0.5), (2, 1.5)], dtype=[("y", "i8"), ("x", "f8")])
-    frame: Any = plan().enforce(array)
-    assert frame["x"].tolist() == [0.5, 1.5]
-    tensors = [TensorSpec(dtype=dtype, shape=(-1,), name=name) for name, dtype in (("x", "float64"), ("y", "int64"))]
-    named: Any = compile_inputs(Schema(tuple(tensors))).enforce(array)
-    assert {name: tensor.tolist() for name, tensor in named.items()} == {"x": [0.5, 1.5], "y": [1, 2]}
-    assert problem_of(compile_inputs(Schema((tensors[0],))), array[["y"]]).kind == "missing"
-
-
-def test_masked_values_stay_masked_or_missing() -> None:
-    """A tensor that fits passes with its mask; in columns of floats masked is missing, elsewhere it is refused."""
-    bare = compile_inputs(Schema(UNNAMED))
-    floats, integers = np.ma.masked_array([1.0, 7.0], [0, 1]), np.ma.masked_array([1, 7], [0, 1])
-    tensor: Any = compile_inputs(Schema((TensorSpec(dtype="float64", shape=(-1,)),))).enforce(integers)
-    assert tensor.mask.tolist() == [False, True]
-    for given in (floats, {"x": floats}):
-        frame: Any = (plan() if isinstance(given, dict) else bare).enforce(given)
-        np.testing.assert_array_equal(frame.iloc[:, 0], [1.0, np.nan])
-    for given in (integers, {"x": integers}):
-        assert problem_of(plan() if isinstance(given, dict) else bare, given).kind == "missing"
-    unmasked: Any = bare.enforce(np.ma.masked_array([1.0, 7.0]))
-    assert unmasked[0].tolist() == [1.0, 7.0]
-
-
-def test_pandas_arrays_in_a_dict_keep_their_types() -> None:
-    """Categories and nullable integers are columns as they are in a DataFrame."""
-    given = {"x": pd.Categorical(["a", "b"]), "y": pd.array([1, 2], "Int64")}
-    assert frames.to_frame(given, ()).dtypes.astype(str).tolist() == ["category", "Int64"]
-
-
-def test_columns_in_a_dict_keep_their_order_beside_an_index() -> None:
-    """Columns of several packages stand row by row, not joined by the labels of one of them."""
-    given = {"x": pd.Series([1.0, 2.0], index=[5, 6]), "y": pa.array([3, None]), "z": np.array([5.0, 6.0])}
-    frame: Any = plan("double", "x", "y", "z").enforce(given)
-    np.testing.assert_array_equal(frame.to_numpy(), [[1.0, 3.0, 5.0], [2.0, np.nan, 6.0]])
-
-
-def test_without_pyarrow_the_error_tells_what_to_install() -> None:
-    """A polars frame for columns needs pyarrow; that it is not there is told, with the way to get it."""
-    pytest.importorskip("polars")
-    code = """
-import sys
-sys.modules["pyarrow"] = None
-import polars as pl
-from palate._enforcement.plan import compile_inputs
-from palate.errors import DependencyMissing
-from palate.schema import ColSpec, Schema
-try:
-    compile_inputs(Schema((ColSpec(type="double", name="x"),))).enforce(pl.DataFrame({"x": [1.0]}))
-except DependencyMissing as error:
-    print(error)
-"""
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == "A polars DataFrame needs pyarrow. Hint: pip install palate[parquet]."
