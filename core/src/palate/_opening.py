@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from palate._code.load_answers import answer_load_model
 from palate._code.model_code import ModelCode
-from palate._code.standins import answer_load_model
 from palate._disk.manifest import Manifest, Seal, check_manifest, read_manifest
 from palate._disk.paths import MODEL_FILE, confine, read_small, resolve_uri
 from palate._disk.replaced import read_one_model
 from palate._disk.strict_yaml import MAX_BYTES
-from palate._environment.environment import compare_requirements
 from palate._flavor import Flavor
+from palate._late import LateModule
 from palate._registry import FlavorRegistry, default_registry
 from palate.errors import (
     CodeReason,
@@ -35,6 +35,11 @@ from palate.errors import (
 from palate.hookspecs import LoadOptions
 from palate.model_file import PYFUNC, ModelFile, parse_model_file
 from palate.pyfunc import PyFuncModel, Reopen
+
+if TYPE_CHECKING:
+    from palate._environment import environment
+else:
+    environment = LateModule("palate._environment.environment")
 
 __all__ = ["OpenedModel", "code_reasons", "construct", "load", "open_model"]
 
@@ -202,7 +207,7 @@ def _load_native(opened: OpenedModel, flavor: Flavor, options: LoadOptions, *, o
     except PalateError:
         raise
     except Exception as exc:
-        differences = compare_requirements(opened.path)
+        differences = environment.compare_requirements(opened.path)
         raise LoadFailed(opened.uri, flavor=flavor.name, cause=exc, differences=differences, own_code=own_code) from exc
 
 

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import metadata
 from typing import Literal, cast
 
@@ -47,13 +47,26 @@ class FlavorRecord:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An entry point that has not been loaded yet."""
+    """An entry point that has not been loaded yet; its distribution is asked for its name when it matters."""
 
-    entry_point: metadata.EntryPoint
-    distribution: str
-    version: str
+    def __init__(self, entry_point: metadata.EntryPoint) -> None:
+        self.entry_point = entry_point
+
+    @cached_property
+    def _described(self) -> tuple[str, str]:
+        if self.entry_point.dist is None:
+            return "(unknown)", "?"
+        described = self.entry_point.dist.metadata  # parsed anew at each access
+        return described["Name"], described["Version"]
+
+    @property
+    def distribution(self) -> str:
+        return self._described[0]
+
+    @property
+    def version(self) -> str:
+        return self._described[1]
 
     @property
     def qualified(self) -> str:
@@ -66,7 +79,7 @@ class FlavorRegistry:
     def __init__(self, entry_points: Iterable[metadata.EntryPoint] | None = None) -> None:
         found = _installed_entry_points() if entry_points is None else list(entry_points)
         self._candidates = _group_by_name(point for point in found if point.group == ENTRY_POINT_GROUP)
-        self._observers = [_candidate(point) for point in found if point.group == PLUGIN_GROUP]
+        self._observers = [_Candidate(point) for point in found if point.group == PLUGIN_GROUP]
         self._flavors: dict[str, Flavor] = {}
         self._broken: dict[str, FlavorBroken] = {}
         self._observing: list[object] | None = None
@@ -271,15 +284,10 @@ def _broken(candidate: _Candidate, reason: str) -> FlavorBroken:
     )
 
 
-def _candidate(entry_point: metadata.EntryPoint) -> _Candidate:
-    dist = entry_point.dist
-    return _Candidate(entry_point, dist.name if dist else "(unknown)", dist.version if dist else "?")
-
-
 def _group_by_name(entry_points: Iterable[metadata.EntryPoint]) -> dict[str, list[_Candidate]]:
     grouped: dict[str, list[_Candidate]] = {}
     for entry_point in entry_points:
-        candidate, same_name = _candidate(entry_point), grouped.setdefault(entry_point.name, [])
+        candidate, same_name = _Candidate(entry_point), grouped.setdefault(entry_point.name, [])
         # One distribution can be on sys.path twice (an editable install beside a built one): that is no conflict.
         if all(c.distribution != candidate.distribution for c in same_name):
             same_name.append(candidate)

@@ -7,7 +7,7 @@ from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from types import CoroutineType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from palate._containers.kinds import is_ndarray, is_sparse, is_tabular
 from palate._coroutines import in_thread, run_coroutine
@@ -15,12 +15,19 @@ from palate._enforcement.features import ByFeatureNames
 from palate._enforcement.params import enforce_params
 from palate._enforcement.plan import InputPlan, compile_inputs
 from palate._flavor import Flavor
-from palate._outputs.conversion import Container, check_container, convert_output
-from palate._stored.like_example import LikeExample
+from palate._late import LateModule
+from palate._outputs.container import Container, check_container
 from palate.errors import InvalidInput, MethodNotFound, Problem
 from palate.model_file import ModelFile
 from palate.schema import ParamSpec
 from palate.signature import Signature
+
+if TYPE_CHECKING:
+    from palate._outputs import conversion
+    from palate._stored import like_example
+else:
+    conversion = LateModule("palate._outputs.conversion")
+    like_example = LateModule("palate._stored.like_example")
 
 __all__ = ["Container", "PyFuncModel", "Reopen", "default_method"]
 
@@ -87,7 +94,7 @@ class PyFuncModel:
         plan = compile_inputs(declared.inputs, from_type_hints=declared.from_type_hints)
         self._plan: InputPlan = ByFeatureNames(plan, metadata.features) if metadata.features else plan
         if metadata.type_from_example:
-            self._plan = LikeExample(plan, path, metadata.saved_input_example_info)
+            self._plan = like_example.LikeExample(plan, path, metadata.saved_input_example_info)
 
     @property
     def flavor(self) -> str:
@@ -227,7 +234,7 @@ class PyFuncModel:
 
     def _convert(self, answer: object, method: str, data: object, container: Container) -> object:
         schema = self.signatures[method].outputs
-        return convert_output(answer, container, method=method, schema=schema, given=data)
+        return conversion.convert_output(answer, container, method=method, schema=schema, given=data)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         # Copying and unpickling look attributes up on an object that has no state yet: answer without reading any.

@@ -32,13 +32,18 @@ from importlib.machinery import (
 from importlib.util import find_spec, module_from_spec, resolve_name, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from palate._code.pickles import open_pickle
 from palate._code.stage import ModuleTable, on_stage, table_on_stage
-from palate._code.standins import mlflow_installed, stand_in
-from palate._code.unpickling import ModelUnpickler
+from palate._late import LateModule
 from palate._process_lock import ProcessLock
+
+if TYPE_CHECKING:
+    from palate._code import pickles, standins, unpickling
+else:
+    pickles = LateModule("palate._code.pickles")
+    standins = LateModule("palate._code.standins")
+    unpickling = LateModule("palate._code.unpickling")
 
 __all__ = ["ModelCode"]
 
@@ -85,8 +90,10 @@ class ModelCode:
             path: the pickle.
             compression: None, or one of ``gzip``, ``bzip2`` and ``lzma``.
         """
+        # Looked up before the model's modules can be found by name.
+        unpickler, open_pickle = unpickling.ModelUnpickler, pickles.open_pickle
         with self.activated(), open_pickle(path, compression) as file:
-            return ModelUnpickler(file, **self._unpickling()).load()
+            return unpickler(file, **self._unpickling()).load()
 
     def pickle_module(self) -> ModuleType:
         """Return what reads pickles with this model's modules where a library takes a ``pickle_module``.
@@ -95,7 +102,7 @@ class ModelCode:
         """
         model = self
 
-        class Unpickler(ModelUnpickler):
+        class Unpickler(unpickling.ModelUnpickler):
             def __init__(self, file: IO[bytes], *, encoding: str = "ASCII") -> None:
                 super().__init__(file, **model._unpickling(), encoding=encoding)
 
@@ -136,7 +143,7 @@ class ModelCode:
             # A folder without __init__.py yields to a real package of that name, as on sys.path.
             if spec is not None and (spec.origin is not None or not _is_regular(top)):
                 return True
-        if top == "mlflow" and not mlflow_installed():
+        if top == "mlflow" and not standins.mlflow_installed():
             self._stands_in = True
             return True
         return False
@@ -227,7 +234,7 @@ class ModelCode:
         return spec
 
     def _stand_in(self, name: str) -> ModuleType:
-        module = stand_in(name)
+        module = standins.stand_in(name)
         self._table.add(name, module)
         return module
 

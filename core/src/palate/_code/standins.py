@@ -18,13 +18,14 @@ from types import ModuleType
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from palate._code import untraced
+from palate._code.load_answers import load_model_of
 from palate._code.model_slot import current_slot, set_model
 from palate._code.python_model import Context, PythonModel, call_rule, convert_input, list_hint
 from palate._disk.format import MLFLOW_FORMAT_VERSION
 from palate._disk.strict_yaml import read_yaml
 from palate.errors import DependencyMissing
 
-__all__ = ["StandIn", "answer_load_model", "mlflow_installed", "stand_in", "stand_ins"]
+__all__ = ["StandIn", "mlflow_installed", "stand_in", "stand_ins"]
 
 
 class StandIn(ModuleType):
@@ -157,23 +158,6 @@ class ModelConfig:
         return self.to_dict()[key]
 
 
-# How another model is opened from a model's code, by MLflow's module; palate._opening, in a layer above, fills it.
-_openers: dict[str, Callable[..., Any]] = {}
-
-
-def answer_load_model(module: str, opener: Callable[..., Any]) -> None:
-    """Have *opener* answer the ``load_model`` of one of MLflow's modules."""
-    _openers[module] = opener
-
-
-def _load_model_of(module: str) -> Callable[..., Any]:
-    def load_model(model_uri: str, **kwargs: Any) -> Any:
-        """Open another model, such as one among this model's artifacts; whoever trusts this model trusts that one."""
-        return _openers[module](model_uri, **kwargs)
-
-    return load_model
-
-
 class DataType(Enum):
     """MLflow's scalar types, by the numbers that it pickles."""
 
@@ -236,11 +220,11 @@ def _contents() -> dict[str, dict[str, Any]]:
             **{name: thing for name, thing in _tracing().items() if not name.startswith("_")},
             **settings,
         },
-        **{f"mlflow.{name}": {"load_model": _load_model_of(f"mlflow.{name}")} for name in _FRAMEWORKS},
+        **{f"mlflow.{name}": {"load_model": load_model_of(f"mlflow.{name}")} for name in _FRAMEWORKS},
         "mlflow.entities": {"SpanType": untraced.SpanType},
         "mlflow.exceptions": {"MlflowException": MlflowException},
         **_model_contents(),
-        "mlflow.pyfunc": {**public, "load_model": _load_model_of("mlflow.pyfunc")},
+        "mlflow.pyfunc": {**public, "load_model": load_model_of("mlflow.pyfunc")},
         "mlflow.pyfunc.model": model,
         "mlflow.pyfunc.utils": {"pyfunc": pyfunc},
         "mlflow.pyfunc.utils.data_validation": validation,
