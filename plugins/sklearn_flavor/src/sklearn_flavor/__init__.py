@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from palate.errors import CodeReason, InvalidModelFile, InvalidOption, Problem
 from palate.hookspecs import Guarantees, confine, hookimpl
+from sklearn_flavor._in_place import own_copy
 from sklearn_flavor._params import accepted_params
 from sklearn_flavor._twins import prepare_call
 
@@ -122,6 +123,7 @@ def predict(model: Any, data: Any, method: str, params: Mapping[str, Any], enfor
     Of the params it gets those that it takes. MLflow hands none on, so that its models declare what nothing takes.
     """
     taken = accepted_params(model, method, params) if params else {}
+    data = own_copy(model, data)
     if not taken:  # with params of its own a method may look at the table again
         model, data = prepare_call(model, data, enforced=enforced)
     return getattr(model, method)(data, **taken)
