@@ -17,7 +17,6 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-import pytest
 from differential.canonical import plain
 from differential.schemas import KINDS, array, column, named, obj, param, tensor, unnamed
 from hypothesis import given, settings
@@ -189,6 +188,14 @@ def test_items_of_lists_come_out_equal_or_not_at_all(items: list[Any], kind: str
                 assert as_bytes or same(before, after, kind)
 
 
+def test_rows_that_end_early_miss_the_rest() -> None:
+    """Without a warning a shorter list, tuple or array among the rows has gaps at its end; the other cells are kept."""
+    large = 2**53 + 1
+    for rows in ([[large, 4], [3]], [(large, 4), (3,)], [np.array([large, 4]), np.array([3])], [[large, 4], (3,)]):
+        result = accepted(unnamed("long", "double"), rows)
+        assert [plain(result[label].tolist()) for label in (0, 1)] == [plain([large, 3]), plain([4, None])]
+
+
 @settings(max_examples=400)
 @given(value=SCALARS | NUMPY_SCALARS, kind=st.sampled_from([kind for kind in KINDS if kind != "binary"]))
 def test_params_come_out_equal_or_not_at_all(value: Any, kind: str) -> None:
@@ -269,7 +276,6 @@ def containers(draw: st.DrawFn) -> Any:
             return cells[0]
 
 
-@pytest.mark.filterwarnings("ignore:Constructing a DataFrame from a list of sequences")  # pandas 3 deprecates them
 @settings(max_examples=400)
 @given(
     data=containers(),

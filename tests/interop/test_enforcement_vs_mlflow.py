@@ -64,7 +64,7 @@ def test_all_that_palate_accepts_is_what_came_in(world: World) -> None:
 
 
 def test_the_comparison_is_not_empty(world: World) -> None:
-    """It is as large as the decision says; many are accepted and many refused by both, some accepted by Palate alone."""
+    """It has the size that the decision says; many are taken and many refused by both, some taken by Palate alone."""
     made = [(theirs["accepted"], ours["accepted"]) for *_, theirs, ours in world]
     assert len(made) > 0.99 * len(world.cases)
     assert len(world.cases) > 7_000 + 0.95 * COUNT  # those made at random are not all different

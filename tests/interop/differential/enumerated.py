@@ -99,6 +99,9 @@ PAIRS = (
     "[{'a': 1.0, 'b': 'x'}, {'b': 'y'}]",
     "[[1.0, 'x'], [2.0, 'y']]",
     "[(1.0, 'x')]",
+    "[[1.0, 'x'], [2.0]]",
+    "[(1.0,), (2.0, 'y')]",
+    "[np.array([1.0]), np.array([2.0, 3.0])]",
     "[]",
     "np.array([[1.0, 2.0]])",
     "np.array([(1.0, 'x')], dtype=[('a', 'f8'), ('b', 'O')])",
@@ -138,6 +141,7 @@ BARE = (
 
 # Signatures of their own.
 _MAYBE = named(column("double"), column("long", "b", required=False))
+_FOREIGN = named(column({"type": "any"}, "c"), column("double", "a"))
 _NUMBERED = named(column("double", 0), column("double", 1))
 OTHERS = (
     (named(column("string", "a")), "{'a': ['x', 'y']}"),
@@ -149,6 +153,7 @@ OTHERS = (
     (_MAYBE, "pd.DataFrame({'a': [1.0], 'b': [2]})"),
     (_MAYBE, "pd.DataFrame({'a': [1.0], 'b': [None]})"),
     (_MAYBE, "pd.DataFrame({'b': [1]})"),
+    (_FOREIGN, "pd.DataFrame({'a': [1.5], 'b': [2.5], 'c': [3.5]}, dtype='>f8')"),
     (_NUMBERED, "[[1.0, 2.0]]"),
     (_NUMBERED, "pd.DataFrame([[1.0, 2.0]], columns=['0', '1'])"),
 )

@@ -65,7 +65,8 @@ def to_frame(data: Any, columns: tuple[ColSpec, ...]) -> Any:
     if is_series(data):
         return pd.DataFrame(data)
     if isinstance(data, list):
-        return restore_integers(_make_frame(pd, data, data), data, columns)
+        rows = _fill_rows(data)
+        return restore_integers(_make_frame(pd, rows, data), rows, columns)
     if isinstance(data, dict):
         return _from_dict(pd, data, columns)
     if speaks_arrow(data):
@@ -89,6 +90,16 @@ def _make_frame(pd: Any, cells: Any, given: object, *, copy: bool | None = None)
         # pandas' own text may show the caller's values.
         message = f"no rows and columns could be made of this {type(given).__name__}"
         raise Unfit("wrong_shape", message, hint=_HINT) from exc
+
+
+def _fill_rows(data: list[Any]) -> list[Any]:
+    """Return lists, tuples and arrays with None where some end early. pandas does so too, but warns since 3.1."""
+    if not all(isinstance(row, list | tuple) or (is_ndarray(row) and row.ndim == 1) for row in data):
+        return data
+    longest = max(map(len, data), default=0)
+    if all(len(row) == longest for row in data):
+        return data
+    return [(*row, *[None] * (longest - len(row))) for row in data]
 
 
 def _are_cells(data: list[Any], kind: FieldType) -> bool:

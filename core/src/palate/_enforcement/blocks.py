@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from palate._containers.sharing import shares_safely
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -22,6 +24,7 @@ __all__ = [
     "read_blocks",
     "set_columns",
     "split",
+    "take_columns",
 ]
 
 Positions: TypeAlias = "np.ndarray[Any, np.dtype[np.intp]]"
@@ -145,7 +148,7 @@ def join_columns(blocks: list[Block], index: Any, columns: Any) -> Any:
     order = np.concatenate([positions for _, positions in blocks])
     joined = frames[0] if len(frames) == 1 else pd.concat(frames, axis=1)
     if (order[1:] < order[:-1]).any():
-        joined = joined.iloc[:, np.argsort(order)]
+        joined = take_columns(joined, np.argsort(order))
     joined.columns = columns
     return joined
 
@@ -159,6 +162,28 @@ def _as_frame(values: Any, positions: Any, index: Any) -> Any:
         return pd.DataFrame(values.T, index=index, columns=positions, dtype=values.dtype, copy=False)
     rows = values if values.ndim == 2 else [values]
     return pd.DataFrame(dict(zip(positions.tolist(), rows, strict=True)), index=index)
+
+
+def take_columns(frame: Any, positions: slice | Positions) -> Any:
+    """Return a frame of the columns at these positions, which may share their memory with *frame*."""
+    import numpy as np
+    import pandas as pd
+
+    if not _is_stuck(frame):
+        return frame.iloc[:, positions]
+    places = np.arange(len(frame.columns))[positions].tolist()
+    taken = pd.DataFrame({place: frame.iloc[:, place] for place in places}, index=frame.index)
+    taken.columns = frame.columns[positions]
+    return taken
+
+
+def _is_stuck(frame: Any) -> bool:
+    """Tell whether columns are in another machine's byte order: before 3, pandas takes none out of a block of those."""
+    import numpy as np
+
+    if shares_safely():
+        return False
+    return any(isinstance(dtype, np.dtype) and not dtype.isnative for dtype in dtypes_of(frame))
 
 
 def set_columns(frame: Any, converted: dict[int, Any]) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from palate._containers.exactness import cast_array, hint_rounding
 from palate._containers.sharing import shares_safely
 from palate._containers.unfit import Unfit
-from palate._enforcement.blocks import Block, build_frame, read_blocks, set_columns, split
+from palate._enforcement.blocks import Block, build_frame, read_blocks, set_columns, split, take_columns
 from palate._enforcement.cells import Column, InvalidCells
 from palate._enforcement.labels import are_same
 from palate.errors import InvalidInput, Problem
@@ -174,7 +174,7 @@ class Route:
                     yield (block[0][rows].copy() if isinstance(rows, slice) else block[0][rows]), numbers
 
     def _pick(self, frame: Any) -> Any:
-        return frame if self._picked is None else frame.iloc[:, self._picked]
+        return frame if self._picked is None else take_columns(frame, self._picked)
 
 
 def _find_span(positions: list[int], count: int) -> slice | np.ndarray[Any, Any] | None:
