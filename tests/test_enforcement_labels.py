@@ -54,6 +54,14 @@ def test_text_is_not_taken_for_integers() -> None:
     assert result.columns.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("label", [True, np.True_])
+def test_truth_values_are_not_taken_for_integers(label: object) -> None:
+    """A column called True is not one called 1, though they are equal to Python and to numpy."""
+    frame = pd.DataFrame({"z": [1.0]}).set_axis(pd.Index([label], dtype=object), axis=1)
+    with pytest.raises(InvalidInput, match="missing"):
+        plan("double", names=(1,)).enforce(frame)
+
+
 def test_optional_columns_may_be_absent_but_not_wrong() -> None:
     """An optional column that is not there is not added; one that is there is checked like any other."""
     schema = Schema((ColSpec(type="double", name="a"), ColSpec(type="long", name="b", required=False)))

@@ -71,7 +71,8 @@ class ByName:
         numbers = self._numbers if self._are_text(labels) else {}
         for position, label in enumerate(labels):
             name = numbers.get(label, label)
-            if name in positions and not isinstance(name, bool):
+            # Both truth values are equal to numbers, Python's and numpy's, which was called bool_ before numpy 2.
+            if name in positions and type(name).__name__ not in ("bool", "bool_"):
                 positions[name].append(position)
         places = {}
         for index, spec in enumerate(self._specs):
