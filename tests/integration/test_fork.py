@@ -27,6 +27,12 @@ def test_threads_of_the_parent_do_not_stop_a_child(name, saved, run_script) -> N
     assert run_script("forked.py", "asked", saved(family_of(name)), name) == "same\n"
 
 
+def test_loading_starts_no_threads_that_a_child_would_wait_for(saved, run_script) -> None:
+    """A process that only loads models of xgboost leaves predicting, in any number of threads, to its children."""
+    names = NAMES["xgboost"]
+    assert run_script("forked.py", "loaded", saved("xgboost"), *names).split() == ["same"] * len(names)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["histogram", "booster"])
 def test_openmp_in_a_child_is_the_frameworks_limit(name, saved, run_script) -> None:

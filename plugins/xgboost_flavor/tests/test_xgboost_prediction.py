@@ -34,6 +34,14 @@ def test_methods(models):
     assert listed["regressor"] == ("predict", "apply", *kinds)
     assert listed["classifier"] == ("predict", "predict_proba", "apply", *kinds)
     assert listed["linear"] == ("predict", "output_margin", "pred_contribs")
+    assert listed["vectors"] == ("predict", "apply", "output_margin", "pred_leaf")
+
+
+def test_every_method_answers(models):
+    """What a model lists it answers to, whatever kind of model it is."""
+    for model, data in models.values():
+        for method in xgboost_flavor.methods(model=model):
+            assert len(predict(model, data, method)) == len(data)
 
 
 @pytest.mark.parametrize("option", ["output_margin", "pred_leaf", "pred_contribs", "pred_interactions"])

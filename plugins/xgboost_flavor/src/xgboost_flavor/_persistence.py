@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -200,11 +201,19 @@ def _foreign_class(wanted: object, options: LoadOptions) -> Any:
 def _load_native(model: Any, data: bytearray, name: str, config: Mapping[str, Any]) -> None:
     import xgboost
 
-    try:
+    settings = xgboost.get_config()  # of this thread
+
+    def load() -> None:
+        xgboost.set_config(**settings)
         model.load_model(data)
         booster = model.get_booster() if hasattr(model, "get_booster") else model
         # Puts the parts together, which xgboost else does, and finds fault with, at the first prediction.
         booster.num_features()
+
+    try:
+        # The threads that OpenMP starts for one end with it. Started for this one, a forked child would wait for them.
+        with ThreadPoolExecutor(1) as own_thread:
+            own_thread.submit(load).result()
     except xgboost.core.XGBoostError as exc:
         first = str(exc).partition("\n")[0]
         raise UnsafeModel(name, rule=f"xgboost refuses it: {first:.200}", hint=_versions_hint(config)) from exc

@@ -11,7 +11,6 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -39,11 +38,15 @@ class _Facts(NamedTuple):
 
     Attributes:
         kind: gbtree, dart or gblinear.
+        kinds: what it can be asked for besides its prediction.
         categorical: whether a feature is a category, so that numbers in a table are not just numbers.
+        very_wide: whether data of fewer columns than it has features costs more than it should.
     """
 
     kind: str
+    kinds: tuple[str, ...]
     categorical: bool
+    very_wide: bool
 
 
 _known: WeakKeyDictionary[Any, _Facts] = WeakKeyDictionary()
@@ -55,34 +58,28 @@ def call(model: Any, data: Any, method: str, params: Mapping[str, Any]) -> objec
     """Call *method* of *model*, with those of *params* that it takes."""
     booster, estimator = _parts(model)
     facts = _facts_of(booster)
-    taken = dict(params)
-    if "iteration_range" in taken:
-        taken["iteration_range"] = _checked_range(booster, taken["iteration_range"])
-    _check_width(booster, data)
-    guard: AbstractContextManager[object] = _linear_lock.held if facts.kind == "gblinear" else nullcontext()
-    with guard:
-        if estimator is None or method in _KINDS or method == "apply":
-            return _ask_booster(booster, estimator, facts, data, method, taken)
-        accepted = _PROBA_PARAMS if method == "predict_proba" else _PREDICT_PARAMS
-        array = None if facts.kind == "gblinear" else _as_array(booster, facts, data, most_cells=_MOST_CELLS)
-        return getattr(estimator, method)(
-            _as_table(data) if array is None else array, **{k: v for k, v in taken.items() if k in accepted}
-        )
+    if "iteration_range" in params:
+        params = {**params, "iteration_range": _checked_range(booster, params["iteration_range"])}
+    if facts.very_wide:
+        _check_width(booster, data)
+    ask = _ask_booster if estimator is None or method in _KINDS or method == "apply" else _ask_estimator
+    if facts.kind != "gblinear":
+        return ask(booster, estimator, facts, data, method, params)
+    with _linear_lock.held:
+        return ask(booster, estimator, facts, data, method, params)
 
 
 def method_names(model: Any) -> Sequence[str]:
     """Return what *model* answers to, the default first."""
     booster, estimator = _parts(model)
     _known.pop(booster, None)  # another model may have been loaded into it
-    kinds: tuple[str, ...] = _KINDS
+    facts = _facts_of(booster)
     own: tuple[str, ...] = ("predict",)
     if hasattr(estimator, "predict_proba"):
         own += ("predict_proba",)
-    if _facts_of(booster).kind == "gblinear":
-        kinds = ("output_margin", "pred_contribs")  # it has no leaves, and its interactions do not fit their own shape
-    elif estimator is not None:
+    if estimator is not None and facts.kind != "gblinear":
         own += ("apply",)
-    return own + kinds
+    return own + facts.kinds
 
 
 def _parts(model: Any) -> tuple[Any, Any]:
@@ -93,10 +90,25 @@ def _parts(model: Any) -> tuple[Any, Any]:
 def _facts_of(booster: Any) -> _Facts:
     facts = _known.get(booster)
     if facts is None:
-        kind = json.loads(booster.save_config())["learner"]["gradient_booster"]["name"]
-        facts = _Facts(str(kind), "c" in (booster.feature_types or ()))
-        _known[booster] = facts
+        learner = json.loads(booster.save_config())["learner"]
+        facts = _known[booster] = _Facts(
+            kind=learner["gradient_booster"]["name"],
+            kinds=_kinds_of(learner, booster.num_boosted_rounds()),
+            categorical="c" in (booster.feature_types or ()),
+            very_wide=booster.num_features() > _FREE_WIDTH,
+        )
     return facts
+
+
+def _kinds_of(learner: Mapping[str, Any], rounds: int) -> tuple[str, ...]:
+    part, size = learner["gradient_booster"], learner["learner_model_param"]
+    if part["name"] == "gblinear":
+        return ("output_margin", "pred_contribs")  # it has no leaves, and its interactions do not fit their own shape
+    trees = part.get("gbtree", part)["gbtree_model_param"]
+    outputs = max(int(size["num_class"]), int(size["num_target"]))
+    if int(trees["num_trees"]) < rounds * int(trees["num_parallel_tree"]) * outputs:
+        return ("output_margin", "pred_leaf")  # trees with several outputs, which xgboost does not take apart
+    return _KINDS
 
 
 # -- checks that xgboost leaves out ----------------------------------------------------------------------------------
@@ -122,12 +134,23 @@ def _check_width(booster: Any, data: Any) -> None:
     if shape is None or len(shape) != 2:
         return
     features = booster.num_features()
-    if shape[1] < features and features > _FREE_WIDTH:
+    if shape[1] < features:
         message = f"has {shape[1]} columns, and the model {features} features"
         raise InvalidInput([Problem(("inputs",), "wrong_shape", message)])
 
 
-# -- the booster ------------------------------------------------------------------------------------------------------
+# -- the estimator, and the booster -----------------------------------------------------------------------------------
+
+
+def _ask_estimator(
+    booster: Any, estimator: Any, facts: _Facts, data: Any, method: str, params: Mapping[str, Any]
+) -> object:
+    array = None if facts.kind == "gblinear" else _as_array(booster, facts, data, most_cells=_MOST_CELLS)
+    given = _as_table(data) if array is None else array
+    if not params:
+        return getattr(estimator, method)(given)
+    accepted = _PROBA_PARAMS if method == "predict_proba" else _PREDICT_PARAMS
+    return getattr(estimator, method)(given, **{name: params[name] for name in accepted & params.keys()})
 
 
 def _ask_booster(
@@ -208,19 +231,27 @@ def _as_array(booster: Any, facts: _Facts, data: Any, *, most_cells: float = mat
 
     if facts.categorical or len(getattr(data, "shape", ())) != 2:
         return None
-    is_array = isinstance(data, np.ndarray)
-    if not is_array and not _fits_names(booster, data):
+    if isinstance(data, np.ndarray):
+        if not _is_plain(data.dtype):
+            return None
+        with np.errstate(over="ignore"):
+            return data if data.dtype.isnative else data.astype(np.float32)
+    if not _fits_names(booster, data):
         return None
-    dtypes = {data.dtype} if is_array else set(data.dtypes.tolist())
-    if not all(isinstance(dtype, np.dtype) and dtype.kind in "fiub" and dtype.itemsize <= 8 for dtype in dtypes):
+    dtypes = set(data.dtypes.tolist())
+    if not all(isinstance(dtype, np.dtype) and _is_plain(dtype) for dtype in dtypes):
         return None
     native = all(dtype.isnative for dtype in dtypes)
-    if native and not is_array and data.size > most_cells:
+    if native and data.size > most_cells:
         return None
     if native and len(dtypes) == 1:
-        return data if is_array else data.to_numpy()
+        return data.to_numpy()
     with np.errstate(over="ignore"):
-        return data.astype(np.float32) if is_array else data.to_numpy(np.float32)
+        return data.to_numpy(np.float32)
+
+
+def _is_plain(dtype: Any) -> bool:
+    return dtype.kind in "fiub" and dtype.itemsize <= 8
 
 
 def _fits_names(booster: Any, data: Any) -> bool:
