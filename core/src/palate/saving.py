@@ -40,7 +40,7 @@ from palate._save_signature import (
     rows_as_array,
     with_outputs,
 )
-from palate._stored.examples import ExampleInfo, read_example, split_example, write_example
+from palate._stored.examples import ExampleInfo, read_example, read_whole, split_example, write_example
 from palate.errors import FlavorBroken, InvalidExample, InvalidInput, PalateError, Problem, UnsupportedModel
 from palate.golden import Golden, record_golden
 from palate.inspection import ModelInfo, describe
@@ -129,7 +129,7 @@ def save_model(
 
 
 def _write_directory(request: SaveRequest, root: Path, registry: FlavorRegistry, *, uri: str) -> None:
-    flavor = request.flavor
+    flavor, request = request.flavor, replace(request, example=read_whole(request.example))
     known: Schema | Signature | None = None
     if isinstance(request.signature, EllipsisType):
         known = flavor.infer_input_schema(request.model)

@@ -50,7 +50,7 @@ def _find_large(frame: Any) -> list[int]:
 
 def _find_numbers(labels: list[object], columns: tuple[ColSpec, ...]) -> set[int]:
     """Return the positions of the columns that the signature knows as numbers."""
-    if columns[0].name is None:
+    if all(spec.name is None for spec in columns):
         return {position for position, spec in enumerate(columns) if _holds_numbers(spec)}
     names = {str(spec.name) for spec in columns if _holds_numbers(spec)}
     return {position for position, label in enumerate(labels) if str(label) in names}

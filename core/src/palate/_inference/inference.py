@@ -13,17 +13,21 @@ from datetime import date
 from numbers import Integral
 from typing import Any, cast
 
+from palate._containers.arrow import to_arrow
 from palate._containers.exactness import is_missing
+from palate._containers.frames import refuse_query
 from palate._containers.kinds import (
     framework_tensor,
-    is_arrow,
     is_dataframe,
+    is_lazy,
     is_ndarray,
     is_numpy_scalar,
     is_polars,
     is_series,
     is_sparse,
+    speaks_arrow,
 )
+from palate._containers.unfit import Unfit
 from palate._enforcement.params import convert_param
 from palate._inference.columnar_types import arrow_column, pandas_column, polars_column
 from palate._inference.type_hints import dataclass_properties
@@ -147,8 +151,8 @@ class _Reader:
         if is_polars(data):
             columns = data.get_columns() if hasattr(data, "get_columns") else [data]
             return self.frame([c.name or None for c in columns], columns.__getitem__, polars_column)
-        if is_arrow(data):
-            return self.frame(data.schema.names, data.column, arrow_column)
+        if speaks_arrow(data) or is_lazy(data):
+            return self.table(data)
         if isinstance(data, list):
             return self.rows(data)
         if isinstance(data, dict):
@@ -170,6 +174,15 @@ class _Reader:
             except UntypedValue as exc:
                 self.problems.append(Problem((self.part, str(label)), "wrong_type", str(exc)))
         return found
+
+    def table(self, data: object) -> list[Field]:
+        try:
+            refuse_query(data)
+            table = to_arrow(data)
+        except Unfit as exc:
+            self.problems.append(exc.problem(self.part))
+            return []
+        return self.frame([name or None for name in table.column_names], table.column, arrow_column)
 
     def rows(self, data: list[Any]) -> list[Field]:
         if not data:

@@ -150,7 +150,7 @@ def frame_json(frame: Any) -> dict[str, Any]:
 
     The row index is left out, as MLflow does. Raises InvalidExample with every column that has no JSON form.
     """
-    labels = [_label(label) for label in (frame.schema.names if is_arrow(frame) else frame.columns)]
+    labels = _labels(frame)
     columns: list[list[Any]] = []
     problems: list[Problem] = []
     for position, label in enumerate(labels):
@@ -165,6 +165,12 @@ def frame_json(frame: Any) -> dict[str, Any]:
     )
     numbered = labels == list(range(len(labels)))
     return {"data": rows} if numbered else {"columns": labels, "data": rows}
+
+
+def _labels(frame: Any) -> list[str | int]:
+    names = list(frame.schema.names if is_arrow(frame) else frame.columns)
+    # A single column of Arrow or polars has no name to give.
+    return [0] if names == [""] and not is_dataframe(frame) else [_label(name) for name in names]
 
 
 def _label(label: Any) -> str | int:

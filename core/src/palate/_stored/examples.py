@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from palate._containers.arrays import tensor_array
+from palate._containers.arrow import to_arrow
+from palate._containers.frames import refuse_query
 from palate._containers.kinds import (
     framework_tensor,
     is_arrow,
@@ -25,6 +27,7 @@ from palate._containers.kinds import (
     is_scalar,
     is_series,
     is_sparse,
+    speaks_arrow,
 )
 from palate._containers.unfit import Unfit
 from palate._disk.paths import confine, read_small
@@ -33,7 +36,7 @@ from palate._stored.example_json import array_json, frame_json, invalid, plain_j
 from palate._stored.example_reading import read_arrays, read_frame, read_plain, read_sparse
 from palate.schema import Schema
 
-__all__ = ["ExampleInfo", "read_example", "split_example", "write_example"]
+__all__ = ["ExampleInfo", "read_example", "read_whole", "split_example", "write_example"]
 
 EXAMPLE_FILE = "input_example.json"
 SERVING_FILE = "serving_input_example.json"
@@ -66,6 +69,24 @@ class _Encoded:
     info: Mapping[str, str]
     document: Any
     body: dict[str, Any] | None
+
+
+def read_whole(example: object) -> object:
+    """Return an example in which data that speaks Arrow is a pyarrow Table: a stream can be read only once.
+
+    Raises:
+        InvalidExample: pyarrow does not know one of its types, or it is a query and no data.
+        DependencyMissing: pyarrow is not installed.
+    """
+    data, *params = example if isinstance(example, tuple) and example else (example,)
+    try:
+        refuse_query(data)
+        if not speaks_arrow(data) or is_arrow(data) or is_polars(data):
+            return example
+        table = to_arrow(data)
+    except Unfit as exc:
+        raise invalid((), str(exc)) from exc
+    return (table, *params) if params else table
 
 
 def split_example(example: object) -> tuple[object, dict[str, Any] | None]:
@@ -209,8 +230,8 @@ def _encode_plain(data: Any) -> _Encoded:
     if not (isinstance(data, dict | list | date) or is_scalar(data) or is_record):
         raise invalid(
             (),
-            f"a {type(data).__name__} cannot be an input example. Hint: give a DataFrame, an ndarray, a dict, a list, "
-            "a sparse matrix or a scalar",
+            f"a {type(data).__name__} cannot be an input example. Hint: give a DataFrame, an Arrow table, an ndarray, "
+            "a dict, a list, a sparse matrix or a scalar",
         )
     if isinstance(data, list) and _holds_array(data):
         raise invalid((), "a list of ndarrays cannot be an input example. Hint: use numpy.stack, or a dict of ndarrays")
