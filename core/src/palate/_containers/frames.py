@@ -37,7 +37,7 @@ __all__ = ["arrow_to_frame", "refuse_query", "require_pandas", "to_frame"]
 _HINT = "pass a DataFrame, a dict of columns, or a list of records"
 # To share memory and guard it takes as long as to copy this many bytes, of an array or of each column of a table:
 # benchmarks/thresholds.py.
-_SHARE_FROM = 100_000
+_SHARE_FROM = 150_000
 
 
 def require_pandas() -> ModuleType:

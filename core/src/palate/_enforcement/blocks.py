@@ -31,8 +31,9 @@ Positions: TypeAlias = "np.ndarray[Any, np.dtype[np.intp]]"
 Block: TypeAlias = "tuple[Any, Positions]"
 """Values, and the positions of their columns in the frame."""
 
-# A frame that grew column by column has a block for each: joined where that costs less than going through them.
-_MANY_BLOCKS = 8
+# A frame that grew column by column has a block for each, others one for each dtype: more than these, of so few rows,
+# are joined, which costs less than going through them: benchmarks/thresholds.py.
+_MANY_BLOCKS = 4
 _FEW_ROWS = 4_000
 
 

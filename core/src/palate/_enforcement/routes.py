@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Route", "Slot", "convert_columns"]
 
-# Setting one column of a frame costs as much as copying about so many cells.
+# Setting one column of a frame costs as much as copying about so many cells: benchmarks/thresholds.py.
 _CELLS_PER_COLUMN = 20_000
 
 
@@ -211,7 +211,7 @@ def convert_columns(frame: Any, slots: Sequence[Slot], problems: Iterable[Proble
         InvalidInput: with every problem.
     """
     found = list(problems)
-    # Going through all columns is several times as fast as asking for each.
+    # Where many are asked for, going through all columns is quicker than asking for each.
     every = [series for _, series in frame.items()] if 3 * len(slots) > len(frame.columns) else None
     converted = []
     for slot in slots:
