@@ -11,6 +11,7 @@ import pytest
 from palate._containers.arrow import to_arrow
 from palate._containers.unfit import Unfit
 from palate._enforcement.plan import compile_inputs
+from palate.errors import InvalidInput
 from palate.schema import ColSpec, Schema, TensorSpec
 
 BATCH = pa.record_batch({"a": [1.0]})
@@ -117,3 +118,31 @@ def test_a_type_unknown_to_pyarrow_is_no_error_of_the_source() -> None:
     for data in (wide, Speaker(wide), wide["a"]):
         with pytest.raises(Unfit, match="pyarrow has no form"):
             to_arrow(data)
+
+
+def test_an_iterator_that_fails_raises_its_own_error() -> None:
+    """A column that is read once raises what its generator raises."""
+    error = ValueError("own")
+
+    def cells() -> Iterator[float]:
+        yield 1.0
+        raise error
+
+    with pytest.raises(ValueError, match="own") as caught:
+        PLANS[0].enforce({"a": cells()})
+    assert caught.value is error
+
+
+@pytest.mark.parametrize(("error", "raised"), [(OSError("own"), OSError), (RuntimeError("own"), InvalidInput)])
+def test_an_array_says_that_numpy_has_no_form_for_it(error: Exception, raised: type[Exception]) -> None:
+    """torch says so by RuntimeError; an error of reading is the array's own."""
+
+    class Broken:
+        def __dlpack__(self, **options: object) -> object:
+            raise error
+
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return (1, 0)
+
+    with pytest.raises(raised):
+        PLANS[3].enforce(Broken())

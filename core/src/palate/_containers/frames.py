@@ -51,6 +51,9 @@ def require_pandas() -> ModuleType:
 def to_frame(data: Any, columns: tuple[ColSpec, ...]) -> Any:
     """Return *data* as a DataFrame, the same object if it is one.
 
+    A stream, an iterator or an array of another package hands its data out itself. What it raises meanwhile passes as
+    it is, but for the errors by which an array says that numpy has no form for it (see ``tensor_array``).
+
     Raises:
         Unfit: when no rows and columns can be made of it.
         DependencyMissing: when pandas, or pyarrow for polars, is not installed.
