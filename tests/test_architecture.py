@@ -26,8 +26,8 @@ PLUGINS = sorted((ROOT / "plugins").glob("*/src/*/__init__.py"))
 
 # A module may import from its own layer and from those before it, and nothing may import in a circle.
 LAYERS = {
-    "errors": "errors",
-    "what a model takes": "_warning schema _containers _enforcement _schema_json signature _inference",
+    "errors": "errors _late",
+    "what a model takes": "_warning _field_types schema _containers _enforcement _schema_json signature _inference",
     "what it returns": "_outputs",
     "documents and files": "_disk model_file _stored",
     "what surrounds a model": "_code _coroutines _environment _process_lock _random_state",

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -272,8 +273,11 @@ def test_inspect_shows_what_is_known_of_a_column() -> None:
         known,
     )
     optional = ColSpec(type="datetime", required=False, nullable=True, timezone="Europe/Vienna", categories=("a",))
-    known = "optional; cells may be missing; one of a; in the time zone Europe/Vienna"
+    known = "optional; cells may be missing; known: a; in the time zone Europe/Vienna"
     assert field_text(optional) == ("(unnamed)", "datetime", known)
+    for enforced in ("closed", "categorical"):
+        column = replace(ColSpec(type="string", categories=("a", "b")), **{enforced: True})
+        assert field_text(column)[2] == "one of a, b"
     assert field_text(ColSpec(type="long", name=0)) == ("0", "long", "")
 
 
@@ -281,7 +285,7 @@ def test_inspect_shows_the_model_and_json_says_the_same(run, saved) -> None:
     """People and programs learn the same."""
     shown = run("inspect", saved)
     assert shown.returncode == 0, shown.stderr
-    for text in ("sklearn", "safely", "sha256", "model.skops", "MANIFEST.json", "kind", "one of 01, 02"):
+    for text in ("sklearn", "safely", "sha256", "model.skops", "MANIFEST.json", "kind", "known: 01, 02"):
         assert text in shown.stdout
     document = json.loads(run("inspect", saved, "--json").stdout)
     assert document["flavor"] == "sklearn"

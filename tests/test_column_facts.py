@@ -152,9 +152,9 @@ def test_functions_with_type_hints_have_no_facts() -> None:
         add_facts(plain, {0: {"minimum": 0}})
 
 
-def test_columns_of_one_name_need_the_same_facts() -> None:
-    """Facts are kept by name, so that two columns of a name cannot differ in them."""
-    twins = [ColSpec(type="long", name="a", minimum=bound) for bound in (0, 1)]
-    assert column_facts(signature(twins[0], twins[0])) == {"a": {"minimum": 0}}
-    with pytest.raises(InvalidSignature, match="different facts"):
-        column_facts(signature(*twins))
+def test_columns_of_one_name_share_their_facts() -> None:
+    """A file may name two columns alike: facts are kept by name, and come to both."""
+    text = '[{"type": "long", "name": "a", "required": true}, {"type": "long", "name": "a", "required": true}]'
+    read = add_facts(Signature.from_dict({"inputs": text}), {"a": {"minimum": 0}})
+    assert [column.minimum for column in read.inputs.columns] == [0, 0]
+    assert column_facts(read) == {"a": {"minimum": 0}}

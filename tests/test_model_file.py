@@ -353,13 +353,6 @@ def test_other_categories_are_refused(value) -> None:
         _build(signature=Signature(inputs=schema))
 
 
-def test_one_name_with_two_facts_is_refused() -> None:
-    """Two columns of one name cannot have different categories, since facts are kept by name."""
-    columns = tuple(ColSpec(type="string", name="a", categories=(value,)) for value in ("x", "y"))
-    with pytest.raises(InvalidSignature, match="two columns of this name"):
-        _build(signature=Signature(inputs=Schema(columns)))
-
-
 def test_facts_on_columns_that_are_gone_do_not_matter() -> None:
     """After MLflow's set_signature() facts may name columns that no longer exist."""
     document = {

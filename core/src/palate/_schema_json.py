@@ -27,6 +27,8 @@ from palate.schema import (
     Schema,
     SparkVector,
     TensorSpec,
+    find_mixtures,
+    is_tensor_dtype,
 )
 
 __all__ = ["dump_params", "dump_schema", "parse_params", "parse_schema"]
@@ -35,13 +37,6 @@ _MAX_DEPTH = 32
 _MAX_PROBLEMS = 1000
 _MAX_DIMENSION = 2**63 - 1
 _MAX_RANK = 32  # numpy's own limit was 32 up to numpy 1, 64 since
-_TENSOR_DTYPES = frozenset(
-    {
-        *("bool", "str", "bytes", "object"),
-        *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-        *("float16", "float32", "float64", "longdouble", "complex64", "complex128"),
-    }
-)
 
 Where = tuple[str | int, ...]
 
@@ -142,7 +137,7 @@ class _Reader:
             self.refuse(where, "missing", "a tensor needs a mapping under 'tensor-spec'")
             return TensorSpec(dtype="float64", shape=(-1,), name=name)
         dtype, shape = inner.get("dtype"), inner.get("shape")
-        if not isinstance(dtype, str) or not _is_tensor_dtype(dtype):
+        if not isinstance(dtype, str) or not is_tensor_dtype(dtype):
             self.refuse((*where, "dtype"), "wrong_value", f"{dtype!r:.60} is not a numpy dtype name without a width")
             dtype = "float64"
         return TensorSpec(dtype=dtype, shape=self.shape(shape, (*where, "shape")), name=name)
@@ -153,6 +148,7 @@ class _Reader:
             return (-1,)
         if len(shape) > _MAX_RANK or any(not -1 <= n <= _MAX_DIMENSION for n in shape):
             self.refuse(where, "wrong_value", "each size must be -1 (any) or a possible array size")
+            return (-1,)
         return tuple(shape)
 
     def schema(self, specs: Any, part: str) -> Schema:
@@ -168,17 +164,10 @@ class _Reader:
                 fields.append(self.tensor(spec, where))
             else:
                 fields.append(self.column(spec, where))
-        self.uniform(fields, part)
+        for message in find_mixtures(fields) if fields else ():
+            self.refuse((part,), "wrong_value", message)
         self.finish()
-        return Schema(tuple(fields))
-
-    def uniform(self, fields: Sequence[ColSpec | TensorSpec], part: str) -> None:
-        if len({isinstance(field, TensorSpec) for field in fields}) > 1:
-            self.refuse((part,), "wrong_value", "columns and tensors cannot be mixed")
-        if len({field.name is None for field in fields}) > 1:
-            self.refuse((part,), "wrong_value", "named and unnamed fields cannot be mixed")
-        if len(fields) > 1 and all(isinstance(field, TensorSpec) and field.name is None for field in fields):
-            self.refuse((part,), "wrong_value", "several tensors need names")
+        return Schema.of_file(tuple(fields))
 
     def param(self, spec: Mapping[str, Any], where: Where) -> ParamSpec | None:
         # MLflow before 2.20 wrote "dtype" where it now writes "type".
@@ -202,10 +191,6 @@ class _Reader:
             self.refuse((*where, "default"), "wrong_value", str(exc))
             return None
         return ParamSpec(name=name, type=kind, default=default, shape=length)
-
-
-def _is_tensor_dtype(name: str) -> bool:
-    return name in _TENSOR_DTYPES or (name.startswith(("datetime64", "timedelta64")) and len(name) < 24)
 
 
 def _read_json(text: object, part: str) -> Any:

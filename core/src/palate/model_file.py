@@ -319,7 +319,7 @@ def build_model_file(
 
     Raises:
         InvalidSignature: if the facts of a column cannot be stored: categories that are not text, numbers or times,
-            columns of one name whose facts differ, facts beside type hints.
+            facts beside type hints.
         InvalidModelFile: if MLmodel cannot hold a flavor's section, *metadata*, *example_info* or *palate*.
     """
     has_signature = signature is not None and (signature.inputs or signature.outputs or signature.params)

@@ -8,11 +8,32 @@ MLflow reads strictly.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import Any, TypeAlias
 
+from palate._field_types import (
+    INTEGERS,
+    NUMBERS,
+    SCALARS,
+    TENSOR_DTYPES,
+    AnyType,
+    Array,
+    FieldType,
+    Map,
+    Object,
+    Property,
+    Scalar,
+    SparkVector,
+    find_wrong_type,
+    has_categories,
+    is_category,
+    is_tensor_dtype,
+    is_timezone,
+    type_text,
+)
 from palate.errors import InvalidSignature, Problem, ProblemKind
 
 __all__ = [
@@ -31,63 +52,19 @@ __all__ = [
     "Schema",
     "SparkVector",
     "TensorSpec",
+    "find_mixtures",
+    "is_tensor_dtype",
     "is_timezone",
     "type_text",
     "whole_bounds",
 ]
 
-Scalar: TypeAlias = Literal["boolean", "integer", "long", "float", "double", "string", "binary", "datetime"]
-SCALARS: frozenset[str] = frozenset(get_args(Scalar))
-INTEGERS: dict[str, tuple[int, int]] = {"integer": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
-"""The types of integers, each with the least and the greatest that it has."""
-NUMBERS: frozenset[str] = frozenset([*INTEGERS, "float", "double"])
-_OFFSET = re.compile(r"UTC[+-]([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 
-
-@dataclass(frozen=True, slots=True)
-class Array:
-    """A list whose items are all of one type."""
-
-    items: FieldType
-
-
-@dataclass(frozen=True, slots=True)
-class SparkVector:
-    """Spark ML's vector: a list of doubles."""
-
-
-@dataclass(frozen=True, slots=True)
-class Map:
-    """A dict from str to values of one type."""
-
-    values: FieldType
-
-
-@dataclass(frozen=True, slots=True)
-class AnyType:
-    """Any value at all, unchecked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Property:
-    """A named member of an object."""
-
-    name: str
-    type: FieldType
-    required: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Object:
-    """A dict with known members, kept sorted by name as MLflow keeps them."""
-
-    properties: tuple[Property, ...]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "properties", tuple(sorted(self.properties, key=lambda p: p.name)))
-
-
-FieldType: TypeAlias = Scalar | Array | SparkVector | Object | Map | AnyType
+def _show(spec: Any) -> str:
+    """Return a spec as the Python that makes it, its name first, without what is as it would be anyway."""
+    shown = {f.name: getattr(spec, f.name) for f in fields(spec) if getattr(spec, f.name) != f.default}
+    shown = {name: shown[name] for name in sorted(shown, key=lambda name: name != "name")}
+    return f"{type(spec).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +72,14 @@ class ColSpec:
     """A column. Raises InvalidSignature when its facts contradict each other or its type.
 
     Attributes:
-        type: the type of each cell.
+        type: the type of each cell: "boolean", "integer" (32 bits), "long" (64 bits), "float" (32 bits), "double" (64
+            bits), "string", "binary" or "datetime"; or an Array, Map, Object, SparkVector or AnyType of this module.
         name: None in a schema whose columns have no names; an int for frames with numbered columns.
         required: whether the column must be present. A present column's cells are checked either way.
-        categories: the values the column is known to take, or None when it is not known.
+        categories: the values the column is known to take, or None when it is not known. Others pass, unless it is
+            ``closed`` or ``categorical``.
         categorical: the model was given a pandas categorical here, so it gets one with exactly ``categories``.
+        closed: whether other values than ``categories`` are refused; for text, integers, truth values and times.
         nullable: whether cells may be missing; for scalar types. True keeps integers and truth values what they are:
             the model gets pandas' Int32, Int64 or boolean, gaps or not. False refuses missing cells. None is MLflow's
             rule: integers refuse them, most other types take them.
@@ -114,34 +94,58 @@ class ColSpec:
     required: bool = True
     categories: tuple[object, ...] | None = None
     categorical: bool = False
+    closed: bool = False
     nullable: bool | None = None
     minimum: int | float | None = None
     maximum: int | float | None = None
     timezone: str | None = None
 
     def __post_init__(self) -> None:
-        if self.plain:
-            return
+        if isinstance(self.categories, list):
+            object.__setattr__(self, "categories", tuple(self.categories))
         for bound in ("minimum", "maximum"):
             if hasattr(given := getattr(self, bound), "item"):  # numpy's scalars, as frame["age"].min() gives
                 object.__setattr__(self, bound, given.item())
-        where = () if self.name is None else (self.name,)
-        problems = [Problem((*where, fact), kind, message) for fact, kind, message in _find_contradictions(self)]
-        if problems:
-            raise InvalidSignature(problems)
+        _require(self.name, _find_bad_basics(self) or (() if self._says_no_more else _find_contradictions(self)))
+
+    __repr__ = _show
+
+    @property
+    def _says_no_more(self) -> bool:
+        return self.plain and self.categories is None
 
     @property
     def plain(self) -> bool:
         """Whether the type alone says what cells must be, so that many columns can be converted at once."""
         facts = (self.nullable, self.minimum, self.maximum, self.timezone)
-        return not self.categorical and facts == (None, None, None, None)
+        return not (self.categorical or self.closed) and facts == (None, None, None, None)
 
 
 _Contradiction: TypeAlias = tuple[str, ProblemKind, str]
 
 
+def _require(name: str | int | None, contradictions: Iterable[_Contradiction]) -> None:
+    """Raise InvalidSignature with what is wrong with the spec of this name."""
+    where = (name,) if isinstance(name, str | int) else ()
+    if problems := [Problem((*where, attribute), kind, message) for attribute, kind, message in contradictions]:
+        raise InvalidSignature(problems)
+
+
+def _find_bad_basics(column: ColSpec) -> list[_Contradiction]:
+    found: list[_Contradiction] = []
+    if message := find_wrong_type(column.type):
+        found.append(("type", "wrong_value", message))
+    if not (column.name is None or isinstance(column.name, str | int)) or isinstance(column.name, bool):
+        found.append(("name", "wrong_type", "must be text, an integer or None"))
+    for flag in ("required", "categorical", "closed"):
+        if not isinstance(getattr(column, flag), bool):
+            found.append((flag, "wrong_type", "must be true or false"))
+    return found
+
+
 def _find_contradictions(column: ColSpec) -> Iterator[_Contradiction]:
     """Yield each fact that cannot be, the kind of problem and why."""
+    yield from _find_bad_categories(column)
     if column.nullable is not None:
         if not isinstance(column.nullable, bool):
             yield "nullable", "wrong_type", "must be true or false"
@@ -157,6 +161,24 @@ def _find_contradictions(column: ColSpec) -> Iterator[_Contradiction]:
         elif not is_timezone(column.timezone):
             known = "is no time zone known here. Hint: give an IANA name (Europe/Vienna) or an offset (UTC+02:00)"
             yield "timezone", "wrong_value", f"{known}; where the system has no zones, pip install tzdata"
+
+
+def _find_bad_categories(column: ColSpec) -> Iterator[_Contradiction]:
+    values, enforced = column.categories, "closed" if column.closed else "categorical"
+    if values is not None and not isinstance(values, tuple):
+        yield "categories", "wrong_type", "must be a tuple of the values"
+        return
+    if not (column.closed or column.categorical):
+        return
+    if not has_categories(column.type) or (column.closed and column.type in ("float", "double")):
+        kinds = "text, integers, truth values and times"
+        yield enforced, "wrong_value", f"is for columns of {kinds}, not for {type_text(column.type)}"
+    elif values is None:
+        yield "categories", "missing", f"a {enforced} column needs its categories"
+    elif not all(is_category(value, column.type) for value in values):
+        yield "categories", "wrong_type", f"holds values that are not {column.type}"
+    elif len(set(values)) < len(values):
+        yield "categories", "wrong_value", "holds a value twice"
 
 
 def _find_bad_bounds(column: ColSpec) -> Iterator[_Contradiction]:
@@ -189,36 +211,68 @@ def _is_finite(bound: object) -> bool:
         return False
 
 
-def is_timezone(name: str) -> bool:
-    """Tell whether a name means the same zone on every machine, and this one knows it."""
-    if _OFFSET.fullmatch(name) or name == "UTC":
-        return True
-    # In lower case zoneinfo also finds "localtime", which is another zone on each machine, and "right/…".
-    if not name[:1].isupper():
-        return False
-    from zoneinfo import ZoneInfo
-
-    try:
-        ZoneInfo(name)
-    except (LookupError, ValueError, OSError):  # unknown; no path of a zone; a folder such as "Europe"
-        return False
-    return True
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec:
-    """An n-dimensional array: a numpy dtype name ("float64", "str" without a width) and a shape, -1 for any size."""
+    """An n-dimensional array. Raises InvalidSignature when numpy has no such dtype or array.
+
+    Attributes:
+        dtype: the name of a numpy dtype ("float64"), "str" and "bytes" without a width.
+        shape: the size of each dimension, -1 for any.
+        name: None for the only tensor of a schema.
+    """
 
     dtype: str
     shape: tuple[int, ...]
     name: str | None = None
 
+    def __post_init__(self) -> None:
+        if isinstance(self.shape, list):
+            object.__setattr__(self, "shape", tuple(self.shape))
+        _require(self.name, _find_bad_tensor(self))
+
+    __repr__ = _show
+
+
+def _find_bad_tensor(tensor: TensorSpec) -> Iterator[_Contradiction]:
+    if not is_tensor_dtype(tensor.dtype):
+        given = f"{tensor.dtype!r:.60}" if isinstance(tensor.dtype, str) else f"a {type(tensor.dtype).__name__}"
+        known = ", ".join(TENSOR_DTYPES)
+        yield "dtype", "wrong_value", f"{given} is no dtype of a tensor. Hint: give one of {known}, datetime64[ns]"
+    if not isinstance(tensor.shape, tuple) or not all(type(size) is int and size >= -1 for size in tensor.shape):
+        yield "shape", "wrong_type", "must be a tuple of sizes that are int, -1 for any"
+    if not (tensor.name is None or isinstance(tensor.name, str)):
+        yield "name", "wrong_type", "must be text or None"
+
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """All inputs, or all outputs: only columns or only tensors, all named or all unnamed."""
+    """All inputs, or all outputs: only columns or only tensors, all named or all unnamed.
+
+    Raises InvalidSignature for other fields, and for two of one name.
+    """
 
     fields: tuple[ColSpec | TensorSpec, ...]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.fields, list):
+            object.__setattr__(self, "fields", tuple(self.fields))
+        if not isinstance(self.fields, tuple) or not all(isinstance(f, ColSpec | TensorSpec) for f in self.fields):
+            message = "must be a tuple of palate.ColSpec, or of palate.TensorSpec"
+            raise InvalidSignature([Problem(("fields",), "wrong_type", message)])
+        messages = [*find_mixtures(self.fields), *_find_doubles(self.fields)]
+        if messages:
+            raise InvalidSignature(Problem(("fields",), "wrong_value", message) for message in messages)
+
+    @classmethod
+    def of_file(cls, fields: tuple[ColSpec | TensorSpec, ...]) -> Schema:
+        """Return a schema as it stands in a file, which MLflow lets name two columns alike: then the last counts.
+
+        Args:
+            fields: all columns or all tensors, all named or all unnamed.
+        """
+        schema = object.__new__(cls)
+        object.__setattr__(schema, "fields", fields)
+        return schema
 
     @property
     def is_tensor(self) -> bool:
@@ -247,29 +301,76 @@ class Schema:
         return len(self.fields)
 
 
+def find_mixtures(fields: Sequence[ColSpec | TensorSpec]) -> Iterator[str]:
+    """Yield what keeps fields from being one schema."""
+    if not fields:
+        yield "a schema needs at least one field; where none is declared it is None"
+    if len({isinstance(field, TensorSpec) for field in fields}) > 1:
+        yield "columns and tensors cannot be mixed"
+    if len({field.name is None for field in fields}) > 1:
+        yield "named and unnamed fields cannot be mixed"
+    if len(fields) > 1 and all(isinstance(field, TensorSpec) and field.name is None for field in fields):
+        yield "several tensors need names"
+
+
+def _find_doubles(fields: Sequence[ColSpec | TensorSpec]) -> Iterator[str]:
+    counts = Counter(field.name for field in fields if field.name is not None)
+    yield from (f"{count} fields are called {name!r:.60}" for name, count in counts.items() if count > 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParamSpec:
-    """A param of a method: a scalar or object (shape None) or a list of scalars (shape (-1,)), with a default."""
+    """A param of a method. Raises InvalidSignature when its default is not of its type.
+
+    Attributes:
+        name: its name.
+        type: a scalar type other than "binary", or an Object.
+        default: its value when the caller gives none, as plain Python; None for a scalar that is then unset.
+        shape: None for one value, (-1,) for a list of them.
+    """
 
     name: str
     type: Scalar | Object
     default: object
     shape: tuple[int] | None = None
 
+    def __post_init__(self) -> None:
+        _require(self.name, _find_bad_param(self))
 
-def type_text(kind: FieldType) -> str:
-    """Return a type as people write it: "double", "array(string)", "object(a: long, b?: string)"."""
-    match kind:
-        case Array(items=items):
-            return f"array({type_text(items)})"
-        case Map(values=values):
-            return f"map({type_text(values)})"
-        case Object(properties=properties):
-            inner = ", ".join(f"{p.name}{'' if p.required else '?'}: {type_text(p.type)}" for p in properties)
-            return f"object({inner})"
-        case AnyType():
-            return "any"
-        case SparkVector():
-            return "sparkml_vector"
-        case _:
-            return kind
+    __repr__ = _show
+
+
+_DEFAULTS: dict[str, tuple[type, ...]] = {
+    "boolean": (bool,),
+    "integer": (int,),
+    "long": (int,),
+    "float": (int, float),
+    "double": (int, float),
+    "string": (str,),
+    "datetime": (date,),
+}
+
+
+def _find_bad_param(param: ParamSpec) -> Iterator[_Contradiction]:
+    if not isinstance(param.name, str):
+        yield "name", "wrong_type", "must be text"
+    if not isinstance(param.type, Object) and (not isinstance(param.type, str) or param.type not in _DEFAULTS):
+        yield "type", "wrong_value", f"must be one of {', '.join(_DEFAULTS)}, or an Object of palate.schema"
+    elif param.shape not in (None, (-1,)):
+        yield "shape", "wrong_value", "must be None for one value, or (-1,) for a list"
+    elif param.shape is not None and not isinstance(param.default, list):
+        yield "default", "wrong_type", f"must be a list of {type_text(param.type)}, for its shape is (-1,)"
+    elif not all(_is_default(value, param.type) for value in _values(param)):
+        yield "default", "wrong_type", f"must be {type_text(param.type)}, as the type says"
+
+
+def _values(param: ParamSpec) -> list[object]:
+    return param.default if isinstance(param.default, list) and param.shape else [param.default]
+
+
+def _is_default(value: object, kind: Scalar | Object) -> bool:
+    if isinstance(kind, Object):
+        return isinstance(value, dict)
+    if isinstance(value, bool):
+        return kind == "boolean"
+    return value is None or isinstance(value, _DEFAULTS[kind])

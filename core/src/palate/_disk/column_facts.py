@@ -21,6 +21,7 @@ Where = tuple[str | int, ...]
 
 _HINTED: Final = "facts of columns are for tables, and a function with type hints is given a list of plain values"
 _PLACE: Final = ("palate", "inputs")
+_OF_CATEGORIES: Final = ("categorical", "closed")
 _KINDS: Final = {
     "nullable": ((bool,), "true or false"),
     "minimum": ((int, float), "a number"),
@@ -37,8 +38,8 @@ def column_facts(signature: Signature) -> dict[str | int, dict[str, Any]]:
     """Return the facts of a signature's input columns as plain data; columns without facts are left out.
 
     Raises:
-        InvalidSignature: if a column's categories are not text, numbers or times, if two columns of one name differ, or
-            if a function with type hints is to be held to facts.
+        InvalidSignature: if a column's categories are not text, numbers or times, or if a function with type hints is
+            to be held to facts.
     """
     columns = signature.inputs.columns if signature.inputs else ()
     facts: dict[str | int, dict[str, Any]] = {}
@@ -46,9 +47,8 @@ def column_facts(signature: Signature) -> dict[str | int, dict[str, Any]]:
         key = _key(column, index)
         if signature.from_type_hints and not column.plain:
             raise InvalidSignature([Problem(("inputs", key), "wrong_value", _HINTED)])
-        if (fact := _facts_of(column, key)) and facts.setdefault(key, fact) != fact:
-            message = "two columns of this name have different facts"
-            raise InvalidSignature([Problem(("inputs", key), "wrong_value", message)])
+        if fact := _facts_of(column, key):
+            facts[key] = fact
     return facts
 
 
@@ -56,8 +56,7 @@ def _facts_of(column: ColSpec, key: str | int) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     if column.categories is not None:
         facts["categories"] = [_plain(value, key) for value in column.categories]
-        if column.categorical:
-            facts["categorical"] = True
+        facts |= {name: True for name in _OF_CATEGORIES if getattr(column, name)}
     return {**facts, **{name: fact for name in _KINDS if (fact := getattr(column, name)) is not None}}
 
 
@@ -93,20 +92,21 @@ def add_facts(signature: Signature | None, facts: Mapping[Any, Any]) -> Signatur
             problems += exc.problems
     if problems:
         raise InvalidModelFile(problems)
-    return replace(signature, inputs=Schema(tuple(columns)))
+    return replace(signature, inputs=Schema.of_file(tuple(columns)))
 
 
 def _check(facts: object, where: Where) -> Iterator[Problem]:
     if not isinstance(facts, dict):
         yield Problem(where, "wrong_type", "must be a mapping")
         return
-    categories, categorical = facts.get("categories"), facts.get("categorical", False)
-    if not isinstance(categorical, bool):
-        yield Problem((*where, "categorical"), "wrong_type", "must be true or false")
-    if categories is None:
-        if categorical is True:
-            yield Problem((*where, "categories"), "missing", "a categorical column needs its categories")
-    elif not isinstance(categories, list) or not all(isinstance(item, str | int | float) for item in categories):
+    categories = facts.get("categories")
+    for name in _OF_CATEGORIES:
+        if not isinstance(facts.get(name, False), bool):
+            yield Problem((*where, name), "wrong_type", "must be true or false")
+        elif categories is None and facts.get(name):
+            yield Problem((*where, "categories"), "missing", f"a {name} column needs its categories")
+    is_list = isinstance(categories, list) and all(isinstance(item, str | int | float) for item in categories)
+    if not (categories is None or is_list):
         yield Problem((*where, "categories"), "wrong_type", "must be a list of text, numbers, true and false")
     for name, (kinds, text) in _KINDS.items():
         if name in facts and type(facts[name]) not in kinds:  # to isinstance, true is a number
@@ -117,7 +117,7 @@ def _with_facts(column: ColSpec, facts: Mapping[str, Any], where: Where) -> ColS
     known = {name: facts[name] for name in _KINDS if name in facts}
     if facts.get("categories") is not None:
         known["categories"] = tuple(_read(value, column, where) for value in facts["categories"])
-        known["categorical"] = facts.get("categorical", False)
+        known |= {name: facts.get(name, False) for name in _OF_CATEGORIES}
     try:
         return replace(column, **known) if known else column
     except InvalidSignature as exc:

@@ -13,7 +13,7 @@ from palate._containers.exactness import cast_number, is_missing, read_decimal, 
 from palate._containers.unfit import Unfit
 from palate._containers.wrapped import cast_with_gaps, from_arrow, is_blank, plain_values
 from palate._enforcement.cells import Column, InvalidCells
-from palate._enforcement.facts import NULLABLE, LimitedColumn, NullableColumn, ZonedColumn
+from palate._enforcement.facts import NULLABLE, LimitedColumn, NullableColumn, ZonedColumn, refuse_unknown
 from palate._enforcement.nested import NUMPY_NAMES, Report, compile_field
 from palate.schema import INTEGERS, AnyType, ColSpec, Scalar
 
@@ -23,7 +23,7 @@ __all__ = ["compile_column"]
 def compile_column(spec: ColSpec, *, required: bool = True) -> Column:
     """Compile a column of a schema; *required* says whether its nested cells must be there."""
     column = _compile_type(spec, required=required)
-    is_limited = spec.nullable is False or spec.minimum is not None or spec.maximum is not None
+    is_limited = spec.nullable is False or spec.closed or spec.minimum is not None or spec.maximum is not None
     return LimitedColumn(spec, column) if is_limited else column
 
 
@@ -176,9 +176,10 @@ class _TextColumn:
 class _CategoricalColumn:
     """A column the model was given as a pandas categorical, with exactly these categories in this order."""
 
-    __slots__ = ("_categories", "_plain")
+    __slots__ = ("_categories", "_kind", "_plain")
 
     def __init__(self, kind: Scalar, categories: tuple[object, ...]) -> None:
+        self._kind = kind
         self._plain = compile_column(ColSpec(type=kind))
         self._categories = list(categories)
 
@@ -189,17 +190,21 @@ class _CategoricalColumn:
         return given == self._categories and list(map(type, given)) == list(map(type, self._categories))
 
     def convert(self, series: Any) -> Any:
+        import numpy as np
         import pandas as pd
 
         if self.passes(series.dtype):
             return series
         if _is_category(series.dtype) and not is_blank(series):
             series = series.cat.remove_unused_categories()
-            codes = self._codes(pd.Series(series.cat.categories)).take(series.cat.codes.to_numpy())
+            known = self._codes(pd.Series(series.cat.categories))
+            codes = known.take(series.cat.codes.to_numpy())
             codes[series.cat.codes.to_numpy() == -1] = -1
+            # Whether they are ordered is the caller's to say, as where it passes, if they are in the same order.
+            ordered = series.cat.ordered and bool((np.diff(known) > 0).all())
         else:
-            codes = self._codes(series)
-        dtype = pd.CategoricalDtype(self._categories)
+            codes, ordered = self._codes(series), False
+        dtype = pd.CategoricalDtype(self._categories, ordered=ordered)
         return pd.Series(pd.Categorical.from_codes(codes, dtype=dtype), index=series.index, name=series.name)
 
     def _codes(self, series: Any) -> Any:
@@ -215,8 +220,10 @@ class _CategoricalColumn:
             codes[there] = pd.Index(self._categories).get_indexer(pd.Index(values))
         except TypeError as exc:  # lists and dicts cannot be looked up
             raise Unfit("wrong_type", "holds values that no category can be") from exc
-        if unknown := int((codes[there] == -1).sum()):
-            raise Unfit("wrong_value", f"holds {unknown} value(s) outside the {len(self._categories)} known categories")
+        if values.dtype == object and self._kind == "boolean":  # to pandas, 1 is equal to True
+            foreign = [not isinstance(value, bool | np.bool_) for value in values]
+            codes[np.flatnonzero(there)[foreign]] = -1
+        refuse_unknown(int((codes[there] == -1).sum()), len(self._categories))
         return codes
 
 

@@ -17,7 +17,7 @@ from palate._enforcement.nested import NUMPY_NAMES
 from palate.errors import Problem
 from palate.schema import INTEGERS, ColSpec, Scalar, whole_bounds
 
-__all__ = ["NULLABLE", "LimitedColumn", "NullableColumn", "ZonedColumn"]
+__all__ = ["NULLABLE", "LimitedColumn", "NullableColumn", "ZonedColumn", "refuse_unknown"]
 
 NULLABLE: dict[Scalar, str] = {"integer": "Int32", "long": "Int64", "boolean": "boolean"}
 """The pandas dtypes that hold missing values beside those of a type which numpy has no gaps for."""
@@ -101,13 +101,15 @@ class ZonedColumn:
 
 
 class LimitedColumn:
-    """A column whose cells must be there, or lie within bounds. It does not pass by its dtype."""
+    """A column whose cells must be there, lie within bounds or be among some. It does not pass by its dtype."""
 
-    __slots__ = ("_column", "_is_complete", "_maximum", "_minimum", "_spec")
+    __slots__ = ("_column", "_is_complete", "_known", "_maximum", "_minimum", "_spec")
 
     def __init__(self, spec: ColSpec, column: Column) -> None:
         self._spec, self._column = spec, column
         self._is_complete = spec.nullable is False
+        is_open = spec.categorical or not spec.closed  # a categorical column looks at its categories itself
+        self._known = None if is_open or spec.categories is None else _as_cells(spec.categories, column)
         self._minimum = None if spec.minimum is None else _limit(spec, spec.minimum, math.inf)
         self._maximum = None if spec.maximum is None else _limit(spec, spec.maximum, -math.inf)
 
@@ -116,6 +118,8 @@ class LimitedColumn:
 
     def convert(self, series: Any) -> Any:
         converted = self._column.convert(series)
+        if self._known is not None:
+            refuse_unknown(_count_unknown(converted, self._known), len(self._known))
         if problems := list(self._find(converted)):
             raise InvalidCells(problems)
         return converted
@@ -135,6 +139,29 @@ class LimitedColumn:
             yield Problem((), "wrong_value", f"holds {count} value(s) below the minimum, {self._spec.minimum}")
         if self._maximum is not None and (count := int((values > self._maximum).sum())):
             yield Problem((), "wrong_value", f"holds {count} value(s) above the maximum, {self._spec.maximum}")
+
+
+def _as_cells(categories: tuple[object, ...], column: Column) -> Any:
+    """Return categories as the column's cells are when they come to the model."""
+    import pandas as pd
+
+    return pd.Series(column.convert(pd.Series(list(categories), dtype=object)))
+
+
+def _count_unknown(converted: Any, known: Any) -> int:
+    import pandas as pd
+
+    cells = pd.Series(converted)
+    try:
+        return int((~cells.isin(known) & cells.notna()).sum())
+    except TypeError as exc:  # lists and dicts cannot be looked up
+        raise Unfit("wrong_type", "holds values that no category can be") from exc
+
+
+def refuse_unknown(count: int, known: int) -> None:
+    """Raise Unfit when *count*, the number of cells outside of *known* categories, is not 0."""
+    if count:
+        raise Unfit("wrong_value", f"holds {count} value(s) outside the {known} known categories")
 
 
 def _limit(spec: ColSpec, bound: float, inward: float) -> Any:

@@ -85,7 +85,8 @@ def _facts(column: ColSpec) -> Iterator[str]:
     if column.nullable is not None:
         yield "cells may be missing" if column.nullable else "no cell may be missing"
     if column.categories is not None:
-        yield f"one of {', '.join(map(str, column.categories))}"
+        kind = "one of" if column.closed or column.categorical else "known:"
+        yield f"{kind} {', '.join(map(str, column.categories))}"
     if column.minimum is not None:
         yield f"at least {column.minimum}"
     if column.maximum is not None:
