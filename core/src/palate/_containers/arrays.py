@@ -12,7 +12,7 @@ __all__ = ["tensor_array"]
 def tensor_array(tensor: Any) -> Any:
     """Return an array of torch, TensorFlow, JAX or any other package as an ndarray, of the same memory where it can be.
 
-    Packages say by TypeError, RuntimeError, ValueError or BufferError that there is none; other errors pass as they are.
+    By TypeError, RuntimeError, ValueError or BufferError a package says that there is none; other errors are its own.
 
     Raises:
         Unfit: numpy has no such type, or the array lies on another device and its package does not fetch it.
