@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from palate._containers.sharing import shares_safely
 from palate._outputs.conversion import convert_output
 from palate.schema import Array, ColSpec, Schema, TensorSpec
 
@@ -315,7 +316,8 @@ def test_more_memory_that_is_not_copied() -> None:
     many = np.zeros(100_000)
     for frame in (pd.DataFrame({"a": many}, copy=False), pl.DataFrame({"a": many}), pa.table({"a": many})):
         for container in FRAMES:
-            assert np.shares_memory(columns_of(convert(frame, container))[0], many)
+            is_free = container != "pandas" or isinstance(frame, pd.DataFrame)  # pandas 2 gets a copy
+            assert np.shares_memory(columns_of(convert(frame, container))[0], many) == (is_free or shares_safely())
 
 
 @pytest.mark.parametrize(
