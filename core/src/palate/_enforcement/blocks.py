@@ -71,7 +71,14 @@ def _join_blocks(blocks: list[Block]) -> list[Block]:
             places.append(positions)
         else:
             others.append((values, positions))
-    return [(np.concatenate(arrays), np.concatenate(places)) for arrays, places in groups.values()] + others
+    joined = [(_join(arrays), _join(places)) for arrays, places in groups.values()]
+    return joined + others
+
+
+def _join(arrays: list[Any]) -> Any:
+    import numpy as np
+
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def group_columns(frame: Any) -> list[Block]:
