@@ -13,7 +13,7 @@ from palate._containers.exactness import cast_number, is_missing, read_decimal, 
 from palate._containers.unfit import Unfit
 from palate._containers.wrapped import cast_with_gaps, from_arrow, is_blank, plain_values
 from palate._enforcement.cells import Column, InvalidCells
-from palate._enforcement.facts import NULLABLE, LimitedColumn, NullableColumn, ZonedColumn, refuse_unknown
+from palate._enforcement.facts import NULLABLE, LimitedColumn, NullableColumn, ZonedColumn, unknown_text
 from palate._enforcement.nested import NUMPY_NAMES, Report, compile_field
 from palate.schema import INTEGERS, AnyType, ColSpec, Scalar
 
@@ -223,7 +223,8 @@ class _CategoricalColumn:
         if values.dtype == object and self._kind == "boolean":  # to pandas, 1 is equal to True
             foreign = [not isinstance(value, bool | np.bool_) for value in values]
             codes[np.flatnonzero(there)[foreign]] = -1
-        refuse_unknown(int((codes[there] == -1).sum()), len(self._categories))
+        if unknown := int((codes[there] == -1).sum()):
+            raise Unfit("wrong_value", unknown_text(unknown, len(self._categories)))
         return codes
 
 

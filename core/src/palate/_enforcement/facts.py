@@ -17,7 +17,7 @@ from palate._enforcement.nested import NUMPY_NAMES
 from palate.errors import Problem
 from palate.schema import INTEGERS, ColSpec, Scalar, whole_bounds
 
-__all__ = ["NULLABLE", "LimitedColumn", "NullableColumn", "ZonedColumn", "refuse_unknown"]
+__all__ = ["NULLABLE", "LimitedColumn", "NullableColumn", "ZonedColumn", "unknown_text"]
 
 NULLABLE: dict[Scalar, str] = {"integer": "Int32", "long": "Int64", "boolean": "boolean"}
 """The pandas dtypes that hold missing values beside those of a type which numpy has no gaps for."""
@@ -118,8 +118,6 @@ class LimitedColumn:
 
     def convert(self, series: Any) -> Any:
         converted = self._column.convert(series)
-        if self._known is not None:
-            refuse_unknown(_count_unknown(converted, self._known), len(self._known))
         if problems := list(self._find(converted)):
             raise InvalidCells(problems)
         return converted
@@ -130,6 +128,8 @@ class LimitedColumn:
         if self._is_complete and (count := int(pd.isna(converted).sum())):
             message = f"holds {count} missing value(s), and this column is declared to have none"
             yield Problem((), "missing", message)
+        if self._known is not None and (count := _count_unknown(converted, self._known)):
+            yield Problem((), "wrong_value", unknown_text(count, len(self._known)))
         if self._minimum is None and self._maximum is None:
             return
         values, missing = plain_values(pd.Series(converted))
@@ -153,15 +153,15 @@ def _count_unknown(converted: Any, known: Any) -> int:
 
     cells = pd.Series(converted)
     try:
-        return int((~cells.isin(known) & cells.notna()).sum())
+        inside = cells.isin(known)
     except TypeError as exc:  # lists and dicts cannot be looked up
         raise Unfit("wrong_type", "holds values that no category can be") from exc
+    return 0 if inside.all() else int((~inside & cells.notna()).sum())
 
 
-def refuse_unknown(count: int, known: int) -> None:
-    """Raise Unfit when *count*, the number of cells outside of *known* categories, is not 0."""
-    if count:
-        raise Unfit("wrong_value", f"holds {count} value(s) outside the {known} known categories")
+def unknown_text(count: int, known: int) -> str:
+    """Return what to say of cells, *count* in number, outside of *known* categories."""
+    return f"holds {count} value(s) outside the {known} known categories"
 
 
 def _limit(spec: ColSpec, bound: float, inward: float) -> Any:
