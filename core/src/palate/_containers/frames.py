@@ -173,12 +173,13 @@ def _check_text(table: Any) -> None:
     """Raise Unfit for text that is none: pandas looks at it when somebody reads a cell, and shows it then."""
     import pyarrow as pa
 
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if pa.types.is_string(column.type) or str(column.type) in ("large_string", "string_view"):
+    texts = {kind for kind in set(table.schema.types) if str(kind) in ("string", "large_string", "string_view")}
+    for place, kind in enumerate(table.schema.types):
+        if kind in texts:
             try:
-                column.validate(full=True)
+                table.column(place).validate(full=True)
             except pa.ArrowInvalid as exc:
-                message = f"the column {name!r:.60} holds text that is not UTF-8"
+                message = f"the column {table.column_names[place]!r:.60} holds text that is not UTF-8"
                 raise Unfit("wrong_value", message, hint="pass it as binary") from exc
 
 
