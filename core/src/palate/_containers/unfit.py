@@ -33,9 +33,9 @@ class Unfit(ValueError):
         return InvalidInput([self.problem("inputs")])
 
 
-def refusals() -> tuple[type[Exception], ...]:
+def refusals() -> tuple[type[BaseException], ...]:
     """Return what numpy, pandas, polars and pyarrow raise over values that they have no form for."""
-    own = loaded_types("polars.exceptions", "PolarsError") + loaded_types("pyarrow", "ArrowException")
+    own = loaded_types("polars.exceptions", "PolarsError", "PanicException") + loaded_types("pyarrow", "ArrowException")
     # pandas goes by what values can do: it raises AttributeError over [{"a": 1}, 2], and pyarrow over a map KeyError.
     plain = (ValueError, TypeError, LookupError, AttributeError, OverflowError, NotImplementedError, RecursionError)
     return plain + own

@@ -19,6 +19,8 @@ from palate._containers.kinds import (
 )
 from palate._containers.unfit import Unfit, ask_package
 from palate._containers.wrapped import plain_values
+from palate._outputs.equality import are_same
+from palate._outputs.reading import arrow_items, polars_items
 
 __all__ = ["column_array", "dimensions", "is_column", "object_array", "plain_array", "refuse_endless"]
 
@@ -54,6 +56,8 @@ def plain_array(value: Any) -> Any:
         return value.toarray()
     if isinstance(value, list | tuple):
         return _list_array(list(value))
+    if isinstance(value, str | bytes):
+        return np.asarray(value, dtype=object)  # numpy's own types of text drop NUL at the end
     if is_scalar(value):
         return np.asarray(value)
     if is_column(value):
@@ -67,8 +71,10 @@ def _list_array(items: list[Any]) -> Any:
     import numpy as np
 
     refuse_endless(items)
-    if any(kind.__module__ != "builtins" for kind in set(map(type, items))):
+    if any(kind.__module__ != "builtins" and not issubclass(kind, np.generic) for kind in set(map(type, items))):
         items = [plain_array(item) if dimensions(item) else item for item in items]
+        if (stacked := _stack(items)) is not None:
+            return stacked
     try:
         leaves = np.asarray(items, dtype=object)
         kinds = set(map(type, leaves.flat))
@@ -79,7 +85,21 @@ def _list_array(items: list[Any]) -> Any:
         return object_array(items)
     if numbers.shape != leaves.shape:
         return object_array(items)
+    if numbers.dtype.kind in "mM":
+        # The times of an array among the items are integers in leaves.
+        return numbers if are_same(list(leaves.flat), list(numbers.flat)) else object_array(items)
     return numbers if _are_equal(leaves, numbers, kinds) else leaves
+
+
+def _stack(items: list[Any]) -> Any:
+    """Return arrays of one dtype and shape as one array; those of times as objects if not; None for all other items."""
+    import numpy as np
+
+    arrays = [item for item in items if is_ndarray(item)]
+    if len(arrays) == len(items) and len({(array.dtype, array.shape) for array in arrays}) == 1:
+        return np.stack(arrays)
+    # Together with other items, numpy would make integers of times.
+    return object_array(items) if any(array.dtype.kind in "mM" for array in arrays) else None
 
 
 # As many as a numpy array can have.
@@ -108,12 +128,16 @@ _EXACT = {float: "f", int: "iu", bool: "b"}
 
 def _are_equal(leaves: Any, array: Any, kinds: set[type]) -> bool:
     """Tell whether numpy kept each number: it joins [True, 2] to integers, and [0.5, 2**53 + 1] to rounded floats."""
-    if array.dtype.kind not in "biufc" or (bool in kinds and len(kinds) > 1):
+    if array.dtype.kind not in "biufc":
         return False
-    if len(kinds) == 1 and array.dtype.kind in _EXACT.get(next(iter(kinds)), ""):
-        return True
-    # As Python's numbers: numpy would round an integer before it compares it with a float.
-    return all(a == b or a != a for a, b in zip(leaves.flat, array.ravel().tolist(), strict=True))
+    if len(kinds) == 1:
+        kind = next(iter(kinds))
+        if array.dtype.kind in _EXACT.get(kind, "") or array.dtype.type is kind:
+            return True
+    found = array.ravel().tolist()
+    if kinds <= {int, float, complex}:  # for which this is quicker
+        return all(a == b or a != a for a, b in zip(leaves.flat, found, strict=True))
+    return are_same(list(leaves.flat), found)
 
 
 def object_array(items: list[Any]) -> Any:
@@ -141,11 +165,16 @@ def column_array(column: Any) -> Any:
 
 def _series_array(series: Any) -> Any:
     import numpy as np
+    import pandas as pd
 
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return _category_array(pd, series)
+    if isinstance(series.dtype, pd.ArrowDtype):
+        return _arrow_array(series.array.__arrow_array__())
     values, missing = plain_values(series)
     if series.dtype == object:
         return values
-    if values.dtype == object:  # text, categories
+    if values.dtype == object:  # text
         return object_array([None if is_missing(value) else value for value in values])
     if missing is None or not missing.any():
         return values
@@ -155,13 +184,28 @@ def _series_array(series: Any) -> Any:
     return filled
 
 
+def _category_array(pd: Any, series: Any) -> Any:
+    import numpy as np
+
+    values, codes = column_array(pd.Series(series.cat.categories)), series.cat.codes.to_numpy()
+    if not (codes < 0).any():
+        return values[codes]
+    gap = {"f": np.nan, "M": "NaT", "m": "NaT"}.get(values.dtype.kind)
+    # A gap has the code -1, by which numpy takes the last.
+    choices = np.empty(len(values) + 1, dtype=object if gap is None else values.dtype)
+    choices[:-1], choices[-1] = values, gap
+    return choices[codes]
+
+
 def _polars_array(series: Any) -> Any:
+    import polars as pl
+
     kind = series.dtype
     if kind.is_nested():
         # In numpy polars has structs as rows of a matrix, and lists as arrays.
         return _polars_cells(series)
-    if series.null_count() and not (kind.is_float() or kind.is_temporal()):
-        return object_array(series.to_list())
+    if kind == pl.Time or (series.null_count() and not (kind.is_float() or kind.is_temporal())):
+        return object_array(polars_items(series))
     return ask_package("numpy", series.to_numpy)
 
 
@@ -171,7 +215,7 @@ def _polars_cells(series: Any) -> Any:
     for _ in shape:
         flat = flat.explode()
     if not shape or flat.null_count() or not flat.dtype.is_numeric():
-        return object_array(series.to_list())
+        return object_array(polars_items(series))
     return flat.to_numpy().reshape(len(series), *shape)
 
 
@@ -181,8 +225,10 @@ def _arrow_array(column: Any) -> Any:
     chunks, kind = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column]), column.type
     if (array := fixed_size_array(chunks)) is not None:
         return array
+    if pa.types.is_dictionary(kind):  # a null among its values is none that pyarrow counts
+        return _arrow_array(ask_package("numpy", chunks.cast, kind.value_type))
     if pa.types.is_nested(kind) or (column.null_count and not _shows_gaps(pa, kind)):
-        return object_array(column.to_pylist())
+        return object_array(arrow_items(chunks))
     return ask_package("numpy", chunks.to_numpy)
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from palate._containers.arrow import to_arrow
-from palate._containers.kinds import is_dataframe, is_ndarray, is_polars, is_series, speaks_arrow
+from palate._containers.frames import require_pandas
+from palate._containers.kinds import is_dataframe, is_ndarray, is_pandas_array, is_polars, is_series, speaks_arrow
 from palate._containers.unfit import Unfit
 from palate._outputs.arrays import dimensions, is_column, object_array, plain_array
 from palate.schema import Array, Schema
 
-__all__ = ["Columns", "named_outputs", "read_columns"]
+__all__ = ["Columns", "has_labels", "named_outputs", "read_columns"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +26,14 @@ class Columns:
         cells: the columns: ndarrays whose first axis are the rows, or columns of pandas, polars or pyarrow. Empty where
             there is a matrix.
         matrix: the columns as one ndarray of shape (rows, columns), or None.
+        index: the row labels of columns of pandas that stand beside others, as a pandas Index, or None.
         frame: the predictions themselves where they are a frame: of pandas or polars, or a pyarrow Table.
     """
 
     names: list[str]
     cells: list[Any]
     matrix: Any = None
+    index: Any = None
     frame: Any = None
 
     def split(self) -> list[Any]:
@@ -38,7 +41,7 @@ class Columns:
         return self.cells if self.matrix is None else list(_by_columns(self.matrix).T)
 
 
-# So many rows at once stay in the cache while their columns are written one after the other.
+# So many rows at once stay in the cache while their columns are written one after the other: benchmarks/thresholds.py.
 _ROWS = 4096
 
 
@@ -99,10 +102,35 @@ def _of_arrays(predictions: Any, declared: list[str], method: str, schema: Schem
         array = object_array(predictions) if _holds_lists(predictions, schema) else plain_array(predictions)
         base = declared[0] if len(declared) == 1 else method
         return _of_array(array, declared if len(declared) == _width(array) else _numbered(base, _width(array)))
-    arrays = [(str(name), plain_array(value)) for name, value in outputs.items()]
-    columns = [_of_array(array, _numbered(name, _width(array))) for name, array in arrays]
+    columns = [_of_output(str(name), value) for name, value in outputs.items()]
     names = [name for column in columns for name in column.names]
-    return Columns(names=names, cells=[cells for column in columns for cells in column.split()])
+    cells = [cells for column in columns for cells in column.split()]
+    return Columns(names=names, cells=cells, index=_shared_index(outputs.values()))
+
+
+def _of_output(name: str, value: Any) -> Columns:
+    if is_series(value) or (is_polars(value) and is_column(value)):
+        return Columns(names=[name], cells=[value])
+    if is_pandas_array(value):
+        return Columns(names=[name], cells=[require_pandas().Series(value)])
+    if is_column(value):
+        return Columns(names=[name], cells=[to_arrow(value).column(0)])
+    array = plain_array(value)
+    return _of_array(array, _numbered(name, _width(array)))
+
+
+def _shared_index(values: Iterable[Any]) -> Any:
+    labelled = [value.index for value in values if is_series(value) and has_labels(value.index)]
+    if any(not labelled[0].equals(index) for index in labelled[1:]):
+        raise Unfit("wrong_value", "the outputs have different row labels")
+    return labelled[0] if labelled else None
+
+
+def has_labels(index: Any) -> bool:
+    """Tell whether a pandas Index is another than the numbers from 0 on that rows have of themselves."""
+    import pandas as pd
+
+    return not index.equals(pd.RangeIndex(len(index))) or any(name is not None for name in index.names)
 
 
 def _of_array(array: Any, names: list[str]) -> Columns:

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any
 
 from palate._containers.frames import require_pandas
 from palate._containers.kinds import is_dataframe, is_ndarray, is_pandas_array, is_series, speaks_arrow
 from palate._containers.unfit import Unfit
 from palate._outputs.arrays import column_array, is_column, plain_array
-from palate._outputs.columns import Columns, named_outputs, read_columns
+from palate._outputs.columns import Columns, has_labels, named_outputs, read_columns
+from palate._outputs.container import Container, check_container
 from palate._outputs.frames import to_arrow_table, to_pandas_frame, to_polars_frame
-from palate.errors import InvalidOption, UnsupportedOutput
+from palate.errors import UnsupportedOutput
 from palate.schema import Schema
 
 __all__ = ["Container", "check_container", "convert_output"]
-
-Container = Literal["pandas", "polars", "arrow", "numpy"]
 
 _FRAMES: dict[str, Callable[[Columns], Any]] = {
     "pandas": to_pandas_frame,
     "polars": to_polars_frame,
     "arrow": to_arrow_table,
 }
-
-
-def check_container(container: object) -> None:
-    """Raise InvalidOption for what is none of the containers."""
-    if not isinstance(container, str) or container not in get_args(Container):
-        choices = " or ".join(f"output='{name}'" for name in get_args(Container))
-        given = f"'{container:.60}'" if isinstance(container, str) else f"a {type(container).__name__}"
-        raise InvalidOption("output", reason=f"{given} is no container", hint=f"pass {choices}")
 
 
 def convert_output(predictions: object, container: str, *, method: str, schema: Schema | None, given: object) -> object:
@@ -67,7 +58,7 @@ def convert_output(predictions: object, container: str, *, method: str, schema: 
 def _with_index(frame: Any, predictions: object, given: Any) -> Any:
     if is_dataframe(predictions) or is_series(predictions) or not (is_dataframe(given) or is_series(given)):
         return frame
-    return frame.set_axis(given.index) if len(given) == len(frame) else frame
+    return frame.set_axis(given.index) if len(given) == len(frame) and not has_labels(frame.index) else frame
 
 
 # -- numpy -------------------------------------------------------------------------------------------------------------

@@ -8,10 +8,12 @@ from typing import Any
 from palate._containers.arrow import to_arrow
 from palate._containers.exactness import cast_array, is_missing
 from palate._containers.frames import arrow_to_frame, require_pandas
-from palate._containers.kinds import is_arrow, is_dataframe, is_polars, is_series
+from palate._containers.kinds import is_arrow, is_dataframe, is_ndarray, is_polars, is_series, loaded_types
 from palate._containers.unfit import Unfit, ask_package
-from palate._outputs.arrays import refuse_endless
+from palate._outputs.arrays import is_column, object_array, refuse_endless
 from palate._outputs.columns import Columns
+from palate._outputs.equality import are_same, nulls_as_none
+from palate._outputs.reading import arrow_items, refuse_lost_times, refuse_wrapped_times
 from palate.errors import DependencyMissing
 
 __all__ = ["to_arrow_table", "to_pandas_frame", "to_polars_frame"]
@@ -40,34 +42,61 @@ def to_pandas_frame(columns: Columns) -> Any:
     if is_dataframe(frame):
         return frame if frame.columns.tolist() == names else frame.set_axis(names, axis=1)
     if frame is not None:
-        return arrow_to_frame(to_arrow_table(columns))
+        return _from_arrow(to_arrow_table(columns))
     if len(columns.cells) == 1 and is_series(columns.cells[0]):
         return columns.cells[0].to_frame(names[0])
     if columns.matrix is not None and columns.matrix.dtype.kind in "biufc":
         return pd.DataFrame(columns.matrix, columns=names, copy=False)
     cells = {name: _pandas_column(pd, cells) for name, cells in zip(names, columns.split(), strict=True)}
-    return ask_package("pandas", pd.DataFrame, cells, copy=False)
+    return ask_package("pandas", pd.DataFrame, cells, index=columns.index, copy=False)
 
 
-def _pandas_column(pd: Any, array: Any) -> Any:
-    if array.ndim > 1:
-        return pd.Series(array.tolist(), dtype=object)
-    if array.dtype.kind not in "OT":
-        return array
-    items = array.tolist()
-    kinds = {type(item) for item in items if not is_missing(item)}
-    if kinds == {int}:
-        return _whole_numbers(pd, items)
-    cells = pd.Series(items, dtype=object)
-    # pandas would join integers and floats to floats, which may round.
-    return cells if int in kinds else cells.infer_objects()
+def _from_arrow(table: Any) -> Any:
+    for column in table.columns:
+        refuse_lost_times(column)
+    return arrow_to_frame(table)
 
 
-def _whole_numbers(pd: Any, items: list[Any]) -> Any:
+def _pandas_column(pd: Any, cells: Any) -> Any:
+    """Return a column without an index, by which pandas would align it."""
+    import numpy as np
+
+    if is_series(cells):
+        return cells.array
+    if not is_ndarray(cells):
+        return _from_arrow(_as_table(cells)).iloc[:, 0].array
+    if cells.ndim > 1:
+        # Python's own times, since the items of an array of nanoseconds are integers.
+        inner = cast_array(cells, np.dtype(f"{cells.dtype.kind}8[us]")) if cells.dtype.kind in "mM" else cells
+        return object_array(inner.tolist())
+    if cells.dtype.kind in "mM" and np.datetime_data(cells.dtype)[0] in ("ps", "fs", "as"):
+        return cast_array(cells, np.dtype(f"{cells.dtype.kind}8[ns]"))  # pandas would cut them off
+    return _infer(pd, cells.tolist()) if cells.dtype.kind in "OT" else cells
+
+
+def _infer(pd: Any, items: list[Any]) -> Any:
+    """Return values in the type that pandas has for them, if it keeps them all, otherwise as objects."""
+    cells = pd.Series(items, dtype=object).array
+    values = _without_gaps(items)
+    gaps = {type(item) for item, value in zip(items, values, strict=True) if value is None}
+    kinds = set(map(type, values)) - {type(None)}
+    if len(gaps) > 1 or (kinds == {int} and float in gaps):
+        return cells  # only objects tell NaN from None
     try:
-        return pd.array(items, dtype="Int64")
-    except OverflowError:
-        return pd.Series(items, dtype=object)
+        typed = pd.array(items, dtype="Int64") if kinds == {int} else pd.Series(cells).infer_objects().array
+    except (OverflowError, ValueError):  # integers beyond 64 bits; text that is no Unicode
+        return cells
+    is_kept = typed.dtype.kind == "O" or are_same(values, _without_gaps(typed.tolist()))
+    return typed if is_kept else cells
+
+
+_NEVER_MISSING = frozenset({bool, int, str, bytes, list, tuple, dict, type(None)})
+
+
+def _without_gaps(items: list[Any]) -> list[Any]:
+    if set(map(type, items)) <= _NEVER_MISSING:
+        return items
+    return [None if is_missing(item) else item for item in items]
 
 
 # -- Arrow -------------------------------------------------------------------------------------------------------------
@@ -86,22 +115,36 @@ def to_arrow_table(columns: Columns) -> Any:
     if columns.frame is None or is_dataframe(columns.frame):
         arrays = [_arrow_column(pa, cells) for cells in columns.split()]
         return pa.Table.from_arrays(arrays, names=columns.names)
-    table = to_arrow(columns.frame)
+    table = _as_table(columns.frame)
     if table.column_names == columns.names:
         return table
     # pandas' notes in the metadata speak of the old names.
     return table.rename_columns(columns.names).replace_schema_metadata(None)
 
 
+def _as_table(data: Any) -> Any:
+    """Return a frame or column of polars or Arrow as a pyarrow Table. Raises Unfit."""
+    if is_polars(data):
+        import polars as pl
+
+        frame = data.to_frame() if is_column(data) else data
+        if pl.Object in frame.dtypes:  # it hands out their addresses
+            raise Unfit("wrong_type", "only polars has a type for its columns of objects")
+    return to_arrow(data)
+
+
 def _arrow_column(pa: Any, cells: Any) -> Any:
+    cells = _with_nanoseconds(cells)
     if is_series(cells):
+        if cells.dtype == object:
+            return _arrow_objects(pa, _without_gaps(cells.tolist()))
         if not _is_plain(cells):
-            if cells.dtype == object:
-                refuse_endless(cells.tolist())
             return ask_package("pyarrow", pa.array, cells, from_pandas=True)
         cells = cells.to_numpy()
-    if cells.dtype.kind in "OT":
-        return ask_package("pyarrow", pa.array, _finite_list(cells), from_pandas=True)
+    if not is_ndarray(cells):
+        return _as_table(cells).column(0)
+    if cells.dtype.kind in "OTUS":  # text of numpy's own ends for pyarrow at the first NUL
+        return _arrow_objects(pa, cells.tolist())
     values = ask_package("pyarrow", pa.array, _portable(cells.reshape(-1)))
     if 0 in cells.shape[1:]:
         kind = values.type
@@ -113,10 +156,32 @@ def _arrow_column(pa: Any, cells: Any) -> Any:
     return values
 
 
-def _finite_list(array: Any) -> list[Any]:
-    items: list[Any] = array.tolist()
+def _with_nanoseconds(cells: Any) -> Any:
+    """Return objects of pandas' that have nanoseconds, which other packages cut off, as a Series of their own type."""
+    times = loaded_types("pandas", "Timestamp", "Timedelta")
+    if not times or not (is_ndarray(cells) or is_series(cells)) or cells.dtype != object or cells.ndim > 1:
+        return cells
+    items = cells.tolist()
+    if not any(issubclass(kind, times) for kind in set(map(type, items))):
+        return cells
+    if not any(getattr(item, "nanosecond", 0) or getattr(item, "nanoseconds", 0) for item in items):
+        return cells
+    pd = require_pandas()
+    return pd.Series(_infer(pd, items))
+
+
+def _arrow_objects(pa: Any, items: list[Any]) -> Any:
     refuse_endless(items)
-    return items
+    values = nulls_as_none(items)
+    column = ask_package("pyarrow", pa.array, values)
+    _check_kept("pyarrow", values, arrow_items(column))
+    return column
+
+
+def _check_kept(package: str, given: list[Any], found: list[Any]) -> None:
+    if not are_same(given, found):
+        message = f"{package} has one type for all values of a column, and none that keeps each of these"
+        raise Unfit("wrong_value", message)
 
 
 def _is_plain(series: Any) -> bool:
@@ -134,7 +199,11 @@ def _portable(array: Any) -> Any:
         unit, _ = np.datetime_data(array.dtype)
         days = array.dtype.kind == "M" and unit in ("Y", "M", "W", "D")
         known = "D" if days else unit if unit in ("ms", "us", "ns") else "ms" if unit in _COARSE else "ns"
-        return cast_array(array, np.dtype(f"{array.dtype.kind}8[{known}]"))
+        cast = cast_array(array, np.dtype(f"{array.dtype.kind}8[{known}]"))
+        # Both Arrow and polars count days in 32 bits.
+        if days and not ((np.abs(cast.astype(np.int64)) < 2**31) | np.isnat(cast)).all():
+            raise Unfit("wrong_value", "they hold days too far from 1970")
+        return cast
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
@@ -156,7 +225,7 @@ def to_polars_frame(columns: Columns) -> Any:
     if is_polars(columns.frame) and columns.frame.columns == columns.names:
         return columns.frame
     if is_arrow(columns.frame):
-        return ask_package("polars", pl.from_arrow, to_arrow_table(columns))
+        return _polars_from_arrow(pl, to_arrow_table(columns))
     pairs = zip(columns.names, columns.split(), strict=True)
     frame = pl.DataFrame([_polars_column(pl, name, cells) for name, cells in pairs])
     if unknown := [name for name, kind in frame.schema.items() if kind == pl.Object]:
@@ -167,18 +236,39 @@ def to_polars_frame(columns: Columns) -> Any:
 def _polars_column(pl: Any, name: str, cells: Any) -> Any:
     if is_polars(cells):
         return cells.alias(name)
+    cells = _with_nanoseconds(cells)
     if is_series(cells):
         if not _is_plain(cells):
             return _polars_from_series(pl, name, cells)
         cells = cells.to_numpy()
-    return ask_package("polars", pl.Series, name, _finite_list(cells) if cells.dtype.kind in "OT" else _portable(cells))
+    if not is_ndarray(cells):
+        return _polars_from_arrow(pl, _as_table(cells)).to_series().alias(name)
+    if cells.dtype.kind in "OT":
+        return _polars_objects(pl, name, cells.tolist())
+    return ask_package("polars", pl.Series, name, _portable(cells))
+
+
+def _polars_from_arrow(pl: Any, table: Any) -> Any:
+    for column in table.columns:
+        refuse_wrapped_times(column)
+    return ask_package("polars", pl.from_arrow, table)
+
+
+def _polars_objects(pl: Any, name: str, items: list[Any]) -> Any:
+    refuse_endless(items)
+    values = nulls_as_none(items)
+    series = ask_package("polars", pl.Series, name, values)
+    # Python has no nanoseconds, so that those that polars keeps count as changed.
+    _check_kept("polars", values, ask_package("Python", series.to_list))
+    return series
 
 
 def _polars_from_series(pl: Any, name: str, series: Any) -> Any:
     import pandas as pd
 
     if series.dtype == object or isinstance(series.dtype, pd.StringDtype):
-        items = [None if is_missing(item) else item for item in _finite_list(series)]
-        return ask_package("polars", pl.Series, name, items)
+        return _polars_objects(pl, name, _without_gaps(series.tolist()))
+    if isinstance(series.dtype, pd.PeriodDtype | pd.IntervalDtype):
+        raise Unfit("wrong_type", f"polars has no type for the values of {name}")
     _require("pyarrow", "parquet", f"A column of the type {series.dtype}")
     return ask_package("polars", pl.from_pandas, series.rename(name))
