@@ -7,13 +7,13 @@ becomes a number, text never becomes a number or a truth value.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from palate._containers.moments import read_moment
 from palate._containers.unfit import Unfit
 
 if TYPE_CHECKING:
@@ -30,13 +30,8 @@ __all__ = [
     "is_missing",
     "read_decimal",
     "read_instant",
-    "read_moment",
 ]
 
-# Calendar dates only: "20200101" and "2020" are ISO 8601 too, but as likely to be numbers.
-_ISO_INSTANT = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?\s?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII
-)
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - numpy's datetime64 has no time zone either
 _NANOSECONDS = 10**9
 # Items that are cast and compared at once, a megabyte of doubles: benchmarks/thresholds.py.
@@ -384,17 +379,3 @@ def _instant(moment: datetime, nanosecond: int) -> np.datetime64:
     if not -(2**63) < count < 2**63:
         raise Unfit("wrong_value", "is too far from 1970 to be told in nanoseconds")
     return np.datetime64(count, "ns")
-
-
-def read_moment(text: str) -> tuple[datetime, int]:
-    """Read ISO 8601 text: a datetime, and the nanoseconds it has no room for. Raises Unfit."""
-    match = _ISO_INSTANT.fullmatch(text.strip())
-    if match is None or (match[5] and not match[2]):
-        raise Unfit("wrong_value", "needs a datetime, got text that is not ISO 8601 (2024-05-06T07:08:09)")
-    day, minute, second, fraction, zone = match.groups()
-    nanoseconds = int((fraction or "").ljust(9, "0"))
-    try:
-        moment = datetime.fromisoformat(f"{day}T{minute or '00:00'}:{second or '00'}{zone or ''}")
-    except ValueError as exc:
-        raise Unfit("wrong_value", "needs a datetime, got text that names no real date and time") from exc
-    return moment.replace(microsecond=nanoseconds // 1_000), nanoseconds % 1_000

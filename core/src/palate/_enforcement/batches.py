@@ -12,9 +12,10 @@ from datetime import date, datetime
 from typing import Any
 
 from palate._containers.arrow import to_arrow
-from palate._containers.exactness import cast_array, is_missing, read_moment
+from palate._containers.exactness import cast_array, is_missing
 from palate._containers.frames import refuse_query
 from palate._containers.kinds import is_dataframe, is_ndarray, is_numpy_scalar, is_series, speaks_arrow
+from palate._containers.moments import read_moment
 from palate._containers.unfit import Unfit, ask_package
 from palate._enforcement.nested import Convert, Report, as_is
 from palate.errors import InvalidInput, Problem

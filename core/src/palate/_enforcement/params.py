@@ -7,8 +7,9 @@ from copy import deepcopy
 from datetime import UTC, date, datetime
 from typing import Any
 
-from palate._containers.exactness import cast_array, cast_number, is_missing, read_moment
+from palate._containers.exactness import cast_array, cast_number, is_missing
 from palate._containers.kinds import is_ndarray, is_numpy_scalar
+from palate._containers.moments import read_moment
 from palate._containers.unfit import Unfit
 from palate._enforcement.nested import NUMPY_NAMES, Report, compile_field
 from palate._warning import warn_caller

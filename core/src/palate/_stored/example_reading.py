@@ -14,7 +14,8 @@ from datetime import datetime
 from itertools import chain
 from typing import Any
 
-from palate._containers.exactness import cast_list, read_moment
+from palate._containers.exactness import cast_list
+from palate._containers.moments import read_moment
 from palate._containers.unfit import Unfit
 from palate._enforcement.facts import NULLABLE
 from palate._enforcement.nested import NUMPY_NAMES
