@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from palate._enforcement.params import enforce_params
 from palate._enforcement.plan import compile_inputs
 from palate.errors import InvalidInput
-from palate.schema import ColSpec, Schema
+from palate.schema import ColSpec, ParamSpec, Schema
 
 pd = pytest.importorskip("pandas")
 pa = pytest.importorskip("pyarrow")
@@ -103,3 +105,27 @@ def test_every_moment_stays_the_same_moment(moment: dt.datetime) -> None:
     """Gaps and folds of daylight saving, in the giver's zone and in the column's, change no moment."""
     result = enforce(pd.Series([moment], dtype=object), "datetime", timezone="Europe/Vienna")
     assert result.dt.tz_convert("UTC").tolist() == [moment.astimezone(dt.UTC)]
+
+
+class Nowhere(dt.tzinfo):
+    """A zone that tells no offset, so that its times are as naive as those without a zone."""
+
+    def utcoffset(self, when: dt.datetime | None) -> None:
+        """Tell no offset."""
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of the machine cannot be changed")
+def test_a_zone_without_an_offset_is_not_that_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Python takes for local time is taken as times without a zone are, in columns and in params."""
+    moment = dt.datetime(2020, 1, 1, 12, tzinfo=Nowhere())
+    spec = ParamSpec(name="since", type="datetime", default=None)
+    try:
+        for zone in ("Asia/Tokyo", "UTC"):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            column = enforce_any({"a": pd.Series([moment], dtype=object)}, "datetime")
+            assert column.tolist() == [pd.Timestamp("2020-01-01 12:00")]
+            assert enforce_params({"since": moment}, (spec,)) == {"since": moment.replace(tzinfo=None)}
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -370,9 +370,9 @@ def _instant(moment: datetime, nanosecond: int) -> np.datetime64:
     import numpy as np
 
     try:
-        if moment.tzinfo is not None:
-            moment = moment.astimezone(UTC).replace(tzinfo=None)
-        since = moment - _EPOCH
+        if moment.utcoffset() is not None:  # of a time without one, Python would guess that of the machine
+            moment = moment.astimezone(UTC)
+        since = moment.replace(tzinfo=None) - _EPOCH
     except OverflowError as exc:
         raise Unfit("wrong_value", "is too far from 1970 to be told in nanoseconds") from exc
     count = (since.days * 86_400 + since.seconds) * _NANOSECONDS + since.microseconds * 1_000 + nanosecond

@@ -139,7 +139,8 @@ def _convert_datetime(value: Any) -> date | datetime | None:
         value = _without_zone(value)
     if isinstance(value, datetime) and value.tzinfo is not None:
         try:
-            value = value.astimezone(UTC).replace(tzinfo=None)
+            # Of a time whose zone tells no offset, Python would guess that of the machine.
+            value = (value if value.utcoffset() is None else value.astimezone(UTC)).replace(tzinfo=None)
         except OverflowError as exc:
             raise Unfit("wrong_value", "needs datetime, got a time that UTC has no year of four digits for") from exc
     if not isinstance(value, date | str | np.datetime64):
