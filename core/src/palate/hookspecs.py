@@ -25,14 +25,17 @@ import pluggy
 
 from palate._disk.paths import confine
 from palate._disk.strict_json import parse_json
-from palate._environment.distributions import pin_installed
+from palate._late import LateModule
 from palate._process_lock import ForkLock
 from palate.hook_values import EmbeddedType, Guarantees, LoadOptions, SampleModel, SaveOptions
 
 if TYPE_CHECKING:
+    from palate._environment import distributions
     from palate.errors import CodeReason
     from palate.schema import Schema
     from palate.signature import Signature
+else:
+    distributions = LateModule("palate._environment.distributions")
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -56,6 +59,11 @@ PLUGIN_GROUP = "palate.plugins"
 
 hookspec = pluggy.HookspecMarker("palate")
 hookimpl = pluggy.HookimplMarker("palate")
+
+
+def pin_installed(name: str) -> str:
+    """Return ``name==version`` for the installed distribution *name*, or *name* alone when there is none."""
+    return distributions.pin_installed(name)
 
 
 @hookspec(firstresult=True)
