@@ -57,10 +57,10 @@ def save_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
 @hookimpl
 def load_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> object:
     """Return the module, ready to predict: from a checked graph, from weights, or from a pickle with trust."""
-    from torch_flavor._forks import settle
+    from torch_flavor._forks import use_one_thread_if_forked
     from torch_flavor._loading import read_model
 
-    settle()
+    use_one_thread_if_forked()
     return read_model(find_file(path, config), config, options)
 
 
@@ -75,9 +75,9 @@ def executes_code(path: Path, config: Mapping[str, Any]) -> Sequence[CodeReason]
 def predict(model: Any, data: Any, params: Mapping[str, Any]) -> object:
     """Call ``forward`` in evaluation mode, without gradients; return an array or a dict of arrays."""
     from torch_flavor._calling import predict as call
-    from torch_flavor._forks import settle
+    from torch_flavor._forks import use_one_thread_if_forked
 
-    settle()
+    use_one_thread_if_forked()
     return call(model, data, params)
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from types import FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -71,7 +72,8 @@ class CallPlan:
 
 def unwrapped(model: Any) -> Any:
     """Return the module that ``torch.compile`` wraps; any other model as it is."""
-    return getattr(model, "_orig_mod", model)
+    parts = getattr(model, "_modules", None)  # to ask a module for an attribute that it has not takes it microseconds
+    return parts.get("_orig_mod", model) if isinstance(parts, dict) else model
 
 
 def open_program(program: Any) -> torch.nn.Module:
@@ -83,7 +85,7 @@ def open_program(program: Any) -> torch.nn.Module:
 
 def plan_of(model: Any) -> CallPlan:
     """Return how a module is called."""
-    known = getattr(model, "meta", None)
+    known = vars(model).get("meta")
     if isinstance(known, dict) and isinstance(known.get(_PLAN), CallPlan):
         plan: CallPlan = known[_PLAN]
         return plan
@@ -136,32 +138,77 @@ def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> A
     """Call *model*, in evaluation mode and without gradients; return an array, or a dict of arrays."""
     model = unwrapped(model)
     module = model if isinstance(model, torch.nn.Module) else open_program(model)
+    plan = plan_of(module)
     # A graph was made in evaluation mode, and knows no other.
-    mode = nullcontext() if plan_of(module).fixed else evaluating(module)
-    with mode, torch.inference_mode():
-        args, kwargs = arguments(module, data, params or {})
+    with nullcontext() if plan.fixed else evaluating(module), torch.inference_mode():
+        args, kwargs = arguments(module, data, params or {}, plan)
         return to_arrays(module(*args, **kwargs))
+
+
+@dataclass
+class _Evaluation:
+    """How many calls of a module last, and the parts that go back into training mode after the last of them."""
+
+    calls: int = 0
+    training: list[torch.nn.Module] = field(default_factory=list)
 
 
 @contextmanager
 def evaluating(module: torch.nn.Module) -> Iterator[None]:
-    """Put every part into evaluation mode, and back into the mode it was in.
+    """Put every part into evaluation mode, and back into the mode it was in when the last thread has done so.
 
     The flags are set and no ``eval()`` is called: some modules fold weights in there, and could not go back.
     """
-    training = [part for part in module.modules() if part.training]
+    evaluation = _begin(module)
     try:
-        for part in training:
-            part.training = False
         yield
     finally:
+        if evaluation is not None:
+            _end(module, evaluation)
+
+
+_evaluations: dict[int, _Evaluation] = {}
+_mode_lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _mode_lock
+    _mode_lock = threading.Lock()
+
+
+# A thread that has it when another forks will never give it back in the child.
+os.register_at_fork(after_in_child=_renew_lock)
+
+
+def _begin(module: torch.nn.Module) -> _Evaluation | None:
+    """Note that a call of *module* begins, unless every part of it is in evaluation mode anyway."""
+    with _mode_lock:
+        training = [part for part in module.modules() if part.training]
+        if not training and id(module) not in _evaluations:
+            return None
+        evaluation = _evaluations.setdefault(id(module), _Evaluation())
+        evaluation.calls += 1
+        evaluation.training += training
         for part in training:
-            part.training = True
+            part.training = False
+        return evaluation
 
 
-def arguments(module: torch.nn.Module, data: Any, params: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of ``forward`` that *data* and *params* make."""
-    plan, device, float_type = plan_of(module), *_home(module)
+def _end(module: torch.nn.Module, evaluation: _Evaluation) -> None:
+    with _mode_lock:
+        evaluation.calls -= 1
+        if not evaluation.calls:
+            del _evaluations[id(module)]
+            for part in evaluation.training:
+                part.training = True
+
+
+def arguments(
+    module: torch.nn.Module, data: Any, params: Mapping[str, Any], plan: CallPlan | None = None
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of ``forward`` that *data* and *params* make, by its *plan* if that is known."""
+    plan = plan or plan_of(module)
+    device, float_type = _home(module)
     given = _by_input(plan, data)
     values = {
         name: _to_tensors(value, device, (plan.casts or {}).get(name, float_type)) for name, value in given.items()
@@ -178,12 +225,17 @@ def arguments(module: torch.nn.Module, data: Any, params: Mapping[str, Any]) -> 
 
 def _home(module: torch.nn.Module) -> tuple[torch.device, torch.dtype | None]:
     """Return where a module's tensors are, and their data type if no array can have it."""
-    first = next(module.parameters(), None)
+    first = _first(part._parameters for part in module.modules())
     if first is None:
-        first = next(module.buffers(), None)
+        first = _first(part._buffers for part in module.modules())
     if first is None:
         return torch.device("cpu"), None
     return first.device, first.dtype if first.dtype in _WIDENED else None
+
+
+def _first(members: Iterable[Any]) -> torch.Tensor | None:
+    # module.parameters() tells each from the others first, at several times the cost.
+    return next((tensor for part in members for tensor in part.values() if tensor is not None), None)
 
 
 def _by_input(plan: CallPlan, data: Any) -> dict[str, Any]:
@@ -247,7 +299,8 @@ def _to_tensor(data: Any) -> torch.Tensor:
     if data.dtype.kind not in "biufc":
         raise ValueError(f"a tensor holds numbers, not {data.dtype}")
     # torch knows neither the other byte order nor arrays that run backwards; forward may write into it.
-    return torch.from_numpy(np.array(data, dtype=data.dtype.newbyteorder("="), order="C"))
+    native = None if data.dtype.isnative else data.dtype.newbyteorder("=")
+    return torch.from_numpy(np.array(data, dtype=native, order="C"))
 
 
 # -- outputs -------------------------------------------------------------------------------------------------------
@@ -298,7 +351,7 @@ def named_parts(value: Any) -> Mapping[Any, Any] | None:
         names = kind.__match_args__ if known else range(len(value))
         return dict(zip(names, value, strict=True))
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
+        return {part.name: getattr(value, part.name) for part in fields(value)}
     return None
 
 
@@ -311,8 +364,9 @@ def _to_array(value: Any) -> Any:
         value = value.to_dense()
     if value.is_quantized:
         value = value.dequantize()
-    value = value.detach().cpu().resolve_conj().resolve_neg()
-    return value.to(_WIDENED.get(value.dtype, value.dtype)).numpy()
+    if value.dtype in _WIDENED:
+        value = value.to(_WIDENED[value.dtype])
+    return value.numpy(force=True)  # detached, and copied from where it is
 
 
 # -- stock MLflow --------------------------------------------------------------------------------------------------
