@@ -24,6 +24,7 @@ from palate._containers.kinds import (
     is_sparse,
     speaks_arrow,
 )
+from palate._containers.nameless import refuse_nameless
 from palate._containers.nested_cells import exact_cells, needs_exact_cells
 from palate._containers.rounding import restore_integers
 from palate._containers.sharing import guard, shares_safely
@@ -60,6 +61,7 @@ def to_frame(data: Any, columns: tuple[ColSpec, ...]) -> Any:
     """
     if is_dataframe(data):
         return data
+    refuse_nameless(data, columns)
     pd = require_pandas()
     if isinstance(data, list) and len(columns) == 1 and columns[0].name is None and _are_cells(data, columns[0].type):
         return pd.DataFrame({0: pd.Series(data, dtype=object)})
@@ -96,13 +98,20 @@ def _make_frame(pd: Any, cells: Any, given: object, *, copy: bool | None = None)
 
 
 def _fill_rows(data: list[Any]) -> list[Any]:
-    """Return lists, tuples and arrays with None where some end early. pandas does so too, but warns since 3.1."""
-    if not all(isinstance(row, list | tuple) or (is_ndarray(row) and row.ndim == 1) for row in data):
+    """Return rows with None where some end early. pandas does so too, but warns since 3.1.
+
+    Where the first row is a list, a tuple or an array, pandas takes whatever has a length for a row.
+    """
+    if not data or not (isinstance(data[0], list | tuple) or is_ndarray(data[0])) or not all(map(_has_length, data)):
         return data
-    longest = max(map(len, data), default=0)
+    longest = max(map(len, data))
     if all(len(row) == longest for row in data):
         return data
     return [(*row, *[None] * (longest - len(row))) for row in data]
+
+
+def _has_length(row: Any) -> bool:
+    return row.ndim == 1 if is_ndarray(row) else hasattr(row, "__len__")
 
 
 def _are_cells(data: list[Any], kind: FieldType) -> bool:

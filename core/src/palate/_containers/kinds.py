@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 
 __all__ = [
     "framework_tensor",
+    "has_names",
     "is_array_like",
     "is_arrow",
     "is_dataframe",
@@ -97,6 +98,13 @@ def is_numpy_scalar(data: object) -> TypeGuard[Any]:
 def is_sparse(data: object) -> TypeGuard[Any]:
     """Tell whether *data* is a scipy sparse matrix or sparse array."""
     return isinstance(data, loaded_types("scipy.sparse", "spmatrix", "sparray"))
+
+
+def has_names(data: object) -> bool:
+    """Tell whether *data* is a dict, a list of dicts, or a structured array: values that are found by name."""
+    if is_ndarray(data):
+        return data.dtype.names is not None
+    return isinstance(data, dict) or (isinstance(data, list) and bool(data) and isinstance(data[0], dict))
 
 
 def is_scalar(data: object) -> bool:

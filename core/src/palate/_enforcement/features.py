@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from palate._containers.arrow import to_arrow
-from palate._containers.kinds import is_arrow, is_dataframe, is_polars, speaks_arrow
+from palate._containers.frames import to_frame
+from palate._containers.kinds import has_names, is_arrow, is_dataframe, is_polars, is_scalar, speaks_arrow
+from palate._containers.nameless import list_names
 from palate._containers.unfit import Unfit
 from palate._enforcement.labels import ambiguous, are_same
 from palate.errors import InvalidInput, Problem
+from palate.schema import ColSpec
 
 __all__ = ["ByFeatureNames"]
 
@@ -41,22 +44,47 @@ class ByFeatureNames:
                 data = self._arrange(data)
                 self._seen = columns if list(columns) == self._names else self._seen
             return self._plan.enforce(data)
+        if has_names(data):
+            return self._plan.enforce(self._rows(data))
         return self._plan.enforce(self._arrange(_with_columns(data)))
 
     def _arrange(self, data: Any) -> Any:
         labels = _text_labels(data)
         if labels is None or labels == self._names:
             return data
+        self._check(labels)
+        return _select(data, self._names)
+
+    def _check(self, labels: list[Any]) -> None:
         counts = Counter(labels)
-        problems = []
+        problems: list[Problem] = []
         for name in self._names:
             if not counts[name]:
-                problems.append(Problem(("inputs", name), "missing", "is a feature of the model"))
+                given = "" if problems else f" (got {list_names(list(counts)) or 'no columns'})"
+                problems.append(Problem(("inputs", name), "missing", f"this feature of the model is missing{given}"))
             elif counts[name] > 1:
                 problems.append(ambiguous(name, counts[name]))
         if problems:
             raise InvalidInput(problems)
-        return _select(data, self._names)
+
+    def _rows(self, data: Any) -> object:
+        """Return records, or a dict of columns, as rows where they hold numbers without a dtype, else as a frame."""
+        # pandas would give the numbers of a list one, and round integers on the way.
+        if isinstance(data, list) and all(isinstance(record, dict) for record in data):
+            self._check(list({name: None for record in data for name in record}))
+            return [[record.get(name) for name in self._names] for record in data]
+        if isinstance(data, dict):
+            self._check(list(data))
+            cells = [data[name] for name in self._names]
+            if all(is_scalar(cell) for cell in cells):
+                return [cells]
+            if all(isinstance(cell, list) and cell for cell in cells) and len(set(map(len, cells))) == 1:
+                return [list(row) for row in zip(*cells, strict=True)]
+        try:
+            frame = to_frame(data, tuple(ColSpec(type="double", name=name) for name in self._names))
+        except Unfit as exc:
+            raise exc.invalid_input() from exc
+        return self._arrange(frame)
 
 
 def _with_columns(data: object) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from palate._containers.nameless import list_names
 from palate.errors import Problem
 from palate.schema import ColSpec
 
@@ -101,9 +102,8 @@ class ByName:
 def _describe(labels: list[Any], names: set[Any]) -> str:
     if labels == list(range(len(labels))) and not any(isinstance(name, int) for name in names):
         return f" (got {len(labels)} column(s) without names. Hint: pass a DataFrame or a dict with the column names)"
-    extra = [f"{label!s:.60}" for label in labels if label not in names]
-    shown = ", ".join(extra[:10]) + (", …" if len(extra) > 10 else "")
-    return f" (columns not in the signature: {shown})" if extra else ""
+    extra = [label for label in labels if label not in names]
+    return f" (columns not in the signature: {list_names(extra)})" if extra else ""
 
 
 def ambiguous(name: str | int, count: int) -> Problem:

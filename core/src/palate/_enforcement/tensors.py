@@ -11,6 +11,7 @@ from palate._containers.arrow import fixed_size_array, to_arrow
 from palate._containers.exactness import cast_array, cast_list, hint_rounding, read_decimal
 from palate._containers.frames import arrow_to_frame, refuse_query
 from palate._containers.kinds import (
+    has_names,
     is_array_like,
     is_dataframe,
     is_ndarray,
@@ -64,6 +65,9 @@ class _Tensor:
             return data
         if is_sparse(data):
             return self._convert_sparse(data)
+        if has_names(data) and not self._anything:
+            message = f"needs an array of {self._text()}, got {type(data).__name__} with names"
+            raise Unfit("wrong_type", message, hint="pass an array, or a DataFrame of the columns in their order")
         if is_ndarray(data):
             return self._convert_array(data)
         if is_dataframe(data):
@@ -121,12 +125,16 @@ class _Tensor:
         whole = fixed_size_array(table.column(0)) if table.num_columns == 1 else None
         if whole is not None and self._has_shape(whole.shape):
             return self._convert_array(whole)
-        return self.convert_frame(arrow_to_frame(table))
+        return self.convert_frame(arrow_to_frame(table), name="data.to_pandas()")
 
     # -- frames ------------------------------------------------------------------------------------------------------
 
-    def convert_frame(self, frame: Any) -> Any:
-        """Return the columns of a DataFrame side by side, or its only column unfolded. Raises Unfit."""
+    def convert_frame(self, frame: Any, *, name: str = "frame") -> Any:
+        """Return the columns of a DataFrame, which hints call *name*, side by side, or its only one unfolded.
+
+        Raises:
+            Unfit: of the first column that does not fit.
+        """
         if len(frame.columns) == 1:
             return self.convert_column(frame.iloc[:, 0])
         if self._shape != (-1, len(frame.columns)):
@@ -136,18 +144,20 @@ class _Tensor:
         if self._kind == "O" or all(dtype == self._dtype for dtype in frame.dtypes):
             return frame.to_numpy(dtype=self._dtype)
         stacked = np.empty(frame.shape, dtype=self._dtype)
-        arrays = [self._exact_column(frame.iloc[:, position]) for position in range(len(frame.columns))]
+        call = f"{name}.astype('{self.spec.dtype}')"
+        arrays = [self._exact_column(frame.iloc[:, position], call) for position in range(len(frame.columns))]
         if self._kind in "US":
             return np.column_stack(arrays) if arrays else stacked
         for position, array in enumerate(arrays):
             stacked[:, position] = array
         return stacked
 
-    def _exact_column(self, series: Any) -> Any:
+    def _exact_column(self, series: Any, call: str) -> Any:
         try:
             return cast_with_gaps(*plain_values(series), self._dtype)
         except Unfit as exc:
-            raise Unfit(exc.kind, f"column {str(series.name)!r:.60} {exc.message}", hint=exc.hint) from exc
+            hinted = hint_rounding(exc, series.dtype, self._dtype, call)
+            raise Unfit(exc.kind, f"column {str(series.name)!r:.60} {exc.message}", hint=hinted.hint) from exc
 
     def convert_column(self, series: Any) -> Any:
         """Return one column, of scalars, lists or arrays, as this tensor. Raises Unfit."""
