@@ -310,3 +310,18 @@ def test_the_callers_array_stays_writable() -> None:
     frame: Any = frames.to_frame(array, UNNAMED)
     array[0, 0] = 1.0
     assert frame.iloc[0, 0] == 1.0
+
+
+@pytest.mark.parametrize("rows", [[[1.0, 2.0], [3.0]], [(1.0, 2.0), np.array([3.0])], [np.array([1.0, 2.0]), {3.0}]])
+def test_rows_that_end_early_have_gaps(rows: list[Any]) -> None:
+    """Rows are filled up without a warning of pandas', whatever they are after the first."""
+    frame: Any = compile_inputs(Schema((ColSpec(type="double"), ColSpec(type="double")))).enforce(rows)
+    assert frame.iloc[:, 0].tolist() == [1.0, 3.0]
+    assert frame.iloc[:, 1].isna().tolist() == [False, True]
+
+
+def test_a_row_of_text_is_taken_apart_without_a_warning() -> None:
+    """pandas, and MLflow with it, takes text among lists for a row of its letters."""
+    frame: Any = compile_inputs(Schema((ColSpec(type="string"), ColSpec(type="string")))).enforce([["a"], "xy"])
+    assert frame.iloc[:, 0].tolist() == ["a", "x"]
+    assert frame.iloc[:, 1].isna().tolist() == [True, False]
