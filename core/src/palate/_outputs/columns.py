@@ -114,9 +114,15 @@ def _of_output(name: str, value: Any) -> Columns:
     if is_pandas_array(value):
         return Columns(names=[name], cells=[require_pandas().Series(value)])
     if is_column(value):
-        return Columns(names=[name], cells=[to_arrow(value).column(0)])
+        return Columns(names=[name], cells=[_arrow_column(value)])
     array = plain_array(value)
     return _of_array(array, _numbered(name, _width(array)))
+
+
+def _arrow_column(value: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.chunked_array([value] if isinstance(value, pa.Array) else value)
 
 
 def _shared_index(values: Iterable[Any]) -> Any:

@@ -115,6 +115,8 @@ def _array_items(array: Any) -> Any:
 
 
 def _is_same_number(given: Any, found: Any) -> bool:
+    if isinstance(found, bool):  # which Python counts as an integer
+        return False
     return bool(given == found or (given != given and found != found))
 
 
@@ -177,12 +179,12 @@ def _count(value: Any) -> int | None:
     if is_numpy_scalar(value):
         return _numpy_count(value)
     if isinstance(value, timedelta):
-        count = (value.days * 86400 + value.seconds) * _SECOND + value.microseconds * _UNITS["us"]
-        return count + getattr(value, "nanoseconds", 0) * _UNITS["ns"]
-    count = (value.toordinal() - date(1970, 1, 1).toordinal()) * _UNITS["D"]
+        span = (value.days * 86400 + value.seconds) * _SECOND + value.microseconds * _UNITS["us"]
+        return span + int(getattr(value, "nanoseconds", 0)) * _UNITS["ns"]
+    count: int = (value.toordinal() - date(1970, 1, 1).toordinal()) * _UNITS["D"]
     if isinstance(value, datetime):
         count += (value.hour * 3600 + value.minute * 60 + value.second) * _SECOND
-        count += value.microsecond * _UNITS["us"] + getattr(value, "nanosecond", 0) * _UNITS["ns"]
+        count += value.microsecond * _UNITS["us"] + int(getattr(value, "nanosecond", 0)) * _UNITS["ns"]
     return count
 
 

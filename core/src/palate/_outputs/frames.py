@@ -84,7 +84,7 @@ def _infer(pd: Any, items: list[Any]) -> Any:
         return cells  # only objects tell NaN from None
     try:
         typed = pd.array(items, dtype="Int64") if kinds == {int} else pd.Series(cells).infer_objects().array
-    except (OverflowError, ValueError):  # integers beyond 64 bits; text that is no Unicode
+    except (OverflowError, TypeError, ValueError):  # integers that are no int64; text that is no Unicode
         return cells
     is_kept = typed.dtype.kind == "O" or are_same(values, _without_gaps(typed.tolist()))
     return typed if is_kept else cells
@@ -125,11 +125,13 @@ def to_arrow_table(columns: Columns) -> Any:
 def _as_table(data: Any) -> Any:
     """Return a frame or column of polars or Arrow as a pyarrow Table. Raises Unfit."""
     if is_polars(data):
-        import polars as pl
-
         frame = data.to_frame() if is_column(data) else data
-        if pl.Object in frame.dtypes:  # it hands out their addresses
+        if any(map(_holds_objects, frame.dtypes)):  # it hands out their addresses
             raise Unfit("wrong_type", "only polars has a type for its columns of objects")
+    if is_column(data) and not is_polars(data):
+        import pyarrow as pa
+
+        return pa.table({"": data})  # structs are one column here
     return to_arrow(data)
 
 
@@ -228,9 +230,16 @@ def to_polars_frame(columns: Columns) -> Any:
         return _polars_from_arrow(pl, to_arrow_table(columns))
     pairs = zip(columns.names, columns.split(), strict=True)
     frame = pl.DataFrame([_polars_column(pl, name, cells) for name, cells in pairs])
-    if unknown := [name for name, kind in frame.schema.items() if kind == pl.Object]:
+    if unknown := [name for name, kind in frame.schema.items() if _holds_objects(kind)]:
         raise Unfit("wrong_type", f"polars has no type for the values of {', '.join(unknown[:10])}")
     return frame
+
+
+def _holds_objects(kind: Any) -> bool:
+    """Tell whether a type of polars is Object, or is made of it, as that of arrays of objects is."""
+    inner = [getattr(kind, part) for part in ("inner", "key", "value") if hasattr(kind, part)]  # of lists and maps
+    inner += [field.dtype for field in getattr(kind, "fields", ())]
+    return kind.is_object() or any(map(_holds_objects, inner))
 
 
 def _polars_column(pl: Any, name: str, cells: Any) -> Any:
