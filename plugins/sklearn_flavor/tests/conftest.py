@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 import sklearn_flavor
 from palate._code.model_code import ModelCode
@@ -35,3 +36,10 @@ def load() -> Callable[..., Any]:
         )
 
     return loader
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Let native code run in one thread: for tables of 50 rows it would mostly wait for the others."""
+    with threadpool_limits(1):
+        yield
