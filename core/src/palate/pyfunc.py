@@ -55,8 +55,9 @@ class PyFuncModel:
     """
 
     __slots__ = (
-        "_enforced",
+        "_features",
         "_flavor",
+        "_named",
         "_plan",
         "_reopen",
         "default_method",
@@ -90,9 +91,10 @@ class PyFuncModel:
         self.signatures: Mapping[str, Signature] = {
             name: declared.of(name, default=self.default_method) for name in self.methods
         }
-        self._enforced = declared.inputs is not None and declared.inputs.is_named
+        self._named = declared.inputs is not None and declared.inputs.is_named
         plan = compile_inputs(declared.inputs, from_type_hints=declared.from_type_hints)
-        self._plan: InputPlan = ByFeatureNames(plan, metadata.features) if metadata.features else plan
+        self._features = ByFeatureNames(plan, metadata.features) if metadata.features else None
+        self._plan: InputPlan = self._features or plan
         if metadata.type_from_example:
             self._plan = like_example.LikeExample(plan, path, metadata.saved_input_example_info)
 
@@ -127,7 +129,7 @@ class PyFuncModel:
         if output is not None:
             check_container(output)
         checked, given = self._check(method, data, params)
-        return self._finish(self._ask(method, checked, given), method, data, output)
+        return self._finish(self._ask(method, data, checked, given), method, data, output)
 
     async def apredict(
         self, data: object, params: Mapping[str, object] | None = None, *, output: Container | None = None
@@ -191,7 +193,7 @@ class PyFuncModel:
             try:
                 checked = self._plan.enforce(batch)
                 # A copy: the model may change a list it is given.
-                answer = self._finish(self._ask(method, checked, deepcopy(params)), method, batch, output)
+                answer = self._finish(self._ask(method, batch, checked, deepcopy(params)), method, batch, output)
             except InvalidInput as exc:
                 raise InvalidInput(_of_batch(number, exc.problems)) from exc
             except Exception as exc:
@@ -205,7 +207,7 @@ class PyFuncModel:
 
     def _answer(self, method: str, data: object, params: Mapping[str, object] | None) -> tuple[Any, object]:
         checked, given = self._check(method, data, params)
-        return self._ask(method, checked, given), checked
+        return self._ask(method, data, checked, given), checked
 
     def _check(
         self, method: str, data: object, params: Mapping[str, object] | None
@@ -218,8 +220,9 @@ class PyFuncModel:
             raise InvalidInput([*exc.problems, *_problems_of(params, declared)]) from exc
         return checked, enforce_params(params, declared) if params is not None or declared else {}
 
-    def _ask(self, method: str, checked: object, params: Mapping[str, Any]) -> Any:
-        return self._flavor.predict(self.native, checked, method, params, enforced=self._enforced)
+    def _ask(self, method: str, data: object, checked: object, params: Mapping[str, Any]) -> Any:
+        enforced = self._named or (self._features is not None and self._features.takes_names(data))
+        return self._flavor.predict(self.native, checked, method, params, enforced=enforced)
 
     def _finish(self, answer: Any, method: str, data: object, output: Container | None) -> Any:
         if type(answer) is CoroutineType:

@@ -48,6 +48,10 @@ class ByFeatureNames:
             return self._plan.enforce(self._rows(data))
         return self._plan.enforce(self._arrange(_with_columns(data)))
 
+    def takes_names(self, data: object) -> bool:
+        """Tell whether ``enforce`` finds the features in *data* by their names, and not by position."""
+        return has_names(data) or _text_labels(data) is not None or _is_foreign_table(data)
+
     def _arrange(self, data: Any) -> Any:
         labels = _text_labels(data)
         if labels is None or labels == self._names:
@@ -89,12 +93,16 @@ class ByFeatureNames:
 
 def _with_columns(data: object) -> object:
     """Return what speaks Arrow, from a package not known here, as a Table; a stream may be read once only."""
-    if is_arrow(data) or is_polars(data) or not speaks_arrow(data):
+    if not _is_foreign_table(data):
         return data
     try:
         return to_arrow(data)
     except Unfit as exc:
         raise exc.invalid_input() from exc
+
+
+def _is_foreign_table(data: object) -> bool:
+    return speaks_arrow(data) and not (is_arrow(data) or is_polars(data))
 
 
 def _text_labels(data: Any) -> list[str] | None:

@@ -38,8 +38,14 @@ def prepare_call(model: Any, data: Any, *, enforced: bool) -> tuple[Any, Any]:
 
     Everything but a DataFrame of plain integers and floats, with the labels that *model* would ask for, is left to
     *model*: so are all errors and warnings of scikit-learn. Where *model* was fitted on an array, it would warn of
-    labels; with *enforced* they were held against a signature, and there is nothing to warn of.
+    labels, and where it was fitted on a table, of an array; with *enforced* the labels were held against a signature or
+    the features, also of a table that has become an array since, and there is nothing to warn of.
     """
+    import numpy as np
+
+    if enforced and type(data) is np.ndarray:
+        twin = _make_twin(model)
+        return model if twin is None else twin.estimator, data
     pandas = sys.modules.get("pandas")  # whoever holds a DataFrame has imported it
     if pandas is None or type(data) is not pandas.DataFrame or not _has_default_config():
         return model, data
