@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 SUBJECTS = (
+    "test_arrow_streams.py",
     "test_casts.py",
     "test_containers.py",
     "test_enforcement_*.py",
     "test_inference*.py",
     "test_lossless.py",
+    "test_nested_cells.py",
     "test_outputs*.py",
     "test_params.py",
 )
