@@ -109,17 +109,20 @@ def _of_arrays(predictions: Any, declared: list[str], method: str, schema: Schem
 
 
 def _of_output(name: str, value: Any) -> Columns:
-    if is_series(value) or (is_polars(value) and is_column(value)):
-        return Columns(names=[name], cells=[value])
-    if is_pandas_array(value):
-        return Columns(names=[name], cells=[require_pandas().Series(value)])
-    if is_column(value):
-        return Columns(names=[name], cells=[_arrow_column(value)])
+    if not is_ndarray(value) and (column := _as_column(value)) is not None:
+        return Columns(names=[name], cells=[column])
     array = plain_array(value)
     return _of_array(array, _numbered(name, _width(array)))
 
 
-def _arrow_column(value: Any) -> Any:
+def _as_column(value: Any) -> Any:
+    """Return a column as that of a Series of pandas or polars or a ChunkedArray of pyarrow, None for all else."""
+    if is_pandas_array(value):
+        return require_pandas().Series(value)
+    if not is_column(value):
+        return None
+    if is_series(value) or is_polars(value):
+        return value
     import pyarrow as pa
 
     return pa.chunked_array([value] if isinstance(value, pa.Array) else value)
@@ -136,7 +139,9 @@ def has_labels(index: Any) -> bool:
     """Tell whether a pandas Index is another than the numbers from 0 on that rows have of themselves."""
     import pandas as pd
 
-    return not index.equals(pd.RangeIndex(len(index))) or any(name is not None for name in index.names)
+    if isinstance(index, pd.RangeIndex):  # which most are, and equals takes ten times as long
+        return (index.start, index.step, index.name) != (0, 1, None)
+    return any(name is not None for name in index.names) or not index.equals(pd.RangeIndex(len(index)))
 
 
 def _of_array(array: Any, names: list[str]) -> Columns:

@@ -109,7 +109,7 @@ def to_arrow_table(columns: Columns) -> Any:
 
     Raises:
         DependencyMissing: pyarrow is not installed.
-        Unfit: pyarrow has no type for a column.
+        Unfit: pyarrow has no type for a column, or none that keeps each of its values.
     """
     pa = _require("pyarrow", "parquet", "A pyarrow Table")
     if columns.frame is None or is_dataframe(columns.frame):
@@ -160,9 +160,9 @@ def _arrow_column(pa: Any, cells: Any) -> Any:
 
 def _with_nanoseconds(cells: Any) -> Any:
     """Return objects of pandas' that have nanoseconds, which other packages cut off, as a Series of their own type."""
-    times = loaded_types("pandas", "Timestamp", "Timedelta")
-    if not times or not (is_ndarray(cells) or is_series(cells)) or cells.dtype != object or cells.ndim > 1:
+    if not hasattr(cells, "dtype") or cells.dtype != object or cells.ndim > 1:
         return cells
+    times = loaded_types("pandas", "Timestamp", "Timedelta")
     items = cells.tolist()
     if not any(issubclass(kind, times) for kind in set(map(type, items))):
         return cells
@@ -221,7 +221,7 @@ def to_polars_frame(columns: Columns) -> Any:
 
     Raises:
         DependencyMissing: polars is not installed, or pyarrow, which pandas' nullable and categorical columns need.
-        Unfit: polars has no type for a column.
+        Unfit: polars has no type for a column, or none that keeps each of its values.
     """
     pl = _require("polars", "polars", "A polars DataFrame")
     if is_polars(columns.frame) and columns.frame.columns == columns.names:
