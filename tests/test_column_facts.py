@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -158,3 +159,19 @@ def test_columns_of_one_name_share_their_facts() -> None:
     read = add_facts(Signature.from_dict({"inputs": text}), {"a": {"minimum": 0}})
     assert [column.minimum for column in read.inputs.columns] == [0, 0]
     assert column_facts(read) == {"a": {"minimum": 0}}
+
+
+def test_closed_columns_survive_mlmodel() -> None:
+    """That other values are refused is kept beside the categories, and needs them, in a file too."""
+    column = ColSpec(type="datetime", name="a", categories=(datetime(2024, 1, 2, tzinfo=UTC),), closed=True)
+    assert column_facts(signature(column)) == {"a": {"categories": ["2024-01-02T00:00:00+00:00"], "closed": True}}
+    assert written(signature(column)).signature == signature(column)
+    assert refusals({"a": {"closed": True}}) == {("palate", "inputs", "a", "categories"): "missing"}
+    assert refusals({"a": {"closed": 1, "categories": ["x"]}}) == {("palate", "inputs", "a", "closed"): "wrong_type"}
+
+
+def test_categories_between_microseconds_are_refused() -> None:
+    """Text of a time is read to the microsecond: what is finer would come back as another time."""
+    moment = pd.Timestamp("2024-01-02T00:00:00.000000001")
+    with pytest.raises(InvalidSignature, match="finer than microseconds"):
+        column_facts(signature(ColSpec(type="datetime", name="a", categories=(moment,), closed=True)))

@@ -62,6 +62,9 @@ def _facts_of(column: ColSpec, key: str | int) -> dict[str, Any]:
 
 def _plain(value: Any, key: str | int) -> object:
     if hasattr(value, "isoformat"):
+        if getattr(value, "nanosecond", 0):
+            message = "categories that are times finer than microseconds cannot be stored"
+            raise InvalidSignature([Problem(("inputs", key), "wrong_value", message)])
         return value.isoformat()
     plain = value.item() if hasattr(value, "item") else value  # numpy's scalars, without asking numpy
     if type(plain) not in (str, int, float, bool) or (isinstance(plain, float) and not math.isfinite(plain)):
