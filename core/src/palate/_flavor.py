@@ -6,7 +6,7 @@ flavor, whatever is activated meanwhile in another thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,6 +46,7 @@ class Flavor:
         for number, part in enumerate((*observers, plugin)):
             manager.register(part, name=str(number))
         self._hooks = manager.hook
+        self._predict = _alone(manager.hook.predict)
 
     def save_model(self, model: object, path: Path, options: SaveOptions) -> dict[str, Any]:
         """Write *model* and return its MLmodel section."""
@@ -63,9 +64,7 @@ class Flavor:
         self, model: object, data: object, method: str, params: Mapping[str, Any], *, enforced: bool = False
     ) -> object:
         """Call one method of the native model; *enforced* says whether a signature stands behind the data."""
-        return self._hooks.predict(
-            flavor=self.name, model=model, data=data, method=method, params=params, enforced=enforced
-        )
+        return self._predict(flavor=self.name, model=model, data=data, method=method, params=params, enforced=enforced)
 
     def methods(self, model: object) -> tuple[str, ...]:
         """Return what the native model answers to, the default first."""
@@ -132,6 +131,22 @@ def _new_manager() -> pluggy.PluginManager:
     manager = pluggy.PluginManager("palate")
     manager.add_hookspecs(hookspecs)
     return manager
+
+
+def _alone(caller: pluggy.HookCaller) -> Callable[..., Any]:
+    """Return what calls a hook: its one implementation itself where no observer is around it, which is sooner there.
+
+    A prediction of one row may take less time than pluggy's way to it.
+    """
+    implementations = caller.get_hookimpls()
+    if len(implementations) != 1 or implementations[0].wrapper or implementations[0].hookwrapper:
+        return caller
+    function, names = implementations[0].function, implementations[0].argnames
+
+    def call(**arguments: object) -> object:
+        return function(**{name: arguments[name] for name in names})
+
+    return call
 
 
 def _implemented(plugin: object) -> dict[str, pluggy.HookImpl]:
