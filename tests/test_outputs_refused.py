@@ -10,7 +10,8 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from palate._outputs.conversion import Container, check_container, convert_output
+from palate._outputs.container import Container, check_container
+from palate._outputs.conversion import convert_output
 from palate.errors import InvalidOption, UnsupportedOutput
 from palate.schema import Schema
 

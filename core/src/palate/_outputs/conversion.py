@@ -10,12 +10,12 @@ from palate._containers.kinds import is_dataframe, is_ndarray, is_pandas_array, 
 from palate._containers.unfit import Unfit
 from palate._outputs.arrays import column_array, is_column, plain_array
 from palate._outputs.columns import Columns, has_labels, named_outputs, read_columns
-from palate._outputs.container import Container, check_container
+from palate._outputs.container import check_container
 from palate._outputs.frames import to_arrow_table, to_pandas_frame, to_polars_frame
 from palate.errors import UnsupportedOutput
 from palate.schema import Schema
 
-__all__ = ["Container", "check_container", "convert_output"]
+__all__ = ["convert_output"]
 
 _FRAMES: dict[str, Callable[[Columns], Any]] = {
     "pandas": to_pandas_frame,
