@@ -319,6 +319,15 @@ def test_a_decimal_too_wide_for_polars_is_refused() -> None:
         convert(pa.table({"a": wide}), "polars")
 
 
+@pytest.mark.parametrize("container", ["arrow", "polars"])
+def test_an_array_of_objects_that_holds_itself_is_refused(container: str) -> None:
+    """pyarrow would end the process."""
+    endless = objects([None])
+    endless[0] = [endless]
+    with pytest.raises(UnsupportedOutput, match="holds itself"):
+        convert(endless, container)
+
+
 def test_periods_and_intervals_are_no_integers_in_polars() -> None:
     """It would show what pandas stores."""
     for column in (pd.period_range("2020", "2021", freq="Y"), pd.interval_range(0, 2)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import chain
 from typing import Any
 
@@ -15,6 +16,7 @@ from palate._containers.kinds import (
     is_scalar,
     is_series,
     is_sparse,
+    loaded_types,
     speaks_arrow,
 )
 from palate._containers.unfit import Unfit, ask_package
@@ -107,20 +109,28 @@ _MOST_DIMENSIONS = 64
 
 
 def refuse_endless(items: list[Any]) -> None:
-    """Raise Unfit for lists and dicts that hold themselves.
+    """Raise Unfit for lists, dicts and arrays of objects that hold themselves.
 
     numpy makes as many dimensions of such a list as it can, and pyarrow and polars crash over it.
     """
     level: list[Any] = [items]
     for _ in range(_MOST_DIMENSIONS):
-        parts = [part.values() if isinstance(part, dict) else part for part in level]
+        parts = [_parts(part) for part in level]
         kinds = set(map(type, chain.from_iterable(parts)))
-        if not any(issubclass(kind, list | tuple | dict) for kind in kinds):
+        holders = {kind for kind in kinds if issubclass(kind, (list, tuple, dict, *loaded_types("numpy", "ndarray")))}
+        if not holders:
             return
         # Each once, however often it is held.
-        inner = {id(item): item for item in chain.from_iterable(parts) if isinstance(item, list | tuple | dict)}
-        level = list(inner.values())
+        inner = {id(item): item for item in chain.from_iterable(parts) if type(item) in holders}
+        level = [item for item in inner.values() if not is_ndarray(item) or item.dtype == object]
     raise Unfit("wrong_shape", f"they hold a list that holds itself, or is nested deeper than {_MOST_DIMENSIONS}")
+
+
+def _parts(holder: Any) -> Collection[Any]:
+    if isinstance(holder, dict):
+        return holder.values()
+    parts: list[Any] = holder.ravel().tolist() if is_ndarray(holder) else holder
+    return parts
 
 
 _EXACT = {float: "f", int: "iu", bool: "b"}
