@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -12,7 +13,7 @@ from palate._containers.arrow import to_arrow
 from palate._containers.unfit import Unfit
 from palate._enforcement.plan import compile_inputs
 from palate.errors import InvalidInput
-from palate.schema import ColSpec, Schema, TensorSpec
+from palate.schema import AnyType, ColSpec, Schema, TensorSpec
 
 BATCH = pa.record_batch({"a": [1.0]})
 PLANS = [
@@ -146,3 +147,11 @@ def test_an_array_says_that_numpy_has_no_form_for_it(error: Exception, raised: t
 
     with pytest.raises(raised):
         PLANS[3].enforce(Broken())
+
+
+def test_python_objects_in_polars_are_refused() -> None:
+    """polars hands out their addresses in memory, which would pass for bytes, text and anything."""
+    frame = pl.DataFrame({"a": pl.Series("a", [{"x": 1}, {"y": 2}], dtype=pl.Object)})
+    for kind in ("string", "binary", AnyType()):
+        with pytest.raises(InvalidInput, match=r"Python objects in 'a'.*own types"):
+            compile_inputs(Schema((ColSpec(name="a", type=kind),))).enforce(frame)

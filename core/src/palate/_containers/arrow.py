@@ -27,6 +27,8 @@ def to_arrow(data: Any) -> Any:
     except ImportError as exc:
         raise DependencyMissing("pyarrow", needed_for=f"A {_kind(data)}", install="palate[parquet]") from exc
     frame = data.to_frame() if is_polars(data) and hasattr(data, "to_frame") else data
+    if is_polars(frame):
+        _refuse_objects(frame)
     refused = refusals() if is_polars(frame) else (pa.ArrowException,)
     try:
         source = _open(pa, frame)
@@ -37,6 +39,15 @@ def to_arrow(data: Any) -> Any:
     if is_arrow(source):
         return source
     return pa.table({"": pa.chunked_array(frame)}) if source is None else source.read_all()
+
+
+def _refuse_objects(frame: Any) -> None:
+    """Refuse columns of Python's objects, of which polars hands out the addresses in memory."""
+    import polars as pl
+
+    if objects := [f"{name!r:.60}" for name, kind in frame.schema.items() if kind == pl.Object]:
+        message = f"holds Python objects in {', '.join(objects[:10])}, which polars hands to nobody"
+        raise Unfit("wrong_type", message, hint="make it a column of one of polars' own types")
 
 
 def _kind(data: object) -> str:
