@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pytest
+from strangers import Stream
 
 from palate._containers.arrow import to_arrow
 from palate._containers.unfit import Unfit
@@ -22,17 +23,6 @@ PLANS = [
     compile_inputs(Schema((ColSpec(name="a", type="double", required=False),))),
     compile_inputs(Schema((TensorSpec(dtype="float64", shape=(-1,)),))),
 ]
-
-
-class Speaker:
-    """Data of a package that is not known here."""
-
-    def __init__(self, source: Any) -> None:
-        self.source = source
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """Hand out the stream of the source."""
-        return self.source.__arrow_c_stream__(requested_schema)
 
 
 class ArraySpeaker:
@@ -70,7 +60,7 @@ def test_a_reader_that_fails_midway_raises_its_own_error(plan: Any, error: Excep
 def test_a_stream_of_an_unknown_package_that_fails_raises_what_arrives_of_it(plan: Any, error: Exception) -> None:
     """Through the C interface an exception is text, which pyarrow raises; that too is no table of no rows."""
     with pytest.raises((pa.ArrowInvalid, OSError), match="own"):
-        plan.enforce(Speaker(failing(error)))
+        plan.enforce(Stream(failing(error)))
 
 
 def test_a_source_that_hands_out_nothing_raises_its_own_error() -> None:
@@ -85,7 +75,7 @@ def test_a_source_that_hands_out_nothing_raises_its_own_error() -> None:
     assert not isinstance(caught.value, Unfit)
 
 
-@pytest.mark.parametrize("wrap", [lambda reader: reader, Speaker])
+@pytest.mark.parametrize("wrap", [lambda reader: reader, Stream])
 def test_a_stream_is_read_to_its_end(wrap: Callable[[Any], Any]) -> None:
     """All batches of a reader are in the table."""
     reader = pa.RecordBatchReader.from_batches(BATCH.schema, iter([BATCH] * 3))
@@ -99,11 +89,11 @@ def test_a_stream_is_read_to_its_end(wrap: Callable[[Any], Any]) -> None:
         (pa.chunked_array([[1], [2]]), [""], 2),
         (pa.array([{"a": 1}, {"a": 2}]), ["a"], 2),
         (pa.array([{"a": 1}, None]), [""], 2),
-        (Speaker(pa.chunked_array([[1], [2]])), [""], 2),
-        (Speaker(pa.table({"a": [1, 2]})), ["a"], 2),
+        (Stream(pa.chunked_array([[1], [2]])), [""], 2),
+        (Stream(pa.table({"a": [1, 2]})), ["a"], 2),
         (ArraySpeaker(pa.array([1, 2])), [""], 2),
         (ArraySpeaker(pa.record_batch({"a": [1, 2]})), ["a"], 2),
-        (Speaker(pa.table({"a": pa.array([], pa.int64())})), ["a"], 0),
+        (Stream(pa.table({"a": pa.array([], pa.int64())})), ["a"], 0),
     ],
 )
 def test_tables_and_columns_are_told_apart(data: Any, names: list[str], rows: int) -> None:
@@ -116,7 +106,7 @@ def test_a_type_unknown_to_pyarrow_is_no_error_of_the_source() -> None:
     """A stream whose schema pyarrow cannot read does not fit, whoever hands it out."""
     pl = pytest.importorskip("polars")
     wide = pl.DataFrame({"a": pl.Series([1], dtype=pl.Int128)})
-    for data in (wide, Speaker(wide), wide["a"]):
+    for data in (wide, Stream(wide), wide["a"]):
         with pytest.raises(Unfit, match="pyarrow has no form"):
             to_arrow(data)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from strangers import Answers, Exchanged
 
 from palate._containers import frames
 from palate._enforcement.plan import InputPlan, compile_inputs
@@ -28,29 +29,6 @@ def plan(*kinds: Any, names: tuple[Any, ...] | None = ("a", "b", "c"), **more: A
 PLAN = plan("double", names=("x",))
 
 UNNAMED = (ColSpec(type="double"),)
-
-
-class Answers:
-    """An array of a package that nobody has heard of, which answers to numpy."""
-
-    def __init__(self, array: Any = None) -> None:
-        self.array = np.ones(2) if array is None else array
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        return self.array
-
-
-class Exchanged:
-    """One that only speaks DLPack."""
-
-    def __init__(self, array: Any = None) -> None:
-        self.array = np.ones(2) if array is None else array
-
-    def __dlpack__(self, **options: Any) -> object:
-        return self.array.__dlpack__()
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
 
 
 def problem_of(compiled: InputPlan, data: Any) -> Problem:

@@ -9,37 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from one_column import enforce, enforce_any, problems
 
 from palate._enforcement.params import enforce_params
 from palate._enforcement.plan import compile_inputs
-from palate.errors import InvalidInput
 from palate.schema import ColSpec, ParamSpec, Schema
 
 pd = pytest.importorskip("pandas")
 pa = pytest.importorskip("pyarrow")
-
-
-def enforce(series: Any, kind: Any, **facts: Any) -> Any:
-    """Enforce one column called a, and see that the caller's frame stays what it was."""
-    frame = pd.DataFrame({"a": series})
-    before = frame.copy(deep=True)
-    try:
-        return enforce_any(frame, kind, **facts)
-    finally:
-        pd.testing.assert_frame_equal(frame, before)
-
-
-def enforce_any(data: Any, kind: Any, **facts: Any) -> Any:
-    """Enforce any container for one column called a."""
-    return compile_inputs(Schema((ColSpec(type=kind, name="a", **facts),))).enforce(data)["a"]  # type: ignore[index]
-
-
-def problems(series: Any, kind: Any, **facts: Any) -> list[tuple[str, str]]:
-    """Return the kinds and messages of what is wrong with one column."""
-    with pytest.raises(InvalidInput) as failure:
-        enforce(series, kind, **facts)
-    assert {problem.where for problem in failure.value.problems} == {("inputs", "a")}
-    return [(problem.kind, problem.message) for problem in failure.value.problems]
 
 
 NOON = pd.Timestamp("2024-07-01 10:00:00")  # in UTC; noon in Vienna

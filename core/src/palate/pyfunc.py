@@ -128,8 +128,8 @@ class PyFuncModel:
         """Call any method that the model answers to; the rest is as for ``predict``."""
         if output is not None:
             check_container(output)
-        checked, given = self._check(method, data, params)
-        return self._finish(self._ask(method, data, checked, given), method, data, output)
+        answer, _held = self._answer(method, data, params)
+        return self._finish(answer, method, data, output)
 
     async def apredict(
         self, data: object, params: Mapping[str, object] | None = None, *, output: Container | None = None
@@ -147,11 +147,9 @@ class PyFuncModel:
         """Call any method without blocking the event loop; the rest is as for ``apredict``."""
         if output is not None:
             check_container(output)
-        # The checked data is held until the model is done: it may be memory that is safe only as long as it is whole.
-        answer, checked = await in_thread(self._answer, method, data, params)
+        answer, _held = await in_thread(self._answer, method, data, params)
         if type(answer) is CoroutineType:
             answer = await answer
-        del checked
         return answer if output is None else await in_thread(self._convert, answer, method, data, output)
 
     def predict_batches(
@@ -206,6 +204,10 @@ class PyFuncModel:
             number += 1  # noqa: SIM113 - enumerate would hold on to the batch
 
     def _answer(self, method: str, data: object, params: Mapping[str, object] | None) -> tuple[Any, object]:
+        """Return what the model answers, and the data that it was given.
+
+        Whoever runs a coroutine holds the data meanwhile: it may be memory that is safe only as long as it is whole.
+        """
         checked, given = self._check(method, data, params)
         return self._ask(method, data, checked, given), checked
 
