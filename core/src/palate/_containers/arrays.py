@@ -1,4 +1,4 @@
-"""Arrays of other packages as numpy's."""
+"""Arrays of other packages, and any objects, as numpy's arrays."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from palate._containers.unfit import Unfit
 
-__all__ = ["tensor_array"]
+__all__ = ["object_array", "tensor_array"]
 
 
 def tensor_array(tensor: Any) -> Any:
@@ -26,3 +26,10 @@ def tensor_array(tensor: Any) -> Any:
     except (TypeError, RuntimeError, ValueError, BufferError) as exc:
         hint = "bring it to the CPU, make it dense, and float32 if numpy does not know its type"
         raise Unfit("wrong_type", f"numpy has no form for this {type(tensor).__name__}", hint=hint) from exc
+
+
+def object_array(items: list[Any]) -> Any:
+    """Return an array of shape (n,) with each of *items* as one object: lists and arrays are not unfolded."""
+    import numpy as np
+
+    return np.fromiter(items, dtype=object, count=len(items))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from palate._containers.arrays import object_array
 from palate._containers.unfit import Unfit, ask_package
 
 __all__ = ["exact_cells", "needs_exact_cells"]
@@ -84,7 +85,7 @@ def _as_cell(value: Any, kind: Any) -> Any:
         return {field.name: _as_cell(value[field.name], field.type) for field in kind}
     if kinds.is_map(kind):
         return _as_dict(value, kind.item_type)
-    return _as_objects([_as_cell(item, kind.value_type) for item in value])
+    return object_array([_as_cell(item, kind.value_type) for item in value])
 
 
 def _as_dict(pairs: list[tuple[Any, Any]], kind: Any) -> dict[Any, Any]:
@@ -92,12 +93,3 @@ def _as_dict(pairs: list[tuple[Any, Any]], kind: Any) -> dict[Any, Any]:
     if len(members) < len(pairs):
         raise Unfit("wrong_value", "holds a map in which a key stands twice")
     return members
-
-
-def _as_objects(items: list[Any]) -> Any:
-    import numpy as np
-
-    objects = np.empty(len(items), dtype=object)
-    for place, item in enumerate(items):  # at once, numpy would unfold arrays among the items
-        objects[place] = item
-    return objects

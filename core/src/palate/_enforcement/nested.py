@@ -11,6 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from palate._containers.arrays import object_array
 from palate._containers.exactness import (
     cast_array,
     cast_list,
@@ -304,9 +305,7 @@ def _gather(items: list[Any]) -> Any:
     try:
         return np.array(items)
     except ValueError:
-        ragged = np.empty(len(items), dtype=object)
-        ragged[:] = items
-        return ragged
+        return object_array(items)  # of unequal lengths
 
 
 # -- dicts -------------------------------------------------------------------------------------------------------------

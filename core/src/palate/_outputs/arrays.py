@@ -6,7 +6,7 @@ from collections.abc import Collection
 from itertools import chain
 from typing import Any
 
-from palate._containers.arrays import tensor_array
+from palate._containers.arrays import object_array, tensor_array
 from palate._containers.arrow import fixed_size_array
 from palate._containers.exactness import is_missing
 from palate._containers.kinds import (
@@ -24,7 +24,7 @@ from palate._containers.wrapped import plain_values
 from palate._outputs.equality import are_same
 from palate._outputs.reading import arrow_items, polars_items
 
-__all__ = ["column_array", "dimensions", "is_column", "object_array", "plain_array", "refuse_endless"]
+__all__ = ["column_array", "dimensions", "is_column", "plain_array", "refuse_endless"]
 
 
 def is_column(value: object) -> bool:
@@ -148,15 +148,6 @@ def _are_equal(leaves: Any, array: Any, kinds: set[type]) -> bool:
     if kinds <= {int, float, complex}:  # for which this is quicker
         return all(a == b or a != a for a, b in zip(leaves.flat, found, strict=True))
     return are_same(list(leaves.flat), found)
-
-
-def object_array(items: list[Any]) -> Any:
-    """Return an array with each of *items* as one object, a list too."""
-    import numpy as np
-
-    array = np.empty(len(items), dtype=object)
-    array[:] = items
-    return array
 
 
 # -- columns of frames -------------------------------------------------------------------------------------------------

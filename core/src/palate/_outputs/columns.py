@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from palate._containers.arrays import object_array
 from palate._containers.arrow import to_arrow
 from palate._containers.frames import require_pandas
 from palate._containers.kinds import is_dataframe, is_ndarray, is_pandas_array, is_polars, is_series, speaks_arrow
 from palate._containers.unfit import Unfit
-from palate._outputs.arrays import dimensions, is_column, object_array, plain_array
+from palate._outputs.arrays import dimensions, is_column, plain_array
 from palate.schema import Array, Schema
 
 __all__ = ["Columns", "has_labels", "named_outputs", "read_columns"]

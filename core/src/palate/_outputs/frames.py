@@ -5,12 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from palate._containers.arrays import object_array
 from palate._containers.arrow import to_arrow
 from palate._containers.exactness import cast_array, is_missing
 from palate._containers.frames import arrow_to_frame, require_pandas
 from palate._containers.kinds import is_arrow, is_dataframe, is_ndarray, is_polars, is_series, loaded_types
 from palate._containers.unfit import Unfit, ask_package
-from palate._outputs.arrays import is_column, object_array, refuse_endless
+from palate._outputs.arrays import is_column, refuse_endless
 from palate._outputs.columns import Columns
 from palate._outputs.equality import are_same, nulls_as_none
 from palate._outputs.reading import arrow_items, refuse_lost_times, refuse_wrapped_times
