@@ -221,3 +221,10 @@ except DependencyMissing as error:
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "A polars DataFrame needs pyarrow. Hint: pip install palate[parquet]."
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA], ids=["None", "NaN", "NA"])
+def test_what_is_missing_among_tuples_is_a_row_without_values(missing: Any) -> None:
+    """As pandas has it, and without the warning that pandas gives of it."""
+    rows: Any = compile_inputs(Schema((ColSpec(type="double"), ColSpec(type="double")))).enforce([(1.0, 2.0), missing])
+    assert rows.isna().to_numpy().tolist() == [[False, False], [True, True]]

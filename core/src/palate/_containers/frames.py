@@ -14,6 +14,7 @@ from typing import Any
 
 from palate._containers.arrays import tensor_array
 from palate._containers.arrow import to_arrow, without_nested_views
+from palate._containers.exactness import is_missing
 from palate._containers.kinds import (
     is_array_like,
     is_dataframe,
@@ -102,12 +103,17 @@ def _fill_rows(data: list[Any]) -> list[Any]:
 
     Where the first row is a list, a tuple or an array, pandas takes whatever has a length for a row.
     """
-    if not data or not (isinstance(data[0], list | tuple) or is_ndarray(data[0])) or not all(map(_has_length, data)):
+    if not data or not (isinstance(data[0], list | tuple) or is_ndarray(data[0])):
         return data
-    longest = max(map(len, data))
-    if all(len(row) == longest for row in data):
+    rows = data
+    if isinstance(data[0], tuple):  # among tuples, pandas takes what is missing for a row of one cell
+        rows = [(row,) if is_missing(row) else row for row in data]
+    if not all(map(_has_length, rows)):
         return data
-    return [(*row, *[None] * (longest - len(row))) for row in data]
+    longest = max(map(len, rows))
+    if all(len(row) == longest for row in rows):
+        return data
+    return [(*row, *[None] * (longest - len(row))) for row in rows]
 
 
 def _has_length(row: Any) -> bool:
