@@ -13,6 +13,11 @@ def test_threads_are_answered_as_one_thread_is(family, saved, run_script) -> Non
     assert int(run_script("together.py", family, saved(family))) > 500
 
 
+def test_threads_may_share_a_polars_frame(run_script) -> None:
+    """None waits for ever, though polars itself would when one thread hands out what another one reads."""
+    assert run_script("one_frame.py") == f"{32 * 50}\n"
+
+
 def test_same_named_modules_stay_apart_in_threads(tmp_path, run_script) -> None:
     """Ten models bring modules of the same names, and import them while they load and while they predict."""
     assert run_script("apart.py", tmp_path) == "320\n"

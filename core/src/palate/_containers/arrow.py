@@ -26,7 +26,7 @@ def to_arrow(data: Any) -> Any:
         import pyarrow as pa
     except ImportError as exc:
         raise DependencyMissing("pyarrow", needed_for=f"A {_kind(data)}", install="palate[parquet]") from exc
-    frame = data.to_frame() if is_polars(data) and hasattr(data, "to_frame") else data
+    frame = _frame_of_its_own(data) if is_polars(data) else data
     if is_polars(frame):
         _refuse_objects(frame)
     refused = refusals() if is_polars(frame) else (pa.ArrowException,)
@@ -39,6 +39,15 @@ def to_arrow(data: Any) -> Any:
     if is_arrow(source):
         return source
     return pa.table({"": pa.chunked_array(frame)}) if source is None else source.read_all()
+
+
+def _frame_of_its_own(data: Any) -> Any:
+    """Return a polars DataFrame with the memory of *data* that no other thread has.
+
+    To hand out its memory, polars locks a DataFrame and waits with the interpreter's lock in hand. A thread that was
+    just reading the columns of the same object would never come to give back its own (pola-rs/polars#27396).
+    """
+    return data.to_frame() if hasattr(data, "to_frame") else data.clone()
 
 
 def _refuse_objects(frame: Any) -> None:
