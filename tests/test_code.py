@@ -5,43 +5,28 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
-import os
 import pickle
-import signal
 import subprocess
 import sys
 import sysconfig
 import textwrap
-import threading
-import time
 from pathlib import Path
-from types import ModuleType
 
 import cloudpickle
 import pytest
+from carried_code import two_models, write
 
 from palate._code.model_code import ModelCode
 from palate.errors import DependencyMissing
 
 
-def write(root: Path, **files: str) -> Path:
-    """Write Python files; "a__b" is a/b.py and "a__" is the __init__.py of a."""
-    for name, text in files.items():
-        path = root / (
-            name.replace("__", "/") + "__init__.py" if name.endswith("__") else name.replace("__", "/") + ".py"
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(text))
-    return root
-
-
 @pytest.fixture(autouse=True)
 def untouched():
-    """Whatever a test loads: sys.path and sys.meta_path are as before, and no module of a model is left behind."""
-    path, finders, modules = list(sys.path), list(sys.meta_path), dict(sys.modules)
+    """Whatever a test loads: sys.path is as before, only one finder stays, and no module of a model is left behind."""
+    path, finders, modules = list(sys.path), set(sys.meta_path), dict(sys.modules)
     yield
     assert sys.path == path
-    assert sys.meta_path == finders
+    assert {type(finder).__name__ for finder in {*sys.meta_path} ^ finders} <= {"_StageFinder"}
     for name, module in modules.items():
         assert sys.modules.get(name) is module, name
     added = {name for name, module in sys.modules.items() if name not in modules}
@@ -53,28 +38,7 @@ def untouched():
 @pytest.fixture
 def two(tmp_path):
     """Two models whose code has the same module names."""
-    codes = []
-    for word in ("first", "second"):
-        root = write(
-            tmp_path / word / "code",
-            shop__="from . import prices",
-            shop__prices=f"WORD = {word!r}",
-            shop__late=f"from .prices import WORD\nLATE = WORD + '-{word}'",
-            entry="""
-                import shop.prices as p
-                def now(): return p.WORD
-                def late():
-                    import shop.late
-                    return shop.late.LATE
-                def later():
-                    from shop import late
-                    return late.LATE
-                class Thing:
-                    def __init__(self): self.word = now()
-            """,
-        )
-        codes.append(ModelCode(root))
-    return codes
+    return two_models(tmp_path)
 
 
 def test_two_models_with_the_same_modules(two) -> None:
@@ -84,24 +48,6 @@ def test_two_models_with_the_same_modules(two) -> None:
         assert module.now() == word
         assert module.late() == f"{word}-{word}"
         assert module.later() == f"{word}-{word}"
-
-
-def test_two_models_in_threads(two) -> None:
-    """Loading and importing at the same time mixes nothing up."""
-    results, barrier = {}, threading.Barrier(8)
-
-    def work(number: int) -> None:
-        barrier.wait()
-        module = two[number % 2].import_module("entry")
-        results[number] = (module.now(), module.late())
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    words = [("first", "first-first"), ("second", "second-second")]
-    assert results == {number: words[number % 2] for number in range(8)}
 
 
 def test_the_hosts_module_of_that_name_stays_the_hosts(two, tmp_path, monkeypatch) -> None:
@@ -275,27 +221,6 @@ def test_activated_blocks_nest(two) -> None:
         assert importlib.import_module("shop.prices").WORD == "first"
 
 
-def test_a_model_may_import_from_threads_of_its_own(two) -> None:
-    """A load that waits for a thread which imports the model's modules does not wait for ever."""
-    code, found = two[0], []
-    with code.activated():
-        thread = threading.Thread(target=lambda: found.append(code.import_module("entry").late()), daemon=True)
-        thread.start()
-        thread.join(20)
-    assert found == ["first-first"]
-
-
-def test_predictions_do_not_wait_for_another_model_that_loads(two) -> None:
-    """Ordinary imports inside functions go on while another model is on stage."""
-    module, done = two[0].import_module("entry"), []
-    module.late()
-    with two[1].activated():
-        thread = threading.Thread(target=lambda: done.append(module.late()), daemon=True)
-        thread.start()
-        thread.join(20)
-    assert done == ["first-first"]
-
-
 def test_ordinary_imports_run_off_stage(tmp_path, monkeypatch) -> None:
     """A third-party module that a model imports first sees the host's helpers, not the model's of the same name."""
     monkeypatch.syspath_prepend(
@@ -458,62 +383,6 @@ def test_a_stray_folder_called_mlflow_is_not_mlflow(tmp_path, monkeypatch) -> No
     (tmp_path / "mlflow").mkdir()
     monkeypatch.syspath_prepend(str(tmp_path))
     assert ModelCode().import_module("mlflow.pyfunc").PythonModel
-
-
-def test_loads_in_two_threads_do_not_wait_for_each_other(tmp_path) -> None:
-    """One runs code that opens another model while the other one waits for the stage: both end."""
-    started, nested = threading.Event(), ModelCode(write(tmp_path / "nested", part="x = 1"))
-    first, second = (ModelCode(write(tmp_path / name, **{f"of_{name}": "x = 1"})) for name in ("first", "second"))
-    file = write(tmp_path / "run", entry="import steps").joinpath("entry.py")
-    file.write_text("import hooks_of_the_test\nhooks_of_the_test.open_another()")
-
-    def open_another() -> None:
-        started.set()
-        time.sleep(0.3)  # the other thread now holds the lock and waits for the stage
-        with nested.activated():
-            pass
-
-    hooks = ModuleType("hooks_of_the_test")
-    hooks.open_another = open_another  # type: ignore[attr-defined]
-    sys.modules["hooks_of_the_test"] = hooks
-    try:
-        runner = threading.Thread(target=first.run_file, args=[file], daemon=True)
-        runner.start()
-        assert started.wait(30)
-        other = threading.Thread(target=lambda: second.activated().__enter__(), daemon=True)
-        other.start()
-        runner.join(30)
-        other.join(30)
-        assert not runner.is_alive()
-        assert not other.is_alive()
-    finally:
-        del sys.modules["hooks_of_the_test"]
-
-
-@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")  # from Python 3.12 on
-def test_a_forked_child_can_load_while_a_thread_of_its_parent_is_loading(two) -> None:
-    """What the thread had on stage, and the locks it held, are gone in the child, where nobody will let go of them."""
-    first, second = two
-    loading, forked = threading.Event(), threading.Event()
-
-    def load() -> None:
-        with first.activated():
-            first.import_module("entry")
-            loading.set()
-            forked.wait(60)
-
-    thread = threading.Thread(target=load)
-    thread.start()
-    assert loading.wait(60)
-    child = os.fork()
-    if child == 0:
-        signal.alarm(20)
-        with second.activated():
-            works = second.import_module("entry").late() == "second-second"
-        os._exit(0 if works and "entry" not in sys.modules else 1)
-    forked.set()
-    thread.join()
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_pickle_module_reads_with_the_models_own(two):

@@ -119,14 +119,9 @@ class ModelCode:
         if self.root is None and not self.owns("mlflow"):
             yield
             return
-        finder = _StageFinder(self, self._table)
         # A thread that waits for the lock must not be on stage: whoever holds the lock may be waiting for the stage.
-        with on_stage(None), _by_name_lock.held, on_stage(self._table):
-            sys.meta_path.insert(0, finder)
-            try:
-                yield
-            finally:
-                sys.meta_path.remove(finder)
+        with on_stage(None), _by_name_lock.held, on_stage(self._table), _by_name.finding(self, self._table):
+            yield
 
     def owns(self, name: str) -> bool:
         """Return whether the model itself answers an import of *name*."""
@@ -282,15 +277,36 @@ class _Importlib(ModuleType):
 
 
 class _StageFinder(MetaPathFinder):
-    """Gives the interpreter's import system the modules of the model that this thread has on stage."""
+    """Gives the interpreter's import system the modules of activated models, in threads that have them on stage.
 
-    def __init__(self, code: ModelCode, table: ModuleTable) -> None:
-        self._code, self._table = code, table
+    There is one for the process, and once it is among the interpreter's finders it stays there: an import of another
+    thread goes over them one by one, and would pass over the next if one were taken away meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._activated: list[tuple[ModuleTable, ModelCode]] = []
+
+    @contextmanager
+    def finding(self, code: ModelCode, table: ModuleTable) -> Iterator[None]:
+        """Find the modules of *code* while the block runs."""
+        if self not in sys.meta_path:
+            sys.meta_path.insert(0, self)
+        self._activated.append((table, code))
+        try:
+            yield
+        finally:
+            self._activated.remove((table, code))
 
     def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
-        if table_on_stage() is not self._table or not self._code.owns(name):
-            return None
-        return ModuleSpec(name, _Handover(self._code))
+        on_stage = table_on_stage()
+        for table, code in self._activated if on_stage is not None else ():
+            if table is on_stage and code.owns(name):
+                return ModuleSpec(name, _Handover(code))
+        return None
+
+    def forget(self) -> None:
+        """Forget, in a forked child, what a thread of its parent had activated."""
+        self._activated.clear()
 
 
 class _Handover(Loader):
@@ -313,13 +329,9 @@ class _Handover(Loader):
         module.__spec__ = self._spec  # the import system has just replaced it
 
 
-def _remove_finders() -> None:
-    """Take away, in a forked child, what a thread of its parent had put in front of all finders."""
-    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _StageFinder)]
-
-
+_by_name = _StageFinder()
 # Libraries that import by name hold the interpreter's lock of that name; two models at once would wait for each other.
-_by_name_lock = ProcessLock(_remove_finders)
+_by_name_lock = ProcessLock(_by_name.forget)
 
 
 def _import_ordinary(name: str) -> ModuleType:
