@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 HERE = Path(__file__).parent
+_SLOW = 240  # seconds after which a script has come to a standstill
 
 
 def _run(script: str, *arguments: object, env: dict[str, str] | None = None) -> str:
-    command = [sys.executable, "-W", "error", str(HERE / script), *map(str, arguments)]
+    command = [sys.executable, "-W", "error", "-X", "faulthandler", str(HERE / script), *map(str, arguments)]
     # What TensorFlow says of the machine is none of our business.
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(env or {})}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return done.stdout
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, **pipes) as running:
+        try:
+            output, errors = running.communicate(timeout=_SLOW)
+        except subprocess.TimeoutExpired:
+            # It then shows where each of its threads stands, even if all of them wait in native code.
+            running.send_signal(signal.SIGABRT)
+            output, errors = running.communicate()
+    assert running.returncode == 0, errors[-12000:]
+    return output
 
 
 @pytest.fixture(scope="session")

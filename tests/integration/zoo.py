@@ -6,7 +6,6 @@ needed, so that a script which loads a model is the first to import its framewor
 
 from __future__ import annotations
 
-import faulthandler
 import sys
 import textwrap
 import threading
@@ -24,9 +23,6 @@ NAMES = {
 COLUMNS = ("a", "b", "c", "d")
 _ROWS = 40
 _SLOW = 60  # seconds after which something has come to a standstill
-
-# Where native code waits with the interpreter's lock in hand no thread of Python can say so.
-faulthandler.dump_traceback_later(4 * _SLOW, exit=True)
 
 
 class Call(NamedTuple):
