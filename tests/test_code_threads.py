@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder
 from types import ModuleType
 
 import pytest
@@ -135,7 +136,8 @@ def test_an_import_that_is_under_way_asks_every_finder(two, tmp_path, monkeypatc
     """A module of the host's is found, though a model is loaded meanwhile and its code is put away again."""
     monkeypatch.syspath_prepend(str(write(tmp_path / "site", of_the_host="x = 1")))
     finder, found = Waiting("of_the_host"), []
-    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path[:-1], finder, sys.meta_path[-1]])
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    sys.meta_path.insert(sys.meta_path.index(PathFinder), finder)
     thread = threading.Thread(target=lambda: found.append(importlib.import_module("of_the_host").x), daemon=True)
     with two[0].activated():
         thread.start()
