@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from zoo import answer, as_bytes, calls, load, rows
+from zoo import NAMES, answer, as_bytes, calls, load, rows
 
 _PATIENCE = 30  # seconds after which a child has come to a standstill; what it does takes one at most
 _FORKS = 5  # while the parent is busy
@@ -64,11 +64,14 @@ def fork_once(folder: Path, name: str, when: str) -> str:
 def fork_often(folder: Path, name: str) -> str:
     """Fork again and again while threads of this process ask models, some for the first time, and load them."""
     model, done = load(folder, name), threading.Event()
-    wanted = answers(load(folder, name), name)
+    other = load(folder, name)
+    wanted = answers(other, name)
+    # While it predicts with a model, xgboost locks something in it (GBTreeModelView, in 3.2).
+    shared = other if name in NAMES["xgboost"] else model
 
     def ask() -> None:
         while not done.is_set():
-            answers(model, name)
+            answers(shared, name)
 
     def load_anew() -> None:
         while not done.is_set():
