@@ -298,9 +298,9 @@ class _StageFinder(MetaPathFinder):
             self._activated.remove((table, code))
 
     def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
-        on_stage = table_on_stage()
-        for table, code in self._activated if on_stage is not None else ():
-            if table is on_stage and code.owns(name):
+        here = table_on_stage()
+        for table, code in self._activated if here is not None else ():
+            if table is here and code.owns(name):
                 return ModuleSpec(name, _Handover(code))
         return None
 
