@@ -13,6 +13,7 @@ from importlib.machinery import PathFinder
 from types import ModuleType
 
 import pytest
+from at_once import at_once
 from carried_code import two_models, write
 
 from palate._code.model_code import ModelCode
@@ -26,20 +27,13 @@ def two(tmp_path):
 
 def test_two_models_in_threads(two) -> None:
     """Loading and importing at the same time mixes nothing up."""
-    results, barrier = {}, threading.Barrier(8)
 
-    def work(number: int) -> None:
-        barrier.wait()
+    def work(number: int) -> tuple[str, str]:
         module = two[number % 2].import_module("entry")
-        results[number] = (module.now(), module.late())
+        return module.now(), module.late()
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
     words = [("first", "first-first"), ("second", "second-second")]
-    assert results == {number: words[number % 2] for number in range(8)}
+    assert at_once(work, 8) == [words[number % 2] for number in range(8)]
 
 
 def test_a_model_may_import_from_threads_of_its_own(two) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +11,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from at_once import at_once
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -104,11 +104,7 @@ def test_one_plan_for_many_threads() -> None:
             if result.columns.tolist() != letters(4) or not (result.to_numpy() == round_).all():
                 failures.append(number)
 
-    threads = [threading.Thread(target=send, args=(number,)) for number in range(32)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(send)
     assert failures == []
 
 

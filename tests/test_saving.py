@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from at_once import at_once
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -308,18 +309,14 @@ def test_two_savers_of_one_path_publish_one_whole_model(tmp_path, frame) -> None
     """Exactly one thread wins; the others get ModelExists."""
     outcomes: list[object] = []
 
-    def save(slope: float) -> None:
-        model = LogisticRegression().fit(frame, frame.a > slope)
+    def save(number: int) -> None:
+        model = LogisticRegression().fit(frame, frame.a > (0.0, 0.1, -0.1, 0.2)[number])
         try:
             outcomes.append(palate.save_model(model, tmp_path / "m").digest)
         except errors.ModelExists:
             outcomes.append("exists")
 
-    threads = [threading.Thread(target=save, args=(slope,)) for slope in (0.0, 0.1, -0.1, 0.2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(save, 4)
     won = [outcome for outcome in outcomes if outcome != "exists"]
     assert len(outcomes) == 4
     assert won == [palate.inspect_model(tmp_path / "m").digest]

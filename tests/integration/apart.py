@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zoo import Call, answer, at_once, calls, save_coded
+from at_once import at_once
+from zoo import Call, answer, calls, save_coded
 
 FOLDER, COUNT = Path(sys.argv[1]), 10
 

@@ -19,7 +19,8 @@ _SLOW = 240  # seconds after which a script has come to a standstill
 def _run(script: str, *arguments: object, env: dict[str, str] | None = None) -> str:
     command = [sys.executable, "-W", "error", "-X", "faulthandler", str(HERE / script), *map(str, arguments)]
     # What TensorFlow says of the machine is none of our business.
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(env or {})}
+    own = {"PYTHONPATH": str(HERE.parent / "shared"), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {**os.environ, **own, **(env or {})}
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=environment, **pipes) as running:
         try:

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from zoo import answer, as_bytes, at_once, calls, save_coded
+from at_once import at_once
+from zoo import answer, as_bytes, calls, save_coded
 
 import palate
 

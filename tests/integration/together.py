@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zoo import NAMES, Call, answer, as_bytes, at_once, calls, load, plain_calls
+from at_once import at_once
+from zoo import NAMES, Call, answer, as_bytes, calls, load, plain_calls
 
 FAMILY, FOLDER = sys.argv[1], Path(sys.argv[2])
 _THREADS = 32

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import sys
 import textwrap
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +20,6 @@ NAMES = {
 }
 COLUMNS = ("a", "b", "c", "d")
 _ROWS = 40
-_SLOW = 60  # seconds after which something has come to a standstill
 
 
 class Call(NamedTuple):
@@ -231,29 +228,6 @@ def as_bytes(value: Any) -> bytes:
         return b"".join(map(as_bytes, value.values()))
     array = np.asarray(value)
     return f"{array.dtype}{array.shape}".encode() + array.tobytes()
-
-
-def at_once(work: Callable[[int], Any], count: int = 32) -> list[Any]:
-    """Return what *work* returns in each of *count* threads, which start at the same moment; raise what one raises."""
-    barrier, results, errors = threading.Barrier(count), [None] * count, []
-
-    def run(number: int) -> None:
-        try:
-            barrier.wait(_SLOW)
-            results[number] = work(number)
-        except BaseException as exc:
-            errors.append(exc)
-
-    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(_SLOW)
-        if thread.is_alive():
-            raise TimeoutError("a thread has come to a standstill")
-    if errors:
-        raise errors[0]
-    return results
 
 
 if __name__ == "__main__":

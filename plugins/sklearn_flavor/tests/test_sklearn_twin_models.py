@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from at_once import at_once
 from like_native import NAMES, TABLE, X, Y, assert_like_native, is_twin, same, tables
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
@@ -127,15 +127,11 @@ def test_threads():
     model, wrong = PIPELINES["scaled"]().fit(TABLE, Y), []
     expected = model.predict_proba(TABLE)
 
-    def work() -> None:
+    def work(_: int) -> None:
         for _ in range(50):
             found = sklearn_flavor.predict(model=model, data=TABLE, method="predict_proba", params={}, enforced=True)
             if not same(found, expected):
                 wrong.append(found)
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(work, 8)
     assert not wrong

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from at_once import at_once
 
 import palate
 from palate.errors import InvalidInput, UnsupportedModel
@@ -226,12 +226,7 @@ def test_integers_with_gaps_become_floats(small, rows):
 def test_threads(small, rows):
     """Threads that share a model get what one of them would."""
     expected = predict(small, rows)
-    found: list[np.ndarray] = []
-    threads = [threading.Thread(target=lambda: found.append(predict(small, rows))) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    found = at_once(lambda _: predict(small, rows), 8)
     assert len(found) == 8
     assert all(np.array_equal(one, expected) for one in found)
 

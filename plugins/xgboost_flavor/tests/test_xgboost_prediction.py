@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import sys
-import threading
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import xgboost as xgb
+from at_once import at_once
 from sklearn.datasets import load_iris
 
 import palate
@@ -325,16 +325,12 @@ def test_threads(name, models):
     model, data = models[name]
     expected, wrong = predict(model, data), []
 
-    def work() -> None:
+    def work(_: int) -> None:
         for _ in range(20):
             if not np.array_equal(predict(model, data), expected):
                 wrong.append(name)
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(work, 8)
     assert not wrong
 
 
