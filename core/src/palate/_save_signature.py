@@ -10,7 +10,7 @@ from typing import Any
 
 from palate._inference.inference import infer_outputs, infer_params, infer_schema
 from palate._save_request import SaveRequest
-from palate._stored.examples import split_example
+from palate._stored.examples import map_data, split_example
 from palate._warning import warn_caller
 from palate.errors import InvalidSignature, Problem
 from palate.pyfunc import PyFuncModel, default_method
@@ -27,15 +27,17 @@ _WIDTH = 2048
 
 def rows_as_array(example: object) -> object:
     """Return rows of numbers, ``[[1, 2], [3, 4]]``, as the array that a framework makes of them; else the same."""
-    data, *params = example if isinstance(example, tuple) and example else (example,)
+    return map_data(example, _as_array)
+
+
+def _as_array(data: object) -> object:
     if not (isinstance(data, list) and data and all(isinstance(row, list) and row for row in data)):
-        return example
+        return data
     if len({len(row) for row in data}) > 1 or {type(cell) for row in data for cell in row} - {int, float}:
-        return example
+        return data
     import numpy as np
 
-    array = np.array(data)
-    return (array, *params) if params else array
+    return np.array(data)
 
 
 def declared_signature(request: SaveRequest, known: Schema | Signature | None) -> Signature | None:

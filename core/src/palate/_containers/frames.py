@@ -25,7 +25,7 @@ from palate._containers.kinds import (
     is_sparse,
     speaks_arrow,
 )
-from palate._containers.nameless import refuse_nameless
+from palate._containers.nameless import COLUMNS_HINT, refuse_nameless
 from palate._containers.nested_cells import exact_cells, needs_exact_cells
 from palate._containers.rounding import restore_integers
 from palate._containers.sharing import guard, shares_safely
@@ -36,7 +36,6 @@ from palate.schema import NUMBERS, Array, ColSpec, FieldType, Object, SparkVecto
 
 __all__ = ["arrow_to_frame", "refuse_query", "require_pandas", "to_frame"]
 
-_HINT = "pass a DataFrame, a dict of columns, or a list of records"
 # To share memory and guard it takes as long as to copy this many bytes, of an array or of each column of a table:
 # benchmarks/thresholds.py.
 _SHARE_FROM = 150_000
@@ -85,7 +84,7 @@ def to_frame(data: Any, columns: tuple[ColSpec, ...]) -> Any:
     refuse_query(data)
     if is_array_like(data):
         return _array_to_frame(pd, tensor_array(data))
-    raise Unfit("wrong_type", f"needs columns, got {type(data).__name__}", hint=_HINT)
+    raise Unfit("wrong_type", f"needs columns, got {type(data).__name__}", hint=COLUMNS_HINT)
 
 
 def _make_frame(pd: Any, cells: Any, given: object, *, copy: bool | None = None) -> Any:
@@ -95,7 +94,7 @@ def _make_frame(pd: Any, cells: Any, given: object, *, copy: bool | None = None)
     except refusals() as exc:
         # pandas' own text may show the caller's values.
         message = f"no rows and columns could be made of this {type(given).__name__}"
-        raise Unfit("wrong_shape", message, hint=_HINT) from exc
+        raise Unfit("wrong_shape", message, hint=COLUMNS_HINT) from exc
 
 
 def _fill_rows(data: list[Any]) -> list[Any]:
@@ -166,15 +165,19 @@ def arrow_to_frame(table: Any) -> Any:
         Unfit: pandas has no form for a column, such as a map that holds a key twice.
         DependencyMissing: pandas is not installed.
     """
+    import pyarrow.types
+
     pd = require_pandas()
+    types = table.schema.types
     gaps = {column.type for column in table.columns if column.null_count}
-    if not gaps and _is_small_matrix(table):
+    if not gaps and _is_small_matrix(table, types):
         return _stacked(pd, table)
-    _check_text(table)
+    _check_text(table, types)
     dtypes = {kind: dtype for kind, dtype in from_arrow_types().items() if kind in gaps} if gaps else {}
-    # pandas takes these as they are, for us to make cells of.
-    table = without_nested_views(table)
-    dtypes |= {column.type: pd.ArrowDtype(column.type) for column in table.columns if needs_exact_cells(column)}
+    if any(map(pyarrow.types.is_nested, set(types))):
+        table = without_nested_views(table)
+        # pandas takes these as they are, for us to make cells of.
+        dtypes |= {column.type: pd.ArrowDtype(column.type) for column in table.columns if needs_exact_cells(column)}
     share, mapper = shares_safely(), dtypes.get if dtypes else None
     frame = ask_package("pandas", table.to_pandas, types_mapper=mapper, maps_as_pydicts="strict", split_blocks=share)
     for position, dtype in enumerate(frame.dtypes.tolist() if dtypes else ()):
@@ -184,12 +187,12 @@ def arrow_to_frame(table: Any) -> Any:
     return guard(frame) if share else frame
 
 
-def _check_text(table: Any) -> None:
+def _check_text(table: Any, types: list[Any]) -> None:
     """Raise Unfit for text that is none: pandas looks at it when somebody reads a cell, and shows it then."""
     import pyarrow as pa
 
-    texts = {kind for kind in set(table.schema.types) if str(kind) in ("string", "large_string", "string_view")}
-    for place, kind in enumerate(table.schema.types):
+    texts = {kind for kind in set(types) if str(kind) in ("string", "large_string", "string_view")}
+    for place, kind in enumerate(types if texts else ()):
         if kind in texts:
             try:
                 table.column(place).validate(full=True)
@@ -198,16 +201,15 @@ def _check_text(table: Any) -> None:
                 raise Unfit("wrong_value", message, hint="pass it as binary") from exc
 
 
-def _is_small_matrix(table: Any) -> bool:
+def _is_small_matrix(table: Any, types: list[Any]) -> bool:
     """Tell whether a Table is one matrix of numbers, and its columns short."""
     import pyarrow.types as kinds
 
-    types = table.schema.types
     if not types or not (kinds.is_integer(types[0]) or kinds.is_floating(types[0])):
         return False
-    if table.num_rows * types[0].bit_width // 8 >= _SHARE_FROM or table.schema.pandas_metadata:
+    if table.num_rows * types[0].bit_width // 8 >= _SHARE_FROM:
         return False
-    return all(kind == types[0] for kind in types)
+    return all(kind == types[0] for kind in types) and b"pandas" not in (table.schema.metadata or {})
 
 
 def _stacked(pd: Any, table: Any) -> Any:

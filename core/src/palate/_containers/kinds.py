@@ -16,6 +16,7 @@ __all__ = [
     "is_array_like",
     "is_arrow",
     "is_dataframe",
+    "is_foreign_table",
     "is_lazy",
     "is_ndarray",
     "is_numpy_scalar",
@@ -78,6 +79,11 @@ def speaks_arrow(data: object) -> TypeGuard[Any]:
     if not (hasattr(kind, "__arrow_c_stream__") or hasattr(kind, "__arrow_c_array__")):
         return False
     return not (is_dataframe(data) or is_series(data))
+
+
+def is_foreign_table(data: object) -> bool:
+    """Tell whether *data* speaks Arrow and is of a package not known here; a stream may be read only once."""
+    return speaks_arrow(data) and not (is_arrow(data) or is_polars(data))
 
 
 def is_tabular(data: object) -> TypeGuard[Any]:

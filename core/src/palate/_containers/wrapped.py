@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from palate._containers.arrow import without_nested_views
@@ -76,6 +77,7 @@ def is_blank(series: Any) -> bool:
     return is_missing(series.iloc[0]) and bool(series.isna().all())
 
 
+@cache
 def from_arrow_types() -> dict[Any, Any]:
     """Return the pandas dtypes that hold Arrow's integers and truth values together with missing ones."""
     import pandas as pd

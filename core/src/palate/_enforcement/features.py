@@ -8,40 +8,37 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from palate._containers.arrow import to_arrow
 from palate._containers.frames import to_frame
-from palate._containers.kinds import has_names, is_arrow, is_dataframe, is_polars, is_scalar, speaks_arrow
+from palate._containers.kinds import has_names, is_arrow, is_dataframe, is_foreign_table, is_polars, is_scalar
 from palate._containers.nameless import list_names
 from palate._containers.unfit import Unfit
 from palate._enforcement.labels import ambiguous, are_same
+from palate._enforcement.plan import InputPlan
 from palate.errors import InvalidInput, Problem
 from palate.schema import ColSpec
 
 __all__ = ["ByFeatureNames"]
 
 
-class _Plan(Protocol):
-    def enforce(self, data: object) -> object: ...
-
-
 class ByFeatureNames:
     """Puts the columns of frames in the order of the features, then enforces with another plan."""
 
-    __slots__ = ("_names", "_plan", "_seen")
+    __slots__ = ("_names", "_plan", "_seen", "_specs")
 
-    def __init__(self, plan: _Plan, names: Sequence[str]) -> None:
+    def __init__(self, plan: InputPlan, names: Sequence[str]) -> None:
         self._plan = plan
         self._names = list(names)
         self._seen: Any = None  # the labels of the last DataFrame that had the features in their order
+        self._specs: tuple[ColSpec, ...] = ()  # made when they are first needed, which takes time for many features
 
     def enforce(self, data: object) -> object:
         """Return *data* as the other plan has it. Raises InvalidInput for a frame that lacks features."""
         if is_dataframe(data):
-            columns = data.columns
-            if self._seen is None or not are_same(columns, self._seen):
-                data = self._arrange(data)
+            if not self._was_seen(data):
+                columns, data = data.columns, self._arrange(data)
                 self._seen = columns if list(columns) == self._names else self._seen
             return self._plan.enforce(data)
         if has_names(data):
@@ -50,7 +47,12 @@ class ByFeatureNames:
 
     def takes_names(self, data: object) -> bool:
         """Tell whether ``enforce`` finds the features in *data* by their names, and not by position."""
-        return has_names(data) or _text_labels(data) is not None or _is_foreign_table(data)
+        if is_dataframe(data) and self._was_seen(data):
+            return True
+        return has_names(data) or _text_labels(data) is not None or is_foreign_table(data)
+
+    def _was_seen(self, frame: Any) -> bool:
+        return self._seen is not None and are_same(frame.columns, self._seen)
 
     def _arrange(self, data: Any) -> Any:
         labels = _text_labels(data)
@@ -84,8 +86,9 @@ class ByFeatureNames:
                 return [cells]
             if all(isinstance(cell, list) and cell for cell in cells) and len(set(map(len, cells))) == 1:
                 return [list(row) for row in zip(*cells, strict=True)]
+        self._specs = self._specs or tuple(ColSpec(type="double", name=name) for name in self._names)
         try:
-            frame = to_frame(data, tuple(ColSpec(type="double", name=name) for name in self._names))
+            frame = to_frame(data, self._specs)
         except Unfit as exc:
             raise exc.invalid_input() from exc
         return self._arrange(frame)
@@ -93,16 +96,12 @@ class ByFeatureNames:
 
 def _with_columns(data: object) -> object:
     """Return what speaks Arrow, from a package not known here, as a Table; a stream may be read once only."""
-    if not _is_foreign_table(data):
+    if not is_foreign_table(data):
         return data
     try:
         return to_arrow(data)
     except Unfit as exc:
         raise exc.invalid_input() from exc
-
-
-def _is_foreign_table(data: object) -> bool:
-    return speaks_arrow(data) and not (is_arrow(data) or is_polars(data))
 
 
 def _text_labels(data: Any) -> list[str] | None:

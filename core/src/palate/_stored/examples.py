@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -22,12 +22,12 @@ from palate._containers.kinds import (
     framework_tensor,
     is_arrow,
     is_dataframe,
+    is_foreign_table,
     is_ndarray,
     is_polars,
     is_scalar,
     is_series,
     is_sparse,
-    speaks_arrow,
 )
 from palate._containers.unfit import Unfit
 from palate._disk.paths import confine, read_small
@@ -36,7 +36,7 @@ from palate._stored.example_json import array_json, frame_json, invalid, plain_j
 from palate._stored.example_reading import read_arrays, read_frame, read_plain, read_sparse
 from palate.schema import Schema
 
-__all__ = ["ExampleInfo", "read_example", "read_whole", "split_example", "write_example"]
+__all__ = ["ExampleInfo", "map_data", "read_example", "read_whole", "split_example", "write_example"]
 
 EXAMPLE_FILE = "input_example.json"
 SERVING_FILE = "serving_input_example.json"
@@ -78,15 +78,22 @@ def read_whole(example: object) -> object:
         InvalidExample: pyarrow does not know one of its types, or it is a query and no data.
         DependencyMissing: pyarrow is not installed.
     """
-    data, *params = example if isinstance(example, tuple) and example else (example,)
+    return map_data(example, _as_whole)
+
+
+def _as_whole(data: object) -> object:
     try:
         refuse_query(data)
-        if not speaks_arrow(data) or is_arrow(data) or is_polars(data):
-            return example
-        table = to_arrow(data)
+        return to_arrow(data) if is_foreign_table(data) else data
     except Unfit as exc:
         raise invalid((), str(exc)) from exc
-    return (table, *params) if params else table
+
+
+def map_data(example: object, change: Callable[[object], object]) -> object:
+    """Return an example, ``data`` or ``(data, params)``, with its data as *change* returns it."""
+    if isinstance(example, tuple) and example:
+        return (change(example[0]), *example[1:])
+    return change(example)
 
 
 def split_example(example: object) -> tuple[object, dict[str, Any] | None]:
