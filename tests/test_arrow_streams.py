@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -145,3 +146,13 @@ def test_python_objects_in_polars_are_refused() -> None:
     for kind in ("string", "binary", AnyType()):
         with pytest.raises(InvalidInput, match=r"Python objects in 'a'.*own types"):
             compile_inputs(Schema((ColSpec(name="a", type=kind),))).enforce(frame)
+
+
+def test_python_objects_inside_of_polars_types_are_refused() -> None:
+    """So it is with objects in an array, and in an array of a struct."""
+    cells = np.array([[object()], [object()]], dtype=object)
+    arrays = pl.Series("a", cells)
+    assert arrays.dtype == pl.Array(pl.Object, 1)
+    for column in (arrays, pl.DataFrame([arrays.alias("b")]).to_struct("a")):
+        with pytest.raises(InvalidInput, match=r"Python objects in 'a'.*own types"):
+            compile_inputs(Schema((ColSpec(name="a", type=AnyType()),))).enforce(column.to_frame())

@@ -8,7 +8,7 @@ from palate._containers.kinds import is_arrow, is_polars
 from palate._containers.unfit import Unfit, refusals
 from palate.errors import DependencyMissing
 
-__all__ = ["fixed_size_array", "to_arrow", "without_nested_views"]
+__all__ = ["fixed_size_array", "holds_objects", "to_arrow", "without_nested_views"]
 
 
 def to_arrow(data: Any) -> Any:
@@ -52,11 +52,16 @@ def _frame_of_its_own(data: Any) -> Any:
 
 def _refuse_objects(frame: Any) -> None:
     """Refuse columns of Python's objects, of which polars hands out the addresses in memory."""
-    import polars as pl
-
-    if objects := [f"{name!r:.60}" for name, kind in frame.schema.items() if kind == pl.Object]:
-        message = f"holds Python objects in {', '.join(objects[:10])}, which polars hands to nobody"
+    if objects := [f"{name!r:.60}" for name, kind in frame.schema.items() if holds_objects(kind)]:
+        message = f"holds Python objects in {', '.join(objects[:10])}, for which only polars has a type"
         raise Unfit("wrong_type", message, hint="make it a column of one of polars' own types")
+
+
+def holds_objects(kind: Any) -> bool:
+    """Tell whether a type of polars is Object, or is made of it, as that of arrays of objects is."""
+    inner = [getattr(kind, part) for part in ("inner", "key", "value") if hasattr(kind, part)]  # of lists and maps
+    inner += [field.dtype for field in getattr(kind, "fields", ())]
+    return kind.is_object() or any(map(holds_objects, inner))
 
 
 def _kind(data: object) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from palate._containers.arrays import object_array
-from palate._containers.arrow import to_arrow
+from palate._containers.arrow import holds_objects, to_arrow
 from palate._containers.exactness import cast_array, is_missing
 from palate._containers.frames import arrow_to_frame, require_pandas
 from palate._containers.kinds import is_arrow, is_dataframe, is_ndarray, is_polars, is_series, loaded_types
@@ -125,10 +127,6 @@ def to_arrow_table(columns: Columns) -> Any:
 
 def _as_table(data: Any) -> Any:
     """Return a frame or column of polars or Arrow as a pyarrow Table. Raises Unfit."""
-    if is_polars(data):
-        frame = data.to_frame() if is_column(data) else data
-        if any(map(_holds_objects, frame.dtypes)):  # it hands out their addresses
-            raise Unfit("wrong_type", "only polars has a type for its columns of objects")
     if is_column(data) and not is_polars(data):
         import pyarrow as pa
 
@@ -140,14 +138,14 @@ def _arrow_column(pa: Any, cells: Any) -> Any:
     cells = _with_nanoseconds(cells)
     if is_series(cells):
         if cells.dtype == object:
-            return _arrow_objects(pa, _without_gaps(cells.tolist()))
+            return _objects("pyarrow", pa.array, arrow_items, _without_gaps(cells.tolist()))
         if not _is_plain(cells):
             return ask_package("pyarrow", pa.array, cells, from_pandas=True)
         cells = cells.to_numpy()
     if not is_ndarray(cells):
         return _as_table(cells).column(0)
     if cells.dtype.kind in "OTUS":  # text of numpy's own ends for pyarrow at the first NUL
-        return _arrow_objects(pa, cells.tolist())
+        return _objects("pyarrow", pa.array, arrow_items, cells.tolist())
     values = ask_package("pyarrow", pa.array, _portable(cells.reshape(-1)))
     if 0 in cells.shape[1:]:
         kind = values.type
@@ -173,18 +171,15 @@ def _with_nanoseconds(cells: Any) -> Any:
     return pd.Series(_infer(pd, items))
 
 
-def _arrow_objects(pa: Any, items: list[Any]) -> Any:
+def _objects(package: str, make: Callable[[list[Any]], Any], read: Callable[[Any], list[Any]], items: list[Any]) -> Any:
+    """Return Python objects as a column of a package. Raises Unfit where what it reads back is not the same."""
     refuse_endless(items)
     values = nulls_as_none(items)
-    column = ask_package("pyarrow", pa.array, values)
-    _check_kept("pyarrow", values, arrow_items(column))
-    return column
-
-
-def _check_kept(package: str, given: list[Any], found: list[Any]) -> None:
-    if not are_same(given, found):
+    column = ask_package(package, make, values)
+    if not are_same(values, read(column)):
         message = f"{package} has one type for all values of a column, and none that keeps each of these"
         raise Unfit("wrong_value", message)
+    return column
 
 
 def _is_plain(series: Any) -> bool:
@@ -231,16 +226,9 @@ def to_polars_frame(columns: Columns) -> Any:
         return _polars_from_arrow(pl, to_arrow_table(columns))
     pairs = zip(columns.names, columns.split(), strict=True)
     frame = pl.DataFrame([_polars_column(pl, name, cells) for name, cells in pairs])
-    if unknown := [name for name, kind in frame.schema.items() if _holds_objects(kind)]:
+    if unknown := [name for name, kind in frame.schema.items() if holds_objects(kind)]:
         raise Unfit("wrong_type", f"polars has no type for the values of {', '.join(unknown[:10])}")
     return frame
-
-
-def _holds_objects(kind: Any) -> bool:
-    """Tell whether a type of polars is Object, or is made of it, as that of arrays of objects is."""
-    inner = [getattr(kind, part) for part in ("inner", "key", "value") if hasattr(kind, part)]  # of lists and maps
-    inner += [field.dtype for field in getattr(kind, "fields", ())]
-    return kind.is_object() or any(map(_holds_objects, inner))
 
 
 def _polars_column(pl: Any, name: str, cells: Any) -> Any:
@@ -265,12 +253,8 @@ def _polars_from_arrow(pl: Any, table: Any) -> Any:
 
 
 def _polars_objects(pl: Any, name: str, items: list[Any]) -> Any:
-    refuse_endless(items)
-    values = nulls_as_none(items)
-    series = ask_package("polars", pl.Series, name, values)
     # Python has no nanoseconds, so that those that polars keeps count as changed.
-    _check_kept("polars", values, ask_package("Python", series.to_list))
-    return series
+    return _objects("polars", partial(pl.Series, name), lambda series: ask_package("Python", series.to_list), items)
 
 
 def _polars_from_series(pl: Any, name: str, series: Any) -> Any:
