@@ -31,7 +31,6 @@ __all__ = [
     "is_category",
     "is_tensor_dtype",
     "is_timezone",
-    "is_whole",
     "type_text",
 ]
 
@@ -164,7 +163,7 @@ def is_timezone(name: str) -> bool:
     return True
 
 
-def is_whole(value: object, least: int, greatest: int) -> bool:
+def _is_whole(value: object, least: int, greatest: int) -> bool:
     """Tell whether a value is an integer, of Python's or numpy's, within limits."""
     return isinstance(value, Integral) and not isinstance(value, bool) and least <= int(value) <= greatest
 
@@ -192,7 +191,7 @@ def _is_text(value: object) -> bool:
 
 _VALUES: dict[str, Callable[[object], bool]] = {
     "boolean": lambda value: type(value).__name__ in ("bool", "bool_"),
-    **{kind: partial(is_whole, least=low, greatest=high) for kind, (low, high) in INTEGERS.items()},
+    **{kind: partial(_is_whole, least=low, greatest=high) for kind, (low, high) in INTEGERS.items()},
     "float": _is_double,
     "double": _is_double,
     "string": _is_text,

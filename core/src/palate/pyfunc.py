@@ -29,7 +29,7 @@ else:
     conversion = LateModule("palate._outputs.conversion")
     like_example = LateModule("palate._stored.like_example")
 
-__all__ = ["Container", "PyFuncModel", "Reopen", "default_method"]
+__all__ = ["PyFuncModel", "Reopen", "default_method"]
 
 Reopen: TypeAlias = tuple[Callable[..., "PyFuncModel"], tuple[Any, ...]]
 """What a pickled model consists of: a function that opens its directory, and the arguments of the call."""

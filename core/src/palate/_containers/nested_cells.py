@@ -8,7 +8,7 @@ from typing import Any
 from palate._containers.arrays import object_array
 from palate._containers.unfit import Unfit, ask_package
 
-__all__ = ["exact_cells", "needs_exact_cells"]
+__all__ = ["exact_cells", "needs_exact_cells", "plain_leaves"]
 
 
 def needs_exact_cells(column: Any) -> bool:
@@ -23,7 +23,26 @@ def needs_exact_cells(column: Any) -> bool:
         return False
     if any(_is_time(pa, kind) for kind in _member_types(pa, column.type)):
         return True
-    return _holds_integers(pa, column.type) and any(_has_gaps(pa, chunk) for chunk in column.chunks)
+    if not _holds_integers(pa, column.type):
+        return False
+    return any(leaf.null_count for leaf in plain_leaves(pa, column) if _is_integer(pa, leaf.type))
+
+
+def plain_leaves(pa: Any, column: Any) -> Iterator[Any]:
+    """Yield the Arrays of plain values in an Array or ChunkedArray that may be nested."""
+    if isinstance(column, pa.ChunkedArray):
+        parts = column.chunks
+    elif pa.types.is_struct(column.type):
+        parts = column.flatten()
+    elif pa.types.is_map(column.type):
+        parts = [column.keys, column.items]
+    elif _is_open(pa, column.type):  # a list of some kind
+        parts = [column.flatten()]
+    else:
+        yield column
+        return
+    for part in parts:
+        yield from plain_leaves(pa, part)
 
 
 def exact_cells(column: Any) -> list[Any]:
@@ -62,18 +81,6 @@ def _member_types(pa: Any, kind: Any) -> Iterator[Any]:
 
 def _holds_integers(pa: Any, kind: Any) -> bool:
     return any(_is_integer(pa, child) or _holds_integers(pa, child) for child in _children(kind))
-
-
-def _has_gaps(pa: Any, array: Any) -> bool:
-    """Tell whether an integer is missing somewhere in a nested Array."""
-    kind = array.type
-    if _is_integer(pa, kind):
-        return bool(array.null_count)
-    if pa.types.is_struct(kind):
-        return any(_has_gaps(pa, member) for member in array.flatten())
-    if pa.types.is_map(kind):
-        return _has_gaps(pa, array.keys) or _has_gaps(pa, array.items)
-    return _is_open(pa, kind) and _has_gaps(pa, array.flatten())
 
 
 def _as_cell(value: Any, kind: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from palate._containers.nested_cells import plain_leaves
 from palate._containers.unfit import Unfit, ask_package
 
 __all__ = ["arrow_items", "polars_items", "refuse_lost_times", "refuse_wrapped_times"]
@@ -34,7 +35,7 @@ def refuse_wrapped_times(column: Any) -> None:
 def _refuse(column: Any, rule: Callable[[Any, Any], Any], message: str) -> None:
     import pyarrow as pa
 
-    for leaf in _arrow_leaves(pa, column):
+    for leaf in plain_leaves(pa, column):
         kind = rule(pa, leaf.type)
         if kind is None:
             continue
@@ -54,28 +55,6 @@ def _in_polars(pa: Any, kind: Any) -> Any:
     if pa.types.is_timestamp(kind) and kind.unit == "s":
         return pa.timestamp("ms", kind.tz)
     return pa.duration("ms") if kind == pa.duration("s") else None
-
-
-def _arrow_leaves(pa: Any, column: Any) -> Iterator[Any]:
-    """Return the columns of plain values in a column that may be nested."""
-    if isinstance(column, pa.ChunkedArray):
-        for chunk in column.chunks:
-            yield from _arrow_leaves(pa, chunk)
-    elif pa.types.is_struct(column.type):
-        for field in column.flatten():
-            yield from _arrow_leaves(pa, field)
-    elif pa.types.is_map(column.type):
-        yield from _arrow_leaves(pa, column.keys)
-        yield from _arrow_leaves(pa, column.items)
-    elif any(is_list(column.type) for is_list in _list_kinds(pa)):
-        yield from _arrow_leaves(pa, column.flatten())
-    else:
-        yield column
-
-
-def _list_kinds(pa: Any) -> list[Callable[[Any], bool]]:
-    names = ("is_list", "is_large_list", "is_fixed_size_list", "is_list_view", "is_large_list_view")
-    return [getattr(pa.types, name) for name in names]
 
 
 def polars_items(series: Any) -> list[Any]:
