@@ -9,7 +9,7 @@ Libraries that find classes by name (dataclasses, typing, pickle) look into ``sy
 is being run, and inside ``activated()``, the model's modules stand there under their own names (the module ``stage``
 tells how); code of the host that imports a module of the same name at that very moment would see the model's. Modules
 that the model imports but does not bring are imported off stage. What a library looks up by name at prediction time is
-not found.
+not found. From the first such model on, one finder stays in ``sys.meta_path``, which knows of no other modules.
 """
 
 from __future__ import annotations
