@@ -15,6 +15,7 @@ PROBLEM = Problem(("inputs", "age"), "missing", "is missing")
 
 MADE = [
     errors.DependencyMissing("pyarrow", needed_for="parquet"),
+    errors.FlavorBlocked("toy", distribution="palate-toy", variable="PALATE_ALLOWED_PLUGINS"),
     errors.FlavorBroken("toy", distribution="palate-toy", version="1", reason="OSError"),
     errors.FlavorConflict("The name", distributions=["a", "b"], choices=["a:x", "b:x"]),
     errors.FlavorNotFound("toy", installed=["sklearn"]),
@@ -30,6 +31,7 @@ MADE = [
     errors.ModelExists("m", is_model=True),
     errors.ModelNotFound("m", reason="nothing is there"),
     errors.PredictionChanged("m", differences=["a"]),
+    errors.ProjectExists("palate-toy"),
     errors.SaveFailed("m", cause=OSError(errno.ENOSPC, "No space left")),
     errors.TrustRequired("m", reasons=[CodeReason("a.pkl", "a pickle")]),
     errors.UnsafeModel("a.skops", rule="it names os.system"),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from palate._plugin_sources import InstalledPlugin
 from palate._registry import FlavorRegistry
 from palate.errors import FlavorBroken, FlavorConflict, FlavorNotFound, UnsupportedModel
 
@@ -85,7 +86,7 @@ def registry(site: Path) -> Callable[[], FlavorRegistry]:
 
     def build() -> FlavorRegistry:
         points = [p for dist in metadata.distributions(path=[str(site)]) for p in dist.entry_points]
-        return FlavorRegistry(points)
+        return FlavorRegistry(map(InstalledPlugin, points))
 
     return build
 
@@ -202,7 +203,7 @@ def test_one_distribution_found_twice_is_no_conflict(install, site) -> None:
     """An editable install beside a built one is still one distribution."""
     install("one", "alpha", GOOD.format(package="aaa"))
     points = [p for dist in metadata.distributions(path=[str(site)]) for p in dist.entry_points]
-    assert FlavorRegistry(points * 2).get("alpha").name == "alpha"
+    assert FlavorRegistry(map(InstalledPlugin, points * 2)).get("alpha").name == "alpha"
 
 
 def test_the_nearest_class_decides_who_owns_a_model(install, registry) -> None:
@@ -325,6 +326,8 @@ def test_a_flavor_and_an_observer_of_one_distribution_may_share_a_name(site, wat
     (site / "plug_both.py").write_text(GOOD.format(package="aaa"))
     (site / "plug_watch.py").write_text(watcher)
     groups = {"plug_both": "palate.flavors", "plug_watch": "palate.plugins"}
-    built = FlavorRegistry([metadata.EntryPoint("same", module, group) for module, group in groups.items()])
+    built = FlavorRegistry(
+        InstalledPlugin(metadata.EntryPoint("same", module, group)) for module, group in groups.items()
+    )
     assert built.get("same").predict("m", "d", "predict", {}) == ["m", "d", "predict"]
     assert [r.status for r in built.records()] == ["ok", "broken" if "OSError" in watcher else "ok"]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from palate._code.model_slot import set_model
     from palate._code.python_model import PythonModel
     from palate._inference.inference import infer_signature
+    from palate.flavors import register_flavor
     from palate.hookspecs import hookimpl
     from palate.inspection import ModelInfo, inspect_model
     from palate.loading import load_model, load_native
@@ -40,6 +41,7 @@ __all__ = [
     "inspect_model",
     "load_model",
     "load_native",
+    "register_flavor",
     "save_model",
     "set_model",
     "verify_model",
@@ -61,6 +63,7 @@ _HOMES = {
     "inspect_model": "palate.inspection",
     "load_model": "palate.loading",
     "load_native": "palate.loading",
+    "register_flavor": "palate.flavors",
     "save_model": "palate.saving",
     "set_model": "palate._code.model_slot",
     "verify_model": "palate.verification",

@@ -1,103 +1,72 @@
-"""Which flavors are installed, and which of them owns a model.
+"""Which flavors there are, and which of them owns a model.
 
-Entry points stay unloaded until their name is spoken, or until a model without ``flavor=`` has to find its owner. A
-plugin that cannot be activated is remembered with its error; it never takes the others down.
+Plugins stay unloaded until their name is spoken, or until a model without ``flavor=`` has to find its owner. One that
+cannot be activated is remembered with its error; it never takes the others down.
 """
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
-from importlib import metadata
-from typing import Literal, cast
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
 
-from palate._flavor import Flavor, check_flavor, check_observer
+from palate._allow_list import ALLOWED_VARIABLE, AllowList
+from palate._flavor import Flavor
+from palate._plugin_contract import check_flavor, check_observer
+from palate._plugin_failures import activate, broken_plugin
+from palate._plugin_record import FlavorRecord, record_blocked, record_flavor, record_observer
+from palate._plugin_sources import ALIASES, Candidate, GivenPlugin, find_plugins, name_problem
 from palate._process_lock import ProcessLock
-from palate.errors import FlavorBroken, FlavorConflict, FlavorNotFound, InvalidOption, UnsupportedModel
-from palate.hookspecs import ENTRY_POINT_GROUP, PLUGIN_GROUP, EmbeddedType
+from palate._unowned import KNOWN_DISTRIBUTIONS, unowned
+from palate.errors import FlavorBlocked, FlavorBroken, FlavorConflict, FlavorNotFound, InvalidOption
+from palate.hookspecs import EmbeddedType
 
-__all__ = ["FlavorRecord", "FlavorRegistry", "default_registry"]
+__all__ = ["FlavorRegistry", "default_registry"]
 
-ALIASES = {"torch": "pytorch", "tf": "tensorflow"}
-KNOWN_DISTRIBUTIONS = {
-    "sklearn": "palate-sklearn",
-    "xgboost": "palate-xgboost",
-    "pytorch": "palate-torch",
-    "tensorflow": "palate-tf",
-    "keras": "palate-tf",
-}
-KNOWN_PACKAGES = {**KNOWN_DISTRIBUTIONS, "torch": "palate-torch"}
 STRICT_VARIABLE = "PALATE_STRICT_PLUGINS"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlavorRecord:
-    """One plugin as it was found, for people: ``palate flavors list``."""
-
-    name: str
-    kind: Literal["flavor", "observer"]
-    distribution: str
-    version: str
-    status: Literal["ok", "broken", "conflict"]
-    packages: tuple[str, ...] = ()
-    formats: tuple[str, ...] = ()
-    error: str | None = None
-
-
-class _Candidate:
-    """An entry point that has not been loaded yet; its distribution is asked for its name when it matters."""
-
-    def __init__(self, entry_point: metadata.EntryPoint) -> None:
-        self.entry_point = entry_point
-
-    @cached_property
-    def _described(self) -> tuple[str, str]:
-        if self.entry_point.dist is None:
-            return "(unknown)", "?"
-        described = self.entry_point.dist.metadata  # parsed anew at each access
-        return described["Name"], described["Version"]
-
-    @property
-    def distribution(self) -> str:
-        return self._described[0]
-
-    @property
-    def version(self) -> str:
-        return self._described[1]
-
-    @property
-    def qualified(self) -> str:
-        return f"{self.distribution}:{self.entry_point.name}"
-
-
 class FlavorRegistry:
-    """The flavors of a set of entry points, by default those that are installed."""
+    """The flavors among some plugins, by default those that are installed and those that the host names.
 
-    def __init__(self, entry_points: Iterable[metadata.EntryPoint] | None = None) -> None:
-        found = _installed_entry_points() if entry_points is None else list(entry_points)
-        self._candidates = _group_by_name(point for point in found if point.group == ENTRY_POINT_GROUP)
-        self._observers = [_Candidate(point) for point in found if point.group == PLUGIN_GROUP]
-        self._flavors: dict[str, Flavor] = {}
+    Which of them may be imported is read from the environment now, and stays as it is.
+    """
+
+    def __init__(self, plugins: Iterable[Candidate] | None = None) -> None:
+        found = find_plugins(os.environ) if plugins is None else list(plugins)
+        self._allowed = AllowList(os.environ)
+        self._found = found
+        self._blocked = [plugin for plugin in found if not self._allowed.admits(plugin)]
+        admitted = [plugin for plugin in found if self._allowed.admits(plugin)]
+        # Both are replaced, never changed: other threads go through them.
+        self._candidates = _group_by_name(plugin for plugin in admitted if plugin.kind == "flavor")
+        self._flavors: Mapping[str, Flavor] = {}
+        self._observers = [plugin for plugin in admitted if plugin.kind == "observer"]
+        self._observing: Mapping[str, object] | None = None
         self._broken: dict[str, FlavorBroken] = {}
-        self._observing: list[object] | None = None
         self._broken_observers: dict[str, FlavorBroken] = {}
-        self._lock = ProcessLock()
+        self._begun: list[Candidate] = []
+        self._lock = ProcessLock(self._begun.clear)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of all flavors found, working or not."""
+        """The names of all flavors found, working or not, but for those that the host does not allow."""
         return tuple(sorted(self._candidates))
+
+    @property
+    def unmatched_allowed(self) -> tuple[str, ...]:
+        """The names in the host's list of allowed plugins that no installed plugin's distribution has."""
+        return self._allowed.unmatched(self._found)
 
     def get(self, name: str) -> Flavor:
         """Activate and return the flavor called *name* (or an alias, or ``distribution:name``).
 
         Raises:
             InvalidOption: *name* is not text.
-            FlavorNotFound: nothing installed has that name.
-            FlavorConflict: two distributions claim it.
+            FlavorNotFound: no plugin has that name.
+            FlavorBlocked: the host does not allow the one that has it.
+            FlavorConflict: two plugins claim it.
             FlavorBroken: its plugin cannot be activated.
         """
         if not isinstance(name, str):
@@ -105,14 +74,14 @@ class FlavorRegistry:
             raise InvalidOption("flavor", reason=reason, hint=f"give a name: {', '.join(self.names)}")
         distribution, _, short = name.rpartition(":")
         short = ALIASES.get(short, short)
-        candidates = [c for c in self._candidates.get(short, ()) if not distribution or c.distribution == distribution]
+        candidates = [c for c in self._candidates.get(short, ()) if distribution in ("", c.distribution)]
         if not candidates:
-            raise FlavorNotFound(name, installed=self.names, distribution=KNOWN_DISTRIBUTIONS.get(short))
+            raise self._unavailable(name, distribution, short)
         if len(candidates) > 1:
             raise FlavorConflict(
                 f"The flavor name '{short}'",
                 distributions=[c.distribution for c in candidates],
-                choices=[c.qualified for c in candidates],
+                choices=[_qualified(c) for c in candidates],
             )
         return self._activate(candidates[0])
 
@@ -120,7 +89,7 @@ class FlavorRegistry:
         """Return the flavor that owns *model*: the nearest class of its MRO that a flavor claims decides.
 
         Raises:
-            UnsupportedModel: no installed flavor claims any of its classes.
+            UnsupportedModel: no flavor claims any of its classes.
             FlavorConflict: two flavors claim the deciding class.
         """
         flavors = self._activate_all()
@@ -130,12 +99,12 @@ class FlavorRegistry:
             if len(owners) > 1:
                 raise FlavorConflict(
                     f"The package '{package}'",
-                    distributions=[key.partition(":")[0] for key in sorted(owners)],
+                    distributions=[owners[key].distribution for key in sorted(owners)],
                     choices=sorted(owners),
                 )
             if owners:
                 return next(iter(owners.values()))
-        raise self._unowned(model)
+        raise unowned(model, self._broken, [plugin for plugin in self._blocked if plugin.kind == "flavor"])
 
     def embedded_type(self, name: str) -> EmbeddedType | None:
         """Return what the flavor of a class's package says of that class inside other flavors' files, or None.
@@ -148,52 +117,70 @@ class FlavorRegistry:
         offered = (kind for flavor in owners for kind in flavor.embedded_types())
         return next((kind for kind in offered if kind.name == name), None)
 
-    def records(self) -> list[FlavorRecord]:
-        """Return every plugin with its state; activates all of them."""
-        flavors = self._activate_all()
-        listed = []
-        for name, candidates in sorted(self._candidates.items()):
-            for candidate in candidates:
-                flavor, broken = flavors.get(candidate.qualified), self._broken.get(candidate.qualified)
-                clash = "another distribution has the same flavor name" if len(candidates) > 1 else None
-                listed.append(
-                    FlavorRecord(
-                        name=name,
-                        kind="flavor",
-                        distribution=candidate.distribution,
-                        version=candidate.version,
-                        status="broken" if broken else "conflict" if clash else "ok",
-                        packages=flavor.packages if flavor else (),
-                        formats=flavor.formats if flavor else (),
-                        error=broken.reason if broken else clash,
-                    )
+    def register(self, plugin: object, name: str) -> None:
+        """Add a flavor for as long as the process lives; the same one again changes nothing.
+
+        Raises:
+            InvalidOption: no flavor can have that name.
+            FlavorConflict: another plugin has it.
+            FlavorBroken: *plugin* does not keep the contract of a flavor.
+        """
+        if problem := name_problem(name):
+            raise InvalidOption("name", reason=problem, hint="choose another, such as the framework's")
+        candidate = GivenPlugin(plugin, name)
+        with self._lock.held:
+            known = self._candidates.get(name, ())
+            if any(isinstance(other, GivenPlugin) and other.plugin is plugin for other in known):
+                return
+            if known:
+                raise FlavorConflict(
+                    f"The flavor name '{name}'",
+                    distributions=[*(other.distribution for other in known), candidate.distribution],
+                    choices=(),
+                    hint="register it with another name=",
                 )
-        return listed + [self._observer_record(candidate) for candidate in self._observers]
+            flavor = self._build_flavor(candidate, self._activate_observers())
+            self._flavors = {**self._flavors, _qualified(candidate): flavor}
+            self._candidates = {**self._candidates, name: (candidate,)}
+
+    def records(self) -> list[FlavorRecord]:
+        """Return every plugin with its state; activates all that may be."""
+        flavors = self._activate_all()
+        listed = [self._flavor_record(c, flavors) for same_name in self._candidates.values() for c in same_name]
+        listed += [record_blocked(plugin) for plugin in self._blocked if plugin.kind == "flavor"]
+        listed.sort(key=lambda record: (record.name, record.distribution))
+        listed += [self._observer_record(plugin) for plugin in self._observers]
+        return listed + [record_blocked(plugin) for plugin in self._blocked if plugin.kind == "observer"]
 
     # -- activation ----------------------------------------------------------------------------------------------
 
-    def _activate(self, candidate: _Candidate) -> Flavor:
-        key = candidate.qualified
+    def _activate(self, candidate: Candidate) -> Flavor:
+        key = _qualified(candidate)
+        flavor = self._flavors.get(key)
+        if flavor is not None:
+            # Without waiting for a plugin that another thread is just importing.
+            self._refuse_broken_observers()
+            return flavor
         with self._lock.held:
             observers = self._activate_observers()
             if key not in self._flavors and key not in self._broken:
+                if candidate in self._begun:
+                    raise broken_plugin(
+                        candidate, "it was asked for while it was being imported; ask for it in a function"
+                    )
                 try:
-                    plugin = _load(candidate, check_flavor)
+                    flavor = self._build_flavor(candidate, observers)
                 except FlavorBroken as broken:
                     self._broken[key] = broken
                 else:
-                    self._flavors[key] = Flavor(
-                        candidate.entry_point.name,
-                        plugin,
-                        observers,
-                        distribution=candidate.distribution,
-                        version=candidate.version,
-                    )
+                    self._flavors = {**self._flavors, key: flavor}
             if key in self._broken:
-                raise self._broken[key]
+                raise self._broken[key].with_traceback(None)  # one that is raised again and again grows
             return self._flavors[key]
 
-    def _activate_all(self) -> dict[str, Flavor]:
+    def _activate_all(self) -> Mapping[str, Flavor]:
+        with self._lock.held:
+            self._activate_observers()
         for candidates in self._candidates.values():
             for candidate in candidates:
                 try:
@@ -201,106 +188,102 @@ class FlavorRegistry:
                 except FlavorBroken:
                     if _is_strict():
                         raise
-        return dict(self._flavors)
+        return self._flavors
 
-    def _activate_observers(self) -> list[object]:
+    def _build_flavor(self, candidate: Candidate, observers: Mapping[str, object]) -> Flavor:
+        def build(plugin: object) -> Flavor:
+            return Flavor(
+                candidate.name,
+                plugin,
+                observers,
+                distribution=candidate.distribution,
+                version=candidate.version,
+            )
+
+        with self._beginning(candidate):
+            return activate(candidate, lambda plugin: name_problem(candidate.name) or check_flavor(plugin), build)
+
+    def _activate_observers(self) -> Mapping[str, object]:
         if self._observing is None:
-            self._observing = []
-            try:
-                for candidate in self._observers:
-                    self._activate_observer(candidate, self._observing)
-            except BaseException:
-                self._observing = None  # interrupted: without an audit's observer, no flavor may be called
-                raise
-        if self._broken_observers and _is_strict():
-            raise next(iter(self._broken_observers.values()))
+            active: dict[str, object] = {}
+            for plugin in self._observers:
+                if plugin in self._begun:
+                    # Whatever it asks for now would be called without it for ever.
+                    raise broken_plugin(plugin, "it asked for flavors while it was being imported; ask in a function")
+                self._activate_observer(plugin, active)
+            self._observing = active
+        self._refuse_broken_observers()
         return self._observing
 
-    def _activate_observer(self, candidate: _Candidate, active: list[object]) -> None:
+    def _activate_observer(self, candidate: Candidate, active: dict[str, object]) -> None:
         try:
-            observer = _load(candidate, check_observer)
+            with self._beginning(candidate):
+                observer = activate(candidate, check_observer, lambda plugin: plugin)
         except FlavorBroken as broken:
-            self._broken_observers[candidate.qualified] = broken
+            self._broken_observers[_qualified(candidate)] = broken
         else:
-            if not any(observer is other for other in active):
-                active.append(observer)
+            if not any(observer is other for other in active.values()):
+                active[_qualified(candidate)] = observer
 
-    def _observer_record(self, candidate: _Candidate) -> FlavorRecord:
-        broken = self._broken_observers.get(candidate.qualified)
-        return FlavorRecord(
-            name=candidate.entry_point.name,
-            kind="observer",
-            distribution=candidate.distribution,
-            version=candidate.version,
-            status="broken" if broken else "ok",
-            error=broken.reason if broken else None,
-        )
+    @contextmanager
+    def _beginning(self, candidate: Candidate) -> Iterator[None]:
+        self._begun.append(candidate)
+        try:
+            yield
+        finally:
+            self._begun.remove(candidate)
 
-    def _unowned(self, model: object) -> UnsupportedModel:
-        cls = type(model)
-        package = cls.__module__.partition(".")[0]
-        reason = f"no installed flavor owns classes of '{package}'"
-        if self._broken:
-            reason += "; some plugins are broken: " + "; ".join(f"{key}: {b.reason}" for key, b in self._broken.items())
-        distribution = next(
-            (KNOWN_PACKAGES[p] for c in cls.__mro__ if (p := c.__module__.partition(".")[0]) in KNOWN_PACKAGES), None
-        )
-        if isinstance(model, type):
-            return UnsupportedModel("class", reason=f"'{model.__qualname__}' is a class", hint="save an instance of it")
-        wrap = "a function or a palate.PythonModel subclass"
-        if distribution:
-            hint = f"pip install {distribution}"
-        elif package in sys.stdlib_module_names:  # builtins among them
-            hint = f"save a framework's model, {wrap}"
-        else:
-            hint = f"install the plugin for '{package}', or wrap it in {wrap}"
-        return UnsupportedModel(f"{cls.__module__}.{cls.__qualname__}", reason=reason, hint=hint)
+    def _refuse_broken_observers(self) -> None:
+        if self._broken_observers and _is_strict():
+            raise next(iter(self._broken_observers.values())).with_traceback(None)
+
+    # -- what is told ----------------------------------------------------------------------------------------------
+
+    def _unavailable(self, name: str, distribution: str, short: str) -> FlavorBlocked | FlavorNotFound:
+        for plugin in self._blocked:
+            if plugin.kind == "flavor" and plugin.name == short and distribution in ("", plugin.distribution):
+                return FlavorBlocked(short, distribution=plugin.distribution, variable=ALLOWED_VARIABLE)
+        return FlavorNotFound(name, installed=self.names, distribution=KNOWN_DISTRIBUTIONS.get(short))
+
+    def _flavor_record(self, candidate: Candidate, flavors: Mapping[str, Flavor]) -> FlavorRecord:
+        key = _qualified(candidate)
+        others = [c.distribution for c in self._candidates[candidate.name] if c is not candidate]
+        return record_flavor(candidate, flavors.get(key), self._broken.get(key), others)
+
+    def _observer_record(self, candidate: Candidate) -> FlavorRecord:
+        key = _qualified(candidate)
+        return record_observer(candidate, (self._observing or {}).get(key), self._broken_observers.get(key))
 
 
 def _is_strict() -> bool:
     return os.environ.get(STRICT_VARIABLE) == "1"
 
 
-def _load(candidate: _Candidate, check: Callable[[object], str | None]) -> object:
-    """Import a plugin and check it. Raises FlavorBroken, whatever is wrong with it."""
-    try:
-        plugin = candidate.entry_point.load()
-        problem = check(plugin)
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException as exc:  # a plugin may fail in any way (pyo3's panics are no Exception); the host goes on
-        raise _broken(candidate, f"{type(exc).__name__}: {exc}") from exc
-    if problem:
-        raise _broken(candidate, problem)
-    return cast("object", plugin)
+def _qualified(candidate: Candidate) -> str:
+    """Return the name by which ``flavor=`` tells a plugin from another of the same name."""
+    return f"{candidate.distribution}:{candidate.name}"
 
 
-def _broken(candidate: _Candidate, reason: str) -> FlavorBroken:
-    return FlavorBroken(
-        candidate.entry_point.name,
-        distribution=candidate.distribution,
-        version=candidate.version,
-        reason=reason,
-    )
-
-
-def _group_by_name(entry_points: Iterable[metadata.EntryPoint]) -> dict[str, list[_Candidate]]:
-    grouped: dict[str, list[_Candidate]] = {}
-    for entry_point in entry_points:
-        candidate, same_name = _Candidate(entry_point), grouped.setdefault(entry_point.name, [])
+def _group_by_name(candidates: Iterable[Candidate]) -> dict[str, tuple[Candidate, ...]]:
+    grouped: dict[str, tuple[Candidate, ...]] = {}
+    for candidate in candidates:
+        same_name = grouped.get(candidate.name, ())
         # One distribution can be on sys.path twice (an editable install beside a built one): that is no conflict.
         if all(c.distribution != candidate.distribution for c in same_name):
-            same_name.append(candidate)
-            same_name.sort(key=lambda c: c.distribution)
+            grouped[candidate.name] = tuple(sorted((*same_name, candidate), key=lambda c: c.distribution))
     return grouped
 
 
-def _installed_entry_points() -> Sequence[metadata.EntryPoint]:
-    found = metadata.entry_points()
-    return [*found.select(group=ENTRY_POINT_GROUP), *found.select(group=PLUGIN_GROUP)]
+_making = ProcessLock()
 
 
 @cache
-def default_registry() -> FlavorRegistry:
-    """Return the registry of what is installed, made on first use."""
+def _made() -> FlavorRegistry:
     return FlavorRegistry()
+
+
+def default_registry() -> FlavorRegistry:
+    """Return the registry of this process, made on first use."""
+    # Two threads that both come first would get one each, and what is registered in one is not in the other.
+    with _making.held:
+        return _made()

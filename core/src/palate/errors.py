@@ -6,6 +6,7 @@ ends with what to do::
     PalateError
     ├── ModelNotFound (FileNotFoundError)      no model directory there
     ├── ModelExists (FileExistsError)          the target of a save is taken
+    ├── ProjectExists (FileExistsError)        something is where a new flavor's project shall be
     ├── SaveFailed (OSError)                   the disk refused; nothing was left behind
     ├── InvalidModelFile (ValueError)          MLmodel or MANIFEST.json is not what it should be
     ├── UnsafePath (ValueError)                a path that leaves, or could leave, the directory
@@ -24,7 +25,8 @@ ends with what to do::
     ├── MethodNotFound (AttributeError)        the model does not answer to that method
     ├── FlavorNotFound (LookupError)           no installed flavor has that name
     ├── FlavorConflict (ValueError)            two distributions claim one name or package
-    ├── FlavorBroken (ImportError)             an installed flavor could not be activated
+    ├── FlavorBlocked (PermissionError)        the host does not allow the plugin of that flavor
+    ├── FlavorBroken (ImportError)             a flavor could not be activated, or does not keep its contract
     └── DependencyMissing (ImportError)        an optional package is needed for this
 """
 
@@ -37,6 +39,7 @@ from typing import Literal
 __all__ = [
     "CodeReason",
     "DependencyMissing",
+    "FlavorBlocked",
     "FlavorBroken",
     "FlavorConflict",
     "FlavorNotFound",
@@ -56,6 +59,7 @@ __all__ = [
     "PredictionChanged",
     "Problem",
     "ProblemKind",
+    "ProjectExists",
     "SaveFailed",
     "TrustRequired",
     "UnsafeModel",
@@ -171,6 +175,14 @@ class ModelExists(PalateError, FileExistsError):
         else:
             way_on = "choose another path: it holds files that are not a model's, so Palate will not replace it"
         super().__init__(f"'{path}' already exists. Hint: {way_on}.")
+
+
+class ProjectExists(PalateError, FileExistsError):
+    """Something is where the distribution of a new flavor shall be written; it is never replaced."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(f"'{path}' already exists. Hint: remove it, or choose another directory or another name.")
 
 
 class SaveFailed(PalateError, OSError):
@@ -340,34 +352,41 @@ class FlavorNotFound(PalateError, LookupError):
     def __init__(self, flavor: str, *, installed: Sequence[str], distribution: str | None = None) -> None:
         self.flavor, self.installed = flavor, tuple(installed)
         names = ", ".join(self.installed) or "none"
-        hint = (
-            f"pip install {distribution}"
-            if distribution
-            else "check the spelling, or install the plugin that provides it"
-        )
+        unknown = "check the spelling, or install the plugin that provides it"
+        hint = f"pip install {distribution}" if distribution else unknown
         super().__init__(f"No installed flavor is called '{flavor}' (installed: {names}). Hint: {hint}.")
 
 
 class FlavorConflict(PalateError, ValueError):
-    """Two installed distributions claim the same flavor name or the same package."""
+    """Two plugins claim the same flavor name or the same package."""
 
-    def __init__(self, claim: str, *, distributions: Sequence[str], choices: Sequence[str]) -> None:
+    def __init__(self, claim: str, *, distributions: Sequence[str], choices: Sequence[str], hint: str = "") -> None:
         self.claim, self.distributions = claim, tuple(distributions)
         picks = " or ".join(f"flavor='{choice}'" for choice in choices)
+        way_on = hint or f"pass {picks}, or remove one of them"
+        super().__init__(f"{claim} is claimed by {' and by '.join(self.distributions)}. Hint: {way_on}.")
+
+
+class FlavorBlocked(PalateError, PermissionError):
+    """The host's list of allowed plugins leaves out the one that provides this flavor; it was not imported."""
+
+    def __init__(self, flavor: str, *, distribution: str, variable: str) -> None:
+        self.flavor, self.distribution, self.variable = flavor, distribution, variable
         super().__init__(
-            f"{claim} is claimed by {' and by '.join(self.distributions)}. "
-            f"Hint: pass {picks}, or uninstall one of them."
+            f"The flavor '{flavor}' of {distribution} was not imported: {variable} does not list {distribution}. "
+            f"Hint: add {distribution} to {variable}, or unset that variable to allow every installed plugin."
         )
 
 
 class FlavorBroken(PalateError, ImportError):
-    """An installed flavor could not be activated; the others go on working."""
+    """A flavor could not be activated, or does not keep its contract; the others go on working."""
 
     def __init__(self, flavor: str, *, distribution: str, version: str, reason: str) -> None:
         self.flavor, self.distribution, self.version, self.reason = flavor, distribution, version, reason
+        way_on = f"reinstall or upgrade {distribution}" if version else "correct the plugin and start again"
         super().__init__(
-            f"The flavor '{flavor}' of {distribution} {version} cannot be used: {reason}. "
-            f"Hint: reinstall or upgrade {distribution}; 'palate flavors list' shows every plugin's state."
+            f"The flavor '{flavor}' of {' '.join(filter(None, (distribution, version)))} cannot be used: {reason}. "
+            f"Hint: {way_on}; 'palate flavors list' shows every plugin's state."
         )
 
 

@@ -1,24 +1,64 @@
-"""The installed flavors, for programs and for the command line."""
+"""The flavors of this process, for programs and for the command line."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from palate._registry import FlavorRecord, default_registry
+from palate._flavor_project import FlavorProject, new_flavor
+from palate._plugin_record import FlavorRecord
+from palate._registry import default_registry
+from palate.errors import InvalidOption
 from palate.hookspecs import SampleModel
 
-__all__ = ["FlavorRecord", "SampleModel", "list_flavors", "sample_models"]
+__all__ = [
+    "FlavorProject",
+    "FlavorRecord",
+    "SampleModel",
+    "list_flavors",
+    "new_flavor",
+    "register_flavor",
+    "sample_models",
+    "unmatched_allowed_plugins",
+]
 
 
 def list_flavors() -> list[FlavorRecord]:
-    """Return every installed plugin with its state, working or broken. Activates all of them."""
+    """Return every plugin with its state, working or not. Activates all that the host allows."""
     return default_registry().records()
+
+
+def unmatched_allowed_plugins() -> tuple[str, ...]:
+    """Return the names in ``PALATE_ALLOWED_PLUGINS`` that no installed plugin's distribution has: spelling mistakes."""
+    return default_registry().unmatched_allowed
+
+
+def register_flavor(plugin: object, *, name: str | None = None) -> None:
+    """Add a flavor to this process, without a distribution and an entry point.
+
+    It takes part at once, also in models that have been opened before where they ask for other flavors' types. Another
+    process does not know it. Registering the same object again under the same name changes nothing.
+
+    Args:
+        plugin: a module, a class of static methods, or an object with the hooks of a flavor.
+        name: the flavor's name; by default the last part of the ``__name__`` of a module or class.
+
+    Raises:
+        InvalidOption: *plugin* has no name of its own, or no flavor can have that name.
+        FlavorConflict: another plugin has it.
+        FlavorBroken: *plugin* does not keep the contract of a flavor; the reason is in the message.
+    """
+    if name is None:
+        name = getattr(plugin, "__name__", "__main__")
+    if not isinstance(name, str) or name == "__main__":
+        reason = f"there is none to take from a {type(plugin).__name__}"
+        raise InvalidOption("name", reason=reason, hint="pass name='...', as it shall stand in MLmodel")
+    default_registry().register(plugin, name.rpartition(".")[2])
 
 
 def sample_models(flavor: str) -> Mapping[str, SampleModel]:
     """Train and return the sample models that a flavor offers, by name; empty if it offers none.
 
     Raises:
-        FlavorNotFound, FlavorBroken, FlavorConflict: the flavor cannot be used.
+        FlavorNotFound, FlavorBlocked, FlavorBroken, FlavorConflict: the flavor cannot be used.
     """
     return default_registry().get(flavor).sample_models()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from palate._code.model_code import ModelCode
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+    from types import ModuleType
+
     from palate.signature import Signature
 
-__all__ = ["EmbeddedType", "Guarantees", "LoadOptions", "SampleModel", "SaveOptions"]
+__all__ = ["CarriedCode", "EmbeddedType", "Guarantees", "LoadOptions", "SampleModel", "SaveOptions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,31 @@ class SaveOptions:
     embedded: Callable[[str], EmbeddedType | None] = _embeds_nothing
 
 
+class CarriedCode(Protocol):
+    """The Python modules that come with one model, apart from every other model's and from the host's.
+
+    What the model does not bring is imported as usual, and ``sys.path`` is never touched. Without trust there are none.
+    """
+
+    def owns(self, name: str) -> bool:
+        """Return whether the model itself brings the module *name*."""
+
+    def import_module(self, name: str) -> ModuleType:
+        """Import a module as the model's own code would."""
+
+    def load_pickle(self, path: Path, *, compression: str | None = None) -> Any:
+        """Unpickle a file with the model's modules; *compression* is None, ``gzip``, ``bzip2`` or ``lzma``."""
+
+    def pickle_module(self) -> ModuleType:
+        """Return what a library takes as ``pickle_module``, to read pickles with the model's modules."""
+
+    def activated(self) -> AbstractContextManager[None]:
+        """Let a library that imports by name find the model's modules, in this thread, while the block runs."""
+
+    def run_file(self, path: Path) -> ModuleType:
+        """Run a Python file as a module of the model."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
     """How to load.
@@ -64,7 +92,7 @@ class LoadOptions:
     """
 
     trust: bool = False
-    code: ModelCode
+    code: CarriedCode
     extra: Mapping[str, Any] = field(default_factory=dict)
     embedded: Callable[[str], EmbeddedType | None] = _embeds_nothing
 

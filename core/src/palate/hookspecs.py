@@ -8,6 +8,7 @@ inside the hooks, never at module level, and declares besides its hooks these co
 ``NATIVE_PACKAGES: tuple[str, ...]``  top-level packages whose classes this flavor owns, such as ``("xgboost",)``
 ``NATIVE_TYPES: tuple[str, ...]``     single classes by full name, such as ``("functools.partial",)`` (optional)
 ``FORMATS: tuple[str, ...]``          the values it takes for ``format=``; the first is the default and should be safe
+``FORMATS_NEEDING_TRUST``             those of FORMATS whose directories only ``trust=True`` opens (optional)
 ``SAVE_OPTIONS``, ``LOAD_OPTIONS``    names of keyword arguments of its own (optional)
 
 Hooks are called with keywords and may take fewer arguments than listed here, so a hook may gain arguments but never
@@ -27,7 +28,7 @@ from palate._disk.paths import confine
 from palate._disk.strict_json import parse_json
 from palate._late import LateModule
 from palate._process_lock import ForkLock
-from palate.hook_values import EmbeddedType, Guarantees, LoadOptions, SampleModel, SaveOptions
+from palate.hook_values import CarriedCode, EmbeddedType, Guarantees, LoadOptions, SampleModel, SaveOptions
 
 if TYPE_CHECKING:
     from palate._environment import distributions
@@ -41,6 +42,7 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "HOOK_API",
     "PLUGIN_GROUP",
+    "CarriedCode",
     "EmbeddedType",
     "ForkLock",
     "Guarantees",

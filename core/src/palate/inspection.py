@@ -15,11 +15,19 @@ from palate._disk.paths import list_files, read_small
 from palate._disk.replaced import read_one_model
 from palate._opening import OpenedModel, code_reasons, open_model
 from palate._registry import FlavorRegistry, default_registry
-from palate.errors import CodeReason, FlavorBroken, FlavorConflict, FlavorNotFound, InvalidOption, ModelChanged
+from palate.errors import (
+    CodeReason,
+    FlavorBlocked,
+    FlavorBroken,
+    FlavorConflict,
+    FlavorNotFound,
+    InvalidOption,
+    ModelChanged,
+)
 from palate.hookspecs import Guarantees
 from palate.signature import Signature
 
-__all__ = ["FileEntry", "ModelInfo", "describe", "inspect_model"]
+__all__ = ["FOLDER_PURPOSES", "PURPOSES", "FileEntry", "ModelInfo", "describe", "inspect_model"]
 
 REQUIREMENTS_LIMIT = 1 << 20
 PURPOSES = {
@@ -176,7 +184,7 @@ def _safety(opened: OpenedModel, registry: FlavorRegistry, name: str) -> _Safety
         # Code can do anything, so a flavor is not even asked what holds nevertheless.
         stated = NO_GUARANTEES if reasons else flavor.guarantees(opened.path, opened.config(name))
         return _Safety(reasons=reasons, guarantees=stated)
-    except (FlavorNotFound, FlavorBroken, FlavorConflict, InvalidOption) as exc:
+    except (FlavorNotFound, FlavorBlocked, FlavorBroken, FlavorConflict, InvalidOption) as exc:
         return _Safety(plugin_problem=str(exc))
 
 

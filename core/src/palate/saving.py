@@ -41,10 +41,10 @@ from palate._save_signature import (
     with_outputs,
 )
 from palate._stored.examples import ExampleInfo, read_example, read_whole, split_example, write_example
-from palate.errors import FlavorBroken, InvalidExample, InvalidInput, PalateError, Problem, UnsupportedModel
+from palate.errors import InvalidExample, InvalidInput, PalateError, Problem, UnsupportedModel
 from palate.golden import Golden, record_golden
 from palate.inspection import ModelInfo, describe
-from palate.model_file import PYFUNC, ModelFile, build_model_file, plain_problems
+from palate.model_file import PYFUNC, ModelFile, build_model_file
 from palate.pyfunc import PyFuncModel
 from palate.schema import Schema
 from palate.signature import Signature
@@ -161,7 +161,7 @@ def _write_native(
     flavor = request.flavor
     options = replace(request.options, signature=signature, example=_as_predicted_on(root, example, signature))
     try:
-        section = flavor.save_model(request.model, root, options)
+        return flavor.save_model(request.model, root, options)
     except (PalateError, OSError):
         raise
     except Exception as exc:
@@ -173,11 +173,6 @@ def _write_native(
             reason=f"the flavor '{flavor.name}' failed to write it as {request.options.format}: {exc}",
             hint=f"try another format ({', '.join(flavor.formats)}) or report this to the flavor's author",
         ) from exc
-    problems = plain_problems(section, ()) if isinstance(section, dict) else ["it is not a dict"]
-    if problems:
-        reason = f"save_model must return plain YAML data: {'; '.join(map(str, problems))}"
-        raise FlavorBroken(flavor.name, distribution=flavor.distribution, version=flavor.version, reason=reason)
-    return section
 
 
 def _sections(flavor: Flavor, section: dict[str, Any], code: str | None) -> dict[str, dict[str, Any]]:

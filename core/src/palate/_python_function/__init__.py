@@ -30,6 +30,7 @@ NATIVE_TYPES = (
     "functools.partial",
 )
 FORMATS = ("cloudpickle",)
+FORMATS_NEEDING_TRUST = ("cloudpickle",)
 SAVE_OPTIONS = ("artifacts", "compression", "data_path", "loader_module", "model_config")
 LOAD_OPTIONS = ("model_config",)
 

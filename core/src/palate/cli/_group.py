@@ -16,6 +16,7 @@ import click
 from palate.cli._output import one_line
 from palate.errors import (
     DependencyMissing,
+    FlavorBlocked,
     FlavorBroken,
     FlavorConflict,
     FlavorNotFound,
@@ -25,6 +26,7 @@ from palate.errors import (
     ModelNotFound,
     PalateError,
     PalateWarning,
+    ProjectExists,
 )
 
 __all__ = ["main"]
@@ -41,6 +43,7 @@ COMMANDS = {
 # Wrong use exits with 2, as click's own usage errors do; every other refusal is a failed check and exits with 1.
 WRONG_USE = (
     DependencyMissing,
+    FlavorBlocked,
     FlavorBroken,
     FlavorConflict,
     FlavorNotFound,
@@ -48,6 +51,7 @@ WRONG_USE = (
     MethodNotFound,
     ModelExists,
     ModelNotFound,
+    ProjectExists,
 )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
+    "FORMATS_NEEDING_TRUST",
     "HOOK_API",
     "LOAD_OPTIONS",
     "NATIVE_PACKAGES",
@@ -37,6 +38,7 @@ __all__ = [
 HOOK_API = 1
 NATIVE_PACKAGES = ("sklearn",)
 FORMATS = ("skops", "pickle", "cloudpickle")
+FORMATS_NEEDING_TRUST = ("pickle", "cloudpickle")
 SAVE_OPTIONS = ("predict_fn", "allow")
 LOAD_OPTIONS = ("allow",)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
+    "FORMATS_NEEDING_TRUST",
     "HOOK_API",
     "LOAD_OPTIONS",
     "NATIVE_PACKAGES",
@@ -35,6 +36,7 @@ __all__ = [
 HOOK_API = 1
 NATIVE_PACKAGES = ("keras",)
 FORMATS = ("keras", "saved_model")
+FORMATS_NEEDING_TRUST = ()
 SAVE_OPTIONS = ("custom_objects",)
 LOAD_OPTIONS = ("custom_objects", "compile")
 

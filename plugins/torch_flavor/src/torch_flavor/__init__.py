@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
+    "FORMATS_NEEDING_TRUST",
     "HOOK_API",
     "LOAD_OPTIONS",
     "NATIVE_PACKAGES",
@@ -35,6 +36,7 @@ __all__ = [
 HOOK_API = 1
 NATIVE_PACKAGES = ("torch",)
 FORMATS = ("pt2", "safetensors", "pickle")
+FORMATS_NEEDING_TRUST = ("pickle",)
 SAVE_OPTIONS = ("dynamic_batch", "dynamic_shapes", "example_inputs", "module")
 LOAD_OPTIONS = ("device", "module")
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
+    "FORMATS_NEEDING_TRUST",
     "HOOK_API",
     "NATIVE_PACKAGES",
     "embedded_types",
@@ -34,6 +35,7 @@ __all__ = [
 HOOK_API = 1
 NATIVE_PACKAGES = ("xgboost",)
 FORMATS = ("ubj", "json")
+FORMATS_NEEDING_TRUST = ()
 
 
 @hookimpl

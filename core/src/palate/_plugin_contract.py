@@ -1,0 +1,77 @@
+"""What a plugin must have to be a flavor or an observer, checked when it is activated and before it is called."""
+
+from __future__ import annotations
+
+from inspect import getattr_static, signature
+
+import pluggy
+
+from palate import hookspecs
+from palate.hookspecs import HOOK_API
+
+__all__ = ["check_flavor", "check_observer", "implemented_hooks"]
+
+REQUIRED_HOOKS = ("save_model", "load_model", "predict", "methods", "requirements", "executes_code")
+CONSTANTS = ("NATIVE_PACKAGES", "NATIVE_TYPES", "FORMATS", "FORMATS_NEEDING_TRUST", "SAVE_OPTIONS", "LOAD_OPTIONS")
+
+
+def check_flavor(plugin: object) -> str | None:
+    """Return what keeps *plugin* from being a flavor, or None."""
+    if problem := _constants_problem(plugin):
+        return problem
+    implemented = implemented_hooks(plugin)
+    missing = [hook for hook in REQUIRED_HOOKS if hook not in implemented]
+    if missing:
+        return f"it does not implement {', '.join(missing)}"
+    wrappers = [hook for hook, part in implemented.items() if part.wrapper or part.hookwrapper]
+    if wrappers:
+        return f"its {wrappers[0]} is a wrapper, and a flavor answers itself"
+    return _unbound_problem(plugin, list(implemented))
+
+
+def check_observer(plugin: object) -> str | None:
+    """Return what keeps *plugin* from being an observer, or None."""
+    implemented = implemented_hooks(plugin)
+    for hook, implementation in implemented.items():
+        # A plain implementation would answer in a flavor's place.
+        if not (implementation.wrapper or implementation.hookwrapper):
+            return f"its {hook} must be declared with @hookimpl(wrapper=True)"
+    return _unbound_problem(plugin, list(implemented))
+
+
+def implemented_hooks(plugin: object) -> dict[str, pluggy.HookImpl]:
+    """Return the hooks of a plugin by name; pluggy raises for a hook, or an argument, that does not exist."""
+    manager = pluggy.PluginManager("palate")
+    manager.add_hookspecs(hookspecs)
+    manager.register(plugin)
+    manager.check_pending()
+    callers = manager.get_hookcallers(plugin) or ()
+    return {caller.name: caller.get_hookimpls()[0] for caller in callers}
+
+
+def _constants_problem(plugin: object) -> str | None:
+    api = getattr(plugin, "HOOK_API", HOOK_API)
+    if not isinstance(api, int) or api < 1:
+        return f"its HOOK_API is {api!r:.60}; it must be a number, such as {HOOK_API}"
+    if api > HOOK_API:
+        return f"it needs hook API {api} and this Palate offers {HOOK_API}; upgrade palate"
+    for constant in CONSTANTS:
+        names = getattr(plugin, constant, ())
+        if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
+            return f"its {constant} must be a tuple of names, such as ('name',)"
+    formats = getattr(plugin, "FORMATS", ("default",))
+    if not formats:
+        return "its FORMATS must name at least one format"
+    if unknown := set(getattr(plugin, "FORMATS_NEEDING_TRUST", ())).difference(formats):
+        return f"its FORMATS_NEEDING_TRUST names {min(unknown)!r:.60}, which is none of its FORMATS"
+    return None
+
+
+def _unbound_problem(plugin: object, hooks: list[str]) -> str | None:
+    """A class is called without an instance, which its ordinary methods would miss."""
+    if isinstance(plugin, type):
+        for hook in hooks:
+            function = getattr_static(plugin, hook)
+            if not isinstance(function, staticmethod | classmethod) and "self" in signature(function).parameters:
+                return f"its {hook} is a method of the class {plugin.__name__}; give an instance of it"
+    return None
