@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -11,84 +10,32 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from plugin_site import GOOD, OBSERVER, PluginSite, plugin_site
 
 from palate._plugin_sources import InstalledPlugin
 from palate._registry import FlavorRegistry
 from palate.errors import FlavorBroken, FlavorConflict, FlavorNotFound, UnsupportedModel
 
-GOOD = """
-from palate.hookspecs import hookimpl
-
-HOOK_API = 1
-NATIVE_PACKAGES = ("{package}",)
-FORMATS = ("text",)
-
-@hookimpl
-def save_model(model, path):
-    (path / "model.txt").write_text("saved")
-    return {{"data": "model.txt"}}
-
-@hookimpl
-def load_model(path, config):
-    return (path / config["data"]).read_text()
-
-@hookimpl
-def predict(model, data, method):
-    return [model, data, method]
-
-@hookimpl
-def methods(model):
-    return ("predict",)
-
-@hookimpl
-def requirements(model):
-    return ()
-
-@hookimpl
-def executes_code(path, config):
-    return ()
-"""
-
 Install = Callable[..., None]
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def site(tmp_path: Path) -> Iterator[PluginSite]:
     """A directory of installed distributions, made for one test and put on sys.path."""
-    directory = tmp_path / "site"
-    directory.mkdir()
-    monkeypatch.syspath_prepend(str(directory))
-    before = set(sys.modules)
-    yield directory
-    for name in set(sys.modules) - before:
-        if name.startswith("plug_"):
-            del sys.modules[name]
+    with plugin_site(tmp_path / "site") as made:
+        yield made
 
 
 @pytest.fixture
-def install(site: Path) -> Install:
+def install(site: PluginSite) -> Install:
     """Write a distribution with one plugin module, as pip would leave it."""
-
-    def write(dist: str, name: str, source: str, *, group: str = "palate.flavors", module: str | None = None) -> None:
-        module = module or f"plug_{dist.replace('-', '_')}"
-        (site / f"{module}.py").write_text(textwrap.dedent(source))
-        info = site / f"{dist.replace('-', '_')}-1.2.dist-info"
-        info.mkdir(exist_ok=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: 1.2\n")
-        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {module}\n")
-
-    return write
+    return site.install
 
 
 @pytest.fixture
-def registry(site: Path) -> Callable[[], FlavorRegistry]:
+def registry(site: PluginSite) -> Callable[[], FlavorRegistry]:
     """Build a registry of only the distributions in *site*."""
-
-    def build() -> FlavorRegistry:
-        points = [p for dist in metadata.distributions(path=[str(site)]) for p in dist.entry_points]
-        return FlavorRegistry(map(InstalledPlugin, points))
-
-    return build
+    return site.registry
 
 
 def test_a_flavor_is_imported_only_when_its_name_is_spoken(install, registry) -> None:
@@ -202,8 +149,7 @@ def test_two_flavors_for_one_package_are_an_error_naming_both(install, registry)
 def test_one_distribution_found_twice_is_no_conflict(install, site) -> None:
     """An editable install beside a built one is still one distribution."""
     install("one", "alpha", GOOD.format(package="aaa"))
-    points = [p for dist in metadata.distributions(path=[str(site)]) for p in dist.entry_points]
-    assert FlavorRegistry(map(InstalledPlugin, points * 2)).get("alpha").name == "alpha"
+    assert FlavorRegistry(map(InstalledPlugin, site.entry_points() * 2)).get("alpha").name == "alpha"
 
 
 def test_the_nearest_class_decides_who_owns_a_model(install, registry) -> None:
@@ -230,17 +176,6 @@ def test_a_model_that_nobody_owns_says_so_and_mentions_broken_plugins(install, r
     net = type("Net", (type("Module", (), {"__module__": "torch.nn"}),), {"__module__": "__main__"})
     with pytest.raises(UnsupportedModel, match="pip install palate-torch"):
         registry().owner_of(net())
-
-
-OBSERVER = """
-from palate.hookspecs import hookimpl
-seen = []
-
-@hookimpl(wrapper=True)
-def predict(flavor, method):
-    seen.append((flavor, method))
-    return (yield)
-"""
 
 
 def test_an_observer_runs_around_every_flavor(install, registry) -> None:
@@ -323,8 +258,8 @@ def test_an_observer_that_would_answer_for_a_flavor_is_refused(install, registry
 @pytest.mark.parametrize("watcher", [OBSERVER, "raise OSError('no')"], ids=["working", "broken"])
 def test_a_flavor_and_an_observer_of_one_distribution_may_share_a_name(site, watcher) -> None:
     """Neither takes the other's place, and a broken observer does not break the flavor."""
-    (site / "plug_both.py").write_text(GOOD.format(package="aaa"))
-    (site / "plug_watch.py").write_text(watcher)
+    (site.folder / "plug_both.py").write_text(GOOD.format(package="aaa"))
+    (site.folder / "plug_watch.py").write_text(watcher)
     groups = {"plug_both": "palate.flavors", "plug_watch": "palate.plugins"}
     built = FlavorRegistry(
         InstalledPlugin(metadata.EntryPoint("same", module, group)) for module, group in groups.items()

@@ -89,6 +89,8 @@ class InstalledPlugin:
         return self._described[1]
 
     def load(self) -> object:
+        if self.entry_point.pattern.match(self.entry_point.value) is None:
+            raise ImportError(f"its entry point names no module: {self.entry_point.value!r:.80}")
         loaded: object = self.entry_point.load()
         return loaded
 
