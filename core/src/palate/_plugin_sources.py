@@ -14,6 +14,7 @@ from functools import cached_property
 from importlib import metadata
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Literal, Protocol, TypeAlias
 
 from palate.hookspecs import ENTRY_POINT_GROUP, PLUGIN_GROUP
@@ -33,6 +34,9 @@ FILES_VARIABLE = "PALATE_PLUGINS"
 GIVEN = "register_flavor"
 # What people type for a flavor whose name is MLflow's.
 ALIASES = {"torch": "pytorch", "tf": "tensorflow"}
+
+# The files that were run to their end; in sys.modules there may also be one that a fork cut short.
+_loaded: dict[str, ModuleType] = {}
 
 Kind: TypeAlias = Literal["flavor", "observer"]
 
@@ -117,8 +121,8 @@ class LocalFile:
     def load(self) -> object:
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()
         module = f"_palate_local_{digest[:12]}_{re.sub(r'[^0-9A-Za-z_]', '_', self.name)}"
-        if module in sys.modules:
-            return sys.modules[module]
+        if module in _loaded:
+            return _loaded[module]
         spec = spec_from_file_location(module, self.path)
         if spec is None or spec.loader is None:
             raise ImportError("it is not a Python file: its name must end in .py")
@@ -128,6 +132,7 @@ class LocalFile:
         except BaseException:
             del sys.modules[module]
             raise
+        _loaded[module] = loaded
         return loaded
 
 

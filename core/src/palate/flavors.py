@@ -48,11 +48,14 @@ def register_flavor(plugin: object, *, name: str | None = None) -> None:
         FlavorBroken: *plugin* does not keep the contract of a flavor; the reason is in the message.
     """
     if name is None:
-        name = getattr(plugin, "__name__", "__main__")
-    if not isinstance(name, str) or name == "__main__":
-        reason = f"there is none to take from a {type(plugin).__name__}"
-        raise InvalidOption("name", reason=reason, hint="pass name='...', as it shall stand in MLmodel")
-    default_registry().register(plugin, name.rpartition(".")[2])
+        given = getattr(plugin, "__name__", None)
+        if not isinstance(given, str) or given == "__main__":
+            reason = f"there is none to take from this {type(plugin).__name__}"
+            raise InvalidOption("name", reason=reason, hint="pass name='...', as it shall stand in MLmodel")
+        name = given.rpartition(".")[2]
+    if not isinstance(name, str):
+        raise InvalidOption("name", reason=f"it is {type(name).__name__}", hint="give text")
+    default_registry().register(plugin, name)
 
 
 def sample_models(flavor: str) -> Mapping[str, SampleModel]:
