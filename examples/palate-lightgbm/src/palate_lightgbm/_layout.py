@@ -1,0 +1,53 @@
+"""What stands in the flavor's section of MLmodel; nothing of LightGBM is imported to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from palate.errors import CodeReason, InvalidModelFile, Problem
+
+BOOSTER = "lightgbm.basic.Booster"
+TEXT_FILE = "model.lgb"
+FILES = {"text": TEXT_FILE, "skops": "model.skops", "pickle": "model.pkl", "cloudpickle": "model.pkl"}
+
+_REASONS = {
+    "pickle": "a pickle can run any code",
+    "cloudpickle": "a pickle can run any code",
+    "skops": "skops builds objects without the checks that the text format gets",
+}
+
+
+def read_format(config: Mapping[str, Any]) -> str:
+    """Return which of the flavor's formats a section means, whoever wrote it.
+
+    MLflow writes a Booster as text whatever ``serialization_format`` says, and left that key out in its early releases,
+    which pickled estimators with cloudpickle. Raises InvalidModelFile for a format that nobody knows.
+    """
+    if config.get("model_class", BOOSTER) == BOOSTER:
+        return "text"
+    given = config.get("serialization_format", "cloudpickle")
+    if isinstance(given, str) and given in _REASONS:
+        return given
+    known = ", ".join(FILES)
+    where = ("flavors", "lightgbm", "serialization_format")
+    raise InvalidModelFile([Problem(where, "wrong_value", f"must be one of {known}")])
+
+
+def executes_code(config: Mapping[str, Any]) -> Sequence[CodeReason]:
+    """Return the reason why this section's file needs trust, if it does."""
+    stored = read_format(config)
+    if stored == "text":
+        return ()
+    return (CodeReason(str(config.get("data", FILES[stored])), _REASONS[stored]),)
+
+
+def pyfunc_section(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the loader for ``mlflow.pyfunc``.
+
+    MLflow's own opens text as the bare booster. That predicts what an ``LGBMRegressor`` predicts, but probabilities
+    where an ``LGBMClassifier`` predicts labels; so a classifier's text names Palate's loader.
+    """
+    if "classes" in config.get("estimator", {}):
+        return {"loader_module": "palate.mlflow_loader"}
+    return {"loader_module": "mlflow.lightgbm", "data": config["data"]}
