@@ -9,7 +9,9 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from packaging.specifiers import SpecifierSet
@@ -209,6 +211,23 @@ def test_what_is_there_stays(tmp_path: Path, make: Callable[[Path], None]) -> No
     with pytest.raises(ProjectExists, match="already exists"):
         flavors.new_flavor("gbm", tmp_path)
     assert os.lstat(place) == before
+    assert os.listdir(tmp_path) == ["palate-gbm"]
+
+
+def test_of_many_at_once_one_writes(tmp_path: Path) -> None:
+    """Whoever comes second is refused and changes nothing, however close it is."""
+    begin = Barrier(8)
+
+    def attempt(_: int) -> bool:
+        begin.wait()
+        try:
+            flavors.new_flavor("gbm", tmp_path)
+        except ProjectExists:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(attempt, range(8))) == 1
     assert os.listdir(tmp_path) == ["palate-gbm"]
 
 

@@ -85,15 +85,17 @@ def test_contents(wheels: dict[str, Path]) -> None:
         assert len(packages) == 1, name
         assert f"{packages.pop()}/py.typed" in names, name
         assert any(".dist-info/licenses/LICENSE" in entry for entry in names), name
-        stray = [e for e in names if ".dist-info/" not in e and not e.endswith((".py", "py.typed", ".pyi"))]
-        assert stray == [], name
-        assert not [entry for entry in names if "test" in Path(entry).name.lower()], name
+        code = [e for e in names if ".dist-info/" not in e and not e.startswith("palate/_skeleton/")]
+        assert [entry for entry in code if not entry.endswith((".py", "py.typed", ".pyi"))] == [], name
+        assert [entry for entry in names if Path(entry).name.startswith(("test_", "conftest"))] == [], name
 
 
-def test_wheel_has_every_module(wheels: dict[str, Path], repository: Path) -> None:
-    """The core's wheel, built from its sdist, has each module of the checkout."""
+def test_wheel_has_every_file(wheels: dict[str, Path], repository: Path) -> None:
+    """The core's wheel, built from its sdist, has each module of the checkout, and the templates of a new flavor."""
     source = repository / "core" / "src"
-    expected = {file.relative_to(source).as_posix() for file in source.rglob("*.py")}
+    files = (file for file in source.rglob("*") if file.is_file() and file.suffix != ".pyc")
+    expected = {file.relative_to(source).as_posix() for file in files}
+    assert "palate/_skeleton/flavor.py.txt" in expected
     assert expected <= set(zipfile.ZipFile(wheels["palate"]).namelist())
 
 
@@ -110,6 +112,12 @@ except palate.errors.FlavorNotFound as exc:
     print(exc)
 """
     assert "pip install palate-sklearn" in run(core_alone / "python", "-c", code, cwd=tmp_path).stdout
+
+
+def test_a_new_flavor_is_written(core_alone: Path, tmp_path: Path) -> None:
+    """An installed core has the templates of a flavor's distribution."""
+    run(core_alone / "palate", "flavors", "new", "gbm", cwd=tmp_path)
+    assert (tmp_path / "palate-gbm" / "src" / "palate_gbm" / "__init__.py").is_file()
 
 
 def test_flavors_are_found(with_sklearn: Path, tmp_path: Path) -> None:

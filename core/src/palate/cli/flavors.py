@@ -15,7 +15,7 @@ __all__ = ["command"]
 
 @click.group("flavors")
 def command() -> None:
-    """See the installed flavors."""
+    """See the installed flavors, or begin one of your own."""
 
 
 command.add_command(new_flavor)
