@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import shlex
@@ -13,7 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PLUGIN_PAGES = sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("plugins/*/README.md"))
-PAGES = ["README.md", "docs/user-guide.md", "docs/frameworks.md", *PLUGIN_PAGES]
+PAGES = ["README.md", "docs/user-guide.md", "docs/frameworks.md", "docs/plugins.md", *PLUGIN_PAGES]
+COMMAND = re.compile(r"\$ ((?:[A-Z_]+=\S* )*)palate ")
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -23,16 +25,20 @@ def blocks(page: str, language: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_python_blocks_of_a_page_run_in_order(page, tmp_path) -> None:
-    """One program, in an empty directory, as a reader would paste it; then the page's palate commands."""
+    """One program, in an empty directory, as a reader would paste it, beside the page's files; then its commands."""
+    for name, text in re.findall(r"```python file=(\S+)\n(.*?)```", (ROOT / page).read_text(), re.DOTALL):
+        (tmp_path / name).write_text(text)
     program = "\n".join(blocks(page, "python"))
     assert "palate" in program
     (tmp_path / "program.py").write_text(program)
     done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for line in "\n".join(blocks(page, "console")).splitlines():
-        if line.startswith("$ palate "):
-            command = [sys.executable, "-m", *shlex.split(line[2:], comments=True)]
-            ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        if given := COMMAND.match(line):
+            variables = dict(word.split("=", 1) for word in given[1].split())
+            command = [sys.executable, "-m", *shlex.split(line[given.end(1) :], comments=True)]
+            environment = {**os.environ, **variables}
+            ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
             assert ran.returncode == 0, f"{line}: {ran.stderr}"
 
 

@@ -151,3 +151,23 @@ palate.load_model(sys.argv[1]).predict([1.0])
     for hook in ("save_model", "requirements", "executes_code", "guarantees", "load_model", "methods", "predict"):
         assert hook in called
     assert str(tmp_path) not in done.stderr
+
+
+def test_the_page_shows_what_is_written(repository, tmp_path, run_python) -> None:
+    """The lines in docs/plugins.md are those of its own example, durations apart."""
+    page = (repository / "docs" / "plugins.md").read_text()
+    shown = [DURATION.sub(" … ", line) for line in page.splitlines() if line.startswith("palate: normal.")]
+    [source] = re.findall(r"```python file=normal.py\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "normal.py").write_text(source)
+    script = """
+import sys, statistics, numpy, palate
+if sys.argv[2] == "save":
+    palate.save_model(statistics.NormalDist(178.4, 7.6), sys.argv[1], input_example=numpy.array([170.0, 178.4]))
+else:
+    palate.load_model(sys.argv[1]).predict(numpy.array([170.0, 178.4]))
+"""
+    env = {"PALATE_PLUGINS": str(tmp_path / "normal.py"), "PALATE_ALLOWED_PLUGINS": ""}
+    assert run_python(script, tmp_path / "heights", "save", env=env).returncode == 0
+    done = run_python(script, tmp_path / "heights", "load", env={**env, "PALATE_TRACE_HOOKS": "1"})
+    assert [DURATION.sub(" … ", line) for line in done.stderr.splitlines()] == shown
+    assert len(shown) == 4
