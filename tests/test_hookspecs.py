@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from palate import hookspecs
 from palate._code.model_code import ModelCode
 from palate._registry import Flavor, FlavorRegistry
 from palate.errors import UnsafeModel, UnsafePath
-from palate.hookspecs import LoadOptions, SaveOptions
+from palate.hookspecs import CarriedCode, LoadOptions, SaveOptions
 from palate.schema import Schema, TensorSpec
 
 X = np.array([0.0, 1.0, 2.0])
@@ -36,6 +37,16 @@ def test_every_hook_has_a_test() -> None:
     """A hook that is added is shown at work here."""
     hooks = {name for name, value in vars(hookspecs).items() if hasattr(value, "palate_spec")}
     assert {name.removeprefix("test_hook_") for name in globals() if name.startswith("test_hook_")} == hooks
+
+
+def test_carried_code_is_what_the_kernel_gives() -> None:
+    """What an author may annotate ``options.code`` with has the signatures of what stands there."""
+    promised = {
+        name: value for name, value in vars(CarriedCode).items() if inspect.isfunction(value) and name[0] != "_"
+    }
+    assert len(promised) == 6
+    for name, method in promised.items():
+        assert inspect.signature(method).parameters == inspect.signature(getattr(ModelCode, name)).parameters
 
 
 def test_hook_save_model(flavor: Flavor, line: object, tmp_path: Path) -> None:

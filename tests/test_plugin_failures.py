@@ -188,6 +188,8 @@ FlavorRegistry().get("odd").predict("m", "d", "predict", {})
         (("HOOK_API = 1", "HOOK_API = 0"), "its HOOK_API is 0; it must be a number"),
         (("HOOK_API = 1", "FORMATS_NEEDING_TRUST = 'text'"), "its FORMATS_NEEDING_TRUST must be a tuple"),
         (("HOOK_API = 1", "FORMATS_NEEDING_TRUST = ('pickle',)"), "names 'pickle', which is none of its FORMATS"),
+        (("HOOK_API = 1", "NATIVE_TYPES = ('builtins.object',)"), "it claims every class there is"),
+        (('("decimal",)', '("builtins",)'), "it claims every class there is"),
         (("@hookimpl\ndef predict(", "@hookimpl(wrapper=True)\ndef predict("), "predict.*wrapper"),
         (("HOOK_API = 1", "def __getattr__(name): raise OSError('no disk')"), "OSError: no disk"),
     ],
@@ -318,7 +320,7 @@ try:
     palate.save_model(decimal.Decimal(1), f"{sys.argv[1]}/dead", flavor="dead")
 except FlavorBroken as exc:
     print(exc.flavor, exc.reason)
-palate.save_model(decimal.Decimal(1), f"{sys.argv[1]}/fine", flavor="fine")
+palate.save_model(type("Model", (), {"__module__": "fff"})(), f"{sys.argv[1]}/fine")
 print(palate.load_model(f"{sys.argv[1]}/fine").predict(1))
 """
     done = run_python(script, tmp_path, env={"PYTHONPATH": str(site.folder)})

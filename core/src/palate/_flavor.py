@@ -67,6 +67,10 @@ class Flavor:
         else:
             self._predict = _alone(manager.hook.predict)
 
+    def claims(self, cls: type) -> bool:
+        """Whether the flavor owns the objects of that very class, not counting its bases."""
+        return cls.__module__.partition(".")[0] in self.packages or f"{cls.__module__}.{cls.__qualname__}" in self.types
+
     def save_model(self, model: object, path: Path, options: SaveOptions) -> dict[str, Any]:
         """Write *model* and return its MLmodel section, which is plain data."""
         section = self._call("save_model", flavor=self.name, model=model, path=path, options=options)

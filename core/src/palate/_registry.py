@@ -94,17 +94,16 @@ class FlavorRegistry:
         """
         flavors = self._activate_all()
         for cls in type(model).__mro__:
-            package, exact = cls.__module__.partition(".")[0], f"{cls.__module__}.{cls.__qualname__}"
-            owners = {key: f for key, f in flavors.items() if package in f.packages or exact in f.types}
+            owners = {key: flavor for key, flavor in flavors.items() if flavor.claims(cls)}
             if len(owners) > 1:
                 raise FlavorConflict(
-                    f"The package '{package}'",
+                    f"The package '{cls.__module__.partition('.')[0]}'",
                     distributions=[owners[key].distribution for key in sorted(owners)],
                     choices=sorted(owners),
                 )
             if owners:
                 return next(iter(owners.values()))
-        raise unowned(model, self._broken, [plugin for plugin in self._blocked if plugin.kind == "flavor"])
+        raise unowned(model, dict(self._broken), [plugin for plugin in self._blocked if plugin.kind == "flavor"])
 
     def embedded_type(self, name: str) -> EmbeddedType | None:
         """Return what the flavor of a class's package says of that class inside other flavors' files, or None.

@@ -15,6 +15,7 @@ from palate.schema import Schema, TensorSpec
 HOOK_API = 1
 NATIVE_PACKAGES = ("toy_framework",)
 FORMATS = ("json",)
+FORMATS_NEEDING_TRUST = ()
 
 FILE = "line.json"
 
