@@ -1,0 +1,143 @@
+"""A graph on disk: ``model.onnx`` and, for large models, ``model.onnx.data``, where stock MLflow looks for them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from palate.errors import InvalidModelFile, InvalidOption, PalateWarning, Problem, UnsafeModel, UnsupportedModel
+from palate.hookspecs import LoadOptions, SaveOptions, confine
+from palate_onnx._external_data import has_external_data, move_out, open_external_files
+from palate_onnx._frameworks import import_onnx
+from palate_onnx._graph_checks import find_broken_rule
+from palate_onnx._options import SESSION_OPTIONS, Provider, read_call_options, read_settings
+from palate_onnx._runtime import MOST_BYTES, OnnxModel
+from palate_onnx._schema import find_rounded
+
+GRAPH_FILE, WEIGHTS_FILE = "model.onnx", "model.onnx.data"
+EXTERNAL_OPTION = "save_as_external_data"
+
+
+def write_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
+    """Write the graph under *path* and return the section of MLmodel, with MLflow's keys.
+
+    Raises:
+        UnsupportedModel: it is no graph, or one that could not be opened again.
+        InvalidOption: an option is malformed.
+    """
+    onnx = import_onnx()
+    settings = read_call_options(options.extra)
+    graph = _graph_of(model)
+    content = _serialize(graph, path / WEIGHTS_FILE, external=_wants_external(options.extra))
+    if rule := _find_what_load_refuses(content):
+        raise UnsupportedModel("onnx.ModelProto", reason=rule, hint="see what is opened in palate-onnx's README")
+    (path / GRAPH_FILE).write_bytes(content)
+    onnx.checker.check_model(str(path / GRAPH_FILE))
+    if rounded := find_rounded(graph, options.signature):
+        message = (
+            f"Every prediction will round {', '.join(rounded)}: double in the signature, float32 in the graph. Stock "
+            "MLflow does the same. An input example of float32 makes a signature that takes exact values only."
+        )
+        warnings.warn(message, PalateWarning, stacklevel=2)
+    return {
+        "onnx_version": onnx.__version__,
+        "data": GRAPH_FILE,
+        "providers": [_plain(provider) for provider in settings.providers],
+        SESSION_OPTIONS: dict(settings.session_options) or None,
+        "code": None,
+    }
+
+
+def read_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> OnnxModel:
+    """Open a graph, checked before native code sees it, with a session ready to run it.
+
+    Raises:
+        InvalidModelFile: the section of MLmodel does not name a file.
+        UnsafeModel: the graph, its weights or the section break a rule.
+        UnsafePath: a file that they name is not an ordinary one in the directory.
+    """
+    settings = read_settings(config, options.extra)
+    if not isinstance(data := config.get("data", GRAPH_FILE), str):
+        raise InvalidModelFile([Problem(("flavors", "onnx", "data"), "wrong_type", "must be the name of a file")])
+    file = confine(path, data, field="flavors.onnx.data")
+    graph = _read_graph(file)
+    buffers = open_external_files(file.parent, graph, file.name)
+    import_onnx().checker.check_model(str(file))
+    folder = file.parent if buffers else None
+    native = OnnxModel(graph, settings=settings, folder=folder, buffers=buffers, name=file.name)
+    _ = native.session  # what onnxruntime refuses is refused now
+    return native
+
+
+def _graph_of(model: Any) -> Any:
+    if isinstance(model, OnnxModel):
+        return model.proto
+    if not isinstance(model, import_onnx().ModelProto):
+        kind = f"{type(model).__module__.partition('.')[0]}.{type(model).__name__}"
+        hint = "give an onnx.ModelProto: onnx.load(file), onnx.helper.make_model(graph), or what a converter returns"
+        raise UnsupportedModel(kind, reason="the flavor 'onnx' saves whole models", hint=hint)
+    if has_external_data(model):
+        hint = "load it together with its data: onnx.load(file)"
+        raise UnsupportedModel("onnx.ModelProto", reason="its weights stand in other files", hint=hint)
+    return model
+
+
+def _wants_external(extra: Mapping[str, Any]) -> bool | None:
+    wanted = extra.get(EXTERNAL_OPTION)
+    if wanted is None or isinstance(wanted, bool):
+        return wanted
+    hint = "True puts large weights into a file of their own, None does so above 2 GiB"
+    raise InvalidOption(EXTERNAL_OPTION, reason="it must be True, False or None", hint=hint)
+
+
+def _serialize(graph: Any, weights_file: Path, *, external: bool | None) -> bytes:
+    """Return the bytes of the graph's file; large weights go to *weights_file* first where that is wanted or needed."""
+    too_large = graph.ByteSize() > MOST_BYTES
+    if too_large and external is False:
+        hint = f"leave {EXTERNAL_OPTION} out: the weights go to a file of their own"
+        raise UnsupportedModel("onnx.ModelProto", reason="one file of protobuf holds less than 2 GiB", hint=hint)
+    if external or too_large:
+        copy = import_onnx().ModelProto()
+        copy.CopyFrom(graph)
+        move_out(copy, weights_file)
+        if not has_external_data(graph := copy):
+            weights_file.unlink()
+    return bytes(graph.SerializeToString(deterministic=True))
+
+
+def _find_what_load_refuses(content: bytes) -> str | None:
+    try:
+        _parse_graph(content, GRAPH_FILE)
+    except UnsafeModel as exc:
+        return exc.rule
+    return None
+
+
+def _read_graph(file: Path) -> Any:
+    if file.stat().st_size > MOST_BYTES:
+        raise UnsafeModel(file.name, rule="one file of protobuf holds less than 2 GiB")
+    return _parse_graph(file.read_bytes(), file.name)
+
+
+def _parse_graph(content: bytes, name: str) -> Any:
+    from google.protobuf.message import DecodeError
+
+    try:
+        graph = import_onnx().ModelProto.FromString(content)
+    except DecodeError as exc:
+        raise UnsafeModel(name, rule="it must be an ONNX model, whole") from exc
+    size = graph.ByteSize()
+    # What this version of onnx does not know, nobody has checked.
+    graph.DiscardUnknownFields()
+    if graph.ByteSize() != size:
+        hint = "upgrade onnx, or save the model for an earlier version"
+        raise UnsafeModel(name, rule="it has fields that the installed onnx does not know", hint=hint)
+    if rule := find_broken_rule(graph):
+        raise UnsafeModel(name, rule=rule)
+    return graph
+
+
+def _plain(provider: Provider) -> str | list[Any]:
+    return provider if isinstance(provider, str) else [provider[0], dict(provider[1])]
