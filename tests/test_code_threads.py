@@ -13,7 +13,7 @@ from importlib.machinery import PathFinder
 from types import ModuleType
 
 import pytest
-from at_once import at_once
+from palate.testing._threads import at_once
 from carried_code import two_models, write
 
 from palate._code.model_code import ModelCode

@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from at_once import at_once
+from palate.testing._threads import at_once
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from at_once import at_once
+from palate.testing._threads import at_once
 from zoo import Call, answer, calls, save_coded
 
 FOLDER, COUNT = Path(sys.argv[1]), 10

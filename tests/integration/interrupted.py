@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from at_once import at_once
+from palate.testing._threads import at_once
 from zoo import answer, as_bytes, calls, save_coded
 
 import palate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import polars as pl
-from at_once import at_once
+from palate.testing._threads import at_once
 
 from palate._containers.arrow import to_arrow
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from at_once import at_once
+from palate.testing._threads import at_once
 from zoo import NAMES, Call, answer, as_bytes, calls, load, plain_calls
 
 FAMILY, FOLDER = sys.argv[1], Path(sys.argv[2])

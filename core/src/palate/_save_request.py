@@ -13,9 +13,9 @@ from typing import Any
 from palate._environment.source import active_run_id, check_run_id
 from palate._flavor import Flavor
 from palate._registry import FlavorRegistry
-from palate.errors import InvalidOption
+from palate.errors import InvalidOption, UnsupportedModel
 from palate.hookspecs import SaveOptions
-from palate.model_file import plain_problems
+from palate.model_file import PYFUNC, plain_problems
 from palate.signature import Signature
 
 __all__ = ["SaveRequest", "check_path", "check_request"]
@@ -76,6 +76,7 @@ def check_request(
     """
     _check_signature(signature, params)
     chosen = registry.get(flavor) if flavor is not None else registry.owner_of(model)
+    _check_model(model, chosen)
     return SaveRequest(
         model=model,
         flavor=chosen,
@@ -112,6 +113,19 @@ def _check_signature(signature: object, params: object) -> None:
     if params is not None and signature.params:
         raise InvalidOption(
             "params", reason="both signature= and params= declare params", hint="put them into the signature"
+        )
+
+
+def _check_model(model: object, flavor: Flavor) -> None:
+    """Refuse an object that is none of the framework whose flavor was asked for."""
+    claimed = (*flavor.packages, *flavor.types)
+    if flavor.name == PYFUNC or not claimed:
+        return  # these judge by what an object answers to
+    if not any(map(flavor.claims, type(model).__mro__)):
+        raise UnsupportedModel(
+            type(model).__qualname__,
+            reason=f"the flavor '{flavor.name}' saves objects of {', '.join(claimed)}",
+            hint="leave out flavor= to have its own found, or wrap it in a function or a palate.PythonModel subclass",
         )
 
 

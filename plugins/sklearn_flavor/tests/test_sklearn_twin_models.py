@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from at_once import at_once
+from palate.testing._threads import at_once
 from like_native import NAMES, TABLE, X, Y, assert_like_native, is_twin, same, tables
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from at_once import at_once
+from palate.testing._threads import at_once
 
 import palate
 from palate.errors import InvalidInput, UnsupportedModel

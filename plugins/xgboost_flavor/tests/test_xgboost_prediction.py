@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import xgboost as xgb
-from at_once import at_once
+from palate.testing._threads import at_once
 from sklearn.datasets import load_iris
 
 import palate

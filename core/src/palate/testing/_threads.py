@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+__all__ = ["at_once"]
+
 _SLOW = 60  # seconds after which something has come to a standstill
 
 

@@ -1,0 +1,110 @@
+"""The contract of a flavor as one class of tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from palate.flavors import list_flavors
+from palate.testing._damage import DamageChecks
+from palate.testing._directory import DirectoryChecks
+from palate.testing._inputs import InputChecks
+from palate.testing._interop import InteropChecks
+from palate.testing._places import PlaceChecks
+from palate.testing._plugin import PluginChecks
+from palate.testing._round_trip import RoundTripChecks
+from palate.testing._saving import SavingChecks
+from palate.testing._side_effects import SideEffectChecks
+from palate.testing._trust import TrustChecks
+
+__all__ = ["CHECKS", "FlavorContract", "why"]
+
+
+class FlavorContract(
+    RoundTripChecks,
+    DirectoryChecks,
+    SideEffectChecks,
+    SavingChecks,
+    PlaceChecks,
+    InputChecks,
+    TrustChecks,
+    DamageChecks,
+    PluginChecks,
+    InteropChecks,
+):
+    """What every flavor promises; a flavor's tests are a subclass.
+
+    A subclass sets ``flavor`` and defines two fixtures: ``model``, a trained native model, and ``sample``, some rows of
+    input. Everything else is optional: ``format``, ``save_options``, ``load_options``, ``rtol``, ``atol``,
+    ``import_budget_ms``, and the fixtures ``expected`` (what the framework itself predicts for the sample) and
+    ``foreign_model`` (an object of somebody else's)::
+
+        class TestMyFlavor(FlavorContract):
+            flavor = "my_flavor"
+
+            @pytest.fixture
+            def model(self): ...
+
+            @pytest.fixture
+            def sample(self): ...
+
+    A check that cannot hold for a flavor is overridden by a method of its name that has
+    ``@pytest.mark.xfail(reason="...")``. The kit's own check is what runs, and it has to fail: an exception that is no
+    longer one is found.
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in CHECKS:
+            override = getattr(cls, name, None)
+            if override is not getattr(FlavorContract, name) and not hasattr(override, _DECLARED):
+                setattr(cls, name, _declared(cls, name, override))
+
+    @classmethod
+    def palate_check(cls, item: pytest.Function) -> dict[str, str] | None:
+        """Return what a report says of one test of the class, or None for a test of the author's own."""
+        check = item.originalname or item.name
+        if check not in CHECKS:
+            return None
+        parameters = getattr(getattr(item, "callspec", None), "id", None)
+        record = next((r for r in list_flavors() if r.kind == "flavor" and r.name == cls.flavor), None)
+        return {
+            "check": check,
+            "why": why(check),
+            "case": cls.__name__.removeprefix("Test") + (f"[{parameters}]" if parameters else ""),
+            "flavor": cls.flavor,
+            "format": cls.format or "default",
+            "distribution": record.distribution if record else "",
+            "version": record.version if record else "",
+        }
+
+
+_DECLARED = "__palate_declared__"
+CHECKS = tuple(sorted(name for name in dir(FlavorContract) if name.startswith("test_")))
+
+
+def why(check: str) -> str:
+    """Return the sentence that says what a check proves, and why it is asked."""
+    return " ".join((getattr(FlavorContract, check).__doc__ or "").split())
+
+
+def _declared(cls: type, name: str, override: object) -> Any:
+    """Return the kit's check with the marks of its override."""
+    marks = [mark for mark in getattr(override, "pytestmark", ()) if mark.name == "xfail"]
+    if not marks or not all(isinstance(m.kwargs.get("reason"), str) and m.kwargs["reason"].strip() for m in marks):
+        raise TypeError(
+            f"{cls.__qualname__} overrides {name}, a promise that every flavor gives: {why(name)} "
+            "Where it cannot hold, say why: mark the override with @pytest.mark.xfail(reason='...')."
+        )
+    original = getattr(FlavorContract, name)
+
+    def check(*arguments: Any, **fixtures: Any) -> None:
+        original(*arguments, **fixtures)
+
+    check.__name__, check.__doc__ = name, original.__doc__
+    check.__wrapped__ = original  # type: ignore[attr-defined]  # pytest reads the names of the fixtures from it
+    setattr(check, _DECLARED, True)
+    for mark in marks:
+        check = pytest.mark.xfail(*mark.args, **{**mark.kwargs, "strict": True})(check)
+    return check

@@ -1,0 +1,137 @@
+"""Checks: files that somebody damaged, or made up, are refused in words and never end the process."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from palate.testing._files import native_files
+from palate.testing._processes import TaskFailed, Worker, WorkerDied
+from palate.testing._subject import Saved, Subject
+
+__all__ = ["DamageChecks"]
+
+_FLIPS = 24  # for each model; the same each time
+_FILES = 6  # the largest ones stand for the rest
+_WRONG_VALUES: tuple[object, ...] = (
+    None, True, -1, 1.5, "", "no such file", "../../../../etc/passwd", "/etc/passwd", "a\0b", [], ["a"], {}, {"a": {}},
+)  # fmt: skip
+
+Damage = Callable[[bytes], bytes]
+
+
+class DamageChecks(Subject):
+    """A bad file is an error message, not a crash: directories come from strangers, and from full disks."""
+
+    def test_truncated_file_is_refused(self, saved: Saved, worker: Worker, tmp_path: Path) -> None:
+        """A file that was cut off, as by a download that broke, is refused in words."""
+        damages: dict[str, Damage] = {
+            "emptied": lambda data: data[:0],
+            "halved": lambda data: data[: len(data) // 2],
+            "one byte short": lambda data: data[:-1],
+        }
+        self._refuses_all(saved, worker, tmp_path, damages)
+
+    def test_garbled_file_is_refused(self, saved: Saved, worker: Worker, tmp_path: Path) -> None:
+        """A file of something else altogether is refused in words."""
+        noise = random.Random(0)
+        damages: dict[str, Damage] = {
+            "random bytes": lambda data: noise.randbytes(len(data)),
+            "zeros": lambda data: bytes(len(data)),
+            "a pointer of Git LFS": lambda _: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+            "a web page": lambda _: b"<!DOCTYPE html><html><body>404</body></html>",
+            "with a tail": lambda data: data + b"\0tail",
+        }
+        self._refuses_all(saved, worker, tmp_path, damages)
+
+    def test_flipped_bits_never_crash(self, saved: Saved, worker: Worker, tmp_path: Path) -> None:
+        """A file with one bit wrong loads or is refused; it never ends the process, as native readers do that trust
+        the lengths in a file."""
+        if saved.trust:
+            pytest.skip("the format needs trust: a pickle with a bit wrong may do anything")
+        places = random.Random(0)
+
+        def flip(data: bytes) -> bytes:
+            if not data:
+                return data
+            at = places.randrange(len(data))
+            return data[:at] + bytes([data[at] ^ (1 << places.randrange(8))]) + data[at + 1 :]
+
+        self._refuses_all(saved, worker, tmp_path, {f"flip {number}": flip for number in range(_FLIPS)})
+
+    def test_missing_file_is_refused(self, saved: Saved, worker: Worker, tmp_path: Path) -> None:
+        """A file that is not there is refused in words."""
+        found = []
+        for name in self._files(saved):
+            with _copied(saved.path, tmp_path) as path:
+                (path / name).unlink()
+                found.append(self._refusal(saved, worker, path, f"without {name}"))
+        assert not any(found), "\n".join(filter(None, found))
+
+    def test_folder_for_a_file_is_refused(self, saved: Saved, worker: Worker, tmp_path: Path) -> None:
+        """A folder where a file should be is refused in words."""
+        found = []
+        for name in self._files(saved):
+            with _copied(saved.path, tmp_path) as path:
+                (path / name).unlink()
+                (path / name).mkdir()
+                found.append(self._refusal(saved, worker, path, f"{name} is a folder"))
+        assert not any(found), "\n".join(filter(None, found))
+
+    def test_hostile_section_is_refused(self, saved: Saved, worker: Worker, tmp_path: Path) -> None:
+        """Values of the section that a stranger wrote, of any type, are refused in words: they are input like any."""
+        found = []
+        for key in saved.section:
+            for value in _WRONG_VALUES:
+                found += self._with_section(saved, worker, tmp_path, {**saved.section, key: value}, f"{key}={value!r}")
+            without = {name: value for name, value in saved.section.items() if name != key}
+            found += self._with_section(saved, worker, tmp_path, without, f"without {key}")
+        assert not found, "\n".join(found)
+
+    def _with_section(
+        self, saved: Saved, worker: Worker, tmp_path: Path, section: Mapping[str, Any], label: str
+    ) -> list[str]:
+        with _copied(saved.path, tmp_path) as path:
+            document = yaml.safe_load((path / "MLmodel").read_text())
+            document["flavors"][self.flavor] = dict(section)
+            (path / "MLmodel").write_text(yaml.safe_dump(document, sort_keys=False))
+            refusal = self._refusal(saved, worker, path, label)
+        return [refusal] if refusal else []
+
+    def _refuses_all(self, saved: Saved, worker: Worker, tmp_path: Path, damages: Mapping[str, Damage]) -> None:
+        found = []
+        for name in self._files(saved):
+            for label, damage in damages.items():
+                with _copied(saved.path, tmp_path) as path:
+                    (path / name).write_bytes(damage((path / name).read_bytes()))
+                    found.append(self._refusal(saved, worker, path, f"{name}, {label}"))
+        assert not any(found), "\n".join(filter(None, found))
+
+    def _refusal(self, saved: Saved, worker: Worker, path: Path, label: str) -> str | None:
+        """Return what is wrong with how a damaged directory was refused, or None."""
+        try:
+            problem = worker.call("open_damaged", path, saved.options, saved.rows())
+        except (WorkerDied, TaskFailed) as exc:
+            problem = str(exc)
+        return f"{label}: {problem}" if problem else None
+
+    def _files(self, saved: Saved) -> list[str]:
+        by_size = sorted(native_files(saved.path), key=lambda name: -(saved.path / name).stat().st_size)
+        return by_size[:_FILES]
+
+
+@contextmanager
+def _copied(directory: Path, folder: Path) -> Iterator[Path]:
+    """Give a copy of a directory, to be damaged."""
+    path = Path(shutil.copytree(directory, folder / "damaged"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)

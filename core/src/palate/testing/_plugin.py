@@ -1,0 +1,166 @@
+"""Checks: the plugin itself, as the host finds and imports it."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from palate._flavor import Flavor
+from palate._plugin_record import FlavorRecord
+from palate._registry import default_registry
+from palate.hookspecs import HOOK_API
+from palate.testing._subject import Saved, Subject
+
+__all__ = ["PluginChecks"]
+
+_RUNS = 3
+_ALWAYS_THERE = {"palate"}  # which a flavor of Python code claims classes of
+# Printed by a process that has only Palate: milliseconds for the plugin, and the top-level modules that came with it.
+_IMPORT = """
+import json, sys, time
+import palate.hookspecs, palate.errors, palate.schema, palate.signature
+from palate.flavors import list_flavors
+from palate._registry import default_registry
+registry = default_registry()
+known, start = set(sys.modules), time.perf_counter()
+registry.get(sys.argv[1])
+print(json.dumps([1000 * (time.perf_counter() - start), sorted(set(sys.modules) - known)]))
+"""
+_INSPECT = """
+import json, sys
+import palate
+info = palate.inspect_model(sys.argv[1])
+assert info.flavor == sys.argv[2], info.flavor
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+class PluginChecks(Subject):
+    """The plugin is a good guest."""
+
+    @pytest.fixture
+    def record(self) -> FlavorRecord:
+        """What ``palate flavors list`` shows of the plugin."""
+        records = [r for r in default_registry().records() if r.name == self._flavor_name() and r.kind == "flavor"]
+        return records[0]
+
+    def test_plugin_is_active(self, record: FlavorRecord) -> None:
+        """The plugin is found and activated without a complaint: what is broken is only listed."""
+        assert record.status == "ok", record.error
+
+    def test_hook_api_is_stated(self, plugin: Flavor) -> None:
+        """The plugin says which version of the hooks it was written for, so that a later host can adapt to it."""
+        stated = getattr(plugin.plugin, "HOOK_API", None)
+        assert stated in range(1, HOOK_API + 1), f"HOOK_API is {stated!r}; set it to {HOOK_API}"
+
+    def test_import_brings_no_framework(self, plugin: Flavor) -> None:
+        """Importing the plugin imports neither its framework nor numpy: the host asks all plugins who owns a model."""
+        _, modules = self._imported()
+        heavy = {*plugin.packages, "numpy", "pandas"} - _ALWAYS_THERE
+        brought = sorted({name.partition(".")[0] for name in modules} & heavy)
+        brought += [kind.rpartition(".")[0] for kind in plugin.types if kind.rpartition(".")[0] in modules]
+        assert not brought, f"imported with the plugin: {', '.join(brought)}; import them inside the hooks"
+
+    def test_import_is_quick(self) -> None:
+        """Importing the plugin takes a blink: it stands between the user and every command."""
+        best = min(self._imported()[0] for _ in range(_RUNS))
+        assert best < self.import_budget_ms, f"{best:.0f} ms, of {self.import_budget_ms:.0f} allowed"
+
+    def test_inspecting_imports_no_framework(self, saved: Saved, plugin: Flavor) -> None:
+        """Looking at a directory imports no framework and runs nothing: people look before they trust."""
+        modules = json.loads(_run(_INSPECT, str(saved.path), self.flavor))
+        brought = sorted({name.partition(".")[0] for name in modules} & (set(plugin.packages) - _ALWAYS_THERE))
+        assert not brought, f"imported by inspecting: {', '.join(brought)}"
+
+    def test_model_is_owned(self, saved: Saved, plugin: Flavor) -> None:
+        """The model's class belongs to this flavor, so that users need not name it when they save."""
+        if not plugin.packages and not plugin.types:
+            pytest.skip("the flavor claims no classes: its models are saved with flavor='...'")
+        assert default_registry().owner_of(saved.native).name == plugin.name
+
+    def test_formats_are_answered_for(self, plugin: Flavor) -> None:
+        """The flavor names its formats, and those that need trust are among them."""
+        assert plugin.formats
+        assert set(plugin.formats_needing_trust) <= set(plugin.formats)
+
+    def test_dependencies_are_declared(self, record: FlavorRecord, plugin: Flavor) -> None:
+        """The distribution depends on Palate and on its framework with limits, so that pip brings what works."""
+        try:
+            lines = importlib.metadata.requires(record.distribution) or []
+        except importlib.metadata.PackageNotFoundError:
+            pytest.skip("the plugin is a file or an object, which no distribution brings")
+        needed: dict[str, Requirement] = {
+            canonicalize_name(r.name): r for r in map(Requirement, lines) if r.marker is None
+        }
+        if canonicalize_name(record.distribution) != "palate":
+            assert "palate" in needed, "it does not depend on palate"
+            assert needed["palate"].specifier, "it takes any version of palate; write palate>=X.Y,<Z"
+        providers = importlib.metadata.packages_distributions()
+        for package in plugin.packages:
+            names = {canonicalize_name(name) for name in providers.get(package, ())}
+            own = canonicalize_name(record.distribution) in names
+            assert own or not names or names & needed.keys(), f"it does not depend on what brings '{package}'"
+
+    def test_private_names_are_left_alone(self, plugin: Flavor) -> None:
+        """The plugin uses public names of Palate only: those with an underscore may change in any release."""
+        private = [f"{file.name}: {name}" for file in _sources(plugin) for name in _private_imports(file)]
+        assert not private, f"private names are imported: {', '.join(private)}"
+
+    def test_samples_predict(self, plugin: Flavor) -> None:
+        """The sample models, if there are any, predict on their samples: they are what newcomers see first."""
+        samples = plugin.sample_models()
+        if not samples:
+            pytest.skip("the flavor offers no sample models")
+        for name, sample in samples.items():
+            assert sample.description, f"{name} has no description"
+            methods = plugin.methods(sample.model)
+            assert methods, f"{name} answers to no method"
+
+    def _imported(self) -> tuple[float, list[str]]:
+        milliseconds, modules = json.loads(_run(_IMPORT, self._flavor_name()))
+        return milliseconds, modules
+
+
+def _run(script: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.splitlines()[-1]
+
+
+def _sources(plugin: Flavor) -> Sequence[Path]:
+    """Return the files of the plugin's package."""
+    file = getattr(plugin.plugin, "__file__", None)
+    if file is None:
+        return ()
+    return sorted(Path(file).parent.rglob("*.py")) if Path(file).name == "__init__.py" else [Path(file)]
+
+
+def _private_imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        names: list[Any] = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "palate" and any(part.startswith("_") for part in parts[1:]):
+                yield name

@@ -1,0 +1,109 @@
+"""What a process has one of, and what a save or a load must leave as it was."""
+
+from __future__ import annotations
+
+import hashlib
+import locale
+import logging
+import os
+import random
+import signal
+import sys
+import threading
+import types
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+__all__ = ["attributes_of", "changed_aspects", "process_state"]
+
+_MAX_VALUES = 200_000
+
+
+def process_state() -> dict[str, Any]:
+    """Return the state of each aspect, to be compared with a later one."""
+    return {aspect: read() for aspect, read in _STATES.items()}
+
+
+def changed_aspects(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
+    """Return what changed between two states, by aspect, in words."""
+    changed = {aspect: _difference(before[aspect], after[aspect]) for aspect in _STATES if aspect != "sys.modules"}
+    lost = [name for name, module in before["sys.modules"].items() if after["sys.modules"].get(name) != module]
+    changed["sys.modules"] = f"removed or replaced: {', '.join(sorted(lost)[:5])}" if lost else ""
+    return {aspect: words for aspect, words in changed.items() if words}
+
+
+def _difference(before: Any, after: Any) -> str:
+    if before == after:
+        return ""
+    if isinstance(before, dict):
+        keys = sorted(key for key in {**before, **after} if before.get(key) != after.get(key))
+        return f"changed: {', '.join(keys[:5])}"
+    if isinstance(before, frozenset):
+        return f"new: {sorted(after - before)}, gone: {sorted(before - after)}"
+    return f"was {before!r:.200}, is {after!r:.200}"
+
+
+def _numpy_state() -> object:
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return None
+    kind, keys, *rest = numpy.random.get_state()  # the one that everybody shares
+    return kind, keys.tobytes(), tuple(rest)
+
+
+def _torch_state() -> object:
+    torch = sys.modules.get("torch")
+    return None if torch is None else bytes(torch.get_rng_state().numpy())
+
+
+def _settings() -> dict[str, Any]:
+    mask = os.umask(0)
+    os.umask(mask)
+    return {
+        "umask": mask,
+        "recursion limit": sys.getrecursionlimit(),
+        "signal handlers": {number: signal.getsignal(number) for number in signal.valid_signals()},
+        "logging": (logging.root.level, list(map(id, logging.root.handlers)), logging.root.manager.disable),
+        "locale": locale.setlocale(locale.LC_ALL),
+        "hooks": (sys.excepthook, sys.displayhook, threading.excepthook, sys.gettrace(), sys.getprofile()),
+        "standard streams": (id(sys.stdin), id(sys.stdout), id(sys.stderr)),
+    }
+
+
+_STATES: Mapping[str, Callable[[], Any]] = {
+    "random state": lambda: (random.getstate(), _numpy_state(), _torch_state()),
+    "threads": lambda: frozenset(f"{thread.name} ({thread.ident})" for thread in threading.enumerate()),
+    "working directory": os.getcwd,
+    "environment variables": lambda: dict(os.environ),
+    "warnings filters": lambda: (list(warnings.filters), warnings.showwarning),
+    "sys.path": lambda: (list(sys.path), list(map(id, sys.meta_path)), list(map(id, sys.path_hooks))),
+    "sys.modules": lambda: {name: id(module) for name, module in list(sys.modules.items())},
+    "interpreter settings": _settings,
+}
+
+
+def attributes_of(model: object) -> dict[str, object]:
+    """Return the plain values and arrays that hang on a model's attributes, by the way that leads to each."""
+    values: dict[str, object] = {}
+    seen: set[int] = set()
+    pending: list[tuple[str, object]] = [("model", model)]
+    while pending and len(values) < _MAX_VALUES:
+        place, value = pending.pop()
+        if value is None or type(value) in (bool, int, float, complex, str, bytes):
+            values[place] = repr(value)
+        elif type(value).__module__ == "numpy" and hasattr(value, "tobytes"):
+            values[place] = hashlib.sha256(value.tobytes()).hexdigest()
+        elif id(value) not in seen and not isinstance(value, types.ModuleType | type):
+            seen.add(id(value))
+            pending += [(f"{place}{step}", part) for step, part in _parts(value)]
+    return values
+
+
+def _parts(value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        yield from ((f"[{key!r:.60}]", part) for key, part in value.items())
+    elif isinstance(value, list | tuple):
+        yield from ((f"[{number}]", part) for number, part in enumerate(value))
+    elif hasattr(value, "__dict__"):
+        yield from ((f".{name}", part) for name, part in vars(value).items())

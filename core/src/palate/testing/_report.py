@@ -1,0 +1,165 @@
+"""The report of the conformance kit: which flavor keeps which promise, for a README or for a program."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from palate.testing._contract import CHECKS, why
+from palate.testing.pytest_plugin import PROPERTY
+
+__all__ = ["CheckResult", "Conformance", "ReportWriter", "render_markdown"]
+
+Outcome = Literal["passed", "failed", "skipped", "expected failure", "not run"]
+_SIGNS: Mapping[Outcome, str] = {
+    "passed": "yes",
+    "failed": "**no**",
+    "skipped": "not asked",
+    "expected failure": "no, as declared",
+    "not run": "not run",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """How one check of one case went.
+
+    Attributes:
+        check: the name of the check.
+        why: the sentence that says what it proves.
+        outcome: "expected failure" is one that the author has declared.
+        detail: why it was skipped, declared to fail, or did fail.
+        seconds: how long it took.
+    """
+
+    check: str
+    why: str
+    outcome: Outcome
+    detail: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(kw_only=True)
+class Conformance:
+    """The results of one case: a test class, and the parameters of its fixtures."""
+
+    case: str
+    flavor: str
+    format: str
+    distribution: str
+    version: str
+    results: dict[str, CheckResult] = field(default_factory=dict)
+
+    def complete(self) -> list[CheckResult]:
+        """Return a result for each check of the kit, also for those that nobody ran."""
+        return [
+            self.results.get(check, CheckResult(check=check, why=why(check), outcome="not run")) for check in CHECKS
+        ]
+
+    @property
+    def conforms(self) -> bool:
+        """Whether every check was run, and none failed."""
+        return all(result.outcome not in ("failed", "not run") for result in self.complete())
+
+
+class ReportWriter:
+    """A plugin of pytest that gathers the outcomes and writes them down at the end."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._cases: dict[str, Conformance] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take down how one phase of one check went."""
+        note = dict(report.user_properties).get(PROPERTY)
+        if not isinstance(note, dict):
+            return
+        facts = {name: note[name] for name in ("case", "flavor", "format", "distribution", "version")}
+        results = self._cases.setdefault(note["case"], Conformance(**facts)).results
+        check = note["check"]
+        outcome, detail = _outcome_of(report)
+        before = results.get(check)
+        if before is None or outcome != "passed":
+            seconds = report.duration + (before.seconds if before else 0.0)
+            results[check] = CheckResult(
+                check=check, why=note["why"], outcome=outcome, detail=detail, seconds=round(seconds, 3)
+            )
+
+    def pytest_sessionfinish(self) -> None:
+        """Write the report."""
+        cases = list(self._cases.values())
+        text = render_markdown(cases) if self._target.suffix == ".md" else _render_json(cases)
+        self._target.write_text(text, encoding="utf-8")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say where the report is."""
+        terminalreporter.write_line(f"Palate's conformance report: {self._target}")
+
+
+def _outcome_of(report: pytest.TestReport) -> tuple[Outcome, str]:
+    if hasattr(report, "wasxfail") and report.skipped:
+        return "expected failure", report.wasxfail.removeprefix("reason: ")
+    if report.skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        return "skipped", reason.removeprefix("Skipped: ")
+    if report.failed:
+        return "failed", _last_line(report)
+    return "passed", ""
+
+
+def _last_line(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message if crash is not None else report.longrepr).splitlines()[0][:300]
+
+
+def _render_json(cases: Sequence[Conformance]) -> str:
+    document: dict[str, Any] = {
+        "palate": metadata.version("palate"),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cases": [
+            {
+                **{name: value for name, value in vars(case).items() if name != "results"},
+                "conforms": case.conforms,
+                "checks": [asdict(result) for result in case.complete()],
+            }
+            for case in cases
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def render_markdown(cases: Sequence[Conformance]) -> str:
+    """Return the report as a section of a README: a summary, and a table with a row for each check."""
+    where = f"Palate {metadata.version('palate')}, Python {platform.python_version()}, {platform.system()}"
+    lines = ["## Conformance", "", f"The checks of `palate.testing`, with {where} {platform.machine()}.", ""]
+    lines += [f"* **{case.case}** (`{case.flavor}`, format `{case.format}`): {_summary(case)}" for case in cases]
+    head = ["check", *(case.case for case in cases)]
+    lines += ["", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for check in CHECKS:
+        outcomes = [_SIGNS[{r.check: r for r in case.complete()}[check].outcome] for case in cases]
+        lines.append(f"| {why(check)} | {' | '.join(outcomes)} |")
+    exceptions = [
+        f"* {case.case}, {result.check}: {result.detail}"
+        for case in cases
+        for result in case.complete()
+        if result.detail
+    ]
+    if exceptions:
+        lines += ["", "Where a check was not asked, or does not hold:", "", *exceptions]
+    return "\n".join([*lines, ""])
+
+
+def _summary(case: Conformance) -> str:
+    outcomes = [result.outcome for result in case.complete()]
+    counted = {word: outcomes.count(word) for word in _SIGNS}
+    parts = [f"{counted['passed']} of {len(outcomes)} checks hold"]
+    parts += [f"{count} {word}" for word, count in counted.items() if count and word != "passed"]
+    return ", ".join(parts)

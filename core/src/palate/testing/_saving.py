@@ -1,0 +1,139 @@
+"""Checks: what cannot be saved is refused, and a save that fails leaves nothing."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import palate
+from palate.errors import InvalidOption, ModelExists, PalateError, SaveFailed, UnsupportedModel
+from palate.testing._files import fingerprint, native_files
+from palate.testing._subject import Saved, Subject
+
+__all__ = ["SavingChecks"]
+
+_INTERRUPTS = 6
+
+
+class SavingChecks(Subject):
+    """A save succeeds whole, or leaves nothing."""
+
+    def test_existing_target_is_refused(self, saved: Saved, tmp_path: Path) -> None:
+        """A path that is taken is refused and what is there stays: nobody loses a model by a wrong name."""
+        target = tmp_path / "model"
+        target.mkdir()
+        (target / "precious.txt").write_text("precious")
+        before = fingerprint(tmp_path)
+        with pytest.raises(ModelExists):
+            self.save(saved.native, saved.rows(), target)
+        assert fingerprint(tmp_path) == before
+
+    def test_overwriting_replaces_the_whole(self, saved: Saved, tmp_path: Path) -> None:
+        """overwrite=True leaves no file of the model that was there before."""
+        first = self.save(saved.native, saved.rows(), tmp_path / "model")
+        (first.path / "of the old one").write_text("old")
+        again = self.save(saved.native, saved.rows(), tmp_path / "model", overwrite=True)
+        assert not (again.path / "of the old one").exists()
+        assert native_files(again.path) == native_files(saved.path)
+
+    def test_foreign_model_is_refused(self, foreign_model: Any, tmp_path: Path) -> None:
+        """An object that is no model of this framework is refused as such, and nothing is written."""
+        for foreign in (foreign_model, None, 7, b"bytes", {"a": 1}):
+            with pytest.raises(UnsupportedModel):
+                palate.save_model(foreign, tmp_path / "model", flavor=self.flavor, format=self.format)
+        assert not list(tmp_path.iterdir())
+
+    def test_unknown_format_is_refused(self, saved: Saved, tmp_path: Path) -> None:
+        """A format that the flavor does not have is refused by name instead of being taken for another one."""
+        with pytest.raises(InvalidOption, match="no such format"):
+            self.save(saved.native, saved.rows(), tmp_path / "model", format="no such format")
+        assert not list(tmp_path.iterdir())
+
+    def test_unknown_option_is_refused(self, saved: Saved, tmp_path: Path) -> None:
+        """An option that the flavor does not have is refused by name: a misspelt one would be lost silently."""
+        with pytest.raises(InvalidOption, match="no_such_option"):
+            self.save(saved.native, saved.rows(), tmp_path / "model", no_such_option=1)
+        assert not list(tmp_path.iterdir())
+
+    def test_full_disk_leaves_nothing(self, saved: Saved, tmp_path: Path) -> None:
+        """When the disk is full the error says so, and neither half a model nor a temporary file is left."""
+        with _largest_file(_smallest_limit(saved)), pytest.raises(PalateError) as refusal:
+            self.save(saved.native, saved.rows(), tmp_path / "model")
+        assert isinstance(refusal.value, SaveFailed), f"{type(refusal.value).__name__}: {refusal.value}"
+        assert not list(tmp_path.iterdir())
+
+    def test_full_disk_keeps_the_old_model(self, saved: Saved, tmp_path: Path) -> None:
+        """A model that could not be overwritten is still there, whole, and predicts."""
+        old = self.save(saved.native, saved.rows(), tmp_path / "model")
+        before = fingerprint(old.path)
+        with _largest_file(_smallest_limit(saved)), pytest.raises(PalateError):
+            self.save(saved.native, saved.rows(), old.path, overwrite=True)
+        assert fingerprint(old.path) == before
+        assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+    def test_interrupted_save_leaves_all_or_nothing(self, saved: Saved, tmp_path: Path) -> None:
+        """Ctrl-C at any moment leaves a whole model or none at all."""
+        started = time.perf_counter()
+        self.save(saved.native, saved.rows(), tmp_path / "timed")
+        duration = time.perf_counter() - started
+        for number in range(_INTERRUPTS):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            with _interrupt_after(duration * (number + 1) / (_INTERRUPTS + 1)):
+                self.save(saved.native, saved.rows(), folder / "model")
+            assert {path.name for path in folder.iterdir()} <= {"model"}, "a temporary file is left"
+            if (folder / "model").exists():
+                self.assert_predicts_the_same(saved, saved.load(folder / "model"))
+
+    def test_model_that_fails_on_its_example_is_not_saved(self, saved: Saved, tmp_path: Path) -> None:
+        """A model that does not predict on its own example is refused: it would fail on everybody else's data."""
+        with pytest.raises(PalateError):
+            self.save(saved.native, _Unlike(), tmp_path / "model")
+        assert not list(tmp_path.iterdir())
+
+
+class _Unlike:
+    """No rows of any kind."""
+
+
+def _smallest_limit(saved: Saved) -> int:
+    """Return a size that the largest file of the flavor does not fit in."""
+    return max(1, max((saved.path / name).stat().st_size for name in native_files(saved.path)) // 2)
+
+
+@contextmanager
+def _largest_file(size: int) -> Iterator[None]:
+    """Let no file grow beyond *size* bytes, as on a disk with so much left. Python ignores the signal that goes with
+    it, and writing fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextmanager
+def _interrupt_after(seconds: float) -> Iterator[None]:
+    """Raise KeyboardInterrupt in the block after so many seconds, if it takes that long."""
+    before = signal.signal(signal.SIGALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
