@@ -5,6 +5,7 @@ Needs pytest, which ``palate[testing]`` brings; pytest loads ``palate.testing.py
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,9 +15,8 @@ __all__ = ["FlavorContract"]
 
 
 def __getattr__(name: str) -> object:
-    # Late, so that pytest, which imports this package whenever Palate is installed, does not load the checks for it.
-    if name == "FlavorContract":
-        from palate.testing._contract import FlavorContract
-
-        return FlavorContract
-    raise AttributeError(f"module 'palate.testing' has no attribute {name!r}")
+    # Late, so that pytest, which imports this package wherever Palate is installed, does not load the checks for it.
+    if name not in __all__:
+        raise AttributeError(f"module 'palate.testing' has no attribute {name!r}")
+    value: object = getattr(import_module("palate.testing._contract"), name)
+    return value

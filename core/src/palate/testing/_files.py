@@ -9,7 +9,6 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from palate._disk.manifest import MANIFEST_FILE
 from palate._disk.paths import list_files
 from palate.inspection import FOLDER_PURPOSES, PURPOSES
 
@@ -22,9 +21,7 @@ _LARGE = 64 << 20
 def native_files(directory: Path) -> list[str]:
     """Return the files that the flavor wrote; the rest is Palate's own."""
     return [
-        name
-        for name in list_files(directory)
-        if name not in PURPOSES and name != MANIFEST_FILE and name.partition("/")[0] not in FOLDER_PURPOSES
+        name for name in list_files(directory) if name not in PURPOSES and name.partition("/")[0] not in FOLDER_PURPOSES
     ]
 
 

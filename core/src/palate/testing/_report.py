@@ -13,9 +13,8 @@ from typing import Any, Literal
 import pytest
 
 from palate.testing._contract import CHECKS, why
-from palate.testing.pytest_plugin import PROPERTY
 
-__all__ = ["CheckResult", "Conformance", "ReportWriter", "render_markdown"]
+__all__ = ["CheckResult", "Conformance", "Outcome", "ReportWriter", "outcome_of", "render_json", "render_markdown"]
 
 Outcome = Literal["passed", "failed", "skipped", "expected failure", "not run"]
 _SIGNS: Mapping[Outcome, str] = {
@@ -70,21 +69,26 @@ class Conformance:
 
 
 class ReportWriter:
-    """A plugin of pytest that gathers the outcomes and writes them down at the end."""
+    """A plugin of pytest that gathers the outcomes and writes them down at the end.
 
-    def __init__(self, target: Path) -> None:
-        self._target = target
+    Args:
+        target: the file to write; Markdown when it ends with ``.md``.
+        key: the property under which a test report carries what the kit notes of a check.
+    """
+
+    def __init__(self, target: Path, key: str) -> None:
+        self._target, self._key = target, key
         self._cases: dict[str, Conformance] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take down how one phase of one check went."""
-        note = dict(report.user_properties).get(PROPERTY)
+        note = dict(report.user_properties).get(self._key)
         if not isinstance(note, dict):
             return
         facts = {name: note[name] for name in ("case", "flavor", "format", "distribution", "version")}
         results = self._cases.setdefault(note["case"], Conformance(**facts)).results
         check = note["check"]
-        outcome, detail = _outcome_of(report)
+        outcome, detail = outcome_of(report)
         before = results.get(check)
         if before is None or outcome != "passed":
             seconds = report.duration + (before.seconds if before else 0.0)
@@ -95,7 +99,7 @@ class ReportWriter:
     def pytest_sessionfinish(self) -> None:
         """Write the report."""
         cases = list(self._cases.values())
-        text = render_markdown(cases) if self._target.suffix == ".md" else _render_json(cases)
+        text = render_markdown(cases) if self._target.suffix == ".md" else render_json(cases)
         self._target.write_text(text, encoding="utf-8")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -103,7 +107,8 @@ class ReportWriter:
         terminalreporter.write_line(f"Palate's conformance report: {self._target}")
 
 
-def _outcome_of(report: pytest.TestReport) -> tuple[Outcome, str]:
+def outcome_of(report: pytest.TestReport) -> tuple[Outcome, str]:
+    """Return how one phase of a test went, and what there is to say of it."""
     if hasattr(report, "wasxfail") and report.skipped:
         return "expected failure", report.wasxfail.removeprefix("reason: ")
     if report.skipped:
@@ -119,7 +124,8 @@ def _last_line(report: pytest.TestReport) -> str:
     return str(crash.message if crash is not None else report.longrepr).splitlines()[0][:300]
 
 
-def _render_json(cases: Sequence[Conformance]) -> str:
+def render_json(cases: Sequence[Conformance]) -> str:
+    """Return the report as a JSON document."""
     document: dict[str, Any] = {
         "palate": metadata.version("palate"),
         "python": platform.python_version(),

@@ -7,8 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from palate._late import LateModule
+
+if TYPE_CHECKING:
+    from palate.testing import _report as report
+else:
+    report = LateModule("palate.testing._report")
+
+__all__: list[str] = []
 
 # Before the checks are imported: their plain asserts then say what was compared.
 pytest.register_assert_rewrite("palate.testing")
@@ -31,9 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Gather a report if one was asked for; of several processes only the first one writes it."""
     target = config.getoption("--palate-report")
     if target is not None and not hasattr(config, "workerinput"):
-        from palate.testing._report import ReportWriter
-
-        config.pluginmanager.register(ReportWriter(Path(target)), "palate-report")
+        config.pluginmanager.register(report.ReportWriter(Path(target), PROPERTY), "palate-report")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -48,8 +56,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add to a failed check the sentence that says why it is asked."""
-    report = yield
+    outcome = yield
     note = dict(item.user_properties).get(PROPERTY)
-    if isinstance(note, dict) and report.failed:
-        report.sections.append(("why Palate asks for this", str(note["why"])))
-    return report
+    if isinstance(note, dict) and outcome.failed:
+        outcome.sections.append(("why Palate asks for this", str(note["why"])))
+    return outcome
