@@ -97,6 +97,73 @@ def test_broken_rules_are_named(
     assert not (tmp_path / "bad").exists()
 
 
+@pytest.fixture(scope="session")
+def forest_model(iris: Any) -> Any:
+    """Return a random forest as skl2onnx converts it."""
+    skl2onnx = pytest.importorskip("skl2onnx")
+    from sklearn.ensemble import RandomForestClassifier
+
+    rows = iris[0].to_numpy()
+    forest = RandomForestClassifier(5, max_depth=4, random_state=0).fit(rows, iris[1])
+    return skl2onnx.to_onnx(forest, rows[:1], target_opset=17)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "position", "value"),
+    [
+        ("nodes_truenodeids", 45, 0),
+        ("nodes_truenodeids", 3, 2),
+        ("nodes_falsenodeids", 3, 3),
+        ("nodes_truenodeids", 3, 6),
+        ("nodes_truenodeids", 0, 10**6),
+        ("nodes_falsenodeids", 0, -1),
+        ("nodes_nodeids", 3, 0),
+        ("nodes_treeids", 3, 1),
+    ],
+)
+def test_walks_through_trees_end(
+    forest_model: Any, opened_as: Callable[[Any], object], attribute: str, position: int, value: int
+) -> None:
+    """A node that is its own ancestor, two nodes' child or not there is refused: onnxruntime would walk for ever."""
+
+    def change(model: Any) -> None:
+        [found] = [given for given in model.graph.node[0].attribute if given.name == attribute]
+        found.ints[position] = value
+
+    opened_as(forest_model)
+    with pytest.raises(UnsafeModel, match="TreeEnsembleClassifier"):
+        opened_as(_changed(forest_model, change))
+
+
+@pytest.mark.parametrize(("yes", "refused"), [(1, False), (0, True), (2, True), (-1, True)])
+def test_walks_through_trees_by_position_end(
+    build: Callable[..., Any], opened_as: Callable[[Any], object], yes: int, refused: bool
+) -> None:
+    """The same for the operator of ai.onnx.ml 5, whose nodes are known by their positions."""
+    lists = {
+        "nodes_featureids": [0, 0],
+        "nodes_truenodeids": [yes, 0],
+        "nodes_trueleafs": [0, 1],
+        "nodes_falsenodeids": [2, 1],
+        "nodes_falseleafs": [1, 1],
+        "tree_roots": [0],
+        "leaf_targetids": [0, 0, 0],
+    }
+    tensors = {
+        "nodes_splits": helper.make_tensor("s", TensorProto.FLOAT, [2], [0.5, 0.2]),
+        "nodes_modes": helper.make_tensor("m", TensorProto.UINT8, [2], [0, 0]),
+        "leaf_weights": helper.make_tensor("w", TensorProto.FLOAT, [3], [1.0, 2.0, 3.0]),
+    }
+    node = helper.make_node("TreeEnsemble", ["x"], ["y"], domain="ai.onnx.ml", n_targets=1, **lists, **tensors)
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", 1]) for name in ("x", "y")]
+    model = build([node], ends[:1], ends[1:], imports=[helper.make_opsetid("ai.onnx.ml", 5)])
+    if not refused:
+        opened_as(model)
+        return
+    with pytest.raises(UnsafeModel, match="TreeEnsemble"):
+        opened_as(model)
+
+
 def test_functions_of_the_model_itself_are_opened(
     sum_model: Any, build: Callable[..., Any], opened_as: Callable[[Any], Any]
 ) -> None:
@@ -283,22 +350,15 @@ print(refused, 300 - refused)
 @pytest.mark.parametrize("kind", ["linear", "trees"])
 def test_mutants_do_not_crash(
     tmp_path: Path,
-    iris: Any,
     iris_model: Any,
+    forest_model: Any,
     as_stranger: Stranger,
     run_child: Callable[..., str],
     kind: str,
     script: str,
 ) -> None:
     """Graphs with changed bytes, or changed numbers of operators, are opened or refused with an error of Palate's."""
-    model = iris_model
-    if kind == "trees":
-        from skl2onnx import to_onnx
-        from sklearn.ensemble import RandomForestClassifier
-
-        rows = iris[0].to_numpy()
-        forest = RandomForestClassifier(5, max_depth=4, random_state=0).fit(rows, iris[1])
-        model = to_onnx(forest, rows[:1], target_opset=17)
+    model = iris_model if kind == "linear" else forest_model
     palate.save_model(model, tmp_path / "m")
     refused, opened = map(int, run_child(script, as_stranger(tmp_path / "m", model), 7).split())
     assert refused + opened == 300

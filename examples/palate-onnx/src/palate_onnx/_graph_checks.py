@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from palate_onnx._frameworks import import_onnx
+from palate_onnx._tree_checks import OPERATORS, find_broken_tree
 
 # What onnxruntime itself implements. Any other operator would have to come from a library that the caller registers.
 _DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
@@ -56,6 +57,8 @@ def find_broken_rule(model: Any) -> str | None:
         rule = None
         if kind == "NodeProto":
             rule = _find_foreign_operator(message, own)
+            if rule is None and message.op_type in OPERATORS:
+                rule = find_broken_tree(message)
         elif kind == "TensorProto":
             rule = _find_wrong_size(message)
         elif kind == "SparseTensorProto" and math.prod(message.dims) > _MOST_DENSE_ELEMENTS:

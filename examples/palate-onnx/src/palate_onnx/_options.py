@@ -59,8 +59,8 @@ def read_call_options(extra: Mapping[str, Any]) -> Settings:
         reason = "it must be a list of names, or of pairs of a name and a dict of options"
         raise InvalidOption(PROVIDERS, reason=reason, hint="onnxruntime.get_available_providers() lists the names")
     given = {} if session_options is None else session_options
-    if reason := _find_wrong_session_options(given):
-        raise InvalidOption(SESSION_OPTIONS, reason=reason, hint='give a dict such as {"intra_op_num_threads": 1}')
+    if wrong := _find_wrong_session_options(given):
+        raise InvalidOption(SESSION_OPTIONS, reason=wrong, hint='give a dict such as {"intra_op_num_threads": 1}')
     return Settings(providers=parsed, session_options=dict(given), must_have=providers is not None)
 
 
