@@ -7,21 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from palate.errors import DependencyMissing, UnsafeModel, UnsupportedModel
+from palate.errors import UnsafeModel, UnsupportedModel
 from palate.hookspecs import LoadOptions, SaveOptions, confine, pin_installed
-from palate_lightgbm import _estimators
+from palate_lightgbm import _estimators, _skops_file
 from palate_lightgbm._boosters import find_booster
 from palate_lightgbm._layout import BOOSTER, FILES, TEXT_FILE, read_format
 from palate_lightgbm._model_text import TextFacts, check_model_text
 from palate_lightgbm._tree_text import Malformed
-
-# What an estimator of LightGBM is made of in a skops file: MLflow's own list.
-_SKOPS_TYPES = (
-    "collections.OrderedDict",
-    "lightgbm.basic.Booster",
-    "lightgbm.sklearn.LGBMClassifier",
-    "lightgbm.sklearn.LGBMRegressor",
-)
 
 
 def save_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
@@ -61,8 +53,8 @@ def _save_object(model: Any, path: Path, stored: str) -> dict[str, Any]:
     file = path / FILES[stored]
     extra: dict[str, Any] = {}
     if stored == "skops":
-        file.write_bytes(_import_skops().dumps(model))
-        extra["skops_trusted_types"] = list(_SKOPS_TYPES)
+        data, extra["skops_trusted_types"] = _skops_file.dump(model)
+        file.write_bytes(data)
     elif stored == "pickle":
         file.write_bytes(pickle.dumps(model))
     else:
@@ -71,14 +63,6 @@ def _save_object(model: Any, path: Path, stored: str) -> dict[str, Any]:
         file.write_bytes(cloudpickle.dumps(model))
     kind = type(model)
     return {"data": file.name, "model_class": f"{kind.__module__}.{kind.__qualname__}", **extra}
-
-
-def _import_skops() -> Any:
-    try:
-        import skops.io
-    except ImportError as exc:
-        raise DependencyMissing("skops", needed_for="format='skops'", install="palate-lightgbm[skops]") from exc
-    return skops.io
 
 
 def load_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> object:
@@ -91,7 +75,9 @@ def load_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> o
         raise UnsafeModel(file.name, rule=f"{stored} needs trust", hint="save it with format='text'")
     if stored == "skops":
         with options.code.activated():
-            return _import_skops().load(file, trusted=list(config.get("skops_trusted_types") or _SKOPS_TYPES))
+            return _skops_file.import_skops().load(
+                file, trusted=config.get("skops_trusted_types") or list(_skops_file.ALLOWED)
+            )
     return options.code.load_pickle(file)
 
 

@@ -1,0 +1,72 @@
+"""The flavor keeps every promise of a flavor, for each kind of model and file that it has."""
+
+from __future__ import annotations
+
+import lightgbm
+import pytest
+
+from palate.testing import FlavorContract
+
+
+class TestBooster(FlavorContract):
+    """A booster of three classes, in LightGBM's text."""
+
+    flavor = "lightgbm"
+
+    @pytest.fixture
+    def model(self, numbers, target):
+        params = {"objective": "multiclass", "num_class": 3, "num_leaves": 6, "verbosity": -1}
+        return lightgbm.train(params, lightgbm.Dataset(numbers, target), 4)
+
+    @pytest.fixture
+    def sample(self, numbers):
+        return numbers[:20]
+
+
+class TestClassifier(FlavorContract):
+    """A classifier that looks at categories, as its booster's text and plain data."""
+
+    flavor = "lightgbm"
+
+    @pytest.fixture
+    def model(self, classifier):
+        return classifier
+
+    @pytest.fixture
+    def sample(self, people):
+        return people[:20]
+
+
+class TestRegressorOfArrays(FlavorContract):
+    """A regressor that was trained on an array."""
+
+    flavor = "lightgbm"
+
+    @pytest.fixture
+    def model(self, numbers, target):
+        return lightgbm.LGBMRegressor(n_estimators=3, verbosity=-1).fit(numbers.to_numpy(float), target)
+
+    @pytest.fixture
+    def sample(self, numbers):
+        return numbers[:20].to_numpy(float)
+
+
+class TestPickle(FlavorContract):
+    """A classifier, pickled as MLflow pickles it."""
+
+    flavor = "lightgbm"
+    format = "pickle"
+
+    @pytest.fixture
+    def model(self, numbers, target):
+        return lightgbm.LGBMClassifier(n_estimators=3, verbosity=-1).fit(numbers, target)
+
+    @pytest.fixture
+    def sample(self, numbers):
+        return numbers[:20]
+
+
+class TestSkops(TestPickle):
+    """A classifier in MLflow's default format for it."""
+
+    format = "skops"
