@@ -7,6 +7,7 @@ from dataclasses import asdict
 import click
 
 from palate import flavors
+from palate.cli._flavors_check import check_flavor
 from palate.cli._flavors_new import new_flavor
 from palate.cli._output import echo_json, echo_table, json_option, one_line
 
@@ -15,9 +16,10 @@ __all__ = ["command"]
 
 @click.group("flavors")
 def command() -> None:
-    """See the installed flavors, or begin one of your own."""
+    """See and check the installed flavors, or begin one of your own."""
 
 
+command.add_command(check_flavor)
 command.add_command(new_flavor)
 
 

@@ -9,14 +9,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from palate.testing._checking import check_flavor
     from palate.testing._contract import FlavorContract
+    from palate.testing._report import CheckResult, Conformance, render_json, render_markdown
 
-__all__ = ["FlavorContract"]
+__all__ = ["CheckResult", "Conformance", "FlavorContract", "check_flavor", "render_json", "render_markdown"]
+
+_HOMES = {
+    "CheckResult": "palate.testing._report",
+    "Conformance": "palate.testing._report",
+    "FlavorContract": "palate.testing._contract",
+    "check_flavor": "palate.testing._checking",
+    "render_json": "palate.testing._report",
+    "render_markdown": "palate.testing._report",
+}
 
 
 def __getattr__(name: str) -> object:
     # Late, so that pytest, which imports this package wherever Palate is installed, does not load the checks for it.
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module 'palate.testing' has no attribute {name!r}")
-    value: object = getattr(import_module("palate.testing._contract"), name)
+    value: object = getattr(import_module(_HOMES[name]), name)
     return value

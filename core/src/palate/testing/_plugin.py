@@ -17,15 +17,16 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import palate
 from palate._flavor import Flavor
 from palate._plugin_record import FlavorRecord
 from palate._registry import default_registry
 from palate.hookspecs import HOOK_API
-from palate.testing._subject import Saved, Subject
+from palate.testing._subject import Saved, Subject, unremarked
 
 __all__ = ["PluginChecks"]
 
-_RUNS = 3
+_RUNS = 5
 _ALWAYS_THERE = {"palate"}  # which a flavor of Python code claims classes of
 # Printed by a process that has only Palate: milliseconds for the plugin, and the top-level modules that came with it.
 _IMPORT = """
@@ -54,6 +55,8 @@ class PluginChecks(Subject):
     def record(self) -> FlavorRecord:
         """What ``palate flavors list`` shows of the plugin."""
         records = [r for r in default_registry().records() if r.name == self._flavor_name() and r.kind == "flavor"]
+        if len(records) != 1:
+            pytest.fail(f"{len(records)} plugins that are found here are called '{self._flavor_name()}', not one")
         return records[0]
 
     def test_plugin_is_active(self, record: FlavorRecord) -> None:
@@ -75,8 +78,12 @@ class PluginChecks(Subject):
 
     def test_import_is_quick(self) -> None:
         """Importing the plugin takes a blink: it stands between the user and every command."""
-        best = min(self._imported()[0] for _ in range(_RUNS))
-        assert best < self.import_budget_ms, f"{best:.0f} ms, of {self.import_budget_ms:.0f} allowed"
+        needed = []
+        for _ in range(_RUNS):  # the machine may be busy
+            needed.append(self._imported()[0])
+            if needed[-1] < self.import_budget_ms:
+                return
+        pytest.fail(f"{min(needed):.0f} ms at best, of {self.import_budget_ms:.0f} allowed")
 
     def test_inspecting_imports_no_framework(self, saved: Saved, plugin: Flavor) -> None:
         """Looking at a directory imports no framework and runs nothing: people look before they trust."""
@@ -89,11 +96,6 @@ class PluginChecks(Subject):
         if not plugin.packages and not plugin.types:
             pytest.skip("the flavor claims no classes: its models are saved with flavor='...'")
         assert default_registry().owner_of(saved.native).name == plugin.name
-
-    def test_formats_are_answered_for(self, plugin: Flavor) -> None:
-        """The flavor names its formats, and those that need trust are among them."""
-        assert plugin.formats
-        assert set(plugin.formats_needing_trust) <= set(plugin.formats)
 
     def test_dependencies_are_declared(self, record: FlavorRecord, plugin: Flavor) -> None:
         """The distribution depends on Palate and on its framework with limits, so that pip brings what works."""
@@ -118,15 +120,18 @@ class PluginChecks(Subject):
         private = [f"{file.name}: {name}" for file in _sources(plugin) for name in _private_imports(file)]
         assert not private, f"private names are imported: {', '.join(private)}"
 
-    def test_samples_predict(self, plugin: Flavor) -> None:
-        """The sample models, if there are any, predict on their samples: they are what newcomers see first."""
+    def test_samples_predict(self, plugin: Flavor, tmp_path: Path) -> None:
+        """The sample models, if there are any, can be saved and predict on their samples: newcomers see them first."""
         samples = plugin.sample_models()
         if not samples:
             pytest.skip("the flavor offers no sample models")
-        for name, sample in samples.items():
+        for number, (name, sample) in enumerate(samples.items()):
             assert sample.description, f"{name} has no description"
-            methods = plugin.methods(sample.model)
-            assert methods, f"{name} answers to no method"
+            with unremarked():
+                info = palate.save_model(
+                    sample.model, tmp_path / str(number), flavor=plugin.name, input_example=sample.sample
+                )
+            assert info.golden == "stored", f"{name}: {info.golden}"
 
     def _imported(self) -> tuple[float, list[str]]:
         milliseconds, modules = json.loads(_run(_IMPORT, self._flavor_name()))

@@ -12,10 +12,10 @@ import sys
 import threading
 import types
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["attributes_of", "changed_aspects", "process_state"]
+__all__ = ["ASPECTS", "attributes_of", "changed_aspects", "process_state", "set_back"]
 
 _MAX_VALUES = 200_000
 
@@ -31,6 +31,16 @@ def changed_aspects(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict
     lost = [name for name, module in before["sys.modules"].items() if after["sys.modules"].get(name) != module]
     changed["sys.modules"] = f"removed or replaced: {', '.join(sorted(lost)[:5])}" if lost else ""
     return {aspect: words for aspect, words in changed.items() if words}
+
+
+def set_back(aspects: Iterable[str], state: Mapping[str, Any], target: Mapping[str, Any]) -> None:
+    """Undo in the process what makes *state*, which it is in, another one than *target*, as far as that can be undone.
+
+    What is not different is left alone: it may have become another one since those states were taken.
+    """
+    for aspect in aspects:
+        if aspect in _WRITERS and state[aspect] != target[aspect]:
+            _WRITERS[aspect](state[aspect], target[aspect])
 
 
 def _difference(before: Any, after: Any) -> str:
@@ -64,11 +74,38 @@ def _settings() -> dict[str, Any]:
         "umask": mask,
         "recursion limit": sys.getrecursionlimit(),
         "signal handlers": {number: signal.getsignal(number) for number in signal.valid_signals()},
-        "logging": (logging.root.level, list(map(id, logging.root.handlers)), logging.root.manager.disable),
+        "logging level": (logging.root.level, logging.root.manager.disable),
+        "logging handlers": tuple(logging.root.handlers),
         "locale": locale.setlocale(locale.LC_ALL),
         "hooks": (sys.excepthook, sys.displayhook, threading.excepthook, sys.gettrace(), sys.getprofile()),
         "standard streams": (id(sys.stdin), id(sys.stdout), id(sys.stderr)),
     }
+
+
+def _set_variables(state: Mapping[str, str], target: Mapping[str, str]) -> None:
+    for name in state.keys() - target.keys():
+        os.environ.pop(name, None)
+    os.environ.update({name: value for name, value in target.items() if state.get(name) != value})
+
+
+def _set_import_path(_state: object, target: tuple[list[str], tuple[Any, ...], tuple[Any, ...]]) -> None:
+    sys.path[:], sys.meta_path[:], sys.path_hooks[:] = target
+
+
+def _set_settings(state: Mapping[str, Any], target: Mapping[str, Any]) -> None:
+    os.umask(target["umask"])
+    sys.setrecursionlimit(target["recursion limit"])
+    locale.setlocale(locale.LC_ALL, target["locale"])
+    logging.root.setLevel(target["logging level"][0])
+    logging.disable(target["logging level"][1])
+    for handler in state["logging handlers"]:
+        if handler not in target["logging handlers"]:
+            logging.root.removeHandler(handler)
+    for number, handler in target["signal handlers"].items():
+        if state["signal handlers"][number] != handler:
+            signal.signal(number, handler)
+    if state["hooks"] != target["hooks"]:
+        sys.excepthook, sys.displayhook, threading.excepthook = target["hooks"][:3]
 
 
 _STATES: Mapping[str, Callable[[], Any]] = {
@@ -77,9 +114,16 @@ _STATES: Mapping[str, Callable[[], Any]] = {
     "working directory": os.getcwd,
     "environment variables": lambda: dict(os.environ),
     "warnings filters": lambda: (list(warnings.filters), warnings.showwarning),
-    "sys.path": lambda: (list(sys.path), list(map(id, sys.meta_path)), list(map(id, sys.path_hooks))),
+    "sys.path": lambda: (list(sys.path), tuple(sys.meta_path), tuple(sys.path_hooks)),
     "sys.modules": lambda: {name: id(module) for name, module in list(sys.modules.items())},
     "interpreter settings": _settings,
+}
+ASPECTS = tuple(_STATES)
+_WRITERS: Mapping[str, Callable[[Any, Any], None]] = {
+    "working directory": lambda _state, target: os.chdir(target),
+    "environment variables": _set_variables,
+    "sys.path": _set_import_path,
+    "interpreter settings": _set_settings,
 }
 
 

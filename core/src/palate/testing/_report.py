@@ -14,7 +14,16 @@ import pytest
 
 from palate.testing._contract import CHECKS, why
 
-__all__ = ["CheckResult", "Conformance", "Outcome", "ReportWriter", "outcome_of", "render_json", "render_markdown"]
+__all__ = [
+    "CheckResult",
+    "Conformance",
+    "Outcome",
+    "ReportWriter",
+    "outcome_of",
+    "record_phase",
+    "render_json",
+    "render_markdown",
+]
 
 Outcome = Literal["passed", "failed", "skipped", "expected failure", "not run"]
 _SIGNS: Mapping[Outcome, str] = {
@@ -67,6 +76,20 @@ class Conformance:
         """Whether every check was run, and none failed."""
         return all(result.outcome not in ("failed", "not run") for result in self.complete())
 
+    @property
+    def summary(self) -> str:
+        """How many checks hold, and how many do not and why, in words."""
+        outcomes = [result.outcome for result in self.complete()]
+        counted = {word: outcomes.count(word) for word in _SIGNS}
+        parts = [f"{counted['passed']} of {len(outcomes)} checks hold"]
+        parts += [f"{count} {word}" for word, count in counted.items() if count and word != "passed"]
+        return ", ".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON data."""
+        facts = {name: value for name, value in vars(self).items() if name != "results"}
+        return {**facts, "conforms": self.conforms, "checks": [asdict(result) for result in self.complete()]}
+
 
 class ReportWriter:
     """A plugin of pytest that gathers the outcomes and writes them down at the end.
@@ -85,16 +108,8 @@ class ReportWriter:
         note = dict(report.user_properties).get(self._key)
         if not isinstance(note, dict):
             return
-        facts = {name: note[name] for name in ("case", "flavor", "format", "distribution", "version")}
-        results = self._cases.setdefault(note["case"], Conformance(**facts)).results
-        check = note["check"]
         outcome, detail = outcome_of(report)
-        before = results.get(check)
-        if before is None or outcome != "passed":
-            seconds = report.duration + (before.seconds if before else 0.0)
-            results[check] = CheckResult(
-                check=check, why=note["why"], outcome=outcome, detail=detail, seconds=round(seconds, 3)
-            )
+        record_phase(self._cases, note, outcome, detail, report.duration)
 
     def pytest_sessionfinish(self) -> None:
         """Write the report."""
@@ -105,6 +120,27 @@ class ReportWriter:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say where the report is."""
         terminalreporter.write_line(f"Palate's conformance report: {self._target}")
+
+
+def record_phase(
+    cases: dict[str, Conformance], note: Mapping[str, str], outcome: Outcome, detail: str, seconds: float
+) -> None:
+    """Add to *cases* how one phase of a check went: setting up, the check itself, tearing down."""
+    case = Conformance(
+        case=note["case"],
+        flavor=note["flavor"],
+        format=note["format"],
+        distribution=note["distribution"],
+        version=note["version"],
+    )
+    results = cases.setdefault(case.case, case).results
+    check = note["check"]
+    before = results.get(check)
+    if before is None or outcome != "passed":
+        seconds += before.seconds if before else 0.0
+        results[check] = CheckResult(
+            check=check, why=note["why"], outcome=outcome, detail=detail, seconds=round(seconds, 3)
+        )
 
 
 def outcome_of(report: pytest.TestReport) -> tuple[Outcome, str]:
@@ -130,14 +166,7 @@ def render_json(cases: Sequence[Conformance]) -> str:
         "palate": metadata.version("palate"),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "cases": [
-            {
-                **{name: value for name, value in vars(case).items() if name != "results"},
-                "conforms": case.conforms,
-                "checks": [asdict(result) for result in case.complete()],
-            }
-            for case in cases
-        ],
+        "cases": [case.to_dict() for case in cases],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -146,7 +175,7 @@ def render_markdown(cases: Sequence[Conformance]) -> str:
     """Return the report as a section of a README: a summary, and a table with a row for each check."""
     where = f"Palate {metadata.version('palate')}, Python {platform.python_version()}, {platform.system()}"
     lines = ["## Conformance", "", f"The checks of `palate.testing`, with {where} {platform.machine()}.", ""]
-    lines += [f"* **{case.case}** (`{case.flavor}`, format `{case.format}`): {_summary(case)}" for case in cases]
+    lines += [f"* **{case.case}** (`{case.flavor}`, format `{case.format}`): {case.summary}" for case in cases]
     head = ["check", *(case.case for case in cases)]
     lines += ["", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for check in CHECKS:
@@ -161,11 +190,3 @@ def render_markdown(cases: Sequence[Conformance]) -> str:
     if exceptions:
         lines += ["", "Where a check was not asked, or does not hold:", "", *exceptions]
     return "\n".join([*lines, ""])
-
-
-def _summary(case: Conformance) -> str:
-    outcomes = [result.outcome for result in case.complete()]
-    counted = {word: outcomes.count(word) for word in _SIGNS}
-    parts = [f"{counted['passed']} of {len(outcomes)} checks hold"]
-    parts += [f"{count} {word}" for word, count in counted.items() if count and word != "passed"]
-    return ", ".join(parts)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +19,10 @@ from palate._registry import default_registry
 from palate.errors import PalateError
 from palate.pyfunc import PyFuncModel
 from palate.testing._predictions import Answer, answer_of, compare_answers
+from palate.testing._process_state import process_state
 from palate.testing._processes import Worker
 
-__all__ = ["Saved", "Subject"]
+__all__ = ["Saved", "Subject", "unremarked"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Saved:
         sample: the rows it was saved with.
         trust: whether the directory says that opening it needs trust.
         load_options: options of the flavor for loading.
+        around_save: the states of the process before and after the save.
     """
 
     path: Path
@@ -40,6 +43,7 @@ class Saved:
     sample: Any
     trust: bool
     load_options: Mapping[str, Any]
+    around_save: tuple[Mapping[str, Any], Mapping[str, Any]]
 
     def load(self, path: Path | None = None, **options: Any) -> PyFuncModel:
         """Load the directory, or a copy of it that stands at *path*."""
@@ -144,14 +148,19 @@ class Subject:
     def save(self, model: object, sample: object, path: Path, **options: Any) -> Saved:
         """Save a model the way that this class says."""
         asked = {"flavor": self._flavor_name(), "format": self.format, "input_example": sample, **self.save_options}
-        with warnings.catch_warnings():
-            # What a flavor leaves out it says in a warning; that is no failure.
-            warnings.simplefilter("ignore", palate.errors.PalateWarning)
+        with unremarked():
+            before = process_state()
             info = palate.save_model(model, path, **{**asked, **options})
+            after = process_state()
         if info.trust_needed is None:
             raise PalateError(f"The plugin cannot be used: {info.plugin_problem}")
         return Saved(
-            path=path, native=model, sample=sample, trust=info.trust_needed, load_options=dict(self.load_options)
+            path=path,
+            native=model,
+            sample=sample,
+            trust=info.trust_needed,
+            load_options=dict(self.load_options),
+            around_save=(before, after),
         )
 
     def assert_predicts_the_same(self, saved: Saved, model: PyFuncModel) -> None:
@@ -168,6 +177,14 @@ class Subject:
         if not isinstance(name, str):
             pytest.fail(f"{type(self).__name__} does not say which flavor it is for: set flavor = 'name'")
         return name
+
+
+@contextmanager
+def unremarked() -> Iterator[None]:
+    """Ignore Palate's warnings: what a flavor leaves out it says in one, and that is no failure."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", palate.errors.PalateWarning)
+        yield
 
 
 class _Foreign:

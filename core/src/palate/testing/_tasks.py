@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import palate
-from palate.errors import PalateError
+from palate.errors import FlavorBroken, PalateError
 from palate.testing._predictions import Answer, answer_of
 
-__all__ = ["measure_batches", "open_and_answer", "open_damaged"]
+__all__ = ["answer_of", "measure_batches", "open_and_answer", "open_damaged"]
 
 
 def open_and_answer(path: Path, options: Mapping[str, Any], sample: object) -> dict[str, Answer]:
@@ -21,20 +21,20 @@ def open_and_answer(path: Path, options: Mapping[str, Any], sample: object) -> d
     return {method: answer_of(model, method, sample) for method in model.methods}
 
 
-def open_damaged(path: Path, options: Mapping[str, Any], sample: object) -> str | None:
-    """Load a directory that somebody damaged, and predict; return what is wrong with how it was refused, or None.
+def open_damaged(path: Path, options: Mapping[str, Any], sample: object) -> Answer | None:
+    """Load a directory that somebody damaged; return what the model answers, or None if it was refused in words.
 
-    What passes for a model may predict anything, or fail in the framework's own words.
+    Raises:
+        FlavorBroken: the flavor would have ended the process.
+        Exception: whatever else load_model raises that is no error of ``palate.errors``.
     """
     try:
         model = palate.load_model(path, verify=False, **options)
+    except FlavorBroken:
+        raise
     except PalateError:
         return None
-    except BaseException as exc:
-        return f"load_model raised {type(exc).__name__} ({exc!s:.200}) instead of an error of palate.errors"
-    if model.methods:
-        answer_of(model, model.default_method, sample)
-    return None
+    return answer_of(model, model.default_method, sample) if model.methods else Answer()
 
 
 def measure_batches(path: Path, options: Mapping[str, Any], batch: object, count: int) -> int:
