@@ -49,17 +49,20 @@ _ELEMENTS = {
 
 def find_broken_rule(model: Any) -> str | None:
     """Return the rule that an ``onnx.ModelProto`` breaks, or None. Files of external data are not looked at."""
+    from google.protobuf.unknown_fields import UnknownFieldSet
+
     if model.functions and (rule := _find_bad_functions(model)):
         return rule
     own = {(function.domain, function.name) for function in model.functions}
     for message in messages_of(model):
         kind = message.DESCRIPTOR.name
-        rule = None
-        if kind == "NodeProto":
+        # Another reader may know them, and nobody has checked them.
+        rule = "it has fields that the installed onnx does not know" if len(UnknownFieldSet(message)) else None
+        if rule is None and kind == "NodeProto":
             rule = _find_foreign_operator(message, own)
             if rule is None and message.op_type in OPERATORS:
                 rule = find_broken_tree(message)
-        elif kind == "TensorProto":
+        elif rule is None and kind == "TensorProto":
             rule = _find_wrong_size(message)
         elif kind == "SparseTensorProto" and math.prod(message.dims) > _MOST_DENSE_ELEMENTS:
             rule = f"a sparse tensor may have at most {_MOST_DENSE_ELEMENTS} elements when it is dense"
@@ -69,10 +72,11 @@ def find_broken_rule(model: Any) -> str | None:
 
 
 def messages_of(message: Any) -> Iterator[Any]:
-    """Yield a protobuf message and all messages inside of it, except those inside of tensors."""
+    """Yield a protobuf message and all messages inside of it."""
     yield message
-    if message.DESCRIPTOR.name == "TensorProto":
-        return  # to list its fields is to copy its data
+    if message.DESCRIPTOR.name == "TensorProto":  # to list its fields would be to copy its data
+        yield from (*message.external_data, *message.metadata_props, message.segment)
+        return
     for _, value in message.ListFields():
         if hasattr(value, "ListFields"):
             yield from messages_of(value)

@@ -13,11 +13,13 @@ from palate_onnx._external_data import has_external_data, move_out, open_externa
 from palate_onnx._frameworks import import_onnx
 from palate_onnx._graph_checks import find_broken_rule
 from palate_onnx._options import SESSION_OPTIONS, Provider, read_call_options, read_settings
-from palate_onnx._runtime import MOST_BYTES, OnnxModel
+from palate_onnx._runtime import OnnxModel
 from palate_onnx._schema import find_rounded
 
 GRAPH_FILE, WEIGHTS_FILE = "model.onnx", "model.onnx.data"
 EXTERNAL_OPTION = "save_as_external_data"
+# protobuf's limit for one message.
+_MOST_BYTES = 2**31 - 1
 
 
 def write_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
@@ -30,10 +32,10 @@ def write_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
     onnx = import_onnx()
     settings = read_call_options(options.extra)
     graph = _graph_of(model)
-    content = _serialize(graph, path / WEIGHTS_FILE, external=_wants_external(options.extra))
-    if rule := _find_what_load_refuses(content):
+    external = _wants_external(options.extra)
+    if rule := find_broken_rule(graph):
         raise UnsupportedModel("onnx.ModelProto", reason=rule, hint="see what is opened in palate-onnx's README")
-    (path / GRAPH_FILE).write_bytes(content)
+    (path / GRAPH_FILE).write_bytes(_serialize(graph, path / WEIGHTS_FILE, external=external))
     onnx.checker.check_model(str(path / GRAPH_FILE))
     if rounded := find_rounded(graph, options.signature):
         message = (
@@ -94,48 +96,34 @@ def _wants_external(extra: Mapping[str, Any]) -> bool | None:
 
 def _serialize(graph: Any, weights_file: Path, *, external: bool | None) -> bytes:
     """Return the bytes of the graph's file; large weights go to *weights_file* first where that is wanted or needed."""
-    too_large = graph.ByteSize() > MOST_BYTES
-    if too_large and external is False:
-        hint = f"leave {EXTERNAL_OPTION} out: the weights go to a file of their own"
-        raise UnsupportedModel("onnx.ModelProto", reason="one file of protobuf holds less than 2 GiB", hint=hint)
-    if external or too_large:
-        copy = import_onnx().ModelProto()
-        copy.CopyFrom(graph)
-        move_out(copy, weights_file)
-        if not has_external_data(graph := copy):
-            weights_file.unlink()
-    return bytes(graph.SerializeToString(deterministic=True))
+    from google.protobuf.message import EncodeError
 
-
-def _find_what_load_refuses(content: bytes) -> str | None:
-    try:
-        _parse_graph(content, GRAPH_FILE)
-    except UnsafeModel as exc:
-        return exc.rule
-    return None
+    if not external:
+        try:
+            return bytes(graph.SerializeToString(deterministic=True))
+        except EncodeError as exc:  # of more than 2 GiB
+            if external is False:
+                hint = f"leave {EXTERNAL_OPTION} out: the weights go to a file of their own"
+                raise UnsupportedModel("onnx.ModelProto", reason="one file holds less than 2 GiB", hint=hint) from exc
+    copy = import_onnx().ModelProto()
+    copy.CopyFrom(graph)
+    move_out(copy, weights_file)
+    if not has_external_data(copy):
+        weights_file.unlink()
+    return bytes(copy.SerializeToString(deterministic=True))
 
 
 def _read_graph(file: Path) -> Any:
-    if file.stat().st_size > MOST_BYTES:
-        raise UnsafeModel(file.name, rule="one file of protobuf holds less than 2 GiB")
-    return _parse_graph(file.read_bytes(), file.name)
-
-
-def _parse_graph(content: bytes, name: str) -> Any:
     from google.protobuf.message import DecodeError
 
+    if file.stat().st_size > _MOST_BYTES:
+        raise UnsafeModel(file.name, rule="one file of protobuf holds less than 2 GiB")
     try:
-        graph = import_onnx().ModelProto.FromString(content)
+        graph = import_onnx().ModelProto.FromString(file.read_bytes())
     except DecodeError as exc:
-        raise UnsafeModel(name, rule="it must be an ONNX model, whole") from exc
-    size = graph.ByteSize()
-    # What this version of onnx does not know, nobody has checked.
-    graph.DiscardUnknownFields()
-    if graph.ByteSize() != size:
-        hint = "upgrade onnx, or save the model for an earlier version"
-        raise UnsafeModel(name, rule="it has fields that the installed onnx does not know", hint=hint)
+        raise UnsafeModel(file.name, rule="it must be an ONNX model, whole") from exc
     if rule := find_broken_rule(graph):
-        raise UnsafeModel(name, rule=rule)
+        raise UnsafeModel(file.name, rule=rule)
     return graph
 
 

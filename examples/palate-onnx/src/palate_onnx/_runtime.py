@@ -14,9 +14,6 @@ from palate_onnx._external_data import Buffer, move_in
 from palate_onnx._frameworks import import_onnx, import_onnxruntime
 from palate_onnx._options import PROVIDERS, Provider, Settings
 
-# protobuf's limit for one message.
-MOST_BYTES = 2**31 - 1
-
 _CPU = "CPUExecutionProvider"
 # Sessions of the parent, in a forked child: to free one is to wait for threads that the child does not have.
 _inherited: list[object] = []
@@ -97,9 +94,16 @@ def open_saved(model: Any) -> OnnxModel | None:
 
     None when that graph is too large to be given to onnxruntime as bytes.
     """
+    from google.protobuf.message import EncodeError
+
     if isinstance(model, OnnxModel):
         return model
-    return None if model.ByteSize() > MOST_BYTES else OnnxModel(model, settings=Settings())
+    native = OnnxModel(model, settings=Settings())
+    try:
+        _ = native.session
+    except EncodeError:  # of more than 2 GiB
+        return None
+    return native
 
 
 def _session_options(runtime: Any, given: Mapping[str, Any]) -> Any:
