@@ -18,6 +18,9 @@ settings.register_profile("unhurried", settings.get_profile("ci" if os.environ.g
 settings.load_profile("unhurried")
 
 REPOSITORY = Path(__file__).resolve().parent
+_MLFLOW_PYTHON = REPOSITORY / ".venv-mlflow" / "bin" / "python"
+if _MLFLOW_PYTHON.exists():  # where the kit's check finds stock MLflow, too
+    os.environ.setdefault("PALATE_MLFLOW_PYTHON", str(_MLFLOW_PYTHON))
 
 
 def skip_unless_ci(reason: str) -> NoReturn:
@@ -63,8 +66,7 @@ def mlflow_python() -> Path:
 
     MLflow is the judge of compatibility; it runs in a process of its own so that neither sees the other.
     """
-    given = os.environ.get("PALATE_MLFLOW_PYTHON")
-    interpreter = Path(given) if given else REPOSITORY / ".venv-mlflow" / "bin" / "python"
+    interpreter = Path(os.environ.get("PALATE_MLFLOW_PYTHON", _MLFLOW_PYTHON))
     if not interpreter.exists():
         skip_unless_ci(f"no stock MLflow at {interpreter}: run 'make .venv-mlflow', or set PALATE_MLFLOW_PYTHON")
     return interpreter

@@ -13,10 +13,10 @@ from importlib.machinery import PathFinder
 from types import ModuleType
 
 import pytest
-from palate.testing._threads import at_once
 from carried_code import two_models, write
 
 from palate._code.model_code import ModelCode
+from palate.testing._threads import at_once
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from palate.testing._threads import at_once
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +22,7 @@ from palate._enforcement.columns import compile_column
 from palate._enforcement.plan import InputPlan, compile_inputs
 from palate.errors import InvalidInput
 from palate.schema import AnyType, ColSpec, Schema
+from palate.testing._threads import at_once
 
 
 def plan(kind: Any, names: Any, **facts: Any) -> InputPlan:

@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from palate.testing._threads import at_once
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import palate
 from palate import errors
+from palate.testing._threads import at_once
 
 
 @pytest.fixture

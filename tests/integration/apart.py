@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from palate.testing._threads import at_once
 from zoo import Call, answer, calls, save_coded
+
+from palate.testing._threads import at_once
 
 FOLDER, COUNT = Path(sys.argv[1]), 10
 

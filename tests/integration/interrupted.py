@@ -13,10 +13,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from palate.testing._threads import at_once
 from zoo import answer, as_bytes, calls, save_coded
 
 import palate
+from palate.testing._threads import at_once
 
 FOLDER = Path(sys.argv[1])
 SOURCES = str(Path(palate.__file__).parent)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 import polars as pl
-from palate.testing._threads import at_once
 
 from palate._containers.arrow import to_arrow
+from palate.testing._threads import at_once
 
 _TIMES = 50
 

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from palate.testing._threads import at_once
 from zoo import NAMES, Call, answer, as_bytes, calls, load, plain_calls
+
+from palate.testing._threads import at_once
 
 FAMILY, FOLDER = sys.argv[1], Path(sys.argv[2])
 _THREADS = 32

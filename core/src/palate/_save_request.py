@@ -125,7 +125,9 @@ def _check_model(model: object, flavor: Flavor) -> None:
         raise UnsupportedModel(
             type(model).__qualname__,
             reason=f"the flavor '{flavor.name}' saves objects of {', '.join(claimed)}",
-            hint="leave out flavor= to have its own found, or wrap it in a function or a palate.PythonModel subclass",
+            hint="load what is at that path with the framework, and pass the model itself"
+            if isinstance(model, str)
+            else "leave out flavor= to have its own found, or wrap it in a function or a palate.PythonModel subclass",
         )
 
 

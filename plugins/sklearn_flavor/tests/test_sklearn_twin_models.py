@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from palate.testing._threads import at_once
 from like_native import NAMES, TABLE, X, Y, assert_like_native, is_twin, same, tables
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
@@ -26,6 +25,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
 import sklearn_flavor
+from palate.testing._threads import at_once
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

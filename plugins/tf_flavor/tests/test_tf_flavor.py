@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from palate.testing._threads import at_once
 
 import palate
 from palate.errors import InvalidInput, UnsupportedModel
 from palate.hookspecs import SaveOptions
 from palate.schema import TensorSpec
+from palate.testing._threads import at_once
 from tf_flavor import keras_models
 
 RNG = np.random.default_rng(0)

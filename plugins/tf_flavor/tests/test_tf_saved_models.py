@@ -74,9 +74,11 @@ def test_named_signatures(tf, rows, tmp_path):
 
 
 def test_what_is_no_module(tf, tmp_path):
-    """The path of a SavedModel is refused, with what to pass instead."""
-    with pytest.raises(UnsupportedModel, match=r"tf\.saved_model\.load"):
+    """The path of a SavedModel is refused, and so is an object that is no module, with what to pass instead."""
+    with pytest.raises(UnsupportedModel, match="load what is at that path"):
         palate.save_model("somewhere", tmp_path / "m", flavor="tensorflow")
+    with pytest.raises(UnsupportedModel, match=r"tf\.saved_model\.load"):
+        palate.save_model(tf.constant(1.0), tmp_path / "m", flavor="tensorflow")
 
 
 def test_named_arguments(tf, tmp_path):

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import xgboost as xgb
-from palate.testing._threads import at_once
 from sklearn.datasets import load_iris
 
 import palate
 import xgboost_flavor
 from palate.errors import DependencyMissing, InvalidInput
+from palate.testing._threads import at_once
 
 X, Y = load_iris(return_X_y=True, as_frame=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,9 +56,12 @@ def open_keras(file: Path, name: str, options: LoadOptions) -> Any:
         UnsafeModel: the file breaks a rule, and is not trusted.
     """
     custom = {**_pickled_objects(file.parent, options), **custom_objects(options.extra.get("custom_objects"))}
-    if file.suffix == ".h5":
-        return _read_legacy(file, custom)
-    return _read_keras(file, name, custom, options)
+    # Keras draws a seed for each initializer that has none, from the generator that the whole process shares.
+    drawn = random.getstate()
+    try:
+        return _read_legacy(file, custom) if file.suffix == ".h5" else _read_keras(file, name, custom, options)
+    finally:
+        random.setstate(drawn)
 
 
 def _pickled_objects(folder: Path, options: LoadOptions) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palate.hookspecs import Guarantees, hookimpl, pin_installed
+from tf_flavor._imports import import_tensorflow
 from tf_flavor._sections import is_keras_section, keras_file, keras_reasons, saved_model_folder
 
 if TYPE_CHECKING:
@@ -50,7 +51,12 @@ def save_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
     single = export_module(model, path / _FOLDER, options)
     if not single:
         write_loader(path)
-    return {"saved_model_dir": _FOLDER, "model_type": "tf2-module", "stock_loader": None if single else LOADER}
+    return {
+        "saved_model_dir": _FOLDER,
+        "model_type": "tf2-module",
+        "tensorflow_version": import_tensorflow().__version__,
+        "stock_loader": None if single else LOADER,
+    }
 
 
 @hookimpl
