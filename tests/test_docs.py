@@ -10,7 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import conformance_page
 import pytest
+
+from palate.testing._subject import Subject
 
 ROOT = Path(__file__).parent.parent
 PLUGIN_PAGES = sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("plugins/*/README.md"))
@@ -67,6 +70,18 @@ def test_the_page_of_figures_has_every_row_that_is_measured() -> None:
     page = (ROOT / "docs" / "performance.md").read_text()
     for row in cases["ROWS"]:
         assert f"| {row.data if row.converts else row.title} |" in page
+
+
+def test_the_page_of_checks_has_every_check() -> None:
+    """The list was written from the checks as they are now; 'python tests/shared/conformance_page.py' does it."""
+    assert conformance_page.written_checks() == conformance_page.render_checks()
+
+
+def test_the_page_of_checks_says_what_a_subclass_may_say() -> None:
+    """Each attribute of the class, and each fixture that an author may define, has its row."""
+    table = conformance_page.PAGE.read_text().partition("## What a subclass says")[2].partition("## Exceptions")[0]
+    for name in (*Subject.__annotations__, "model", "sample", "expected", "foreign_model"):
+        assert re.search(rf"^\| .*`{name}`", table, re.MULTILINE), name
 
 
 @pytest.mark.parametrize(
