@@ -14,7 +14,7 @@ TOY_FILES := $(shell find tests/toy_plugin -name '*.py' -o -name '*.toml')
 OLDER_MLFLOW := 2.22.0 3.9.0
 # Data is enforced as stock MLflow does it with this pandas, too; with it comes what newer ones do without.
 OLDER_PANDAS := pandas==2.3.3 pytz==2026.6 tzdata==2026.6
-SOURCES := core/src $(wildcard plugins/*/src)
+SOURCES := core/src $(wildcard plugins/*/src examples/*/src)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -12,7 +12,7 @@ from palate.errors import UnsupportedModel
 
 @pytest.mark.parametrize("model", [object(), {"slope": 1.0}, 7, None], ids=["object", "dict", "number", "none"])
 def test_a_flavor_that_was_asked_for_saves_its_own_objects_only(toy_flavor: str, tmp_path: Path, model: object) -> None:
-    """An object of nobody's, or of somebody else's, is refused before a hook sees it; the message says whose are saved."""
+    """An object of somebody else is refused before a hook sees it; the message says whose objects are saved."""
     with pytest.raises(UnsupportedModel, match=r"'toy' saves objects of toy_framework.*leave out flavor="):
         palate.save_model(model, tmp_path / "model", flavor=toy_flavor)
     assert list(tmp_path.iterdir()) == []
