@@ -12,23 +12,23 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from palate._flavor import Flavor
+from palate.hookspecs import SaveOptions
 from palate.testing._files import contents_within, native_files
 from palate.testing._subject import Saved, Subject
 
 __all__ = ["DirectoryChecks"]
 
-_PLAIN = (str, int, float, bool, type(None))
 _SECTION_LIMIT = 16 << 10
 
 
 class DirectoryChecks(Subject):
     """What is written is what others can read."""
 
-    def test_section_is_plain_yaml(self, saved: Saved) -> None:
+    def test_section_is_plain_yaml(self, model: Any, sample: Any, tmp_path: Path) -> None:
         """The section in MLmodel is text, numbers, lists and dicts, which every YAML reader reads without code."""
-        strange = [place for place, value in _leaves(saved.section) if type(value) not in _PLAIN]
-        assert not strange, f"not plain: {', '.join(strange)}"
-        assert yaml.safe_load(yaml.safe_dump(dict(saved.section))) == dict(saved.section)
+        written = self.save(model, sample, tmp_path / "model")  # where Palate refuses what is not plain
+        assert yaml.safe_load((written.path / "MLmodel").read_text())["flavors"][self.flavor] == dict(written.section)
 
     def test_section_is_small(self, saved: Saved) -> None:
         """The section describes the model and does not hold it: MLmodel is read whole, by everybody, at each look."""
@@ -64,10 +64,11 @@ class DirectoryChecks(Subject):
         ]
         assert not naming, f"these name a path of this machine: {', '.join(naming)}"
 
-    def test_directory_holds_plain_files(self, saved: Saved) -> None:
+    def test_directory_holds_plain_files(self, model: Any, sample: Any, tmp_path: Path) -> None:
         """There are files and folders and no links, which point elsewhere after a copy."""
-        strange = [p.name for p in saved.path.rglob("*") if p.is_symlink() or not (p.is_file() or p.is_dir())]
-        assert not strange
+        path = self.save(model, sample, tmp_path / "model").path  # where Palate refuses links and pipes
+        strange = [p.name for p in path.rglob("*") if p.is_symlink() or not (p.is_file() or p.is_dir())]
+        assert not strange, f"neither files nor folders: {', '.join(strange)}"
 
     def test_flavor_writes_a_file(self, saved: Saved) -> None:
         """The model stands in a file of its own beside MLmodel."""
@@ -110,12 +111,15 @@ class DirectoryChecks(Subject):
         ]
         assert not loose, f"without '==': {', '.join(loose)}"
 
-    def test_requirements_name_the_framework(self, saved: Saved, plugin: Any) -> None:
-        """The environment has the framework itself, without which nobody can load the model."""
+    def test_requirements_name_the_framework(self, saved: Saved, plugin: Flavor) -> None:
+        """The flavor requires its framework: what a model's classes show of that, which Palate adds, is not all."""
         providers = importlib.metadata.packages_distributions()
-        wanted = {canonicalize_name(d) for package in plugin.packages for d in providers.get(package, ())}
-        names = {canonicalize_name(requirement.name) for requirement in self._requirements(saved)}
-        assert not wanted or wanted & names, f"none of {sorted(wanted)} is in requirements.txt"
+        packages = set(plugin.packages) - {"palate"}
+        wanted = {canonicalize_name(name) for package in packages for name in providers.get(package, ())}
+        extra = {name: value for name, value in self.save_options.items() if name in plugin.save_options}
+        options = SaveOptions(format=self.format or plugin.formats[0], extra=extra)
+        names = {canonicalize_name(Requirement(line).name) for line in plugin.requirements(saved.native, options)}
+        assert not wanted or wanted & names, f"none of {sorted(wanted)} is what the hook requirements answers"
 
     def test_requirements_are_what_is_installed(self, saved: Saved) -> None:
         """The versions in the environment are the installed ones, with which the model was just proved."""

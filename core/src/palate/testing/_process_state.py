@@ -51,6 +51,10 @@ def _difference(before: Any, after: Any) -> str:
         return f"changed: {', '.join(keys[:5])}"
     if isinstance(before, frozenset):
         return f"new: {sorted(after - before)}, gone: {sorted(before - after)}"
+    if isinstance(before, tuple) and all(isinstance(part, list | tuple) for part in (*before, *after)):
+        old, new = ([entry for part in state for entry in part] for state in (before, after))
+        added, gone = ([entry for entry in one if entry not in other] for one, other in ((new, old), (old, new)))
+        return f"new: {added}, gone: {gone}" if added or gone else "they are in another order"
     return f"was {before!r:.200}, is {after!r:.200}"
 
 
@@ -88,7 +92,7 @@ def _set_variables(state: Mapping[str, str], target: Mapping[str, str]) -> None:
     os.environ.update({name: value for name, value in target.items() if state.get(name) != value})
 
 
-def _set_import_path(_state: object, target: tuple[list[str], tuple[Any, ...], tuple[Any, ...]]) -> None:
+def _set_import_path(_state: object, target: tuple[list[str], list[Any], list[Any]]) -> None:
     sys.path[:], sys.meta_path[:], sys.path_hooks[:] = target
 
 
@@ -109,12 +113,12 @@ def _set_settings(state: Mapping[str, Any], target: Mapping[str, Any]) -> None:
 
 
 _STATES: Mapping[str, Callable[[], Any]] = {
-    "random state": lambda: (random.getstate(), _numpy_state(), _torch_state()),
+    "random state": lambda: {"random": random.getstate(), "numpy": _numpy_state(), "torch": _torch_state()},
     "threads": lambda: frozenset(f"{thread.name} ({thread.ident})" for thread in threading.enumerate()),
     "working directory": os.getcwd,
     "environment variables": lambda: dict(os.environ),
-    "warnings filters": lambda: (list(warnings.filters), warnings.showwarning),
-    "sys.path": lambda: (list(sys.path), tuple(sys.meta_path), tuple(sys.path_hooks)),
+    "warnings filters": lambda: (list(warnings.filters), [warnings.showwarning]),
+    "sys.path": lambda: (list(sys.path), list(sys.meta_path), list(sys.path_hooks)),
     "sys.modules": lambda: {name: id(module) for name, module in list(sys.modules.items())},
     "interpreter settings": _settings,
 }

@@ -33,7 +33,8 @@ class SideEffectChecks(Subject):
         def check(aspect: str) -> None:
             with _as_before_saving(saved, (aspect,)):
                 changed = changed_aspects(*self.save(saved.native, saved.rows(), tmp_path / "again").around_save)
-            assert aspect not in changed, changed[aspect]
+            if aspect in changed:
+                pytest.fail(f"{aspect}: {changed[aspect]}")
 
         return check
 
@@ -63,7 +64,8 @@ class SideEffectChecks(Subject):
 
     def test_save_leaves_modules(self, saved: Saved, leaves: Callable[[str], None]) -> None:
         """Saving removes and replaces no module: classes would no longer be those that objects were made of."""
-        assert "sys.modules" not in changed_aspects(*saved.around_save), "by the first save"
+        first = changed_aspects(*saved.around_save)
+        assert "sys.modules" not in first, f"by the first save: {first['sys.modules']}"
         leaves("sys.modules")
 
     def test_save_leaves_interpreter_settings(self, leaves: Callable[[str], None]) -> None:

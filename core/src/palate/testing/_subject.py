@@ -15,6 +15,7 @@ import pytest
 
 import palate
 from palate._flavor import Flavor
+from palate._opening import adapt_original, open_model
 from palate._registry import default_registry
 from palate.errors import PalateError
 from palate.pyfunc import PyFuncModel
@@ -66,10 +67,14 @@ class Saved:
 
     def around(self, native: object) -> PyFuncModel:
         """Return an adapter around a native object, with the signature that was saved."""
-        loaded = self.loaded
-        flavor = default_registry().get(loaded.flavor)
-        return PyFuncModel(
-            native, flavor=flavor, metadata=loaded.metadata, signature=loaded.signature, path=loaded.path
+        registry = default_registry()
+        return adapt_original(
+            open_model(self.path),
+            native,
+            registry.get(self.loaded.flavor),
+            signature=self.loaded.signature,
+            registry=registry,
+            options=self.load_options,
         )
 
     @property
@@ -109,6 +114,8 @@ class Subject:
     """The same, absolutely."""
     import_budget_ms: ClassVar[float] = 100.0
     """How long importing the plugin may take, beyond importing Palate."""
+    patience_s: ClassVar[float] = 180.0
+    """How long loading and predicting may take in a process of its own, on a busy machine, before it is ended."""
 
     @pytest.fixture
     def model(self) -> Any:
@@ -194,22 +201,22 @@ class _Foreign:
 class _Shared:
     """What the tests of one class share."""
 
-    def __init__(self, cls: type) -> None:
+    def __init__(self, cls: type, patience: float) -> None:
         self.cls = cls
         self.saved: dict[str, Saved] = {}
-        self.worker = Worker()
+        self.worker = Worker(patience)
 
 
 _SHARED = pytest.StashKey[_Shared]()
 
 
-def _shared_by(request: pytest.FixtureRequest, cls: type) -> _Shared:
+def _shared_by(request: pytest.FixtureRequest, cls: type[Subject]) -> _Shared:
     """Return what the tests of a class share; that of the class before is let go, as models may be large."""
     config = request.config
     shared = config.stash.get(_SHARED, None)
     if shared is None or shared.cls is not cls:
         if shared is not None:
             shared.worker.stop()
-        shared = config.stash[_SHARED] = _Shared(cls)
+        shared = config.stash[_SHARED] = _Shared(cls, cls.patience_s)
         config.add_cleanup(shared.worker.stop)
     return shared

@@ -1,0 +1,1 @@
+"""A module that comes with the framework and is of no use to the flavor."""
