@@ -55,6 +55,22 @@ def test_what_readme_says_is_printed_is_printed(tmp_path) -> None:
         assert claim in done.stdout.splitlines()
 
 
+def test_the_examples_of_the_page_of_hooks_run() -> None:
+    """Its blocks are one module, with the imports that a reader would add, and what they name exists."""
+    imports = """
+import json, logging, time
+from collections.abc import Generator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+log, FILE, _check_line = logging.getLogger(), "line.json", None
+"""
+    module: dict[str, object] = {}
+    for block in (imports, *blocks("docs/hooks.md", "python")):
+        exec(block, module)
+    assert [column.name for column in module["named"].columns] == ["length", "width"]  # type: ignore[attr-defined]
+
+
 def test_readme_is_short_enough_to_be_read() -> None:
     """Under 150 lines; save, load, predict and inspect in the first screen."""
     lines = (ROOT / "README.md").read_text().splitlines()
