@@ -22,9 +22,11 @@ PATH, CONFIG = Path("model"), {"data": "model.txt"}
 CALLS: dict[str, Any] = {
     "save_model": lambda flavor, folder: flavor.save_model(object(), folder, None),
     "load_model": lambda flavor, folder: flavor.load_model(folder, CONFIG, None),
+    "prepare": lambda flavor, folder: flavor.prepare("m", folder, CONFIG, None),
     "predict": lambda flavor, folder: flavor.predict("m", "d", "predict", {}),
     "methods": lambda flavor, folder: flavor.methods("m"),
     "requirements": lambda flavor, folder: flavor.requirements("m", SaveOptions(format="text")),
+    "prepare": lambda flavor, folder: flavor.prepare("m", folder, CONFIG, None),
     "executes_code": lambda flavor, folder: flavor.executes_code(folder, CONFIG),
     "infer_input_schema": lambda flavor, folder: flavor.infer_input_schema("m"),
     "pyfunc_section": lambda flavor, folder: flavor.pyfunc_section(CONFIG),
@@ -40,6 +42,8 @@ JUNK = [
     ("save_model", "{'data': float('nan')}", "must return plain YAML data: data: is not a finite number"),
     ("save_model", "{1: 'data'}", "must return plain YAML data"),
     ("load_model", "None", "returned None"),
+    ("prepare", "None", "returned None"),
+    ("prepare", "None", "returned None"),
     ("methods", "None", "must return a sequence of str"),
     ("methods", "'predict'", "must return a sequence of str"),
     ("methods", "('predict', 5)", "must return a sequence of str"),
@@ -57,7 +61,7 @@ JUNK = [
     ("executes_code", "(CodeReason(5, 'a pickle'),)", "must return reasons whose file and rule are text"),
     ("infer_input_schema", "['x']", "returned a list, not a Schema, a Signature or None"),
     ("pyfunc_section", "'mlflow'", "must return a dict of plain YAML data, not a str"),
-    ("pyfunc_section", "{'data': 'model.txt'}", "must name a loader_module, or return None"),
+    ("pyfunc_section", "{'loader_module': 5}", "must name its loader_module as text"),
     ("pyfunc_section", "{'loader_module': 'x', 'data': b'x'}", "must return plain YAML data"),
     ("guarantees", "True", "returned a bool, not Guarantees"),
     ("guarantees", "Guarantees(no_code='yes', memory_safe=True, bounded=True)", "must say True or False"),
@@ -114,7 +118,7 @@ def test_junk_is_the_flavors_fault(site, tmp_path, hook, answer, reason) -> None
         CALLS[hook](flavor, tmp_path)
 
 
-@pytest.mark.parametrize("hook", sorted(set(CALLS) - {"predict", "save_model", "load_model"}))
+@pytest.mark.parametrize("hook", sorted(set(CALLS) - {"predict", "prepare", "save_model", "load_model"}))
 def test_a_question_that_raises_is_the_flavors_fault(site, tmp_path, hook) -> None:
     """What a plugin raises where it only answers is told with its hook, and is the cause."""
     flavor = broken_flavor(site, with_hook(hook, "raise KeyError('x')"))
