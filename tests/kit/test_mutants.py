@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from kit_mutants import BY_NO_HOOK, MUTANTS, Mutant
+from kit_mutant import Mutant
+from kit_mutants import BY_NO_HOOK, MUTANTS
 from kit_session import HEAD, KIT, Session, run_kit
 from plugin_site import PluginSite
 

@@ -92,8 +92,17 @@ def _set_variables(state: Mapping[str, str], target: Mapping[str, str]) -> None:
     os.environ.update({name: value for name, value in target.items() if state.get(name) != value})
 
 
-def _set_import_path(_state: object, target: tuple[list[str], list[Any], list[Any]]) -> None:
-    sys.path[:], sys.meta_path[:], sys.path_hooks[:] = target
+def _set_import_path(state: tuple[list[Any], ...], target: tuple[list[Any], ...]) -> None:
+    lists: tuple[list[Any], ...] = (sys.path, sys.meta_path, sys.path_hooks)
+    for entries, old, new in zip(lists, state, target, strict=True):
+        for added in [entry for entry in old if entry not in new and entry in entries]:
+            entries.remove(added)
+        entries += [entry for entry in new if entry not in old and entry not in entries]
+
+
+def _meta_path() -> list[Any]:
+    """Return the import hooks without Palate's own, which finds the code that comes with models, and stays."""
+    return [finder for finder in sys.meta_path if not type(finder).__module__.startswith("palate.")]
 
 
 def _set_settings(state: Mapping[str, Any], target: Mapping[str, Any]) -> None:
@@ -118,7 +127,7 @@ _STATES: Mapping[str, Callable[[], Any]] = {
     "working directory": os.getcwd,
     "environment variables": lambda: dict(os.environ),
     "warnings filters": lambda: (list(warnings.filters), [warnings.showwarning]),
-    "sys.path": lambda: (list(sys.path), list(sys.meta_path), list(sys.path_hooks)),
+    "sys.path": lambda: (list(sys.path), _meta_path(), list(sys.path_hooks)),
     "sys.modules": lambda: {name: id(module) for name, module in list(sys.modules.items())},
     "interpreter settings": _settings,
 }
