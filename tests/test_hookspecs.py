@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 
+import palate
 from palate import hookspecs
 from palate._code.model_code import ModelCode
 from palate._registry import Flavor, FlavorRegistry
 from palate.errors import UnsafeModel, UnsafePath
-from palate.hookspecs import CarriedCode, LoadOptions, SaveOptions
+from palate.hookspecs import CarriedCode, LoadOptions, ModelSource, SaveOptions, hookimpl
 from palate.schema import Schema, TensorSpec
 
 X = np.array([0.0, 1.0, 2.0])
@@ -73,6 +78,60 @@ def test_hook_predict(flavor: Flavor, line: object) -> None:
     """Each method is called by name, with its params."""
     np.testing.assert_allclose(flavor.predict(line, X, "predict", {"shift": 10.0}), 2 * X + 11)
     np.testing.assert_allclose(flavor.predict(line, 2 * X + 1, "invert", {}), X, atol=1e-12)
+
+
+class Prepared:
+    """A plugin of the toy kind that makes its models ready, and tells what it was asked; it claims no classes."""
+
+    def __init__(self, plugin: ModuleType) -> None:
+        self.made = 0
+        self.sources: list[ModelSource | None] = []
+        for name in ("save_model", "load_model", "methods", "requirements", "executes_code"):
+            setattr(self, name, getattr(plugin, name))
+
+    @hookimpl
+    def prepare(self, model: Any, path: Path, config: Mapping[str, Any], options: LoadOptions) -> object:
+        """Return the line as a function."""
+        self.made += 1
+        assert (path / config["data"]).is_file()
+        assert options.extra == {}
+        return lambda data: model.predict(data)
+
+    @hookimpl
+    def predict(self, model: Any, data: Any, method: str, source: ModelSource | None) -> object:
+        """Call what was prepared."""
+        self.sources.append(source)
+        return model(data)
+
+
+def test_hook_prepare(toy_flavor: str, line: object, tmp_path: Path) -> None:
+    """What a flavor makes ready is made once for each model, and is what predict gets; the native model stays."""
+    from toy_framework import Line
+
+    plugin = Prepared(import_module("palate_toy"))
+    palate.register_flavor(plugin, name="toy_prepared")
+    palate.save_model(line, tmp_path / "model", flavor="toy_prepared", input_example=X)
+    assert plugin.made == 2  # for the model that was saved, and for the one that was loaded back
+    assert set(plugin.sources) == {None}  # which no caller has asked
+    model = palate.load_model(tmp_path / "model")
+    for _ in range(3):
+        np.testing.assert_allclose(model.predict(X), 2 * X + 1)
+    assert plugin.made == 3
+    assert type(model.native) is Line
+    assert type(palate.load_native(tmp_path / "model")) is Line
+    assert plugin.made == 3  # nobody predicts with a native model through the flavor
+
+
+def test_predict_is_told_which_model_it_is(toy_flavor: str, line: object, tmp_path: Path) -> None:
+    """An observer that traces many models can tell them apart: by URI, directory, digest and id."""
+    plugin = Prepared(import_module("palate_toy"))
+    palate.register_flavor(plugin, name="toy_observed")
+    info = palate.save_model(line, tmp_path / "model", flavor="toy_observed")
+    palate.load_model(tmp_path / "model").predict(X)
+    [source] = plugin.sources
+    expected = (str(tmp_path / "model"), tmp_path / "model", info.digest, info.model_uuid)
+    assert source is not None
+    assert (source.uri, source.path, source.digest, source.model_uuid) == expected
 
 
 def test_hook_methods(flavor: Flavor, line: object) -> None:

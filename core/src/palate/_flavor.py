@@ -17,7 +17,7 @@ from palate._hook_answers import ANSWERS, unfinished
 from palate._hook_trace import is_traced, trace_calls
 from palate._plugin_failures import passes, told
 from palate.errors import CodeReason, FlavorBroken, PalateError
-from palate.hookspecs import EmbeddedType, Guarantees, LoadOptions, SampleModel, SaveOptions
+from palate.hookspecs import EmbeddedType, Guarantees, LoadOptions, ModelSource, SampleModel, SaveOptions
 from palate.schema import Schema
 from palate.signature import Signature
 
@@ -80,13 +80,32 @@ class Flavor:
         """Return the native model."""
         return self._call("load_model", flavor=self.name, path=path, config=config, options=options)
 
+    def prepare(self, model: object, path: Path, config: Mapping[str, Any], options: LoadOptions) -> object:
+        """Return what ``predict`` is to be given for a native model: the model itself where the plugin says nothing."""
+        if "prepare" not in self.hooks:
+            return model
+        return self._call("prepare", model=model, path=path, config=config, options=options)
+
     def predict(
-        self, model: object, data: object, method: str, params: Mapping[str, Any], *, enforced: bool = False
+        self,
+        model: object,
+        data: object,
+        method: str,
+        params: Mapping[str, Any],
+        *,
+        enforced: bool = False,
+        source: ModelSource | None = None,
     ) -> object:
-        """Call one method of the native model; *enforced* says whether a signature stands behind the data."""
+        """Call one method of what was prepared; *enforced* says whether a signature stands behind the data."""
         try:
             return self._predict(
-                flavor=self.name, model=model, data=data, method=method, params=params, enforced=enforced
+                flavor=self.name,
+                model=model,
+                data=data,
+                method=method,
+                params=params,
+                enforced=enforced,
+                source=source,
             )
         except BaseException as exc:
             if passes(exc):
@@ -111,9 +130,8 @@ class Flavor:
 
     def pyfunc_section(self, config: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the keys for stock MLflow's pyfunc loader; None leaves that section out."""
-        if "pyfunc_section" not in self.hooks:
-            return {"loader_module": "palate.mlflow_loader"}
-        return cast("dict[str, Any] | None", self._ask("pyfunc_section", config=config))
+        section = self._ask("pyfunc_section", config=config) if "pyfunc_section" in self.hooks else {}
+        return None if section is None else {"loader_module": "palate.mlflow_loader", **section}
 
     def guarantees(self, path: Path, config: Mapping[str, Any]) -> Guarantees | None:
         """Return what holds for a stranger's directory opened without trust, or None when the plugin does not say."""

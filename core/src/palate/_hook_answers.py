@@ -41,8 +41,8 @@ def _pyfunc_section(answer: object) -> str | None:
     if answer is None:
         return None
     problem = _section(answer)
-    if problem is None and not isinstance(dict(answer).get("loader_module"), str):  # type: ignore[call-overload]
-        return "must name a loader_module, or return None"
+    if problem is None and not isinstance(dict(answer).get("loader_module", ""), str):  # type: ignore[call-overload]
+        return "must name its loader_module as text"
     return problem
 
 
@@ -121,6 +121,7 @@ def _sample_models(answer: object) -> str | None:
 ANSWERS: Mapping[str, Callable[..., str | None]] = {
     "save_model": _section,
     "load_model": _model,
+    "prepare": _model,
     "methods": _methods,
     "requirements": _requirements,
     "executes_code": _reasons,

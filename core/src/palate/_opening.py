@@ -32,16 +32,17 @@ from palate.errors import (
     Problem,
     TrustRequired,
 )
-from palate.hookspecs import LoadOptions
+from palate.hookspecs import LoadOptions, ModelSource
 from palate.model_file import PYFUNC, ModelFile, parse_model_file
 from palate.pyfunc import PyFuncModel, Reopen
+from palate.signature import Signature
 
 if TYPE_CHECKING:
     from palate._environment import environment
 else:
     environment = LateModule("palate._environment.environment")
 
-__all__ = ["OpenedModel", "code_reasons", "construct", "load", "open_model"]
+__all__ = ["OpenedModel", "adapt_original", "code_reasons", "construct", "load", "open_model"]
 
 # Whose directory a loader of MLflow's is, for directories whose section of that flavor is missing.
 LOADER_FLAVORS = {
@@ -126,10 +127,12 @@ def load(
     verify: bool = True,
     options: Mapping[str, Any] | None = None,
     digest: str | None = None,
+    to_predict: bool = True,
 ) -> PyFuncModel:
     """Open and construct the model at *uri*, from the start again while another one takes its place.
 
-    With a *digest* it must be that very model, which is checked before any of its code runs.
+    With a *digest* it must be that very model, which is checked before any of its code runs. Whoever wants only the
+    native object does not need what the flavor would prepare to predict with.
     """
 
     def read() -> tuple[OpenedModel, PyFuncModel]:
@@ -138,9 +141,15 @@ def load(
         if digest is not None and digest != found:
             raise ModelChanged(str(uri), changed=["MANIFEST.json"], cause="It is not the model that was pickled.")
         arguments = (str(opened.path), found, trust, flavor, verify, dict(options or {}))
-        registry = default_registry()
         return opened, construct(
-            opened, trust=trust, asked=flavor, registry=registry, options=options, reopen=(reopen_model, arguments)
+            opened,
+            trust=trust,
+            asked=flavor,
+            registry=default_registry(),
+            options=options,
+            source=ModelSource(uri=str(uri), path=opened.path, digest=found, model_uuid=opened.model_file.model_uuid),
+            reopen=(reopen_model, arguments),
+            to_predict=to_predict,
         )
 
     return read_one_model(uri, read, is_whole=lambda result: result[0].seal is not None)[1]
@@ -169,7 +178,9 @@ def construct(
     asked: str | None = None,
     registry: FlavorRegistry,
     options: Mapping[str, Any] | None = None,
+    source: ModelSource | None = None,
     reopen: Reopen | None = None,
+    to_predict: bool = True,
 ) -> PyFuncModel:
     """Build the adapter for an opened model, if the caller's trust allows it; *reopen* is what its pickle holds."""
     if not isinstance(trust, bool):
@@ -187,8 +198,9 @@ def construct(
         code=_model_code(opened, trust=trust),
         extra=dict(options or {}),
         embedded=registry.embedded_type,
+        source=source,
     )
-    native = _load_native(opened, flavor, load_options, own_code=bool(reasons))
+    native, prepared = _load_native(opened, flavor, load_options, own_code=bool(reasons), to_predict=to_predict)
     if opened.seal is not None:
         opened.seal.recheck()
     return PyFuncModel(
@@ -197,13 +209,46 @@ def construct(
         metadata=opened.model_file,
         signature=opened.model_file.signature,
         path=opened.path,
+        prepared=prepared,
+        source=source,
         reopen=reopen,
     )
 
 
-def _load_native(opened: OpenedModel, flavor: Flavor, options: LoadOptions, *, own_code: bool) -> object:
+def adapt_original(
+    opened: OpenedModel,
+    native: object,
+    flavor: Flavor,
+    *,
+    signature: Signature | None,
+    registry: FlavorRegistry,
+    options: Mapping[str, Any] | None = None,
+) -> PyFuncModel:
+    """Build the adapter for the very object that was saved, or is just being saved, as *opened*."""
+    load_options = LoadOptions(
+        trust=True,  # it is the caller's own
+        code=_model_code(opened, trust=True),
+        extra=dict(options or {}),
+        embedded=registry.embedded_type,
+    )
+    return PyFuncModel(
+        native,
+        flavor=flavor,
+        metadata=opened.model_file,
+        signature=signature,
+        path=opened.path,
+        prepared=flavor.prepare(native, opened.path, opened.config(flavor.name), load_options),
+    )
+
+
+def _load_native(
+    opened: OpenedModel, flavor: Flavor, options: LoadOptions, *, own_code: bool, to_predict: bool
+) -> tuple[object, object]:
+    """Return the native object, and what it is predicted with."""
+    path, config = opened.path, opened.config(flavor.name)
     try:
-        return flavor.load_model(opened.path, opened.config(flavor.name), options)
+        native = flavor.load_model(path, config, options)
+        return native, flavor.prepare(native, path, config, options) if to_predict else native
     except PalateError:
         raise
     except Exception as exc:

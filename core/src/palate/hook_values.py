@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from palate.signature import Signature
 
-__all__ = ["CarriedCode", "EmbeddedType", "Guarantees", "LoadOptions", "SampleModel", "SaveOptions"]
+__all__ = ["CarriedCode", "EmbeddedType", "Guarantees", "LoadOptions", "ModelSource", "SampleModel", "SaveOptions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +81,23 @@ class CarriedCode(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSource:
+    """Which model it is: where it was loaded from.
+
+    Attributes:
+        uri: what ``palate.load_model`` was given.
+        path: the model directory.
+        digest: the SHA-256 identity of its files, or None for a directory without one, as MLflow writes them.
+        model_uuid: the id in its MLmodel, or None.
+    """
+
+    uri: str
+    path: Path
+    digest: str | None = None
+    model_uuid: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
     """How to load.
 
@@ -89,12 +106,14 @@ class LoadOptions:
         code: that code.
         extra: the flavor's own LOAD_OPTIONS.
         embedded: finds the type of that full name that another installed flavor contributes.
+        source: which model it is; None while a save or ``palate.verify_model`` tries one out.
     """
 
     trust: bool = False
     code: CarriedCode
     extra: Mapping[str, Any] = field(default_factory=dict)
     embedded: Callable[[str], EmbeddedType | None] = _embeds_nothing
+    source: ModelSource | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from palate._disk.paths import confine
 from palate._disk.strict_json import parse_json
 from palate._late import LateModule
 from palate._process_lock import ForkLock
-from palate.hook_values import CarriedCode, EmbeddedType, Guarantees, LoadOptions, SampleModel, SaveOptions
+from palate.hook_values import CarriedCode, EmbeddedType, Guarantees, LoadOptions, ModelSource, SampleModel, SaveOptions
 
 if TYPE_CHECKING:
     from palate._environment import distributions
@@ -47,6 +47,7 @@ __all__ = [
     "ForkLock",
     "Guarantees",
     "LoadOptions",
+    "ModelSource",
     "SampleModel",
     "SaveOptions",
     "confine",
@@ -86,12 +87,20 @@ def load_model(flavor: str, path: Path, config: Mapping[str, Any], options: Load
 
 
 @hookspec(firstresult=True)
-def predict(flavor: str, model: object, data: Any, method: str, params: Mapping[str, Any], enforced: bool) -> object:
-    """Call *method* (one that ``methods`` lists) of the native *model* on *data*.
+def predict(
+    flavor: str, model: object, data: Any, method: str, params: Mapping[str, Any], enforced: bool,
+    source: ModelSource | None,
+) -> object:  # fmt: skip
+    """Call *method* (one that ``methods`` lists) of the native *model*, or of what ``prepare`` made of it, on *data*.
 
-    *enforced* says whether *data* was made to fit a signature that names its columns.
+    *enforced* says whether *data* was made to fit a signature that names its columns; *source*, which model it is.
     At save time *model* is the object being saved; return NotImplemented if only a loaded model can predict.
     """
+
+
+@hookspec(firstresult=True)
+def prepare(model: object, path: Path, config: Mapping[str, Any], options: LoadOptions) -> object:
+    """Return what ``predict`` is to be given for *model*, made once: the runtime's session for a graph, say."""
 
 
 @hookspec(firstresult=True)
@@ -120,10 +129,9 @@ def infer_input_schema(model: object) -> Schema | Signature | None:
 
 @hookspec(firstresult=True)
 def pyfunc_section(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the keys that make stock MLflow's ``mlflow.pyfunc.load_model`` open the directory.
+    """Return the keys with which stock MLflow's ``mlflow.pyfunc.load_model`` opens the directory; None: it does not.
 
-    ``loader_module`` is required. Without this hook a loader of Palate's is named, which needs Palate there; None
-    leaves the ``python_function`` section out.
+    Without ``loader_module``, or without this hook, a loader of Palate's is named, which needs Palate there.
     """
 
 

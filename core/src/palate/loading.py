@@ -50,4 +50,4 @@ def load_native(
     **flavor_options: Any,
 ) -> object:
     """Load the framework's own object (an estimator, a Booster, an nn.Module); the rest is as for ``load_model``."""
-    return load(uri, trust=trust, flavor=flavor, verify=verify, options=flavor_options).native
+    return load(uri, trust=trust, flavor=flavor, verify=verify, options=flavor_options, to_predict=False).native

@@ -18,6 +18,7 @@ from palate._flavor import Flavor
 from palate._late import LateModule
 from palate._outputs.container import Container, check_container
 from palate.errors import InvalidInput, MethodNotFound, Problem
+from palate.hookspecs import ModelSource
 from palate.model_file import ModelFile
 from palate.schema import ParamSpec
 from palate.signature import Signature
@@ -52,6 +53,12 @@ class PyFuncModel:
         methods: what the model answers to.
         default_method: the one of them that ``predict`` calls.
         path: the model directory.
+
+    Args:
+        flavor: what answers for the native object.
+        prepared: what the flavor made of it to predict with; left out, that is the native object itself.
+        source: which model it is, for whoever watches the flavor's hooks.
+        reopen: what its pickle consists of; None for a model that is just being saved.
     """
 
     __slots__ = (
@@ -59,7 +66,9 @@ class PyFuncModel:
         "_flavor",
         "_named",
         "_plan",
+        "_prepared",
         "_reopen",
+        "_source",
         "default_method",
         "metadata",
         "methods",
@@ -77,6 +86,8 @@ class PyFuncModel:
         metadata: ModelFile,
         signature: Signature | None,
         path: Path,
+        prepared: object = ...,
+        source: ModelSource | None = None,
         reopen: Reopen | None = None,
     ) -> None:
         self.native = native
@@ -85,6 +96,8 @@ class PyFuncModel:
         self.path = path
         self.methods = flavor.methods(native)
         self._flavor = flavor
+        self._prepared = native if prepared is ... else prepared
+        self._source = source
         self._reopen = reopen
         self.default_method = default_method(metadata.default_method, self.methods)
         declared = signature or _UNDECLARED
@@ -224,7 +237,7 @@ class PyFuncModel:
 
     def _ask(self, method: str, data: object, checked: object, params: Mapping[str, Any]) -> Any:
         enforced = self._named or (self._features is not None and self._features.takes_names(data))
-        return self._flavor.predict(self.native, checked, method, params, enforced=enforced)
+        return self._flavor.predict(self._prepared, checked, method, params, enforced=enforced, source=self._source)
 
     def _finish(self, answer: Any, method: str, data: object, output: Container | None) -> Any:
         if type(answer) is CoroutineType:

@@ -29,7 +29,7 @@ from palate._environment.distributions import find_providers
 from palate._environment.environment import ENVIRONMENT_FILES, Environment, capture_environment, write_environment
 from palate._environment.source import find_source
 from palate._flavor import Flavor
-from palate._opening import OpenedModel, code_reasons, construct, open_model
+from palate._opening import OpenedModel, adapt_original, code_reasons, construct, open_model
 from palate._random_state import keep_random_state
 from palate._registry import FlavorRegistry, default_registry
 from palate._save_request import SaveRequest, check_path, check_request
@@ -45,7 +45,6 @@ from palate.errors import InvalidExample, InvalidInput, PalateError, Problem, Un
 from palate.golden import Golden, record_golden
 from palate.inspection import ModelInfo, describe
 from palate.model_file import PYFUNC, ModelFile, build_model_file
-from palate.pyfunc import PyFuncModel
 from palate.schema import Schema
 from palate.signature import Signature
 
@@ -234,14 +233,14 @@ def _prove(
     loaded = construct(opened, trust=trust, asked=request.flavor.name, registry=registry, options=options)
     if not loaded.methods:
         return signature, Golden(skipped="the model predicts nothing")
-    original = PyFuncModel(
-        request.model, flavor=request.flavor, metadata=opened.model_file, signature=signature, path=draft.root
+    original = adapt_original(
+        opened, request.model, request.flavor, signature=signature, registry=registry, options=options
     )
     inputs = signature.inputs if signature else None
     predictions, golden = record_golden(
         draft.root, loaded, original, lambda: read_example(draft.root, example.info, inputs), uri=uri
     )
-    _check_rows(draft, example, predictions)
+    _check_rows(draft, example, predictions, registry)
     if signature is not None:
         declared = not isinstance(request.signature, EllipsisType)
         read = partial(_read_data, draft.root, example, inputs)
@@ -275,7 +274,7 @@ def _check_own_example(request: SaveRequest, signature: Signature | None) -> Non
         raise InvalidExample(exc.problems) from exc
 
 
-def _check_rows(draft: _Draft, example: ExampleInfo, predictions: object) -> None:
+def _check_rows(draft: _Draft, example: ExampleInfo, predictions: object, registry: FlavorRegistry) -> None:
     """Refuse an example that is stored in another container, if the model takes that one for other rows.
 
     A Series of texts is stored as a frame of one column, which a vectorizer reads as one text: the column's name.
@@ -284,9 +283,7 @@ def _check_rows(draft: _Draft, example: ExampleInfo, predictions: object) -> Non
     data = request.example[0] if isinstance(request.example, tuple) else request.example
     if data is example.data:
         return
-    unchecked = PyFuncModel(
-        request.model, flavor=request.flavor, metadata=draft.model_file(None), signature=None, path=draft.root
-    )
+    unchecked = adapt_original(draft.opened(None, ""), request.model, request.flavor, signature=None, registry=registry)
     try:
         direct = unchecked.predict(deepcopy(data))
     except Exception:  # the native model does not take this container

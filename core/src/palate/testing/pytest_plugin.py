@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
     report = LateModule("palate.testing._report")
 
-__all__: list[str] = []
+__all__ = ["PROPERTY"]
 
 # Before the checks are imported: their plain asserts then say what was compared.
 pytest.register_assert_rewrite("palate.testing")
