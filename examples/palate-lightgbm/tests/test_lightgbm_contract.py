@@ -22,6 +22,14 @@ class TestBooster(FlavorContract):
     def sample(self, numbers):
         return numbers[:20]
 
+    @pytest.fixture
+    def expected(self, model, sample):
+        return model.predict(sample)
+
+    @pytest.fixture
+    def foreign_model(self, numbers):
+        return lightgbm.Dataset(numbers)
+
 
 class TestClassifier(FlavorContract):
     """A classifier that looks at categories, as its booster's text and plain data."""
@@ -35,6 +43,14 @@ class TestClassifier(FlavorContract):
     @pytest.fixture
     def sample(self, people):
         return people[:20]
+
+    @pytest.fixture
+    def expected(self, model, sample):
+        return model.predict(sample)
+
+    @pytest.fixture
+    def foreign_model(self):
+        return lightgbm.LGBMClassifier()  # not fitted
 
 
 class TestRegressorOfArrays(FlavorContract):

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import lightgbm
 import numpy as np
-import palate_lightgbm
 import pandas as pd
 import pytest
 
 import palate
+import palate_lightgbm
 from palate.errors import DependencyMissing, InvalidInput, PalateWarning, TrustRequired, UnsupportedModel
 
 QUIET = {"verbosity": -1}
@@ -272,7 +272,7 @@ def test_refused_in_text(numbers, target, tmp_path):
         "another": OwnClassifier(n_estimators=2, **QUIET).fit(numbers, target),
         "function": lightgbm.LGBMRegressor(n_estimators=2, objective=squares, **QUIET).fit(numbers, target),
         "not fitted": lightgbm.LGBMRegressor(),
-        "does not predict": lightgbm.Dataset(numbers),
+        "no model": lightgbm.Dataset(numbers),
     }
     for reason, model in refused.items():
         with pytest.raises(UnsupportedModel, match=reason):

@@ -8,11 +8,11 @@ import sys
 
 import lightgbm
 import numpy as np
-import palate_lightgbm
 import pytest
 import yaml
 
 import palate
+import palate_lightgbm
 from palate.errors import LoadFailed, PalateError, TrustRequired, UnsafeModel, UnsafePath, UnsupportedModel
 
 

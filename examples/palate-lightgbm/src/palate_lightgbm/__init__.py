@@ -77,7 +77,7 @@ def infer_input_schema(model: Any) -> Schema | None:
 
 @hookimpl
 def pyfunc_section(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Name MLflow's own loader where it gives the same predictions, else Palate's."""
+    """Name MLflow's own loader where it gives the same predictions; nothing means Palate's."""
     from palate_lightgbm import _layout
 
     return _layout.pyfunc_section(config)

@@ -8,7 +8,7 @@ from palate.errors import UnsupportedModel
 
 
 def find_booster(model: Any) -> Any:
-    """Return the Booster that *model* is or has. Raises UnsupportedModel for an object of LightGBM that has none."""
+    """Return the Booster that *model* is or has. Raises UnsupportedModel for an object that has none."""
     import lightgbm
 
     if isinstance(model, lightgbm.Booster):
@@ -16,7 +16,7 @@ def find_booster(model: Any) -> Any:
     name = type(model).__name__
     if not isinstance(model, lightgbm.LGBMModel):
         hint = "save a Booster, or an estimator such as LGBMClassifier"
-        raise UnsupportedModel(name, reason="it does not predict", hint=hint)
+        raise UnsupportedModel(name, reason="it is no model of LightGBM", hint=hint)
     if not model.__sklearn_is_fitted__():
         raise UnsupportedModel(name, reason="it is not fitted", hint="call fit first")
     return model.booster_

@@ -43,11 +43,11 @@ def executes_code(config: Mapping[str, Any]) -> Sequence[CodeReason]:
 
 
 def pyfunc_section(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the loader for ``mlflow.pyfunc``.
+    """Return the keys that make ``mlflow.pyfunc`` open the directory with MLflow's own loader, where that is right.
 
-    MLflow's own opens text as the bare booster. That predicts what an ``LGBMRegressor`` predicts, but probabilities
-    where an ``LGBMClassifier`` predicts labels; so a classifier's text names Palate's loader.
+    MLflow opens text as the bare booster. That predicts what an ``LGBMRegressor`` predicts, but probabilities where an
+    ``LGBMClassifier`` predicts labels; so a classifier's text gets Palate's loader, which no key asks for.
     """
     if "classes" in config.get("estimator", {}):
-        return {"loader_module": "palate.mlflow_loader"}
+        return {}
     return {"loader_module": "mlflow.lightgbm", "data": config["data"]}

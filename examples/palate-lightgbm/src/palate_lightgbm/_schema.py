@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from palate.errors import UnsupportedModel
 from palate.schema import AnyType, ColSpec, FieldType, Schema
 from palate_lightgbm._boosters import find_booster
 
 
 def infer_input_schema(model: Any) -> Schema | None:
-    """Return the columns by name; None for a model that was trained on an array.
+    """Return the columns by name; None for a model that was trained on an array, and for what is no model.
 
     LightGBM turns spaces in names into underscores, so a name with an underscore may have been another in the data:
     such a model says nothing.
     """
-    booster = find_booster(model)
+    try:
+        booster = find_booster(model)
+    except UnsupportedModel:  # save_model is the one to say so
+        return None
     names = booster.feature_name()
     if are_numbered(names) or any("_" in name for name in names):
         return None

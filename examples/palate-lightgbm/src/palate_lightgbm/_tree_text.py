@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 # TreeSHAP recurs once, and holds a path, for each level.
 MAX_DEPTH = 1024
@@ -16,11 +15,18 @@ _CATEGORICAL = 1
 _HIGHEST_DECISION = 11  # missing type 2 (of 0, 1, 2), default left, categorical
 
 _INTEGER = rb"-?[0-9]{1,10}"
-_NUMBER = rb"-?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:e[+-]?[0-9]{1,4})?"
-_INTEGERS = re.compile(rb"(?:%b(?: %b)*+)?+" % (_INTEGER, _INTEGER))
-_NUMBERS = re.compile(rb"(?:%b(?: %b)*+)?+" % (_NUMBER, _NUMBER))
-_ANY_NUMBER = rb"(?:%b|-?inf|-?nan)" % _NUMBER
-_ANY_NUMBERS = re.compile(rb"(?:%b(?: %b)*+)?+" % (_ANY_NUMBER, _ANY_NUMBER))
+# So written that it is finite: LightGBM writes an exponent behind one digit only.
+_NUMBER = rb"-?[0-9]{1,20}(?:\.[0-9]{1,40})?|-?[0-9](?:\.[0-9]{1,40})?e(?:-[0-9]{1,3}|\+?(?:[0-2]?[0-9]{1,2}|30[0-7]))"
+
+
+def _compile_row(part: bytes) -> re.Pattern[bytes]:
+    """Return what matches no, one or more of such numbers with a space between them."""
+    return re.compile(rb"(?:(?:%b)(?:\Z| (?=.)))*+" % part)
+
+
+_INTEGERS = _compile_row(_INTEGER)
+_NUMBERS = _compile_row(_NUMBER)
+_ANY_NUMBERS = _compile_row(rb"%b|-?inf|-?nan" % _NUMBER)
 
 _REQUIRED = {"num_leaves", "num_cat", "leaf_value", "split_feature", "threshold", "left_child", "right_child"}
 _STATISTICS_OF_LEAVES = {"leaf_weight": _ANY_NUMBERS, "leaf_count": _INTEGERS}
@@ -69,8 +75,7 @@ def check_tree(section: bytes, index: int, *, features: int) -> None:
     leaves = natural(tree["num_leaves"], "num_leaves")
     require(leaves > 0, "a tree must have leaves")
     _check_values(tree, leaves)
-    boundaries = _check_categories(tree)
-    _check_splits(tree, leaves - 1, features=features, categories=len(boundaries) - 1)
+    _check_splits(tree, leaves - 1, features=features, categories=_check_categories(tree))
     _check_children(tree, leaves)
     require(tree.get("is_linear", b"0") in (b"0", b"1"), "is_linear must be 0 or 1")
     if tree.get("is_linear") == b"1":
@@ -94,93 +99,95 @@ def _read_fields(section: bytes) -> dict[str, bytes]:
 
 def _check_values(tree: Mapping[str, bytes], leaves: int) -> None:
     """Check the numbers that are added up or only shown."""
-    _read_numbers(tree["leaf_value"], leaves, "leaf_value")
+    _check_row(tree["leaf_value"], leaves, "leaf_value", _NUMBERS)
     if "shrinkage" in tree:
-        _read_numbers(tree["shrinkage"], 1, "shrinkage")
+        _check_row(tree["shrinkage"], 1, "shrinkage", _NUMBERS)
     for name, syntax in _STATISTICS_OF_SPLITS.items():
-        _check_statistic(tree, name, syntax, leaves - 1)
+        if name in tree:
+            _check_row(tree[name], leaves - 1, name, syntax)
     for name, syntax in _STATISTICS_OF_LEAVES.items():
         # A tree of one leaf has no weight.
-        if leaves > 1 or tree.get(name):
-            _check_statistic(tree, name, syntax, leaves)
+        if name in tree and (leaves > 1 or tree[name]):
+            _check_row(tree[name], leaves, name, syntax)
 
 
-def _check_statistic(tree: Mapping[str, bytes], name: str, syntax: re.Pattern[bytes], count: int) -> None:
-    if name in tree:
-        _split(tree[name], count, name, syntax)
-
-
-def _split(text: bytes, count: int, name: str, syntax: re.Pattern[bytes]) -> list[bytes]:
+def _check_row(text: bytes, count: int, name: str, syntax: re.Pattern[bytes]) -> None:
     require(syntax.fullmatch(text) is not None, f"{name} must be numbers with a space between them")
-    parts = text.split()
-    require(len(parts) == count, f"{name} must be as many numbers as the tree has")
-    return parts
+    require((text.count(b" ") + 1 if text else 0) == count, f"{name} must be as many numbers as the tree has")
 
 
-def _read_integers(text: bytes, count: int, name: str, *, low: int, high: int) -> list[int]:
-    values = [int(part) for part in _split(text, count, name, _INTEGERS)]
-    require(not values or (min(values) >= low and max(values) <= high), f"{name} must be in range")
+def _read_integers(text: bytes, count: int, name: str, *, low: int, high: int) -> Any:
+    """Return a row of integers as an array of int64. Raises Malformed for other numbers of them, or out of range."""
+    import numpy
+
+    _check_row(text, count, name, _INTEGERS)
+    values = numpy.fromstring(text.decode("ascii"), dtype=numpy.int64, sep=" ")
+    require(bool(((values >= low) & (values <= high)).all()), f"{name} must be in range")
     return values
 
 
-def _read_numbers(text: bytes, count: int, name: str) -> list[float]:
-    values = [float(part) for part in _split(text, count, name, _NUMBERS)]
-    require(all(map(math.isfinite, values)), f"{name} must be finite")
-    return values
-
-
-def _check_categories(tree: Mapping[str, bytes]) -> list[int]:
-    """Check the sets of categories; return where each begins in cat_threshold, and where the last ends."""
+def _check_categories(tree: Mapping[str, bytes]) -> int:
+    """Check the sets of categories, each a range of words in cat_threshold; return how many there are."""
     sets = natural(tree["num_cat"], "num_cat")
     if sets == 0:
         require(not {"cat_boundaries", "cat_threshold"} & tree.keys(), "only a tree with categories may list them")
-        return [0]
+        return 0
     require({"cat_boundaries", "cat_threshold"} <= tree.keys(), "a tree with categories must list them")
-    words = _split(tree["cat_threshold"], tree["cat_threshold"].count(b" ") + 1, "cat_threshold", _INTEGERS)
-    _read_integers(tree["cat_threshold"], len(words), "cat_threshold", low=0, high=_UINT32)
-    boundaries = _read_integers(tree["cat_boundaries"], sets + 1, "cat_boundaries", low=0, high=len(words))
-    ascending = all(first <= second for first, second in pairwise(boundaries))
-    require(ascending and boundaries[0] == 0, "cat_boundaries must ascend from 0")
-    require(boundaries[-1] == len(words), "cat_boundaries must end where cat_threshold ends")
-    return boundaries
+    words = tree["cat_threshold"].count(b" ") + 1
+    _read_integers(tree["cat_threshold"], words, "cat_threshold", low=0, high=_UINT32)
+    boundaries = _read_integers(tree["cat_boundaries"], sets + 1, "cat_boundaries", low=0, high=words)
+    require(bool((boundaries[1:] >= boundaries[:-1]).all()), "cat_boundaries must ascend")
+    require(boundaries[0] == 0 and boundaries[-1] == words, "cat_boundaries must span cat_threshold")
+    return sets
 
 
 def _check_splits(tree: Mapping[str, bytes], splits: int, *, features: int, categories: int) -> None:
     """Check which feature each split looks at, and how it decides."""
     _read_integers(tree["split_feature"], splits, "split_feature", low=0, high=features - 1)
-    thresholds = _read_numbers(tree["threshold"], splits, "threshold")
-    kinds = [0] * splits
-    if "decision_type" in tree:
-        kinds = _read_integers(tree["decision_type"], splits, "decision_type", low=0, high=_HIGHEST_DECISION)
-    for kind, threshold in zip(kinds, thresholds, strict=True):
-        if kind & _CATEGORICAL:
-            fit = threshold.is_integer() and 0 <= threshold < categories
-            require(fit, "the threshold of a split by category must be the number of a set of categories")
+    _check_row(tree["threshold"], splits, "threshold", _NUMBERS)
+    if "decision_type" not in tree:
+        return
+    kinds = _read_integers(tree["decision_type"], splits, "decision_type", low=0, high=_HIGHEST_DECISION)
+    by_category = (kinds & _CATEGORICAL).nonzero()[0]
+    thresholds = tree["threshold"].split() if len(by_category) else []
+    for node in by_category:
+        fit = thresholds[node].isdigit() and int(thresholds[node]) < categories
+        require(fit, "the threshold of a split by category must be the number of a set of categories")
 
 
 def _check_children(tree: Mapping[str, bytes], leaves: int) -> None:
     """Check that every node but the root has one parent, which stands before it, and that no path is too long."""
+    import numpy
+
     splits = leaves - 1
     left = _read_integers(tree["left_child"], splits, "left_child", low=-leaves, high=splits - 1)
     right = _read_integers(tree["right_child"], splits, "right_child", low=-leaves, high=splits - 1)
-    expected = {*range(1, splits), *range(-leaves, 0)} if splits else set()
-    children = {*left, *right}
-    require(len(left) + len(right) == len(children) and children == expected, "each node must have one parent")
-    depth = [0] * splits
+    expected = numpy.arange(-leaves, splits)
+    expected = expected[expected != 0] if splits else expected[:0]
+    children = numpy.sort(numpy.concatenate([left, right]))
+    require(numpy.array_equal(children, expected), "each node must have one parent")
+    nodes = numpy.arange(splits)
+    behind = ((left > nodes) | (left < 0)) & ((right > nodes) | (right < 0))
+    require(bool(behind.all()), "a node must stand behind its parent")
+    if splits > MAX_DEPTH:
+        _check_depth(left.tolist(), right.tolist())
+
+
+def _check_depth(left: Sequence[int], right: Sequence[int]) -> None:
+    depth = [0] * len(left)
     for node, pair in enumerate(zip(left, right, strict=True)):
         for child in pair:
             if child >= 0:
-                require(child > node, "a node must stand behind its parent")
                 depth[child] = depth[node] + 1
-    require(max(depth, default=0) < MAX_DEPTH, f"a tree must be no deeper than {MAX_DEPTH} levels")
+    require(max(depth) < MAX_DEPTH, f"a tree must be no deeper than {MAX_DEPTH} levels")
 
 
 def _check_linear(tree: Mapping[str, bytes], leaves: int, features: int) -> None:
     """Check the linear model in each leaf: its constant, its features and their coefficients."""
     require(tree.keys() >= _LINEAR, "a linear tree must have coefficients")
-    _read_numbers(tree["leaf_const"], leaves, "leaf_const")
+    _check_row(tree["leaf_const"], leaves, "leaf_const", _NUMBERS)
     counts = _read_integers(tree["num_features"], leaves, "num_features", low=0, high=features)
     # LightGBM puts two spaces between leaves, and more for leaves without features.
-    total, joined = sum(counts), {name: b" ".join(tree[name].split()) for name in ("leaf_features", "leaf_coeff")}
+    total, joined = int(counts.sum()), {name: b" ".join(tree[name].split()) for name in ("leaf_features", "leaf_coeff")}
     _read_integers(joined["leaf_features"], total, "leaf_features", low=0, high=features - 1)
-    _read_numbers(joined["leaf_coeff"], total, "leaf_coeff")
+    _check_row(joined["leaf_coeff"], total, "leaf_coeff", _NUMBERS)
