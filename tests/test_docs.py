@@ -13,6 +13,7 @@ from pathlib import Path
 import conformance_page
 import pytest
 
+from palate._plugin_contract import CONSTANTS, REQUIRED_HOOKS
 from palate.testing._subject import Subject
 
 ROOT = Path(__file__).parent.parent
@@ -69,6 +70,48 @@ log, FILE, _check_line = logging.getLogger(), "line.json", None
     for block in (imports, *blocks("docs/hooks.md", "python")):
         exec(block, module)
     assert [column.name for column in module["named"].columns] == ["length", "width"]  # type: ignore[attr-defined]
+
+
+def test_the_page_of_hooks_has_every_constant_and_what_is_required() -> None:
+    """An author finds each constant that is read, and the hooks that must be there."""
+    page = (ROOT / "docs" / "hooks.md").read_text()
+    for constant in ("HOOK_API", *CONSTANTS):
+        assert re.search(rf"^{constant} = |`{constant}`", page, re.MULTILINE), constant
+    *others, last = (f"`{hook}`" for hook in REQUIRED_HOOKS)
+    assert f"* {', '.join(others)} and {last} are required." in page
+
+
+TRACED = """
+import sys
+import numpy, palate
+from toy_framework import Line
+palate.save_model(Line().fit(numpy.arange(4.0), numpy.arange(4.0)), "model", input_example=numpy.arange(3.0))
+print("palate.load_model", file=sys.stderr)
+model = palate.load_model("model")
+print("model.predict", file=sys.stderr)
+model.predict(numpy.arange(3.0))
+print("palate.inspect_model", file=sys.stderr)
+palate.inspect_model("model")
+"""
+
+
+def test_hooks_are_called_in_the_order_that_the_page_tells(toy_flavor, tmp_path) -> None:
+    """The trace of a flavor's calls has, at their first appearance, the hooks of the page's table."""
+    environment = {**os.environ, "PALATE_TRACE_HOOKS": "1"}
+    command = [sys.executable, "-c", TRACED]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    calls: dict[str, list[str]] = {"palate.save_model": []}
+    for line in done.stderr.splitlines():
+        if called := re.match(rf"palate: {toy_flavor}\.(\w+)\(", line):
+            calls[list(calls)[-1]].append(called[1])
+        elif not line.startswith("palate:"):
+            calls[line] = []
+    hooks = {hook for called in calls.values() for hook in called}
+    page = (ROOT / "docs" / "hooks.md").read_text()
+    for operation, called in calls.items():
+        [row] = re.findall(rf"^\| `{operation}`[^|]*\|(.*)\|$", page, re.MULTILINE)
+        told = [name for name in re.findall(r"`(\w+)`", row) if name in hooks]
+        assert list(dict.fromkeys(told)) == list(dict.fromkeys(called)), operation
 
 
 def test_readme_is_short_enough_to_be_read() -> None:
