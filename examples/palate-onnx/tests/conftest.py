@@ -14,6 +14,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import palate
+import palate_onnx
+from palate.hookspecs import LoadOptions
+
 # What every onnxruntime that the plugin admits can read.
 OPSET, IR_VERSION = 17, 8
 
@@ -102,6 +106,20 @@ def houses_model(houses: Any) -> Any:
     types = {"area": FloatTensorType, "city": StringTensorType, "rooms": Int64TensorType}
     initial = [(name, kind([None, 1])) for name, kind in types.items()]
     return skl2onnx.convert_sklearn(pipeline, initial_types=initial, target_opset=OPSET)
+
+
+@pytest.fixture(scope="session")
+def session_of() -> Callable[..., Any]:
+    """Return the function that makes the session of a directory as loading does, and returns it."""
+    yaml = pytest.importorskip("yaml")
+
+    def prepare(path: Path, **options: Any) -> Any:
+        native = palate.load_native(path, **options)
+        section = yaml.safe_load((path / "MLmodel").read_text(encoding="utf-8"))["flavors"]["onnx"]
+        code: Any = None  # a graph has none
+        return palate_onnx.prepare(native, path, section, LoadOptions(code=code, extra=options)).session
+
+    return prepare
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ Stranger = Callable[[Path, Any], Path]
 @pytest.fixture
 def opened_as(tmp_path: Path, sum_model: Any, as_stranger: Stranger) -> Callable[[Any], object]:
     """Return the function that opens a directory in which a stranger has put this graph."""
-    palate.save_model(sum_model, tmp_path / "m")
-    return lambda graph: palate.load_native(as_stranger(tmp_path / "m", graph))
+    palate.save_model(sum_model, tmp_path / "m", signature=None)
+    return lambda graph: palate.load_model(as_stranger(tmp_path / "m", graph))
 
 
 def _changed(model: Any, change: Callable[[Any], object]) -> Any:
@@ -173,8 +173,8 @@ def test_functions_of_the_model_itself_are_opened(
     twice = helper.make_function("mine", "Twice", ["x"], ["y"], body, [helper.make_opsetid("", 17)])
     nodes = [helper.make_node("Twice", ["a"], ["total"], domain="mine")]
     ends = [sum_model.graph.input[0], sum_model.graph.output[0]]
-    native = opened_as(build(nodes, ends[:1], ends[1:], imports=own, functions=[twice]))
-    assert native.session.run(None, {"a": numpy.ones(2, "float32")})[0].tolist() == [2, 2]
+    model = opened_as(build(nodes, ends[:1], ends[1:], imports=own, functions=[twice]))
+    assert model.predict({"a": numpy.ones(2, "float32")})["total"].tolist() == [2, 2]
 
 
 @pytest.mark.parametrize("content", [b"", b"\x08", b"\xff" * 100, b"\0\0\0\0ORTM" + b"\0" * 64, b"{}", b"PK\x03\x04"])

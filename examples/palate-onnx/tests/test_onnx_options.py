@@ -27,23 +27,23 @@ def _ask_for(path: Path, as_stranger: Callable[..., Path], model: Any, **asked: 
     return path
 
 
-def test_options_are_kept_under_mlflows_keys(tmp_path: Path, sum_model: Any) -> None:
+def test_options_are_kept_under_mlflows_keys(tmp_path: Path, sum_model: Any, session_of: Callable[..., Any]) -> None:
     """What is asked for at save stands in MLmodel as stock MLflow writes it, and holds for loaded models."""
     options = {"intra_op_num_threads": 1, "execution_mode": "parallel", "graph_optimization_level": 1}
     providers = [("CPUExecutionProvider", {"use_arena": "0"})]
     palate.save_model(sum_model, tmp_path / "m", onnx_session_options=options, onnx_execution_providers=providers)
     assert _section(tmp_path / "m")["onnx_session_options"] == options
     assert _section(tmp_path / "m")["providers"] == [["CPUExecutionProvider", {"use_arena": "0"}]]
-    session = palate.load_native(tmp_path / "m").session
+    session = session_of(tmp_path / "m")
     assert session.get_session_options().intra_op_num_threads == 1
     assert session.get_session_options().execution_mode.name == "ORT_PARALLEL"
 
 
-def test_caller_of_load_overrides_the_file(tmp_path: Path, sum_model: Any) -> None:
+def test_caller_of_load_overrides_the_file(tmp_path: Path, sum_model: Any, session_of: Callable[..., Any]) -> None:
     """Options at load take the place of the file's."""
     palate.save_model(sum_model, tmp_path / "m", onnx_session_options={"intra_op_num_threads": 1})
-    model = palate.load_model(tmp_path / "m", onnx_session_options={"intra_op_num_threads": 2})
-    assert model.native.session.get_session_options().intra_op_num_threads == 2
+    session = session_of(tmp_path / "m", onnx_session_options={"intra_op_num_threads": 2})
+    assert session.get_session_options().intra_op_num_threads == 2
 
 
 def test_default_is_mlflows(tmp_path: Path, sum_model: Any) -> None:
@@ -112,9 +112,11 @@ def test_a_file_may_not_ask_for_more(
         palate.load_model(path)
 
 
-def test_mlflows_leniency_is_kept(tmp_path: Path, sum_model: Any, as_stranger: Callable[..., Path]) -> None:
+def test_mlflows_leniency_is_kept(
+    tmp_path: Path, sum_model: Any, as_stranger: Callable[..., Path], session_of: Callable[..., Any]
+) -> None:
     """One provider as text, and none at all, are read as stock MLflow reads them."""
     palate.save_model(sum_model, tmp_path / "m")
     for given in ("CPUExecutionProvider", None, []):
         path = _ask_for(tmp_path / "m", as_stranger, sum_model, providers=given)
-        assert palate.load_native(path).session.get_providers() == ["CPUExecutionProvider"]
+        assert session_of(path).get_providers() == ["CPUExecutionProvider"]

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
 import palate
-from palate.errors import InvalidInput, PalateWarning
+from palate.errors import InvalidInput, InvalidOption, PalateWarning, UnsupportedModel
 
 
 def _identity(build: Callable[..., Any], kind: int, shape: list[Any]) -> Any:
@@ -22,11 +23,22 @@ def _identity(build: Callable[..., Any], kind: int, shape: list[Any]) -> Any:
 
 
 def test_native_is_the_graph_that_was_saved(tmp_path: Path, matrix_model: Any) -> None:
-    """load_native holds the very graph, and the session that runs it."""
+    """load_native gives what was saved, an onnx.ModelProto, and so does the attribute of a loaded model."""
     palate.save_model(matrix_model, tmp_path / "m")
-    native = palate.load_native(tmp_path / "m")
-    assert native.proto == matrix_model
-    assert native.session is native.session
+    assert palate.load_native(tmp_path / "m") == matrix_model
+    assert palate.load_model(tmp_path / "m").native == matrix_model
+
+
+def test_weights_can_be_left_in_their_file(tmp_path: Path, matrix_model: Any, triples: Any) -> None:
+    """With load_external_data=False the graph refers to its weights and predicts the same; it is not saved again."""
+    palate.save_model(matrix_model, tmp_path / "m", save_as_external_data=True)
+    model = palate.load_model(tmp_path / "m", load_external_data=False)
+    assert model.native.ByteSize() < 1000
+    assert (model.predict(triples)["y"] == palate.load_model(tmp_path / "m").predict(triples)["y"]).all()
+    with pytest.raises(UnsupportedModel, match="weights stand in other files"):
+        palate.save_model(model.native, tmp_path / "again")
+    with pytest.raises(InvalidOption, match="load_external_data"):
+        palate.load_model(tmp_path / "m", load_external_data="no")
 
 
 def test_external_data_comes_back(tmp_path: Path, matrix_model: Any, triples: Any) -> None:
@@ -34,7 +46,7 @@ def test_external_data_comes_back(tmp_path: Path, matrix_model: Any, triples: An
     palate.save_model(matrix_model, tmp_path / "inside", input_example=triples)
     palate.save_model(matrix_model, tmp_path / "outside", input_example=triples, save_as_external_data=True)
     assert (tmp_path / "outside" / "model.onnx.data").stat().st_size == 12000
-    assert palate.load_native(tmp_path / "outside").proto == matrix_model
+    assert palate.load_native(tmp_path / "outside") == matrix_model
     inside, outside = (palate.load_model(tmp_path / name).predict(triples) for name in ("inside", "outside"))
     assert (inside["y"] == outside["y"]).all()
 
@@ -101,13 +113,15 @@ def test_inexact_values_are_refused(tmp_path: Path, matrix_model: Any) -> None:
             model.predict(numpy.full((2, 3), 0.1))
 
 
-def test_declared_double_is_rounded_and_said(tmp_path: Path, iris: Any, iris_model: Any) -> None:
+def test_declared_double_is_rounded_and_said(
+    tmp_path: Path, iris: Any, iris_model: Any, session_of: Callable[..., Any]
+) -> None:
     """Columns that the signature declares as double are rounded as in stock MLflow, which the save says."""
     frame = iris[0].astype("float64") + 1e-9
     with pytest.warns(PalateWarning, match="round sepal length"):
         palate.save_model(iris_model, tmp_path / "m", input_example=frame.head())
     model = palate.load_model(tmp_path / "m")
-    rounded = model.native.session.run(None, {"X": frame.to_numpy().astype("float32")})
+    rounded = session_of(tmp_path / "m").run(None, {"X": frame.to_numpy().astype("float32")})
     assert (model.predict(frame)["probabilities"] == rounded[1]).all()
     with pytest.raises(InvalidInput, match="too large"):
         model.predict(frame.assign(**{frame.columns[0]: 1e300}))
@@ -190,23 +204,26 @@ def test_outputs_of_one_value_a_row_make_a_table(
         assert given["sum"].tolist() == ([1, 1, 1][:rows] if width == 1 else [[1], [1], [1]][:rows])
 
 
-def test_session_is_made_once(tmp_path: Path, matrix_model: Any, triples: Any) -> None:
-    """Predictions in many threads share one session."""
+def test_session_is_made_once(tmp_path: Path, matrix_model: Any, triples: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading makes one session, which predictions in many threads share; load_native makes none."""
     palate.save_model(matrix_model, tmp_path / "m")
+    made = []
+    original = onnxruntime.InferenceSession
+
+    def count(*arguments: Any, **options: Any) -> Any:
+        made.append(None)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", count)
+    palate.load_native(tmp_path / "m")
+    assert not made
     model = palate.load_model(tmp_path / "m")
-    seen = []
-
-    def ask() -> None:
-        model.predict(triples)
-        seen.append(id(model.native.session))
-
-    threads = [threading.Thread(target=ask) for _ in range(8)]
+    threads = [threading.Thread(target=model.predict, args=(triples,)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(seen) == 8
-    assert len(set(seen)) == 1
+    assert len(made) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")

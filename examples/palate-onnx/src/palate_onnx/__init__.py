@@ -12,31 +12,21 @@ from palate.hookspecs import Guarantees, LoadOptions, SampleModel, SaveOptions, 
 if TYPE_CHECKING:
     from palate.schema import Schema
     from palate.signature import Signature
-    from palate_onnx._runtime import OnnxModel
 
-__all__ = ["FORMATS", "HOOK_API", "LOAD_OPTIONS", "NATIVE_PACKAGES", "NATIVE_TYPES", "SAVE_OPTIONS", "OnnxModel"]
+__all__ = ["FORMATS", "HOOK_API", "LOAD_OPTIONS", "NATIVE_PACKAGES", "SAVE_OPTIONS"]
 
 HOOK_API = 1
 # onnxruntime too, so that somebody who gives a session learns what to give instead.
 NATIVE_PACKAGES = ("onnx", "onnxruntime")
-NATIVE_TYPES = ("palate_onnx._runtime.OnnxModel",)
 FORMATS = ("onnx",)
 SAVE_OPTIONS = ("onnx_execution_providers", "onnx_session_options", "save_as_external_data")
-LOAD_OPTIONS = ("onnx_execution_providers", "onnx_session_options")
+LOAD_OPTIONS = ("onnx_execution_providers", "onnx_session_options", "load_external_data")
 
 _LEFT_OUT = (
     "onnxruntime's own operators are native code, which shapes and attributes made for the purpose may lead astray",
     "a graph may loop for ever and ask for any amount of memory, some of it while it is opened: set limits",
 )
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
-
-
-def __getattr__(name: str) -> object:
-    if name == "OnnxModel":
-        from palate_onnx._runtime import OnnxModel
-
-        return OnnxModel
-    raise AttributeError(f"module 'palate_onnx' has no attribute {name!r}")
 
 
 @hookimpl
@@ -48,21 +38,28 @@ def save_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
 
 
 @hookimpl
-def load_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> OnnxModel:
-    """Check the graph, then make its session."""
+def load_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> object:
+    """Check the graph, and return it."""
     from palate_onnx._persistence import read_model
 
-    return read_model(path, config, options)
+    graph: object = read_model(path, config, options)
+    return graph
+
+
+@hookimpl
+def prepare(model: Any, path: Path, config: Mapping[str, Any], options: LoadOptions) -> object:
+    """Make the session that runs the graph: it takes time, and a graph has no place to keep one."""
+    from palate_onnx._persistence import make_engine
+
+    return make_engine(model, path, config, options)
 
 
 @hookimpl
 def predict(model: Any, data: Any, enforced: bool) -> object:
     """Run the graph."""
     from palate_onnx._prediction import run
-    from palate_onnx._runtime import open_saved
 
-    native = open_saved(model)
-    return NotImplemented if native is None else run(native, data, enforced=enforced)
+    return run(model, data, enforced=enforced)
 
 
 @hookimpl
@@ -74,11 +71,8 @@ def methods() -> Sequence[str]:
 @hookimpl
 def requirements() -> Sequence[str]:
     """The graph's format and its engine, whichever build of that is installed."""
-    from importlib.metadata import distributions
-
-    installed = {distribution.name for distribution in distributions()}
-    runtime = next((name for name in _RUNTIMES if name in installed), _RUNTIMES[0])
-    return (pin_installed("onnx"), pin_installed(runtime))
+    pins = [pin_installed(name) for name in _RUNTIMES]
+    return (pin_installed("onnx"), next((pin for pin in pins if "==" in pin), _RUNTIMES[0]))
 
 
 @hookimpl

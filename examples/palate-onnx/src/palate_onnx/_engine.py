@@ -1,4 +1,4 @@
-"""An ONNX graph together with the session that runs it."""
+"""The session that runs a graph."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from palate.errors import InvalidOption, PalateWarning
-from palate_onnx._external_data import Buffer, move_in
-from palate_onnx._frameworks import import_onnx, import_onnxruntime
+from palate_onnx._frameworks import import_onnxruntime
 from palate_onnx._options import PROVIDERS, Provider, Settings
 
 _CPU = "CPUExecutionProvider"
@@ -19,47 +18,25 @@ _CPU = "CPUExecutionProvider"
 _inherited: list[object] = []
 
 
-class OnnxModel:
-    """What ``palate.load_native`` returns: the graph, and one session that runs it.
+class Engine:
+    """What predictions are made with: a graph, and the session that runs it.
 
     May be shared between threads. A forked child makes a session of its own.
     """
 
-    def __init__(
-        self,
-        graph: Any,
-        *,
-        settings: Settings,
-        folder: Path | None = None,
-        buffers: Mapping[str, Buffer] | None = None,
-        name: str = "model.onnx",
-    ) -> None:
-        """Take a checked graph.
+    def __init__(self, graph: Any, *, settings: Settings, folder: Path | None = None) -> None:
+        """Take a checked graph, and make its session.
 
         Args:
-            graph: an ``onnx.ModelProto``.
+            graph: an ``onnx.ModelProto`` of less than 2 GiB.
             settings: how to make sessions.
-            folder: where the files stand that tensors refer to, if any do.
-            buffers: those files, by the names that tensors give them.
-            name: the graph's file, for messages.
+            folder: where the files stand that its tensors refer to, if any do.
         """
-        self._graph, self._settings, self._folder, self._name = graph, settings, folder, name
-        self._buffers = dict(buffers or {})
+        self._graph, self._settings, self._folder = graph, settings, folder
         self._lock = threading.Lock()
-        self._whole: Any = None if self._buffers else graph
         self._session: Any = None
         self._process = 0
-
-    @property
-    def proto(self) -> Any:
-        """The ``onnx.ModelProto``, weights included: made once when they stand in files of their own."""
-        with self._lock:
-            if self._whole is None:
-                whole = import_onnx().ModelProto()
-                whole.CopyFrom(self._graph)
-                move_in(whole, self._buffers, self._name)
-                self._whole = whole
-            return self._whole
+        _ = self.session  # what onnxruntime refuses is refused now
 
     @property
     def session(self) -> Any:
@@ -84,26 +61,6 @@ class OnnxModel:
         content = self._graph.SerializeToString(deterministic=True)
         # Without enable_fallback=0 it prints, and tries again with other providers, whenever it refuses a graph.
         return runtime.InferenceSession(content, options, providers=providers, enable_fallback=0)
-
-    def __repr__(self) -> str:
-        return f"OnnxModel({self._name!r})"
-
-
-def open_saved(model: Any) -> OnnxModel | None:
-    """Return the model that ``predict`` is called with: a loaded one, or one around the graph that is being saved.
-
-    None when that graph is too large to be given to onnxruntime as bytes.
-    """
-    from google.protobuf.message import EncodeError
-
-    if isinstance(model, OnnxModel):
-        return model
-    native = OnnxModel(model, settings=Settings())
-    try:
-        _ = native.session
-    except EncodeError:  # of more than 2 GiB
-        return None
-    return native
 
 
 def _session_options(runtime: Any, given: Mapping[str, Any]) -> Any:

@@ -9,15 +9,15 @@ from typing import Any
 
 from palate.errors import InvalidModelFile, InvalidOption, PalateWarning, Problem, UnsafeModel, UnsupportedModel
 from palate.hookspecs import LoadOptions, SaveOptions, confine
-from palate_onnx._external_data import has_external_data, move_out, open_external_files
+from palate_onnx._engine import Engine
+from palate_onnx._external_data import Buffer, has_external_data, move_in, move_out, open_external_files
 from palate_onnx._frameworks import import_onnx
 from palate_onnx._graph_checks import find_broken_rule
 from palate_onnx._options import SESSION_OPTIONS, Provider, read_call_options, read_settings
-from palate_onnx._runtime import OnnxModel
 from palate_onnx._schema import find_rounded
 
 GRAPH_FILE, WEIGHTS_FILE = "model.onnx", "model.onnx.data"
-EXTERNAL_OPTION = "save_as_external_data"
+EXTERNAL_OPTION, WEIGHTS_OPTION = "save_as_external_data", "load_external_data"
 # protobuf's limit for one message.
 _MOST_BYTES = 2**31 - 1
 
@@ -52,30 +52,52 @@ def write_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
     }
 
 
-def read_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> OnnxModel:
-    """Open a graph, checked before native code sees it, with a session ready to run it.
+def read_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> Any:
+    """Return the ``onnx.ModelProto`` of a directory, checked; with its weights, unless the caller leaves them out.
 
     Raises:
         InvalidModelFile: the section of MLmodel does not name a file.
-        UnsafeModel: the graph, its weights or the section break a rule.
+        UnsafeModel: the graph or its weights break a rule.
         UnsafePath: a file that they name is not an ordinary one in the directory.
+        InvalidOption: an option is malformed.
     """
+    whole = options.extra.get(WEIGHTS_OPTION, True)
+    if not isinstance(whole, bool):
+        hint = "False leaves weights in their files, as in onnx.load"
+        raise InvalidOption(WEIGHTS_OPTION, reason="it must be True or False", hint=hint)
+    file = _find_file(path, config)
+    graph, buffers = _read_graph(file)
+    import_onnx().checker.check_model(str(file))
+    if whole:
+        move_in(graph, buffers, file.name)
+    return graph
+
+
+def make_engine(model: Any, path: Path, config: Mapping[str, Any], options: LoadOptions) -> Engine:
+    """Return what runs a graph: one that was read from the directory, or that was just written there.
+
+    Raises:
+        UnsafeModel, InvalidOption: the section of MLmodel asks for more than a file may; an option is malformed.
+    """
+    from google.protobuf.message import EncodeError
+
     settings = read_settings(config, options.extra)
+    file = _find_file(path, config)
+    if has_external_data(model):
+        return Engine(model, settings=settings, folder=file.parent)
+    try:
+        return Engine(model, settings=settings)
+    except EncodeError:  # of more than 2 GiB: only with its weights in their files can it be handed over
+        return Engine(_read_graph(file)[0], settings=settings, folder=file.parent)
+
+
+def _find_file(path: Path, config: Mapping[str, Any]) -> Path:
     if not isinstance(data := config.get("data", GRAPH_FILE), str):
         raise InvalidModelFile([Problem(("flavors", "onnx", "data"), "wrong_type", "must be the name of a file")])
-    file = confine(path, data, field="flavors.onnx.data")
-    graph = _read_graph(file)
-    buffers = open_external_files(file.parent, graph, file.name)
-    import_onnx().checker.check_model(str(file))
-    folder = file.parent if buffers else None
-    native = OnnxModel(graph, settings=settings, folder=folder, buffers=buffers, name=file.name)
-    _ = native.session  # what onnxruntime refuses is refused now
-    return native
+    return confine(path, data, field="flavors.onnx.data")
 
 
 def _graph_of(model: Any) -> Any:
-    if isinstance(model, OnnxModel):
-        return model.proto
     if not isinstance(model, import_onnx().ModelProto):
         kind = f"{type(model).__module__.partition('.')[0]}.{type(model).__name__}"
         hint = "give an onnx.ModelProto: onnx.load(file), onnx.helper.make_model(graph), or what a converter returns"
@@ -113,7 +135,8 @@ def _serialize(graph: Any, weights_file: Path, *, external: bool | None) -> byte
     return bytes(copy.SerializeToString(deterministic=True))
 
 
-def _read_graph(file: Path) -> Any:
+def _read_graph(file: Path) -> tuple[Any, dict[str, Buffer]]:
+    """Return a graph and the files that its tensors refer to, all of it checked."""
     from google.protobuf.message import DecodeError
 
     if file.stat().st_size > _MOST_BYTES:
@@ -124,7 +147,7 @@ def _read_graph(file: Path) -> Any:
         raise UnsafeModel(file.name, rule="it must be an ONNX model, whole") from exc
     if rule := find_broken_rule(graph):
         raise UnsafeModel(file.name, rule=rule)
-    return graph
+    return graph, open_external_files(file.parent, graph, file.name)
 
 
 def _plain(provider: Provider) -> str | list[Any]:

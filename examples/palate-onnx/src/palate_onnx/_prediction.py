@@ -10,14 +10,14 @@ import numpy
 
 from palate.errors import InvalidInput, Problem
 from palate_onnx._casts import TYPES, cast
-from palate_onnx._runtime import OnnxModel
+from palate_onnx._engine import Engine
 
 
-def run(native: OnnxModel, data: Any, *, enforced: bool) -> Any:
+def run(engine: Engine, data: Any, *, enforced: bool) -> Any:
     """Run the graph on *data*.
 
     Args:
-        native: the graph with its session.
+        engine: the graph with its session.
         data: a DataFrame; a dict of arrays by the names of the inputs; or, for graphs of one input, an array.
         enforced: whether a signature of columns declares the types of *data*. What it declares wider than the graph
             takes (double for float32) is rounded, as in MLflow; without it only exact values pass.
@@ -29,7 +29,7 @@ def run(native: OnnxModel, data: Any, *, enforced: bool) -> Any:
     Raises:
         InvalidInput: inputs that are missing, or not of the type and rank that the graph takes.
     """
-    session = native.session
+    session = engine.session
     feeds = make_feeds(data, session.get_inputs(), rounding=enforced)
     names = [output.name for output in session.get_outputs()]
     results = dict(zip(names, session.run(names, feeds), strict=True))

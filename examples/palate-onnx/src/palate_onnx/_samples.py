@@ -18,7 +18,7 @@ _DISTANCES = (
     "2 10 4 22 16 10 18 26 34 17 28 14 20 24 28 26 34 34 46 26 36 60 80 20 26 "
     "54 32 40 32 40 50 42 56 76 84 36 46 68 32 48 52 56 64 66 54 70 92 93 120 85"
 )
-# Versions that every onnxruntime since 1.22 reads.
+# Versions that every onnxruntime that the plugin admits reads.
 _OPSET, _IR_VERSION = 17, 8
 
 

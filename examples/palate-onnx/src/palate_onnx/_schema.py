@@ -8,7 +8,6 @@ from typing import Any
 from palate.schema import AnyType, ColSpec, Schema, TensorSpec, is_tensor_dtype
 from palate.signature import Signature
 from palate_onnx._frameworks import import_onnx
-from palate_onnx._runtime import OnnxModel
 
 
 def read_signature(model: Any) -> Schema | Signature | None:
@@ -20,16 +19,15 @@ def read_signature(model: Any) -> Schema | Signature | None:
     signature that leaves nothing to be learnt from predictions.
 
     Args:
-        model: an ``onnx.ModelProto`` or an ``OnnxModel``.
+        model: an ``onnx.ModelProto``; None is known of anything else.
     """
-    graph = model.proto if isinstance(model, OnnxModel) else model
-    if not isinstance(graph, import_onnx().ModelProto):
-        return None  # save_model says what is wrong with it
-    values = _inputs_of(graph)
+    if not isinstance(model, import_onnx().ModelProto):
+        return None
+    values = _inputs_of(model)
     inputs = _tensors_of(values, named=len(values) > 1)
-    if inputs is None or all(value.type.HasField("tensor_type") for value in graph.graph.output):
+    if inputs is None or all(value.type.HasField("tensor_type") for value in model.graph.output):
         return inputs
-    anything = tuple(ColSpec(name=value.name, type=AnyType()) for value in graph.graph.output)
+    anything = tuple(ColSpec(name=value.name, type=AnyType()) for value in model.graph.output)
     return Signature(inputs=inputs, outputs=Schema(anything))
 
 
