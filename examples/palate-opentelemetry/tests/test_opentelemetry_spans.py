@@ -78,15 +78,21 @@ def test_loading_and_predicting_are_told(spans, iris, rows) -> None:
     """Each is one span, with what it was and never what it was about."""
     palate.load_model(iris).predict_proba(rows)
     loading, predicting = spans()
-    kind = "sklearn.linear_model._logistic.LogisticRegression"
+    info = palate.inspect_model(iris)
+    model = {
+        "palate.model.class": "sklearn.linear_model._logistic.LogisticRegression",
+        "palate.model.uri": str(iris),
+        "palate.model.uuid": info.model_uuid,
+        "palate.model.digest": info.digest,
+    }
     assert loading.name == "palate.load_model"
-    assert loading.attributes == {"palate.flavor": "sklearn", "palate.model.class": kind}
+    assert loading.attributes == {"palate.flavor": "sklearn", **model}
     assert predicting.name == "palate.predict"
     assert predicting.attributes == {
         "palate.flavor": "sklearn",
         "palate.method": "predict_proba",
-        "palate.model.class": kind,
         "palate.rows": 5,
+        **model,
     }
     for span in (loading, predicting):
         assert span.kind is SpanKind.INTERNAL
@@ -108,6 +114,9 @@ def test_saving_is_told(spans, tmp_path) -> None:
     assert saving.attributes["palate.flavor"] == "python_function"
     assert saving.attributes["palate.format"] == "cloudpickle"
     assert {span.name for span in proof} == {"palate.load_model", "palate.predict"}
+    for span in proof:  # nobody counts these among the predictions of an application
+        assert span.attributes is not None
+        assert span.attributes["palate.trial"] is True
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from types import CoroutineType
 from typing import Any
 
-from palate.hookspecs import SaveOptions, hookimpl
+from palate.hookspecs import LoadOptions, ModelSource, SaveOptions, hookimpl
 from palate_opentelemetry._data import class_name, count_rows
 from palate_opentelemetry._operation import Operation
 
@@ -31,10 +31,11 @@ def save_model(flavor: str, model: object, options: SaveOptions) -> Generator[No
 
 
 @hookimpl(wrapper=True)
-def load_model(flavor: str) -> Generator[None, object, object]:
+def load_model(flavor: str, options: LoadOptions) -> Generator[None, object, object]:
     """Trace how a flavor reads a model."""
     operation = Operation("load_model", {"palate.flavor": flavor})
     with operation:
+        operation.identify(options.source)
         model = yield
     operation.note("palate.model.class", class_name, model)
     operation.end()
@@ -42,10 +43,13 @@ def load_model(flavor: str) -> Generator[None, object, object]:
 
 
 @hookimpl(wrapper=True)
-def predict(flavor: str, model: object, data: object, method: str) -> Generator[None, Any, Any]:
+def predict(
+    flavor: str, model: object, data: object, method: str, source: ModelSource | None
+) -> Generator[None, Any, Any]:
     """Trace one prediction; one that is a coroutine lasts until it has been awaited."""
     operation = Operation("predict", {"palate.flavor": flavor, "palate.method": method})
     with operation:
+        operation.identify(source)
         operation.note("palate.model.class", class_name, model)
         operation.note("palate.rows", count_rows, data)
         answer = yield

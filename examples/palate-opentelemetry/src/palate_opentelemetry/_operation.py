@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from opentelemetry import context, metrics, trace
 
 from palate.errors import PalateError
+from palate.hookspecs import ModelSource
 from palate_opentelemetry._data import class_name
 
 __all__ = ["Operation"]
@@ -78,6 +79,18 @@ class Operation:
             return
         if answer is not None:
             self._span.set_attribute(attribute, answer)
+
+    def identify(self, source: ModelSource | None) -> None:
+        """Add to the span which model it is, if anybody records it; of one that is being tried out, that it is."""
+        if not self._is_told:
+            return
+        if source is None:
+            self._span.set_attribute("palate.trial", True)
+            return
+        self._span.set_attribute("palate.model.uri", source.uri)
+        for name, value in (("uuid", source.model_uuid), ("digest", source.digest)):
+            if value is not None:
+                self._span.set_attribute(f"palate.model.{name}", value)
 
     def end(self, error: BaseException | None = None) -> None:
         """End the span and record how long it took; an operation ends once."""
