@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,55 @@ def test_nothing_on_the_page_is_only_shown() -> None:
     for block in read_blocks(PAGE):
         assert block.language == "console" or block.facts.keys() & {"file", "append"}, block.text
     assert PAGE.read_text().count("\n```") == 2 * len(read_blocks(PAGE))
+
+
+SAID = """
+```text file=a.txt
+one
+two
+```
+```text append=a.txt
+three
+```
+```diff file=a.txt
+@@
+ one
+-two
++2
+```
+```console
+$ export WORD=three
+$ cat a.txt
+one
+…
+t…e
+$ grep "$WORD" a.txt
+```
+```console fails
+$ cat b.txt
+```
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [
+        ("", ""),
+        ("one\n…", "2\n…\none"),
+        ("t…e", "t…n"),
+        (" one\n-two", " one\n-2"),
+        ("WORD=three", "WORD=two"),
+        ("console fails", "console"),
+        ("cat b.txt", "cat a.txt"),
+        ("append=", "file="),
+    ],
+)
+def test_a_page_that_is_wrong_is_found(tmp_path: Path, said: str, instead: str) -> None:
+    """A line that is not printed or comes earlier, a change that does not fit, a command that fails or does not."""
+    page = tmp_path / "page.md"
+    page.write_text(SAID.replace(said, instead))
+    with nullcontext() if said == "" else pytest.raises(AssertionError):
+        follow(read_blocks(page), tmp_path, os.environ)
 
 
 @pytest.mark.slow
