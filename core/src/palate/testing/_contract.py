@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from palate.testing._saving import SavingChecks
 from palate.testing._side_effects import SideEffectChecks
 from palate.testing._trust import TrustChecks
 
-__all__ = ["CHECKS", "FlavorContract", "why"]
+__all__ = ["CHECKS", "TOPICS", "FlavorContract", "why"]
 
 
 class FlavorContract(
@@ -67,21 +69,32 @@ class FlavorContract(
         check = item.originalname or item.name
         if check not in CHECKS:
             return None
+        if any(node is not item for node, _ in item.iter_markers_with_node("xfail")):
+            raise pytest.UsageError(
+                f"{cls.__qualname__} is marked xfail as a whole: override each check that cannot hold, with its reason"
+            )
         parameters = getattr(getattr(item, "callspec", None), "id", None)
-        record = next((r for r in list_flavors() if r.kind == "flavor" and r.name == cls.flavor), None)
+        flavor = getattr(cls, "flavor", "")
+        distribution, version = _provider_of(flavor)
         return {
             "check": check,
             "why": why(check),
+            "id": f"{item.nodeid.rpartition('::')[0]}[{parameters or ''}]",
             "case": cls.__name__.removeprefix("Test") + (f"[{parameters}]" if parameters else ""),
-            "flavor": cls.flavor,
+            "flavor": flavor,
             "format": cls.format or "default",
-            "distribution": record.distribution if record else "",
-            "version": record.version if record else "",
+            "distribution": distribution,
+            "version": version,
         }
 
 
 _DECLARED = "__palate_declared__"
-CHECKS = tuple(sorted(name for name in dir(FlavorContract) if name.startswith("test_")))
+TOPICS: Mapping[str, tuple[str, ...]] = {
+    " ".join((group.__doc__ or "").split()): tuple(name for name in vars(group) if name.startswith("test_"))
+    for group in FlavorContract.__bases__
+}
+"""The names of the checks, in their order, by what they are about."""
+CHECKS = tuple(name for names in TOPICS.values() for name in names)
 
 
 def why(check: str) -> str:
@@ -89,13 +102,29 @@ def why(check: str) -> str:
     return " ".join((getattr(FlavorContract, check).__doc__ or "").split())
 
 
+@functools.cache  # asked for each test that is collected
+def _provider_of(flavor: str) -> tuple[str, str]:
+    """Return the distribution that has a flavor, and its version; empty when none has."""
+    found = [record for record in list_flavors() if record.kind == "flavor" and record.name == flavor]
+    return (found[0].distribution, found[0].version) if found else ("", "")
+
+
 def _declared(cls: type, name: str, override: object) -> Any:
-    """Return the kit's check with the marks of its override."""
+    """Return the kit's check with the marks of its override.
+
+    Raises:
+        TypeError: the override does not say why, or would keep the check from being run.
+    """
     marks = [mark for mark in getattr(override, "pytestmark", ()) if mark.name == "xfail"]
     if not marks or not all(isinstance(m.kwargs.get("reason"), str) and m.kwargs["reason"].strip() for m in marks):
         raise TypeError(
             f"{cls.__qualname__} overrides {name}, a promise that every flavor gives: {why(name)} "
             "Where it cannot hold, say why: mark the override with @pytest.mark.xfail(reason='...')."
+        )
+    if not all(mark.kwargs.get("run", True) for mark in marks):
+        raise TypeError(
+            f"{cls.__qualname__} overrides {name} with xfail(run=False): the check has to run, so that an exception "
+            "that is none any more is found. Leave run=False out."
         )
     original = getattr(FlavorContract, name)
 

@@ -138,12 +138,17 @@ class Subject:
         return default_registry().get(self._flavor_name())
 
     @pytest.fixture
-    def saved(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Saved:
-        """The model, saved once for all checks that only read it."""
+    def saved(
+        self, request: pytest.FixtureRequest, model: Any, sample: Any, tmp_path_factory: pytest.TempPathFactory
+    ) -> Saved:
+        """The model, saved once for all checks that only read it.
+
+        The fixtures are asked for each time, or their parameters would not make cases; one that takes long may have
+        the scope of a class.
+        """
         shared = _shared_by(request, type(self))
         case = getattr(getattr(request.node, "callspec", None), "id", "")
         if case not in shared.saved:
-            model, sample = request.getfixturevalue("model"), request.getfixturevalue("sample")
             shared.saved[case] = self.save(model, sample, tmp_path_factory.mktemp("saved") / "model")
         return shared.saved[case]
 
