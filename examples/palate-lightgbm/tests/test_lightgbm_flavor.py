@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -284,6 +285,29 @@ def test_booster_has_one_format(booster, tmp_path):
     """A booster in a format of estimators is refused, as MLflow has none for it, and named text."""
     with pytest.raises(UnsupportedModel, match="text"):
         palate.save_model(booster, tmp_path / "model", format="pickle")
+
+
+OWN = """
+import lightgbm
+
+class Cautious(lightgbm.LGBMClassifier):
+    def predict(self, X, **options):
+        return self.predict_proba(X, **options)[:, 1] > 0.9
+"""
+
+
+def test_own_class_with_its_code(numbers, target, tmp_path, monkeypatch):
+    """An estimator of one's own class is pickled with its code, and its own predict is what answers."""
+    (tmp_path / "cautious_labels.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("cautious_labels")
+    model = module.Cautious(n_estimators=3, **QUIET).fit(numbers, target > 0)
+    code = [tmp_path / "cautious_labels.py"]
+    palate.save_model(model, tmp_path / "model", format="pickle", code_paths=code, input_example=numbers[:5])
+    monkeypatch.delitem(sys.modules, "cautious_labels")
+    opened = palate.load_model(tmp_path / "model", trust=True)
+    assert opened.predict(numbers).tolist() == model.predict(numbers).tolist()
+    assert np.array_equal(opened.raw_score(numbers), model.booster_.predict(numbers, raw_score=True))
 
 
 @pytest.mark.parametrize("stored", palate_lightgbm.FORMATS_NEEDING_TRUST)

@@ -39,19 +39,19 @@ def predict(model: Any, data: Any, method: str, params: Mapping[str, Any], *, en
     if not enforced:
         _check_columns(booster, data)
     rounds = {name: _check_round(name, params[name]) for name in _ROUNDS if params.get(name) is not None}
-    arguments = {**rounds, **({method: True} if method in _KINDS else {})}
     with hold_rounds(booster, shared=not rounds):
-        if booster is not model and not _is_lightgbms_own(model):
-            return getattr(model, "predict" if method in _KINDS else method)(data, **arguments)
-        if booster is not model:
-            arguments |= _heeded_params(model)
+        if method not in _KINDS and _has_own_methods(model):
+            return getattr(model, method)(data, **rounds)
+        kind = {method: True} if method in _KINDS else {}
+        heeded = _heeded_params(model) if booster is not model else {}
         empty = _is_empty(data)
-        scores = booster.predict(_one_row(booster) if empty else data, **arguments)
+        scores = booster.predict(_one_row(booster) if empty else data, **rounds, **kind, **heeded)
         return _answer(model, method, scores[:0] if empty else scores)
 
 
-def _is_lightgbms_own(model: Any) -> bool:
-    return type(model).__module__ == "lightgbm.sklearn"
+def _has_own_methods(model: Any) -> bool:
+    """Return whether the model is of a class that is not LightGBM's, whose methods may do something else."""
+    return type(model).__module__ not in ("lightgbm.basic", "lightgbm.sklearn")
 
 
 def _heeded_params(model: Any) -> dict[str, Any]:
