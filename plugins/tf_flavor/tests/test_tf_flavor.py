@@ -38,14 +38,6 @@ def predict(model: Any, data: Any) -> Any:
 # -- what a plugin costs -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", ["tf_flavor.keras_models", "tf_flavor.saved_models"])
-def test_import_is_cheap(run_python, module):
-    """Importing a flavor imports neither framework."""
-    script = f"import sys, {module}; print([m for m in ('keras', 'tensorflow', 'h5py', 'numpy') if m in sys.modules])"
-    done = run_python(script)
-    assert done.stdout.strip() == "[]", done.stderr
-
-
 def test_refusing_imports_no_framework(small, run_python, tmp_path):
     """A hostile file is refused before anything of its framework is imported, which takes seconds."""
     for name in ("empty", "eval"):
