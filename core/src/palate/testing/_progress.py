@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from palate.testing._notes import CHECK
 from palate.testing._report import outcome_of
-from palate.testing.pytest_plugin import PROPERTY
 
 __all__ = ["VARIABLE", "CheckRequest", "request"]
 
@@ -48,13 +48,13 @@ def request() -> CheckRequest:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Tell that a check begins."""
-    _tell({"began": item.nodeid, "note": dict(item.user_properties)[PROPERTY]})
+    _tell({"began": item.nodeid, "note": dict(item.user_properties)[CHECK]})
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Tell how a phase of a check went."""
     outcome, detail = outcome_of(report)
-    note = dict(report.user_properties)[PROPERTY]
+    note = dict(report.user_properties)[CHECK]
     _tell({"note": note, "outcome": outcome, "detail": detail, "seconds": report.duration})
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import pytest
 
 from palate.testing._contract import CHECKS, TOPICS, why
+from palate.testing._notes import CHECK, SKIPPED_BY_KIT
 
 __all__ = [
     "CheckResult",
@@ -97,20 +98,19 @@ class ReportWriter:
 
     Args:
         target: the file to write; Markdown when it ends with ``.md``.
-        key: the property under which a test report carries what the kit notes of a check.
 
     Raises:
         pytest.UsageError: nothing can be written there; better to know before the tests have run.
     """
 
-    def __init__(self, target: Path, key: str) -> None:
+    def __init__(self, target: Path) -> None:
         _check_target(target)
-        self._target, self._key = target, key
+        self._target = target
         self._cases: dict[str, Conformance] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take down how one phase of one check went."""
-        note = dict(report.user_properties).get(self._key)
+        note = dict(report.user_properties).get(CHECK)
         if not isinstance(note, dict):
             return
         outcome, detail = outcome_of(report)
@@ -164,10 +164,10 @@ def outcome_of(report: pytest.TestReport) -> tuple[Outcome, str]:
     if hasattr(report, "wasxfail") and report.skipped:
         return "expected failure", report.wasxfail.removeprefix("reason: ")
     if report.skipped:
-        file, _, reason = report.longrepr if isinstance(report.longrepr, tuple) else ("", 0, str(report.longrepr))
-        # The kit skips what there is nothing to ask of; what somebody else skips would be asked.
-        is_own = Path(file).resolve().is_relative_to(Path(__file__).resolve().parent)
-        return "skipped" if is_own else "not run", reason.removeprefix("Skipped: ")
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        # The kit skips where there is nothing to ask; what an author skips would have been asked.
+        outcome: Outcome = "skipped" if SKIPPED_BY_KIT in dict(report.user_properties) else "not run"
+        return outcome, reason.removeprefix("Skipped: ")
     if report.failed:
         return "failed", _last_line(report)
     return "passed", ""

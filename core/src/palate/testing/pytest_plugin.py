@@ -6,24 +6,20 @@ It imports next to nothing, as it is loaded whether or not a test uses the kit.
 from __future__ import annotations
 
 from collections.abc import Generator
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
-from palate._late import LateModule
+from palate.testing._notes import CHECK, SKIPPED_BY_KIT
 
-if TYPE_CHECKING:
-    from palate.testing import _report as report
-else:
-    report = LateModule("palate.testing._report")
-
-__all__ = ["PROPERTY"]
+__all__: list[str] = []
 
 # Before the checks are imported: their plain asserts then say what was compared.
 pytest.register_assert_rewrite("palate.testing")
 
-PROPERTY = "palate_check"
+_KIT = Path(__file__).parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,7 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Gather a report if one was asked for; of several processes only the first one writes it."""
     target = config.getoption("--palate-report")
     if target is not None and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(report.ReportWriter(Path(target), PROPERTY), "palate-report")
+        # No LateModule: pytest looks at everything that stands in a plugin, and would load it.
+        report: Any = import_module("palate.testing._report")
+        config.pluginmanager.register(report.ReportWriter(Path(target)), "palate-report")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -50,14 +48,23 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if cls is not None and hasattr(cls, "palate_check"):
         note = cls.palate_check(item)
         if note is not None:
-            item.user_properties.append((PROPERTY, note))
+            item.user_properties.append((CHECK, note))
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add to a failed check the sentence that says why it is asked."""
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to a failed check the sentence that says why it is asked, and to a skipped one whether the kit skips it."""
     outcome = yield
-    note = dict(item.user_properties).get(PROPERTY)
+    note = dict(item.user_properties).get(CHECK)
     if isinstance(note, dict) and outcome.failed:
         outcome.sections.append(("why Palate asks for this", str(note["why"])))
+    if isinstance(note, dict) and outcome.skipped and _is_raised_by_kit(call):
+        outcome.user_properties.append((SKIPPED_BY_KIT, True))
     return outcome
+
+
+def _is_raised_by_kit(call: pytest.CallInfo[None]) -> bool:
+    """Whether the kit's own code skips: the place that a report names is its check also where an author's mark does."""
+    return call.excinfo is not None and any(Path(entry.path).parent == _KIT for entry in call.excinfo.traceback)
