@@ -96,6 +96,25 @@ def test_classes_of_one_name_are_two_cases(tmp_path) -> None:
     assert [case["case"] for case in json.loads((tmp_path / "report.json").read_text())["cases"]] == ["Line", "Line"]
 
 
+def test_parameters_are_whole_cases(tmp_path) -> None:
+    """A check that needs no model is run once, and counts for each parameter of the model."""
+    text = f"""{HEAD}
+
+class TestLine(OnLine):
+    flavor = "line"
+
+    @pytest.fixture(params=["up", "down"])
+    def model(self, request):
+        return Line([1.0, 0.0], 0.0)
+"""
+    run_kit(tmp_path, text, "--palate-report=report.json", "-k", "hook_api or methods_survive")
+    cases = json.loads((tmp_path / "report.json").read_text())["cases"]
+    assert [case["case"] for case in cases] == ["Line[up]", "Line[down]"]
+    for case in cases:
+        ran = {check["check"] for check in case["checks"] if check["outcome"] == "passed"}
+        assert ran == {"test_hook_api_is_stated", "test_methods_survive"}
+
+
 def test_markdown_is_a_table(tmp_path) -> None:
     """Every row has as many cells as the head, whatever a detail holds; checks stand under their topics, in order."""
     run_kit(tmp_path, CASES, "--palate-report=REPORT.md", "-k", SOME)

@@ -79,7 +79,7 @@ class FlavorContract(
         return {
             "check": check,
             "why": why(check),
-            "id": f"{item.nodeid.rpartition('::')[0]}[{parameters or ''}]",
+            "id": f"{item.parent.nodeid if item.parent else ''}\n{parameters or ''}",
             "case": cls.__name__.removeprefix("Test") + (f"[{parameters}]" if parameters else ""),
             "flavor": flavor,
             "format": cls.format or "default",
@@ -90,7 +90,7 @@ class FlavorContract(
 
 _DECLARED = "__palate_declared__"
 TOPICS: Mapping[str, tuple[str, ...]] = {
-    " ".join((group.__doc__ or "").split()): tuple(name for name in vars(group) if name.startswith("test_"))
+    " ".join((group.__doc__ or "").split()).rstrip("."): tuple(name for name in vars(group) if name.startswith("test_"))
     for group in FlavorContract.__bases__
 }
 """The names of the checks, in their order, by what they are about."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -118,13 +118,28 @@ class ReportWriter:
 
     def pytest_sessionfinish(self) -> None:
         """Write the report."""
-        cases = list(self._cases.values())
+        cases = _whole_cases(self._cases)
         text = render_markdown(cases) if self._target.suffix == ".md" else render_json(cases)
         self._target.write_text(text, encoding="utf-8")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say where the report is."""
         terminalreporter.write_line(f"Palate's conformance report: {self._target}")
+
+
+def _whole_cases(found: Mapping[str, Conformance]) -> list[Conformance]:
+    """Return the cases, each with what was found once for all of its class: checks that need no model are not run for
+    each parameter of it."""
+    groups: dict[str, dict[str, Conformance]] = {}
+    for identity, case in found.items():
+        cls, _, parameters = identity.partition("\n")
+        groups.setdefault(cls, {})[parameters] = case
+    cases = []
+    for group in groups.values():
+        shared = group.pop("", None) if len(group) > 1 else None
+        once = shared.results if shared else {}
+        cases += [replace(case, results={**once, **case.results}) for case in group.values()]
+    return cases
 
 
 def _check_target(target: Path) -> None:
@@ -202,7 +217,8 @@ def render_markdown(cases: Sequence[Conformance]) -> str:
     lines = ["## Conformance", "", f"The checks of `palate.testing`, with {where} {platform.machine()}.", ""]
     lines += [f"* **{case.case}** (`{case.flavor}`, format `{case.format}`): {case.summary}" for case in cases]
     head = ["check", *(case.case for case in cases)]
-    lines += ["" if cases else "No check was run.", "", _row(head), f"|{'---|' * len(head)}"]
+    lines += [] if cases else ["No check was run."]
+    lines += ["", _row(head), f"|{'---|' * len(head)}"]
     results = [{result.check: result for result in case.complete()} for case in cases]
     for topic, checks in TOPICS.items():
         lines.append(_row([f"**{topic}**", *("" for _ in cases)]))

@@ -16,10 +16,13 @@ from palate.testing._notes import CHECK, SKIPPED_BY_KIT
 
 __all__: list[str] = []
 
-# Before the checks are imported: their plain asserts then say what was compared.
-pytest.register_assert_rewrite("palate.testing")
-
 _KIT = Path(__file__).parent
+
+# Before the checks are imported: their plain asserts then say what was compared. Each by its own name, as pytest 8
+# warns of a package that is imported already.
+pytest.register_assert_rewrite(
+    *(f"palate.testing.{file.stem}" for file in _KIT.glob("_[a-z]*.py") if file.stem != "_notes")
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
