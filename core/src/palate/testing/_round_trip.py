@@ -99,7 +99,7 @@ class RoundTripChecks(Subject):
         with warnings.catch_warnings():
             # The filters belong to the process: a framework that sets them in a thread finds those of another one.
             warnings.simplefilter("ignore")
-            together = at_once(ask, 8)
+            together = at_once(ask, 8, short_turns=True)
         for wanted, given in zip(alone, together, strict=True):
             for answer in given:
                 self.assert_same(wanted, answer)

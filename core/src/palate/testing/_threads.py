@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 __all__ = ["at_once"]
@@ -16,10 +16,10 @@ _SLOW = 60  # seconds after which something has come to a standstill
 _TURN = 1e-6
 
 
-def at_once(work: Callable[[int], Any], count: int = 32) -> list[Any]:
+def at_once(work: Callable[[int], Any], count: int = 32, *, short_turns: bool = False) -> list[Any]:
     """Return what *work* returns in each of *count* threads, which start at the same moment; raise what one raises.
 
-    They take turns as often as Python can.
+    With *short_turns* they take turns as often as Python can.
     """
     barrier, results, errors = threading.Barrier(count), [None] * count, []
 
@@ -31,7 +31,7 @@ def at_once(work: Callable[[int], Any], count: int = 32) -> list[Any]:
             errors.append(exc)
 
     threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
-    with _short_turns():
+    with _short_turns() if short_turns else nullcontext():
         for thread in threads:
             thread.start()
         for thread in threads:
