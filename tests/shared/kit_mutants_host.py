@@ -54,6 +54,7 @@ SIDE_EFFECTS = {
     ),
     "test_save_leaves_the_model": saves("model.saved = True\nreturn section", "added by saving: model.saved"),
     "test_save_leaves_predictions": hook("requirements", "model.bias += 1\nreturn (pin_installed('lines'),)", "values"),
+    "test_nothing_is_printed": loads("import os\nos.write(2, b'lines: read one')\nreturn line", "lines: read one"),
     "test_load_and_predict_leave_the_process": loads(
         "import os\nos.environ['LINES_QUIET'] = '1'\nreturn line", "environment variables: changed: LINES_QUIET"
     ),

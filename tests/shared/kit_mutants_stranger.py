@@ -44,6 +44,18 @@ TRUST = {
 }
 
 DAMAGE = {
+    "test_path_out_of_the_directory_is_refused": hook(
+        "load_model",
+        """
+        import json
+        from lines import Line
+        if options.trust or not (path / config["data"]).is_file():
+            return read_line(path, config, options)
+        document = json.loads((path / config["data"]).read_bytes())
+        return Line(document["weights"], document["bias"])
+        """,
+        "data='../outside/line.json' is opened",
+    ),
     "test_truncated_file_is_refused": hook(
         "load_model",
         """

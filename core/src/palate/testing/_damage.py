@@ -98,21 +98,40 @@ class DamageChecks(Subject):
         like any."""
         found = []
         for key in saved.section:
-            for value in _WRONG_VALUES:
-                found += self._with_section(saved, worker, tmp_path, {**saved.section, key: value}, f"{key}={value!r}")
-            without = {name: value for name, value in saved.section.items() if name != key}
-            found += self._with_section(saved, worker, tmp_path, without, f"without {key}")
+            sections = {f"{key}={value!r}": {**saved.section, key: value} for value in _WRONG_VALUES}
+            sections[f"without {key}"] = {name: value for name, value in saved.section.items() if name != key}
+            for label, section in sections.items():
+                with self._with_section(saved, tmp_path, section) as path:
+                    found.append(self._refusal(saved, worker, path, label, may_load=True))
+        assert not any(found), "\n".join(filter(None, found))
+
+    def test_path_out_of_the_directory_is_refused(self, saved: Saved, worker: Worker, tmp_path: Path) -> None:
+        """A path that leads to a sound file outside of the directory is refused, or a stranger's directory could have
+        any file of this machine opened."""
+        outside = Path(shutil.copytree(saved.path, tmp_path / "outside"))
+        named = {
+            key: value
+            for key, value in saved.section.items()
+            if isinstance(value, str) and value and (saved.path / value).exists()
+        }
+        if not named:
+            pytest.skip("no value of the section is a path")
+        found = []
+        for key, value in named.items():
+            for way in (f"../outside/{value}", str(outside / value)):
+                with self._with_section(saved, tmp_path, {**saved.section, key: way}) as path:
+                    if worker.call("open_damaged", path, saved.options, saved.rows()) is not None:
+                        found.append(f"{key}={way!r} is opened")
         assert not found, "\n".join(found)
 
-    def _with_section(
-        self, saved: Saved, worker: Worker, tmp_path: Path, section: Mapping[str, Any], label: str
-    ) -> list[str]:
+    @contextmanager
+    def _with_section(self, saved: Saved, tmp_path: Path, section: Mapping[str, Any]) -> Iterator[Path]:
+        """Give a copy of the directory with another section in its MLmodel."""
         with _copied(saved.path, tmp_path) as path:
             document = yaml.safe_load((path / "MLmodel").read_text())
             document["flavors"][self.flavor] = dict(section)
             (path / "MLmodel").write_text(yaml.safe_dump(document, sort_keys=False))
-            refusal = self._refusal(saved, worker, path, label, may_load=True)
-        return [refusal] if refusal else []
+            yield path
 
     def _refuses_all(
         self,

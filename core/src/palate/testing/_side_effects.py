@@ -90,6 +90,12 @@ class SideEffectChecks(Subject):
         if again.is_known:
             self.assert_same(before, again)
 
+    def test_nothing_is_printed(self, saved: Saved, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        """Saving, loading and predicting write nothing to the standard streams, which are the application's to read."""
+        capfd.readouterr()
+        self.save(saved.native, saved.rows(), tmp_path / "again").load().predict(saved.rows())
+        assert "".join(capfd.readouterr()) == ""
+
     def test_load_and_predict_leave_the_process(self, saved: Saved) -> None:
         """Loading and predicting leave all that saving leaves: a server does both for ever."""
         with warnings.catch_warnings():  # nor may it count that the filters are as the first load has set them
