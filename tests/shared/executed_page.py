@@ -3,7 +3,7 @@
 Blocks are taken in the order of the page. What stands after the language says what a block is:
 
 * ```` ```python file=NAME ````, any language: the file of that name, as it is now.
-* ```` ```python append=NAME ````: what is added to it.
+* ```` ```python append=NAME ````: what is added to it, below two blank lines.
 * ```` ```diff file=NAME ````: what is changed in it, each place after a line ``@@``.
 * ```` ```console ````: commands, each after ``$ ``, and below each what it prints: of its lines these, in this order;
   where ``…`` stands, anything may. ``fails`` says that the commands of the block do not succeed. ``cd``, ``export`` and
@@ -98,7 +98,7 @@ def make_environment(folder: Path) -> dict[str, str]:
 
 def _new_text(block: Block, file: Path) -> str:
     if "append" in block.facts:
-        return file.read_text() + block.text
+        return f"{file.read_text()}\n\n{block.text}"  # two blank lines, as between functions
     if block.language != "diff":
         return block.text
     text = file.read_text()
