@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from inspect import getattr_static, signature
+from collections.abc import Callable
+from difflib import get_close_matches
+from inspect import Parameter, getattr_static, signature
 
 import pluggy
 
@@ -17,20 +19,24 @@ CONSTANTS = ("NATIVE_PACKAGES", "NATIVE_TYPES", "FORMATS", "FORMATS_NEEDING_TRUS
 
 def check_flavor(plugin: object) -> str | None:
     """Return what keeps *plugin* from being a flavor, or None."""
-    if problem := _constants_problem(plugin):
+    if problem := _api_problem(plugin) or _hooks_problem(plugin):
         return problem
     implemented = implemented_hooks(plugin)
     missing = [hook for hook in REQUIRED_HOOKS if hook not in implemented]
     if missing:
-        return f"it does not implement {', '.join(missing)}"
+        unmarked = [hook for hook in missing if callable(getattr(plugin, hook, None))]
+        marks = f"; mark {', '.join(unmarked)} with @hookimpl" if unmarked else ""
+        return f"it does not implement {', '.join(missing)}{marks}"
     wrappers = [hook for hook, part in implemented.items() if part.wrapper or part.hookwrapper]
     if wrappers:
         return f"its {wrappers[0]} is a wrapper, and a flavor answers itself"
-    return _unbound_problem(plugin, list(implemented))
+    return _constants_problem(plugin) or _unbound_problem(plugin, list(implemented))
 
 
 def check_observer(plugin: object) -> str | None:
     """Return what keeps *plugin* from being an observer, or None."""
+    if problem := _api_problem(plugin) or _hooks_problem(plugin):
+        return problem
     implemented = implemented_hooks(plugin)
     for hook, implementation in implemented.items():
         # A plain implementation would answer in a flavor's place.
@@ -40,21 +46,59 @@ def check_observer(plugin: object) -> str | None:
 
 
 def implemented_hooks(plugin: object) -> dict[str, pluggy.HookImpl]:
-    """Return the hooks of a plugin by name; pluggy raises for a hook, or an argument, that does not exist."""
-    manager = pluggy.PluginManager("palate")
-    manager.add_hookspecs(hookspecs)
+    """Return the hooks of a plugin by name."""
+    manager = _new_manager()
     manager.register(plugin)
     manager.check_pending()
     callers = manager.get_hookcallers(plugin) or ()
     return {caller.name: caller.get_hookimpls()[0] for caller in callers}
 
 
-def _constants_problem(plugin: object) -> str | None:
+def _new_manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager("palate")
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+def _hooks_problem(plugin: object) -> str | None:
+    """Return what is wrong with the names of the hooks, or of their arguments: pluggy's own words name our modules."""
+    manager = _new_manager()
+    hooks = {name: value for name, value in vars(hookspecs).items() if hasattr(value, "palate_spec")}
+    for name in dir(plugin):
+        marks = manager.parse_hookimpl_opts(plugin, name)
+        if marks is None:
+            continue
+        if name not in hooks:
+            if marks.get("optionalhook"):
+                continue  # it is for another version of Palate
+            near = get_close_matches(name, hooks, 1)
+            return f"there is no hook {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+        if problem := _arguments_problem(name, getattr(plugin, name), list(signature(hooks[name]).parameters)):
+            return problem
+    return None
+
+
+def _arguments_problem(hook: str, function: Callable[..., object], known: list[str]) -> str | None:
+    parameters = [p for p in signature(function).parameters.values() if p.name != "self"]
+    for parameter in parameters:
+        takes = f"it may take {', '.join(known)}"
+        if parameter.kind not in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD):
+            return f"its {hook} takes {parameter}, by which nothing is passed; name each argument, plainly: {takes}"
+        if parameter.name not in known and parameter.default is Parameter.empty:
+            return f"its {hook} takes {parameter.name!r}, which is no argument of that hook; {takes}"
+    return None
+
+
+def _api_problem(plugin: object) -> str | None:
     api = getattr(plugin, "HOOK_API", HOOK_API)
     if not isinstance(api, int) or api < 1:
         return f"its HOOK_API is {api!r:.60}; it must be a number, such as {HOOK_API}"
     if api > HOOK_API:
         return f"it needs hook API {api} and this Palate offers {HOOK_API}; upgrade palate"
+    return None
+
+
+def _constants_problem(plugin: object) -> str | None:
     for constant in CONSTANTS:
         names = getattr(plugin, constant, ())
         if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
@@ -62,7 +106,7 @@ def _constants_problem(plugin: object) -> str | None:
     # Every class has object in its MRO: such a flavor would own whatever nobody else does.
     if "builtins" in getattr(plugin, "NATIVE_PACKAGES", ()) or "builtins.object" in getattr(plugin, "NATIVE_TYPES", ()):
         return "it claims every class there is, by builtins; name single classes in NATIVE_TYPES"
-    formats = getattr(plugin, "FORMATS", ("default",))
+    formats = getattr(plugin, "FORMATS", ())
     if not formats:
         return "its FORMATS must name at least one format"
     if unknown := set(getattr(plugin, "FORMATS_NEEDING_TRUST", ())).difference(formats):
