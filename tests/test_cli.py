@@ -306,14 +306,6 @@ def test_verify_exits_with_one_when_a_file_changed_and_accept_mends_it(run, save
     assert run("verify", copy, "--accept").returncode == 0
 
 
-def test_flavors_list_shows_every_plugin(run) -> None:
-    """Names, distributions, versions and states."""
-    listed = {record["name"]: record for record in json.loads(run("flavors", "list", "--json").stdout)}
-    assert listed["python_function"]["distribution"] == "palate"
-    assert listed["sklearn"]["status"] == "ok"
-    assert "palate-sklearn" in run("flavors", "list").stdout
-
-
 @pytest.mark.parametrize(
     ("name", "body"),
     [

@@ -162,6 +162,7 @@ class Plugin:
     """A flavor of methods."""
 
     NATIVE_PACKAGES = ("decimal",)
+    FORMATS = ("none",)
 
     @hookimpl
     def save_model(self, path):

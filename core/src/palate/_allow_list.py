@@ -21,8 +21,8 @@ ALLOWED_VARIABLE = "PALATE_ALLOWED_PLUGINS"
 class AllowList:
     """The distributions that ``PALATE_ALLOWED_PLUGINS`` names, separated by commas.
 
-    Unset, it allows everything; empty, nothing but Palate's own. What the host named itself, as a file or by
-    ``register_flavor``, is not asked about.
+    Unset, it allows everything; empty, nothing but what comes with ``palate`` itself. What the host named itself, as a
+    file or by ``register_flavor``, is not asked about.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:

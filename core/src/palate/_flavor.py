@@ -7,23 +7,22 @@ flavor, whatever is activated meanwhile in another thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, cast
 
 import pluggy
 
 from palate import hookspecs
-from palate._hook_answers import ANSWERS, unfinished
+from palate._hook_answers import ANSWERS, find_unfinished
 from palate._hook_trace import is_traced, trace_calls
-from palate._plugin_failures import passes, told
+from palate._plugin_failures import describe_failure, is_meant_for_host
 from palate.errors import CodeReason, FlavorBroken, PalateError
 from palate.hookspecs import EmbeddedType, Guarantees, LoadOptions, ModelSource, SampleModel, SaveOptions
 from palate.schema import Schema
 from palate.signature import Signature
 
 __all__ = ["Flavor"]
-
-NONE: Mapping[str, object] = {}
 
 
 class Flavor:
@@ -36,19 +35,19 @@ class Flavor:
     Args:
         name: what it is called.
         plugin: what implements its hooks, checked before.
-        observers: those that run around it, by name.
+        observers: those that run around it, by names with a colon in them.
         distribution: who provides it.
         version: the version of that.
     """
 
     def __init__(
-        self, name: str, plugin: object, observers: Mapping[str, object] = NONE, *, distribution: str, version: str
+        self, name: str, plugin: object, observers: Mapping[str, object], *, distribution: str, version: str
     ) -> None:
         self.name = name
         self.plugin = plugin
         self.distribution = distribution
         self.version = version
-        self.formats: tuple[str, ...] = tuple(getattr(plugin, "FORMATS", ("default",)))
+        self.formats: tuple[str, ...] = tuple(getattr(plugin, "FORMATS", ()))
         self.formats_needing_trust: tuple[str, ...] = tuple(getattr(plugin, "FORMATS_NEEDING_TRUST", ()))
         self.save_options = frozenset(getattr(plugin, "SAVE_OPTIONS", ()))
         self.load_options = frozenset(getattr(plugin, "LOAD_OPTIONS", ()))
@@ -57,12 +56,13 @@ class Flavor:
         self._observers = tuple(observers)
         manager = pluggy.PluginManager("palate")
         manager.add_hookspecs(hookspecs)
-        for number, part in enumerate((*observers.values(), plugin)):
-            manager.register(part, name=str(number))
+        for key, observer in observers.items():
+            manager.register(observer, name=key)
+        manager.register(plugin, name="flavor")
         self.hooks: tuple[str, ...] = tuple(caller.name for caller in manager.get_hookcallers(plugin) or ())
         self._hooks = manager.hook
         if is_traced():
-            trace_calls(manager, name, self._observers)
+            trace_calls(manager, name)
             self._predict: Callable[..., Any] = manager.hook.predict
         else:
             self._predict = _alone(manager.hook.predict)
@@ -108,7 +108,7 @@ class Flavor:
                 source=source,
             )
         except BaseException as exc:
-            if passes(exc):
+            if isinstance(exc, Exception) or is_meant_for_host(exc):
                 raise
             raise self._ended("predict", exc) from exc
 
@@ -126,28 +126,32 @@ class Flavor:
 
     def infer_input_schema(self, model: object) -> Schema | Signature | None:
         """Return what the model itself knows of its inputs."""
-        return cast("Schema | Signature | None", self._ask("infer_input_schema", model=model))
+        return cast("Schema | Signature | None", self._ask_optional("infer_input_schema", None, model=model))
 
     def pyfunc_section(self, config: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the keys for stock MLflow's pyfunc loader; None leaves that section out."""
-        section = self._ask("pyfunc_section", config=config) if "pyfunc_section" in self.hooks else {}
+        section = self._ask_optional("pyfunc_section", {}, config=config)
         return None if section is None else {"loader_module": "palate.mlflow_loader", **section}
 
     def guarantees(self, path: Path, config: Mapping[str, Any]) -> Guarantees | None:
         """Return what holds for a stranger's directory opened without trust, or None when the plugin does not say."""
-        return cast("Guarantees | None", self._ask("guarantees", path=path, config=config))
+        return cast("Guarantees | None", self._ask_optional("guarantees", None, path=path, config=config))
 
     def embedded_types(self) -> tuple[EmbeddedType, ...]:
         """Return the classes that other flavors may open inside their files."""
-        return tuple(self._ask("embedded_types") or ())
+        return tuple(self._ask_optional("embedded_types", ()))
 
     def sample_models(self) -> Mapping[str, SampleModel]:
         """Train and return the flavor's sample models."""
-        return self._ask("sample_models") or {}
+        return cast("Mapping[str, SampleModel]", self._ask_optional("sample_models", {}))
 
     def broken(self, reason: str) -> FlavorBroken:
         """Return the error that says that this flavor does not keep its contract."""
         return FlavorBroken(self.name, distribution=self.distribution, version=self.version, reason=reason)
+
+    def _ask_optional(self, hook: str, absent: object, **arguments: object) -> Any:
+        """Ask a hook that the plugin need not have; where it has none, nobody is called, no observer either."""
+        return self._ask(hook, **arguments) if hook in self.hooks else absent
 
     def _ask(self, hook: str, **arguments: object) -> Any:
         try:
@@ -155,22 +159,22 @@ class Flavor:
         except PalateError:
             raise
         except Exception as exc:  # a plugin may fail in any way
-            raise self.broken(f"its {hook} failed: {told(exc)}") from exc
+            raise self.broken(f"its {hook} failed: {describe_failure(exc)}") from exc
 
     def _call(self, hook: str, **arguments: object) -> Any:
         try:
             answer = getattr(self._hooks, hook)(**arguments)
         except BaseException as exc:
-            if passes(exc):
+            if isinstance(exc, Exception) or is_meant_for_host(exc):
                 raise
             raise self._ended(hook, exc) from exc
-        if problem := unfinished(answer) or ANSWERS[hook](answer):
+        if problem := find_unfinished(answer) or ANSWERS[hook](answer):
             raise self.broken(f"its {hook} {problem}")
         return answer
 
     def _ended(self, hook: str, exc: BaseException) -> FlavorBroken:
         around = f", or that of an observer around it ({', '.join(self._observers)})," if self._observers else ""
-        return self.broken(f"its {hook}{around} raised {told(exc)}, which would have ended the process")
+        return self.broken(f"its {hook}{around} raised {describe_failure(exc)}, which would have ended the process")
 
 
 def _alone(caller: pluggy.HookCaller) -> Callable[..., Any]:
@@ -181,9 +185,15 @@ def _alone(caller: pluggy.HookCaller) -> Callable[..., Any]:
     implementations = caller.get_hookimpls()
     if len(implementations) != 1 or implementations[0].wrapper or implementations[0].hookwrapper:
         return caller
-    function, names = implementations[0].function, implementations[0].argnames
+    function = implementations[0].function
+    # By name as pluggy does it: an argument with a default is one that the hook takes, if the hook has it at all.
+    given = (*implementations[0].argnames, *implementations[0].kwargnames)
+    names = [name for name in given if caller.spec is None or name in caller.spec.argnames]
+    if implementations[0].kwargnames or len(names) < 2:  # of one name, an itemgetter gives no tuple
+        return lambda **arguments: function(**{name: arguments[name] for name in names})
+    pick = itemgetter(*names)
 
     def call(**arguments: object) -> object:
-        return function(**{name: arguments[name] for name in names})
+        return function(*pick(arguments))
 
     return call

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 else:
     requirements = LateModule("palate._environment.requirements")
 
-__all__ = ["ANSWERS", "unfinished"]
+__all__ = ["ANSWERS", "find_unfinished"]
 
 
-def unfinished(answer: object) -> str | None:
+def find_unfinished(answer: object) -> str | None:
     """Return what is wrong with an answer that has yet to be run; it is closed, so that nothing warns of it later."""
     if isinstance(answer, CoroutineType | GeneratorType):
         answer.close()
@@ -88,8 +88,6 @@ def _schema(answer: object) -> str | None:
 
 
 def _guarantees(answer: object) -> str | None:
-    if answer is None:
-        return None
     if not isinstance(answer, Guarantees):
         return f"returned a {type(answer).__name__}, not Guarantees"
     if not all(isinstance(said, bool) for said in (answer.no_code, answer.memory_safe, answer.bounded)):
@@ -97,9 +95,7 @@ def _guarantees(answer: object) -> str | None:
     return _sequence(answer.exceptions, str) and "must list its exceptions as text"
 
 
-def _embedded_types(answer: Sequence[EmbeddedType] | None) -> str | None:
-    if answer is None:
-        return None
+def _embedded_types(answer: Sequence[EmbeddedType]) -> str | None:
     if problem := _sequence(answer, EmbeddedType):
         return problem
     if all(isinstance(kind.name, str) and callable(kind.check) for kind in answer):
@@ -108,8 +104,6 @@ def _embedded_types(answer: Sequence[EmbeddedType] | None) -> str | None:
 
 
 def _sample_models(answer: object) -> str | None:
-    if answer is None:
-        return None
     if isinstance(answer, Mapping):
         kinds = [(type(name), type(sample)) for name, sample in answer.items()]
         if all(issubclass(name, str) and issubclass(sample, SampleModel) for name, sample in kinds):

@@ -37,7 +37,7 @@ def is_traced() -> bool:
     return os.environ.get(TRACE_VARIABLE) == "1"
 
 
-def trace_calls(manager: pluggy.PluginManager, flavor: str, observers: Sequence[str]) -> None:
+def trace_calls(manager: pluggy.PluginManager, flavor: str) -> None:
     """Write a line for every call that goes through *manager* from now on."""
 
     def before(*_: object) -> None:
@@ -50,10 +50,8 @@ def trace_calls(manager: pluggy.PluginManager, flavor: str, observers: Sequence[
         arguments: Mapping[str, object],
     ) -> None:
         taken = time.perf_counter() - _calls.begun.pop()
-        if not implementations:
-            return  # an optional hook that nobody has
         given = ", ".join(_argument(name, value) for name, value in arguments.items() if name != "flavor")
-        around = [observers[int(part.plugin_name)] for part in implementations if part.wrapper or part.hookwrapper]
+        around = [part.plugin_name for part in implementations if part.wrapper or part.hookwrapper]
         seen_by = f" [{', '.join(around)}]" if around else ""
         failure = outcome.exception
         ended = f"raised {_name(type(failure))}" if failure is not None else f"-> {_describe(outcome.get_result())}"

@@ -13,12 +13,12 @@ from functools import cache
 
 from palate._allow_list import ALLOWED_VARIABLE, AllowList
 from palate._flavor import Flavor
+from palate._plugin_activation import activate, broken_plugin
 from palate._plugin_contract import check_flavor, check_observer
-from palate._plugin_failures import activate, broken_plugin
 from palate._plugin_record import FlavorRecord, record_blocked, record_flavor, record_observer
 from palate._plugin_sources import ALIASES, Candidate, GivenPlugin, find_plugins, name_problem
 from palate._process_lock import ProcessLock
-from palate._unowned import KNOWN_DISTRIBUTIONS, unowned
+from palate._unowned import KNOWN_DISTRIBUTIONS, explain_unowned
 from palate.errors import FlavorBlocked, FlavorBroken, FlavorConflict, FlavorNotFound, InvalidOption
 from palate.hookspecs import EmbeddedType
 
@@ -103,7 +103,8 @@ class FlavorRegistry:
                 )
             if owners:
                 return next(iter(owners.values()))
-        raise unowned(model, dict(self._broken), [plugin for plugin in self._blocked if plugin.kind == "flavor"])
+        blocked = [plugin for plugin in self._blocked if plugin.kind == "flavor"]
+        raise explain_unowned(model, dict(self._broken), blocked)
 
     def embedded_type(self, name: str) -> EmbeddedType | None:
         """Return what the flavor of a class's package says of that class inside other flavors' files, or None.
@@ -269,7 +270,9 @@ def _group_by_name(candidates: Iterable[Candidate]) -> dict[str, tuple[Candidate
         same_name = grouped.get(candidate.name, ())
         # One distribution can be on sys.path twice (an editable install beside a built one): that is no conflict.
         if all(c.distribution != candidate.distribution for c in same_name):
-            grouped[candidate.name] = tuple(sorted((*same_name, candidate), key=lambda c: c.distribution))
+            both = (*same_name, candidate)
+            # Of one alone the distribution is not asked for: it stands in a file that would have to be read.
+            grouped[candidate.name] = tuple(sorted(both, key=lambda c: c.distribution)) if same_name else both
     return grouped
 
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from palate._allow_list import ALLOWED_VARIABLE
+from palate._late import LateModule
 from palate._plugin_sources import Candidate
 from palate.errors import FlavorBroken, UnsupportedModel
 
-__all__ = ["KNOWN_DISTRIBUTIONS", "unowned"]
+if TYPE_CHECKING:
+    from palate._environment import requirements
+else:
+    requirements = LateModule("palate._environment.requirements")
+
+__all__ = ["KNOWN_DISTRIBUTIONS", "explain_unowned"]
 
 KNOWN_DISTRIBUTIONS = {
     "sklearn": "palate-sklearn",
@@ -21,7 +28,9 @@ KNOWN_DISTRIBUTIONS = {
 KNOWN_PACKAGES = {**KNOWN_DISTRIBUTIONS, "torch": "palate-torch"}
 
 
-def unowned(model: object, broken: Mapping[str, FlavorBroken], blocked: Sequence[Candidate]) -> UnsupportedModel:
+def explain_unowned(
+    model: object, broken: Mapping[str, FlavorBroken], blocked: Sequence[Candidate]
+) -> UnsupportedModel:
     """Return the error for *model*, given the plugins that could not be activated and those that may not be."""
     cls = type(model)
     package = cls.__module__.partition(".")[0]
@@ -45,8 +54,8 @@ def unowned(model: object, broken: Mapping[str, FlavorBroken], blocked: Sequence
 
 def _may_own(candidate: Candidate, packages: Collection[str]) -> bool:
     """Judge by names alone: a plugin that may not be imported cannot be asked what it owns."""
-    distributions = {KNOWN_PACKAGES.get(package, f"palate-{package}") for package in packages}
-    return candidate.name in packages or candidate.distribution.lower().replace("_", "-") in distributions
+    distributions = {requirements.normalise_name(KNOWN_PACKAGES.get(name, f"palate-{name}")) for name in packages}
+    return candidate.name in packages or requirements.normalise_name(candidate.distribution) in distributions
 
 
 def _hint(packages: Sequence[str]) -> str:
