@@ -11,13 +11,14 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import palate
 from palate import hookspecs
 from palate._code.model_code import ModelCode
 from palate._registry import Flavor, FlavorRegistry
-from palate.errors import UnsafeModel, UnsafePath
+from palate.errors import LoadFailed, SaveFailed, UnsafeModel, UnsafePath, UnsupportedModel
 from palate.hookspecs import CarriedCode, LoadOptions, ModelSource, SaveOptions, hookimpl
 from palate.schema import Schema, TensorSpec
 
@@ -83,6 +84,8 @@ def test_hook_predict(flavor: Flavor, line: object) -> None:
 class Prepared:
     """A plugin of the toy kind that makes its models ready, and tells what it was asked; it claims no classes."""
 
+    FORMATS = ("json",)
+
     def __init__(self, plugin: ModuleType) -> None:
         self.made = 0
         self.sources: list[ModelSource | None] = []
@@ -120,6 +123,49 @@ def test_hook_prepare(toy_flavor: str, line: object, tmp_path: Path) -> None:
     assert type(model.native) is Line
     assert type(palate.load_native(tmp_path / "model")) is Line
     assert plugin.made == 3  # nobody predicts with a native model through the flavor
+
+
+def test_a_save_prepares_the_original_once(toy_flavor: str, line: object, tmp_path: Path) -> None:
+    """Also where the example, as it was given, is held against what it is stored as."""
+    plugin = Prepared(import_module("palate_toy"))
+    palate.register_flavor(plugin, name="toy_series")
+    palate.save_model(line, tmp_path / "model", flavor="toy_series", input_example=pd.Series(X, name="x"))
+    assert plugin.made == 2
+    # The loaded model by two methods, the original, and the original on the series itself.
+    assert len(plugin.sources) == 4
+
+
+@pytest.mark.parametrize(
+    ("failing", "raised", "expected"),
+    [
+        (1, RuntimeError("no session"), LoadFailed),
+        (2, RuntimeError("no session"), UnsupportedModel),
+        (2, OSError(28, "No space left on device"), SaveFailed),
+        (2, UnsafeModel("line.json", rule="no session"), UnsafeModel),
+    ],
+)
+def test_what_prepare_raises_is_told_by_whose_model_it_is(
+    toy_flavor: str, line: object, tmp_path: Path, failing: int, raised: Exception, expected: type[Exception]
+) -> None:
+    """For a loaded model it is LoadFailed, for the one that is being saved as if ``save_model`` had raised it."""
+
+    class Failing(Prepared):
+        @hookimpl
+        def prepare(self, model: Any) -> object:
+            self.made += 1
+            if self.made == failing:
+                raise raised
+            return model.predict
+
+    name = f"toy_failing_{failing}_{expected.__name__}"
+    palate.register_flavor(Failing(import_module("palate_toy")), name=name)
+    with pytest.raises(expected) as caught:
+        palate.save_model(line, tmp_path / "model", flavor=name, input_example=X)
+    assert raised in (caught.value, caught.value.__cause__)
+    assert list(tmp_path.iterdir()) == []
+    if expected is UnsupportedModel:
+        reason = f"Cannot save a Line: the flavor '{name}' failed to prepare it for predictions: no session"
+        assert str(caught.value).startswith(reason)
 
 
 def test_predict_is_told_which_model_it_is(toy_flavor: str, line: object, tmp_path: Path) -> None:

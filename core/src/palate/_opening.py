@@ -20,6 +20,7 @@ from palate._disk.replaced import read_one_model
 from palate._disk.strict_yaml import MAX_BYTES
 from palate._flavor import Flavor
 from palate._late import LateModule
+from palate._native_failures import as_unsupported
 from palate._registry import FlavorRegistry, default_registry
 from palate.errors import (
     CodeReason,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 else:
     environment = LateModule("palate._environment.environment")
 
-__all__ = ["OpenedModel", "adapt_original", "code_reasons", "construct", "load", "open_model"]
+__all__ = ["OpenedModel", "adapt_original", "code_reasons", "construct", "load", "open_model", "prepare_original"]
 
 # Whose directory a loader of MLflow's is, for directories whose section of that flavor is missing.
 LOADER_FLAVORS = {
@@ -193,13 +194,7 @@ def construct(
     if reasons and not trust:
         safe = flavor.formats[0] if len(flavor.formats) > 1 else None
         raise TrustRequired(opened.uri, reasons=reasons, safe_format=safe)
-    load_options = LoadOptions(
-        trust=trust,
-        code=_model_code(opened, trust=trust),
-        extra=dict(options or {}),
-        embedded=registry.embedded_type,
-        source=source,
-    )
+    load_options = _load_options(opened, registry, trust=trust, options=options or {}, source=source)
     native, prepared = _load_native(opened, flavor, load_options, own_code=bool(reasons), to_predict=to_predict)
     if opened.seal is not None:
         opened.seal.recheck()
@@ -215,29 +210,48 @@ def construct(
     )
 
 
+def prepare_original(
+    opened: OpenedModel, native: object, flavor: Flavor, *, registry: FlavorRegistry, options: Mapping[str, Any]
+) -> object:
+    """Return what the very object that was saved, or is just being saved, as *opened* is predicted with.
+
+    Raises:
+        UnsupportedModel: the flavor cannot prepare it.
+    """
+    # It is trusted: it is the caller's own.
+    load_options = _load_options(opened, registry, trust=True, options=options)
+    with as_unsupported(native, flavor, opened.path, "prepare it for predictions"):
+        return flavor.prepare(native, opened.path, opened.config(flavor.name), load_options)
+
+
 def adapt_original(
-    opened: OpenedModel,
-    native: object,
-    flavor: Flavor,
-    *,
-    signature: Signature | None,
-    registry: FlavorRegistry,
-    options: Mapping[str, Any] | None = None,
+    opened: OpenedModel, native: object, flavor: Flavor, *, signature: Signature | None, prepared: object
 ) -> PyFuncModel:
-    """Build the adapter for the very object that was saved, or is just being saved, as *opened*."""
-    load_options = LoadOptions(
-        trust=True,  # it is the caller's own
-        code=_model_code(opened, trust=True),
-        extra=dict(options or {}),
-        embedded=registry.embedded_type,
-    )
+    """Build the adapter for such an object, around what ``prepare_original`` returned."""
     return PyFuncModel(
         native,
         flavor=flavor,
         metadata=opened.model_file,
         signature=signature,
         path=opened.path,
-        prepared=flavor.prepare(native, opened.path, opened.config(flavor.name), load_options),
+        prepared=prepared,
+    )
+
+
+def _load_options(
+    opened: OpenedModel,
+    registry: FlavorRegistry,
+    *,
+    trust: bool,
+    options: Mapping[str, Any],
+    source: ModelSource | None = None,
+) -> LoadOptions:
+    return LoadOptions(
+        trust=trust,
+        code=_model_code(opened, trust=trust),
+        extra=dict(options),
+        embedded=registry.embedded_type,
+        source=source,
     )
 
 

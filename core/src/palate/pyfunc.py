@@ -56,7 +56,7 @@ class PyFuncModel:
 
     Args:
         flavor: what answers for the native object.
-        prepared: what the flavor made of it to predict with; left out, that is the native object itself.
+        prepared: what the flavor made of it to predict with, which may be the native object itself.
         source: which model it is, for whoever watches the flavor's hooks.
         reopen: what its pickle consists of; None for a model that is just being saved.
     """
@@ -86,7 +86,7 @@ class PyFuncModel:
         metadata: ModelFile,
         signature: Signature | None,
         path: Path,
-        prepared: object = ...,
+        prepared: object,
         source: ModelSource | None = None,
         reopen: Reopen | None = None,
     ) -> None:
@@ -96,7 +96,7 @@ class PyFuncModel:
         self.path = path
         self.methods = flavor.methods(native)
         self._flavor = flavor
-        self._prepared = native if prepared is ... else prepared
+        self._prepared = prepared
         self._source = source
         self._reopen = reopen
         self.default_method = default_method(metadata.default_method, self.methods)

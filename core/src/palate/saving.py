@@ -22,14 +22,14 @@ from palate._code.pickles import pickle_modules
 from palate._disk.format import FORMAT_VERSION
 from palate._disk.manifest import write_manifest
 from palate._disk.paths import MODEL_FILE, list_files
-from palate._disk.refusals import disk_refusal
 from palate._disk.staging import stage
 from palate._enforcement.plan import compile_inputs
 from palate._environment.distributions import find_providers
 from palate._environment.environment import ENVIRONMENT_FILES, Environment, capture_environment, write_environment
 from palate._environment.source import find_source
 from palate._flavor import Flavor
-from palate._opening import OpenedModel, adapt_original, code_reasons, construct, open_model
+from palate._native_failures import as_unsupported
+from palate._opening import OpenedModel, adapt_original, code_reasons, construct, open_model, prepare_original
 from palate._random_state import keep_random_state
 from palate._registry import FlavorRegistry, default_registry
 from palate._save_request import SaveRequest, check_path, check_request
@@ -41,7 +41,7 @@ from palate._save_signature import (
     with_outputs,
 )
 from palate._stored.examples import ExampleInfo, read_example, read_whole, split_example, write_example
-from palate.errors import InvalidExample, InvalidInput, PalateError, Problem, UnsupportedModel
+from palate.errors import InvalidExample, InvalidInput, Problem, UnsupportedModel
 from palate.golden import Golden, record_golden
 from palate.inspection import ModelInfo, describe
 from palate.model_file import PYFUNC, ModelFile, build_model_file
@@ -159,19 +159,8 @@ def _write_native(
 ) -> dict[str, Any]:
     flavor = request.flavor
     options = replace(request.options, signature=signature, example=_as_predicted_on(root, example, signature))
-    try:
+    with as_unsupported(request.model, flavor, root, f"write it as {options.format}"):
         return flavor.save_model(request.model, root, options)
-    except (PalateError, OSError):
-        raise
-    except Exception as exc:
-        # Many a native writer reports a full disk in words of its own.
-        if refusal := disk_refusal(root, exc):
-            raise refusal from exc
-        raise UnsupportedModel(
-            type(request.model).__qualname__,
-            reason=f"the flavor '{flavor.name}' failed to write it as {request.options.format}: {exc}",
-            hint=f"try another format ({', '.join(flavor.formats)}) or report this to the flavor's author",
-        ) from exc
 
 
 def _sections(flavor: Flavor, section: dict[str, Any], code: str | None) -> dict[str, dict[str, Any]]:
@@ -233,14 +222,13 @@ def _prove(
     loaded = construct(opened, trust=trust, asked=request.flavor.name, registry=registry, options=options)
     if not loaded.methods:
         return signature, Golden(skipped="the model predicts nothing")
-    original = adapt_original(
-        opened, request.model, request.flavor, signature=signature, registry=registry, options=options
-    )
+    prepared = prepare_original(opened, request.model, request.flavor, registry=registry, options=options)
+    original = adapt_original(opened, request.model, request.flavor, signature=signature, prepared=prepared)
     inputs = signature.inputs if signature else None
     predictions, golden = record_golden(
         draft.root, loaded, original, lambda: read_example(draft.root, example.info, inputs), uri=uri
     )
-    _check_rows(draft, example, predictions, registry)
+    _check_rows(draft, example, predictions, prepared)
     if signature is not None:
         declared = not isinstance(request.signature, EllipsisType)
         read = partial(_read_data, draft.root, example, inputs)
@@ -274,7 +262,7 @@ def _check_own_example(request: SaveRequest, signature: Signature | None) -> Non
         raise InvalidExample(exc.problems) from exc
 
 
-def _check_rows(draft: _Draft, example: ExampleInfo, predictions: object, registry: FlavorRegistry) -> None:
+def _check_rows(draft: _Draft, example: ExampleInfo, predictions: object, prepared: object) -> None:
     """Refuse an example that is stored in another container, if the model takes that one for other rows.
 
     A Series of texts is stored as a frame of one column, which a vectorizer reads as one text: the column's name.
@@ -283,7 +271,8 @@ def _check_rows(draft: _Draft, example: ExampleInfo, predictions: object, regist
     data = request.example[0] if isinstance(request.example, tuple) else request.example
     if data is example.data:
         return
-    unchecked = adapt_original(draft.opened(None, ""), request.model, request.flavor, signature=None, registry=registry)
+    opened = draft.opened(None, "")
+    unchecked = adapt_original(opened, request.model, request.flavor, signature=None, prepared=prepared)
     try:
         direct = unchecked.predict(deepcopy(data))
     except Exception:  # the native model does not take this container
