@@ -6,6 +6,7 @@ import lightgbm
 import pytest
 
 from palate.testing import FlavorContract
+from palate_lightgbm import FORMATS
 
 
 class TestBooster(FlavorContract):
@@ -86,3 +87,15 @@ class TestSkops(TestPickle):
     """A classifier in MLflow's default format for it."""
 
     format = "skops"
+
+
+class TestCloudpickle(TestPickle):
+    """A classifier, pickled as MLflow pickles it where cloudpickle is asked for."""
+
+    format = "cloudpickle"
+
+
+def test_each_format_has_a_class():
+    """No format is left out of the kit."""
+    classes = (TestBooster, TestPickle, TestSkops, TestCloudpickle)
+    assert {cls.format or FORMATS[0] for cls in classes} == set(FORMATS)

@@ -8,7 +8,7 @@ from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from palate.testing import FlavorContract
 
@@ -43,6 +43,24 @@ class TestSklearnPickle(FlavorContract):
     def model(self):
         """Train a forest."""
         return RandomForestClassifier(n_estimators=10, random_state=0).fit(X.to_numpy(), Y)
+
+    @pytest.fixture
+    def sample(self):
+        """Rows of two classes."""
+        return X[48:53].to_numpy()
+
+
+class TestSklearnCloudpickle(FlavorContract):
+    """A pipeline with a function that only cloudpickle holds."""
+
+    flavor = "sklearn"
+    format = "cloudpickle"
+
+    @pytest.fixture
+    def model(self):
+        """Train a pipeline."""
+        steps = FunctionTransformer(lambda rows: rows**2), LogisticRegression(max_iter=500)
+        return make_pipeline(*steps).fit(X.to_numpy(), Y)
 
     @pytest.fixture
     def sample(self):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -39,3 +41,11 @@ class TestTorchPickle(_OnNetwork):
     """A pickled module."""
 
     format = "pickle"
+
+
+class TestTorchWeights(_OnNetwork):
+    """Weights alone, for a module that the caller names."""
+
+    format = "safetensors"
+    save_options: ClassVar = {"module": build_network}
+    load_options: ClassVar = {"module": build_network}
