@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,7 +35,7 @@ def check(toy_flavor: str, run_python: Check) -> Check:
 
 def failed(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     """Return the checks that failed, with what there is to say of them."""
-    [case] = json.loads(done.stdout)
+    [case] = json.loads(done.stdout)["cases"]
     return {result["check"]: result["detail"] for result in case["checks"] if result["outcome"] == "failed"}
 
 
@@ -44,7 +43,7 @@ def test_a_good_flavor_passes(check, tmp_path) -> None:
     """Exit code 0, a case for each sample, every check of the kit in it; the report goes to a file, too."""
     done = check(tmp_path, options=("--report", str(tmp_path / "report.md")))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("spring (checked, format default): ")
+    assert done.stdout.startswith("spring (checked, format json): ")
     assert "failed" not in done.stdout
     assert "spring" in (tmp_path / "report.md").read_text(encoding="utf-8")
 
@@ -57,8 +56,8 @@ def test_a_hook_that_ends_the_process_is_one_failure(check, tmp_path) -> None:
     crash = f"if len(data) == 0:\n        import ctypes\n        ctypes.string_at(0)\n    {PREDICTED}"
     done = check(tmp_path, (PREDICTED, crash), options=("--json",))
     assert done.returncode == 1
-    assert failed(done) == {"test_empty_input_is_answered_alike": "it ended the process by SIGSEGV"}
-    [case] = json.loads(done.stdout)
+    assert failed(done) == {"test_empty_input_is_answered_alike": "the process was ended by SIGSEGV"}
+    [case] = json.loads(done.stdout)["cases"]
     assert "not run" not in {result["outcome"] for result in case["checks"]}
 
 
@@ -81,7 +80,7 @@ def test_a_flavor_without_samples_is_told_what_to_do(check, tmp_path) -> None:
     [
         ("raise OSError('no data here')", "no data here"),
         ("import ctypes; ctypes.string_at(0)", "SIGSEGV"),
-        ("import os; os._exit(7)", "exit code 7"),
+        ("import os; os._exit(7)", "exited with 7"),
     ],
     ids=["raises", "crashes", "exits"],
 )
@@ -101,6 +100,18 @@ def test_wrong_use_is_told_before_anything_runs(toy_flavor) -> None:
         check_flavor(toy_flavor, formats=["pickle"])
 
 
+@pytest.mark.parametrize("target", ["no such folder/report.json", "."])
+def test_report_that_cannot_be_written_is_refused_first(check, tmp_path, monkeypatch, target) -> None:
+    """Nobody runs the checks for minutes and then has no report; the option is named in words."""
+    monkeypatch.chdir(tmp_path)
+    flavor = '@hookimpl\ndef sample_models():\n    raise SystemExit("the flavor is run")\n\n\ndef unused'
+    done = check(tmp_path, ("@hookimpl\ndef sample_models", flavor), options=("--report", target))
+    assert done.returncode == 2
+    assert "report: no report can be written there: " in done.stderr
+    assert "the flavor is run" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_nothing_of_the_callers_has_a_say(toy_flavor, tmp_path, monkeypatch) -> None:
     """Neither a conftest.py, nor options, nor a pytest.ini where it is called from change what is checked."""
     (tmp_path / "conftest.py").write_text("raise SystemExit('of the caller')")
@@ -111,12 +122,16 @@ def test_nothing_of_the_callers_has_a_say(toy_flavor, tmp_path, monkeypatch) -> 
     assert case.conforms, case.summary
 
 
-def test_without_pytest_it_says_what_to_install() -> None:
+@pytest.mark.parametrize(
+    "script",
+    [
+        "import sys; from palate.cli import main; sys.argv[1:] = ['flavors', 'check', 'toy']; main()",
+        "import palate.testing; palate.testing.check_flavor('toy')",
+    ],
+    ids=["command", "function"],
+)
+def test_without_pytest_it_says_what_to_install(run_python, script) -> None:
     """Where the extra is not installed, the message names it."""
-    script = (
-        "import sys; sys.modules['pytest'] = None; from palate.cli import main; "
-        "sys.argv[1:] = ['flavors', 'check', 'toy']; main()"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "pip install 'palate[testing]'" in done.stderr
+    done = run_python(f"import sys; sys.modules['pytest'] = None; {script}")
+    assert done.returncode != 0
+    assert "The conformance kit needs pytest. Hint: pip install 'palate[testing]'." in done.stderr

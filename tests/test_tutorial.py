@@ -79,7 +79,7 @@ def test_following_the_page_leads_to_a_flavor(tmp_path: Path) -> None:
     follow(read_blocks(PAGE), folder, environment)
     command = ["palate", "flavors", "check", "bayes", "--json"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
-    [case] = json.loads(done.stdout)
+    [case] = json.loads(done.stdout)["cases"]
     assert case["conforms"]
     missing = [result["check"] for result in case["checks"] if result["outcome"] != "passed"]
     assert missing == ["test_stock_mlflow_predicts_the_same"]

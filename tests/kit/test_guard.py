@@ -123,6 +123,15 @@ def test_exception_is_strict_whatever_it_says(tmp_path, good_line) -> None:
     assert list(done.outcomes.values()) == ["failed"], done.text
 
 
+def test_exception_keeps_the_marks_of_the_check() -> None:
+    """What the kit itself says of a check, such as which warnings count for nothing in it, holds for an exception."""
+    check = "test_interrupted_save_leaves_all_or_nothing"
+    assert [mark.name for mark in getattr(FlavorContract, check).pytestmark] == ["filterwarnings"]
+    declared = type("TestX", (FlavorContract,), {check: _body(pytest.mark.xfail(reason="it is slow"))})
+    assert [mark.name for mark in getattr(declared, check).pytestmark] == ["filterwarnings", "xfail"]
+    assert [mark.name for mark in getattr(FlavorContract, check).pytestmark] == ["filterwarnings"]
+
+
 @pytest.mark.parametrize("place", ["class", "module"])
 def test_whole_class_is_no_exception(tmp_path, place) -> None:
     """A mark on the class, or on the module, would be a reason for everything."""
@@ -169,6 +178,58 @@ def test_missing_flavor_is_named(tmp_path, members, message) -> None:
     done = run_kit(tmp_path, f"{HEAD}\n\nclass TestLine(OnLine):\n    {members or 'pass'}\n", "-k", "methods_survive")
     assert message in done.text
     assert done.outcomes == {"TestLine::test_methods_survive": "error"}
+
+
+def test_another_plugin_that_is_broken_is_only_a_failure(tmp_path, good_line) -> None:
+    """Where every broken plugin is an error, one beside the flavor fails checks in words, and ends no session."""
+    broken = tmp_path / "no_licence.py"
+    broken.write_text("raise RuntimeError('there is no licence')")
+    done = run_kit(
+        tmp_path,
+        f"{HEAD}\n\nclass TestLine(OnLine):\n    flavor = 'line'\n",
+        "-k",
+        "plugin_is_active or hook_api",
+        plugins=[good_line, broken],
+        env={"PALATE_STRICT_PLUGINS": "1"},
+    )
+    outcomes = {"TestLine::test_plugin_is_active": "error", "TestLine::test_hook_api_is_stated": "passed"}
+    assert done.outcomes == outcomes, done.text
+    assert "there is no licence" in done.messages["TestLine::test_plugin_is_active"]
+
+
+ONLY_LOADED = """
+LOADED = []
+
+@hookimpl
+def load_model(path, config, options):
+    line = read_line(path, config, options)
+    LOADED.append(path)
+    line._number = len(LOADED)
+    return line
+
+@hookimpl
+def predict(model, data, method):
+    if not hasattr(model, "_number"):
+        return NotImplemented
+    return ask_line(model, {data}, method)
+"""
+
+
+@pytest.mark.parametrize(
+    ("data", "outcome"), [("data", "passed"), ("data if len(data) or model._number % 2 else None", "failed")]
+)
+def test_flavor_that_predicts_only_when_loaded_is_held_against_itself(tmp_path, good_line, data, outcome) -> None:
+    """Nothing passes unasked where the original says nothing: two loaded models have to agree, or the check says why
+    it asks nothing."""
+    flavor = tmp_path / "only_loaded.py"
+    flavor.write_text(good_line.read_text() + ONLY_LOADED.format(data=data))
+    module = f"{HEAD}\n\nclass TestLoaded(OnLine):\n    flavor = 'only_loaded'\n"
+    done = run_kit(tmp_path, module, "-k", "empty_input or leaves_predictions", plugins=[flavor])
+    assert done.outcomes == {
+        "TestLoaded::test_empty_input_is_answered_alike": outcome,
+        "TestLoaded::test_save_leaves_predictions": "skipped",
+    }, done.text
+    assert "the flavor predicts only with loaded models" in done.messages["TestLoaded::test_save_leaves_predictions"]
 
 
 def test_missing_fixture_is_named(tmp_path) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from kit_session import HEAD, KIT, run_kit
 
+from palate.testing._processes import describe_exit
+
 ENDS = {
     "segfault": ("import ctypes\nctypes.string_at(0)", "the process was ended by SIGSEGV while it was to load"),
     "abort": ("import os\nos.abort()", "the process was ended by SIGABRT while it was to load"),
@@ -59,6 +61,19 @@ def test_end_of_the_process_is_one_failure(tmp_path, kind) -> None:
     [failure] = done.messages.values()
     assert message in failure
     assert len(failure) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (-signal.SIGSEGV, "was ended by SIGSEGV"),
+        (-(signal.SIGRTMIN + 1), f"was ended by signal {signal.SIGRTMIN + 1}"),
+        (3, "exited with 3"),
+    ],
+)
+def test_end_is_told_in_words(code, said) -> None:
+    """A signal has its name, one that has none its number."""
+    assert describe_exit(code) == said
 
 
 def test_sample_that_cannot_be_sent_says_so(tmp_path) -> None:

@@ -66,7 +66,7 @@ def test_report_names_the_flavor(tmp_path) -> None:
     document = report_of(tmp_path)
     assert set(document) == {"palate", "python", "platform", "cases"}
     case = document["cases"][0]
-    assert (case["flavor"], case["format"], case["version"]) == ("line", "default", "")
+    assert (case["flavor"], case["format"], case["version"]) == ("line", "json", "")
     assert case["distribution"].endswith("line.py")
     assert set(case["checks"][0]) == {"check", "why", "outcome", "detail", "seconds"}
 
@@ -123,7 +123,7 @@ def test_markdown_is_a_table(tmp_path) -> None:
     assert {row.replace(r"\|", "").count("|") for row in rows} == {4}
     firsts = [row.split(" | ")[0].removeprefix("| ") for row in rows[2:]]
     assert firsts == [line for topic, checks in TOPICS.items() for line in (f"**{topic}**", *map(why, checks))]
-    assert f"* **Line** (`line`, format `default`): 3 of {len(CHECKS)} checks hold, 1 failed, " in text
+    assert f"* **Line** (`line`, format `json`): 3 of {len(CHECKS)} checks hold, 1 failed, " in text
     assert "* Broken, `test_methods_survive`: ValueError: no | model" in text
 
 
@@ -138,14 +138,17 @@ def test_target_that_cannot_be_written_is_refused_first(tmp_path, target) -> Non
     """Nobody runs the checks for minutes and then has no report."""
     done = run_kit(tmp_path, CASES, f"--palate-report={target}")
     assert done.code == pytest.ExitCode.USAGE_ERROR
-    assert "--palate-report cannot be written: " in done.text
+    assert "--palate-report: no report can be written there: " in done.text
     assert not done.outcomes
 
 
 def test_session_that_ends_before_the_report_leaves_the_old_one(tmp_path) -> None:
     """Looking whether the target can be written does not empty it."""
     (tmp_path / "report.json").write_text("old")
-    run_kit(tmp_path, CASES, "--palate-report=report.json", "--collect-only", "--no-such-option")
+    stops = "import pytest\n\n\ndef pytest_sessionstart():\n    pytest.exit('not today', returncode=9)\n"
+    (tmp_path / "conftest.py").write_text(stops)
+    done = run_kit(tmp_path, CASES, "--palate-report=report.json")
+    assert done.code == 9, done.text
     assert (tmp_path / "report.json").read_text() == "old"
 
 

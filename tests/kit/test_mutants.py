@@ -64,16 +64,31 @@ def test_broken_promise_is_found(check: str, session: Session) -> None:
     assert MUTANTS[check].message in session.messages[name]
 
 
-def test_undeclared_dependency_is_found(tmp_path: Path) -> None:
-    """A distribution whose metadata name neither Palate nor the framework fails the check of that."""
+@pytest.mark.parametrize(
+    ("dependencies", "message"),
+    [
+        ([], MUTANTS[INSTALLED].message),
+        (["palate"], "it takes any later version of palate"),
+        (["palate>=0.1"], "it takes any later version of palate"),
+        (["palate>=0.1,<9"], "it does not depend on what brings 'lines'"),
+        (["palate>=0.1,<9", "lines; extra == 'all'"], "it does not depend on what brings 'lines'"),
+        (["palate>=0.1,<9", "Lines"], "it takes any version of lines"),
+        (["palate>=0.1,<9", "lines>=1"], ""),
+        (["palate~=0.1", "lines==1.4"], ""),
+    ],
+)
+def test_undeclared_dependency_is_found(tmp_path: Path, dependencies: list[str], message: str) -> None:
+    """A distribution has to name Palate with an upper limit, and its framework with some limit."""
     site = tmp_path / "site"
     site.mkdir()
     PluginSite(site).install("palate-line", stem_of(INSTALLED), (KIT / "line.py").read_text())
+    with (site / "palate_line-1.2.dist-info" / "METADATA").open("a") as metadata:
+        metadata.writelines(f"Requires-Dist: {line}\n" for line in dependencies)
     module = HEAD + case_of(INSTALLED, MUTANTS[INSTALLED])
     path = f"{KIT / 'site'}:{site}"
     done = run_kit(tmp_path, module, *node_ids([INSTALLED]), plugins=[], env={"PYTHONPATH": path})
-    [message] = done.messages.values()
-    assert MUTANTS[INSTALLED].message in message
+    assert list(done.outcomes.values()) == ["failed" if message else "passed"], done.text
+    assert message in "".join(done.messages.values())
 
 
 def test_right_flavor_keeps_all(tmp_path: Path, mlflow_python: Path) -> None:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from palate.testing import FlavorContract
-from palate.testing._contract import CHECKS, why
+from palate.testing._contract import CHECKS, TOPICS, why
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 BEGIN, END = "<!-- begin: written by tests/shared/conformance_page.py -->\n", "<!-- end -->\n"
 
 
 def render_checks() -> str:
-    """Return a table of checks for each class that the kit is made of, in the order of the classes."""
+    """Return a table of checks for each topic, in the order of the kit."""
     sections = []
-    for part in FlavorContract.__mro__[1:]:
-        checks = [name for name in vars(part) if name in CHECKS]
-        if checks:
-            title = (part.__doc__ or "").strip().splitlines()[0].rstrip(".")
-            rows = [f"| `{check}` | {why(check)} |" for check in checks]
-            sections.append("\n".join([f"### {title}", "", "| check | why |", "|---|---|", *rows, ""]))
+    for topic, checks in TOPICS.items():
+        rows = [f"| `{check}` | {why(check)} |" for check in checks]
+        sections.append("\n".join([f"### {topic}", "", "| check | why |", "|---|---|", *rows, ""]))
     return "\n".join([f"There are {len(CHECKS)}.", "", *sections])
 
 

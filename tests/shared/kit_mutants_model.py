@@ -159,10 +159,10 @@ INPUTS = {
         "return ask_line(model, data if len(data) else None, method)", "expected a prediction, got builtins.ValueError"
     ),
     "test_one_row_is_predicted_as_among_others": hook(
-        "predict", "return ask_line(model, data, method) + len(data)", "differences"
+        "predict", "return ask_line(model, data, method) + len(data)", "values"
     ),
     "test_many_rows_are_predicted_alike": hook(
-        "predict", "return ask_line(model, data, method) + (len(data) > 10_000)", "differences"
+        "predict", "return ask_line(model, data, method) + (len(data) > 10_000)", "values"
     ),
     "test_memory_stays_flat": hook(
         "predict",
@@ -171,7 +171,7 @@ INPUTS = {
         before="KEPT = []",
     ),
     "test_batches_are_predicted_alike": published(
-        "return ask_line(model, data, method) + (model._calls > 2)", "differences"
+        "return ask_line(model, data, method) + (model._calls > 2)", "values"
     ),
     "test_awaited_prediction_is_the_same": hook(
         "predict",

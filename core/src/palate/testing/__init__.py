@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from palate.errors import DependencyMissing
+
 if TYPE_CHECKING:
     from palate.testing._checking import check_flavor
     from palate.testing._contract import FlavorContract
@@ -29,5 +31,10 @@ def __getattr__(name: str) -> object:
     # Late, so that pytest, which imports this package wherever Palate is installed, does not load the checks for it.
     if name not in _HOMES:
         raise AttributeError(f"module 'palate.testing' has no attribute {name!r}")
-    value: object = getattr(import_module(_HOMES[name]), name)
+    try:
+        value: object = getattr(import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as exc:
+        if exc.name != "pytest":
+            raise
+        raise DependencyMissing("pytest", needed_for="The conformance kit", install="'palate[testing]'") from exc
     return value

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from palate._flavor import Flavor
 from palate._registry import default_registry
 from palate.errors import InvalidOption
+from palate.testing._notes import Note
+from palate.testing._processes import child_environment, describe_exit, end_group, last_words
 from palate.testing._progress import CheckRequest
-from palate.testing._report import Conformance, record_phase
+from palate.testing._report import Cases, Conformance, check_target, record_phase, write_report
 
 __all__ = ["check_flavor"]
 
 _PATIENCE = 600.0  # seconds within which one check has to end
 _GLANCE = 0.05  # seconds between two looks at the process
-_SHOWN = 2000  # characters of what a process has written
 # What pytest says with its exit code when it ran the checks: all passed, some failed, none were left to run.
 _RAN = (0, 1, 5)
 _NO_CHECKS = 5
+# Found by its place, not imported: importing it trains the models.
+_CASES = str(Path(__file__).with_name("_sample_cases.py"))
 
 
 def check_flavor(
@@ -36,7 +36,8 @@ def check_flavor(
     *,
     formats: Sequence[str] = (),
     patience: float = _PATIENCE,
-    follow: Callable[[Mapping[str, str]], None] | None = None,
+    report: Path | None = None,
+    follow: Callable[[str, str], None] | None = None,
 ) -> list[Conformance]:
     """Run the conformance kit on each model that an installed flavor registers by its hook ``sample_models``.
 
@@ -46,7 +47,8 @@ def check_flavor(
         name: the flavor.
         formats: the formats to check; by default the flavor's default format.
         patience: how many seconds a single check may take.
-        follow: called with what is noted of each check as it begins.
+        report: a file to write a report to: Markdown when its name ends with ``.md``, JSON otherwise.
+        follow: called with the case and the name of each check as it begins.
 
     Returns:
         A case for each model and format.
@@ -54,18 +56,24 @@ def check_flavor(
     Raises:
         FlavorNotFound, FlavorBlocked, FlavorConflict: there is no such flavor to be used.
         FlavorBroken: it cannot be activated, or its sample models cannot be had.
-        InvalidOption: it has no such format, or no sample models.
+        InvalidOption: it has no such format, or no sample models; or *report* cannot be written, which is found before
+            anything is run.
     """
     flavor = default_registry().get(name)
     unknown = [asked for asked in formats if asked not in flavor.formats]
     if unknown:
         reason = f"the flavor '{flavor.name}' has no format {unknown[0]!r}"
         raise InvalidOption("format", reason=reason, hint=f"choose of {', '.join(flavor.formats)}")
+    if report is not None:
+        check_target(report, option="report")
     with tempfile.TemporaryDirectory(prefix="palate-check-") as folder:
-        run = _Run(flavor, formats, Path(folder), patience, follow or (lambda _: None))
+        run = _Run(flavor, formats, Path(folder), patience, follow or (lambda _case, _check: None))
         while not run.finish():
             pass  # each time at least one check fewer is left
-    return list(run.cases.values())
+    cases = list(run.cases.values())
+    if report is not None:
+        write_report(cases, report)
+    return cases
 
 
 class _Run:
@@ -77,13 +85,13 @@ class _Run:
         formats: Sequence[str],
         folder: Path,
         patience: float,
-        follow: Callable[[Mapping[str, str]], None],
+        follow: Callable[[str, str], None],
     ) -> None:
-        self.cases: dict[str, Conformance] = {}
+        self.cases: Cases = {}
         self._flavor, self._folder, self._patience, self._follow = flavor, folder, patience, follow
         self._request = CheckRequest(flavor=flavor.name, formats=list(formats), progress=str(folder / "progress.jsonl"))
         self._ended: list[str] = []
-        self._begun: tuple[str, Mapping[str, str]] | None = None
+        self._begun: tuple[str, Note] | None = None
 
     def finish(self) -> bool:
         """Run the checks that are left; return False when the process was ended by one of them."""
@@ -100,10 +108,10 @@ class _Run:
             try:
                 ending = self._watch(process)
             finally:
-                _end_group(process)
+                end_group(process)
         if ending is None and process.returncode in _RAN and self._begun is None:
             return self._all_ended(process.returncode)
-        self._fail(ending or _ending_of(process.returncode))
+        self._fail(ending or f"the process {describe_exit(process.returncode)}")
         return False
 
     def _all_ended(self, code: int) -> bool:
@@ -118,7 +126,8 @@ class _Run:
     def _fail(self, ending: str) -> None:
         """Take down that the check which had begun ended the process."""
         if self._begun is None:
-            written = (self._folder / "log").read_text(encoding="utf-8", errors="replace").strip()[-_SHOWN:]
+            with (self._folder / "log").open("rb") as log:
+                written = last_words(log)
             raise self._flavor.broken(f"its sample models could not be checked: {ending}; pytest wrote: {written}")
         nodeid, note = self._begun
         self._begun = None
@@ -129,14 +138,14 @@ class _Run:
         deselected = [f"--deselect={nodeid}" for nodeid in self._ended]
         # No configuration and no plugin of whoever calls this has a say in what is checked.
         plugins = ["-p", "palate.testing.pytest_plugin", "-p", "palate.testing._progress", "-p", "no:cacheprovider"]
-        places = [f"--rootdir={self._folder}", f"--confcutdir={self._folder}", f"--basetemp={self._folder / 'tmp'}"]
+        places = [f"--rootdir={self._folder}", "--noconftest", f"--basetemp={self._folder / 'tmp'}"]
         nothing = ["-c", os.devnull, "--import-mode=importlib", "--tb=short", "-q"]
-        return [sys.executable, "-m", "pytest", *nothing, *places, *plugins, *deselected, _cases_file()]
+        return [sys.executable, "-m", "pytest", *nothing, *places, *plugins, *deselected, _CASES]
 
     def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")}
-        path = os.pathsep.join(filter(None, sys.path))
-        return {**kept, "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **self._request.to_environment()}
+        ours = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
+        kept = {name: value for name, value in child_environment().items() if name not in ours}
+        return {**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **self._request.to_environment()}
 
     def _watch(self, process: subprocess.Popen[bytes]) -> str | None:
         """Follow the process to its end; return why it was ended here, or None."""
@@ -156,31 +165,11 @@ class _Run:
 
     def _take(self, told: Mapping[str, Any]) -> None:
         if "began" in told:
-            self._begun = told["began"], told["note"]
-            self._follow(told["note"])
+            note = Note(**told["note"])
+            self._begun = told["began"], note
+            self._follow(note.case, note.check)
         elif "ended" in told:
             self._ended.append(told["ended"])
             self._begun = None
         else:
-            record_phase(self.cases, told["note"], told["outcome"], told["detail"], told["seconds"])
-
-
-def _cases_file() -> str:
-    # Found, not imported: importing it trains the models.
-    spec = importlib.util.find_spec("palate.testing._sample_cases")
-    assert spec is not None
-    assert spec.origin is not None
-    return spec.origin
-
-
-def _ending_of(code: int) -> str:
-    if code < 0:
-        return f"it ended the process by {signal.Signals(-code).name}"
-    return f"it ended the process with exit code {code}"
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End the process, and what it has started."""
-    with suppress(ProcessLookupError):  # it has ended by itself, and left none
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+            record_phase(self.cases, Note(**told["note"]), told["outcome"], told["detail"], told["seconds"])

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
-from palate.flavors import list_flavors
+from palate._flavor import Flavor
+from palate._registry import default_registry
+from palate.errors import PalateError
 from palate.testing._damage import DamageChecks
 from palate.testing._directory import DirectoryChecks
 from palate.testing._inputs import InputChecks
 from palate.testing._interop import InteropChecks
+from palate.testing._notes import Note
 from palate.testing._places import PlaceChecks
 from palate.testing._plugin import PluginChecks
 from palate.testing._round_trip import RoundTripChecks
@@ -39,8 +42,8 @@ class FlavorContract(
 
     A subclass sets ``flavor`` and defines two fixtures: ``model``, a trained native model, and ``sample``, some rows of
     input. Everything else is optional: ``format``, ``save_options``, ``load_options``, ``rtol``, ``atol``,
-    ``import_budget_ms``, and the fixtures ``expected`` (what the framework itself predicts for the sample) and
-    ``foreign_model`` (an object of somebody else's)::
+    ``import_budget_ms``, ``patience_s``, and the fixtures ``expected`` (what the framework itself predicts for the
+    sample) and ``foreign_model`` (an object of somebody else's)::
 
         class TestMyFlavor(FlavorContract):
             flavor = "my_flavor"
@@ -64,7 +67,7 @@ class FlavorContract(
                 setattr(cls, name, _declared(cls, name, override))
 
     @classmethod
-    def palate_check(cls, item: pytest.Function) -> dict[str, str] | None:
+    def palate_check(cls, item: pytest.Function) -> Note | None:
         """Return what a report says of one test of the class, or None for a test of the author's own."""
         check = item.originalname or item.name
         if check not in CHECKS:
@@ -73,19 +76,20 @@ class FlavorContract(
             raise pytest.UsageError(
                 f"{cls.__qualname__} is marked xfail as a whole: override each check that cannot hold, with its reason"
             )
-        parameters = getattr(getattr(item, "callspec", None), "id", None)
-        flavor = getattr(cls, "flavor", "")
-        distribution, version = _provider_of(flavor)
-        return {
-            "check": check,
-            "why": why(check),
-            "id": f"{item.parent.nodeid if item.parent else ''}\n{parameters or ''}",
-            "case": cls.__name__.removeprefix("Test") + (f"[{parameters}]" if parameters else ""),
-            "flavor": flavor,
-            "format": cls.format or "default",
-            "distribution": distribution,
-            "version": version,
-        }
+        parameters = getattr(getattr(item, "callspec", None), "id", "")
+        name = getattr(cls, "flavor", "")
+        flavor = _find_flavor(name)
+        return Note(
+            check=check,
+            why=why(check),
+            group=item.parent.nodeid if item.parent else "",
+            parameters=parameters,
+            case=cls.__name__.removeprefix("Test") + (f"[{parameters}]" if parameters else ""),
+            flavor=name,
+            format=cls.format or (flavor.formats[0] if flavor else ""),
+            distribution=flavor.distribution if flavor else "",
+            version=flavor.version if flavor else "",
+        )
 
 
 _DECLARED = "__palate_declared__"
@@ -103,10 +107,12 @@ def why(check: str) -> str:
 
 
 @functools.cache  # asked for each test that is collected
-def _provider_of(flavor: str) -> tuple[str, str]:
-    """Return the distribution that has a flavor, and its version; empty when none has."""
-    found = [record for record in list_flavors() if record.kind == "flavor" and record.name == flavor]
-    return (found[0].distribution, found[0].version) if found else ("", "")
+def _find_flavor(name: str) -> Flavor | None:
+    """Return a flavor, or None when it cannot be used: that is for the checks to say, not for pytest's collecting."""
+    try:
+        return default_registry().get(name)
+    except PalateError:
+        return None
 
 
 def _declared(cls: type, name: str, override: object) -> Any:
@@ -128,11 +134,10 @@ def _declared(cls: type, name: str, override: object) -> Any:
         )
     original = getattr(FlavorContract, name)
 
+    @functools.wraps(original)  # with its marks, and pytest reads the names of the fixtures from it
     def check(*arguments: Any, **fixtures: Any) -> None:
         original(*arguments, **fixtures)
 
-    check.__name__, check.__doc__ = name, original.__doc__
-    check.__wrapped__ = original  # type: ignore[attr-defined]  # pytest reads the names of the fixtures from it
     setattr(check, _DECLARED, True)
     for mark in marks:
         check = pytest.mark.xfail(*mark.args, **{**mark.kwargs, "strict": True})(check)

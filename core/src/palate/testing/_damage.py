@@ -16,6 +16,7 @@ from palate.testing._files import native_files
 from palate.testing._predictions import compare_answers
 from palate.testing._processes import TaskFailed, Worker, WorkerDied, WorkerStuck
 from palate.testing._subject import Saved, Subject
+from palate.testing._tasks import open_damaged
 
 __all__ = ["DamageChecks"]
 
@@ -24,6 +25,8 @@ _FILES = 6  # the largest ones stand for the rest
 _WRONG_VALUES: tuple[object, ...] = (
     None, True, -1, 1.5, "", "no such file", "../../../../etc/passwd", "/etc/passwd", "a\0b", [], ["a"], {}, {"a": {}},
 )  # fmt: skip
+
+_DOING = "load a damaged directory and predict"
 
 Damage = Callable[[bytes], bytes]
 
@@ -120,7 +123,7 @@ class DamageChecks(Subject):
         for key, value in named.items():
             for way in (f"../outside/{value}", str(outside / value)):
                 with self._with_section(saved, tmp_path, {**saved.section, key: way}) as path:
-                    if worker.call("open_damaged", path, saved.options, saved.rows()) is not None:
+                    if worker.call(_DOING, open_damaged, path, saved.options, saved.rows()) is not None:
                         found.append(f"{key}={way!r} is opened")
         assert not found, "\n".join(found)
 
@@ -156,7 +159,7 @@ class DamageChecks(Subject):
         With *may_load* it may as well be loaded as another model, which then may predict anything.
         """
         try:
-            answer = worker.call("open_damaged", path, saved.options, saved.rows())
+            answer = worker.call(_DOING, open_damaged, path, saved.options, saved.rows())
         except WorkerStuck as exc:  # whatever comes next would take as long
             pytest.fail(f"{label}: {exc}")
         except (WorkerDied, TaskFailed) as exc:

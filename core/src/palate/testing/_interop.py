@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 import palate
-from palate._stored.differences import differences
 from palate._stored.snapshots import snapshot, tolerance_of
 from palate.testing._files import native_files
+from palate.testing._predictions import Answer
 from palate.testing._subject import Saved, Subject
 
 __all__ = ["InteropChecks"]
@@ -63,7 +63,7 @@ class InteropChecks(Subject):
         wanted = _plain(saved.loaded.predict(saved.rows()))
         document = snapshot(wanted)
         rtol, atol = tolerance_of(document)
-        assert not differences(document, snapshot(_plain(given)), rtol=rtol, atol=atol)
+        self.assert_same(Answer(document), Answer(snapshot(_plain(given))), rtol=rtol, atol=atol)
 
     def test_directory_is_a_whole_mlmodel(self, saved: Saved) -> None:
         """MLmodel has what MLflow's readers ask for first: flavors, a model id, a time, files for the environment."""

@@ -10,19 +10,57 @@ import struct
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO, Any, ParamSpec, TypeVar, cast
 
-__all__ = ["TaskFailed", "Worker", "WorkerDied", "WorkerStuck", "read_message", "write_message"]
+__all__ = [
+    "TaskFailed",
+    "Worker",
+    "WorkerDied",
+    "WorkerStuck",
+    "child_environment",
+    "describe_exit",
+    "end_group",
+    "last_words",
+    "read_message",
+    "write_message",
+]
 
 _GRACE = 10.0  # seconds that a process needs to end after it has closed its files
 _SHOWN = 2000  # characters of what a process has written
-_DOING = {
-    "answer_of": "while it was to open a pickled model and predict",
-    "measure_batches": "while it was to load the model and predict many batches",
-    "open_and_answer": "while it was to load the model and predict by each method",
-    "open_damaged": "while it was to load a damaged directory and predict",
-}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def child_environment() -> dict[str, str]:
+    """Return the environment of a process that is to import what this one can."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def describe_exit(code: int) -> str:
+    """Return how a process ended, in words that follow "the process"; *code* is its ``returncode``."""
+    if code >= 0:
+        return f"exited with {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:  # a realtime signal has no name
+        return f"was ended by signal {-code}"
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a session of its own, and those that it has started."""
+    with suppress(ProcessLookupError):  # it has ended by itself, and left none
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def last_words(log: IO[bytes]) -> str:
+    """Return the end of what a process wrote to a file."""
+    size = log.seek(0, os.SEEK_END)
+    log.seek(max(0, size - 4 * _SHOWN))
+    return log.read().decode("utf-8", "replace").strip()[-_SHOWN:]
 
 
 class WorkerDied(Exception):
@@ -38,7 +76,7 @@ class TaskFailed(Exception):
 
 
 class Worker:
-    """Runs the functions of ``palate.testing._tasks``, one at a time, in one other process.
+    """Runs functions, one at a time, in one other process.
 
     That process starts when it is first asked. After it died, the next call starts another one.
 
@@ -53,35 +91,36 @@ class Worker:
         self._requests: IO[bytes] | None = None
         self._answers: IO[bytes] | None = None
 
-    def call(self, task: str, *arguments: object) -> Any:
-        """Return what the task returns.
+    def call(self, doing: str, task: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return what a function returns that the other process can import.
+
+        Args:
+            doing: what the function does, as in "the process was to …".
 
         Raises:
             TaskFailed: the task raised something, or its arguments cannot be sent to another process.
             WorkerDied: the process was ended by a signal, or ended by itself.
             WorkerStuck: it did not answer in time.
         """
-        request = _pickled(task, arguments)
+        request = _pickled(task, args, kwargs)
         if self._process is None:
             self._start()
         try:
-            answer = self._exchange(request, _DOING[task])
+            answer = self._exchange(request, f"while it was to {doing}")
         except BaseException:
             # Of an interrupted process, too: its answer would be taken for that to the next question.
             self.stop()
             raise
         succeeded, value = pickle.loads(answer)
         if succeeded:
-            return value
+            return cast("R", value)
         raise TaskFailed(value)
 
     def stop(self) -> None:
         """End the process, and those that it has started."""
         if self._process is None:
             return
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        end_group(self._process)
         for file in (self._requests, self._answers, self._log):
             if file is not None:
                 with suppress(BrokenPipeError):  # a request that nobody read
@@ -99,7 +138,7 @@ class Worker:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=child_environment(),
             start_new_session=True,  # so that what it starts itself is ended with it
         )
         os.close(ask)
@@ -127,19 +166,17 @@ class Worker:
             code = self._process.wait(_GRACE)
         except subprocess.TimeoutExpired:
             return "closed its files"
-        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+        return describe_exit(code)
 
     def _written(self) -> str:
         assert self._log is not None
-        size = self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(0, size - 4 * _SHOWN))
-        text = self._log.read().decode("utf-8", "replace").strip()[-_SHOWN:]
+        text = last_words(self._log)
         return f"; it wrote: {text}" if text else ""
 
 
-def _pickled(task: str, arguments: tuple[object, ...]) -> bytes:
+def _pickled(task: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, Any]) -> bytes:
     try:
-        return pickle.dumps((task, arguments))
+        return pickle.dumps((task, args, kwargs))
     except Exception as exc:  # whatever an object's own code raises
         words = f"the sample, or an option, cannot be sent to another process: {type(exc).__name__}: {exc}"
         raise TaskFailed(words) from exc

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from palate.testing._notes import CHECK
+from palate.testing._notes import read_note
 from palate.testing._report import outcome_of
 
 __all__ = ["VARIABLE", "CheckRequest", "request"]
@@ -48,14 +48,17 @@ def request() -> CheckRequest:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Tell that a check begins."""
-    _tell({"began": item.nodeid, "note": dict(item.user_properties)[CHECK]})
+    note = read_note(item.user_properties)
+    assert note is not None  # nothing else is collected
+    _tell({"began": item.nodeid, "note": asdict(note)})
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Tell how a phase of a check went."""
     outcome, detail = outcome_of(report)
-    note = dict(report.user_properties)[CHECK]
-    _tell({"note": note, "outcome": outcome, "detail": detail, "seconds": report.duration})
+    note = read_note(report.user_properties)
+    assert note is not None
+    _tell({"note": asdict(note), "outcome": outcome, "detail": detail, "seconds": report.duration})
 
 
 def pytest_runtest_logfinish(nodeid: str) -> None:

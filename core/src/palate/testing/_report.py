@@ -12,18 +12,22 @@ from typing import Any, Literal
 
 import pytest
 
+from palate.errors import InvalidOption
 from palate.testing._contract import CHECKS, TOPICS, why
-from palate.testing._notes import CHECK, SKIPPED_BY_KIT
+from palate.testing._notes import Note, is_skipped_by_kit, read_note
 
 __all__ = [
+    "Cases",
     "CheckResult",
     "Conformance",
     "Outcome",
     "ReportWriter",
+    "check_target",
     "outcome_of",
     "record_phase",
     "render_json",
     "render_markdown",
+    "write_report",
 ]
 
 Outcome = Literal["passed", "failed", "skipped", "expected failure", "not run"]
@@ -93,6 +97,10 @@ class Conformance:
         return {**facts, "conforms": self.conforms, "checks": [asdict(result) for result in self.complete()]}
 
 
+Cases = dict[tuple[str, str], Conformance]
+"""Cases as they are gathered, by the class of tests and the parameters of its fixtures."""
+
+
 class ReportWriter:
     """A plugin of pytest that gathers the outcomes and writes them down at the end.
 
@@ -104,73 +112,85 @@ class ReportWriter:
     """
 
     def __init__(self, target: Path) -> None:
-        _check_target(target)
+        try:
+            check_target(target, option="--palate-report")
+        except InvalidOption as exc:
+            raise pytest.UsageError(str(exc)) from exc
         self._target = target
-        self._cases: dict[str, Conformance] = {}
+        self._cases: Cases = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take down how one phase of one check went."""
-        note = dict(report.user_properties).get(CHECK)
-        if not isinstance(note, dict):
-            return
-        outcome, detail = outcome_of(report)
-        record_phase(self._cases, note, outcome, detail, report.duration)
+        note = read_note(report.user_properties)
+        if note is not None:
+            outcome, detail = outcome_of(report)
+            record_phase(self._cases, note, outcome, detail, report.duration)
 
     def pytest_sessionfinish(self) -> None:
         """Write the report."""
-        cases = _whole_cases(self._cases)
-        text = render_markdown(cases) if self._target.suffix == ".md" else render_json(cases)
-        self._target.write_text(text, encoding="utf-8")
+        write_report(_whole_cases(self._cases), self._target)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say where the report is."""
         terminalreporter.write_line(f"Palate's conformance report: {self._target}")
 
 
-def _whole_cases(found: Mapping[str, Conformance]) -> list[Conformance]:
+def _whole_cases(found: Cases) -> list[Conformance]:
     """Return the cases, each with what was found once for all of its class: checks that need no model are not run for
     each parameter of it."""
     groups: dict[str, dict[str, Conformance]] = {}
-    for identity, case in found.items():
-        cls, _, parameters = identity.partition("\n")
-        groups.setdefault(cls, {})[parameters] = case
+    for (group, parameters), case in found.items():
+        groups.setdefault(group, {})[parameters] = case
     cases = []
-    for group in groups.values():
-        shared = group.pop("", None) if len(group) > 1 else None
+    for members in groups.values():
+        shared = members.pop("", None) if len(members) > 1 else None
         once = shared.results if shared else {}
-        cases += [replace(case, results={**once, **case.results}) for case in group.values()]
+        cases += [replace(case, results={**once, **case.results}) for case in members.values()]
     return cases
 
 
-def _check_target(target: Path) -> None:
+def check_target(target: Path, *, option: str) -> None:
+    """Refuse a file that no report can be written to; one that is there stays as it is.
+
+    Args:
+        target: the file.
+        option: what the caller named it by.
+
+    Raises:
+        InvalidOption: it cannot be written.
+    """
     existed = target.exists()
     try:
         target.open("a", encoding="utf-8").close()
     except OSError as exc:
-        raise pytest.UsageError(f"--palate-report cannot be written: {exc}") from exc
+        reason = f"no report can be written there: {exc.strerror}"
+        raise InvalidOption(option, reason=reason, hint="name a file in a folder that you may write to") from exc
     if not existed:
         target.unlink()
 
 
-def record_phase(
-    cases: dict[str, Conformance], note: Mapping[str, str], outcome: Outcome, detail: str, seconds: float
-) -> None:
+def write_report(cases: Sequence[Conformance], target: Path) -> None:
+    """Write the report to a file: Markdown when its name ends with ``.md``, JSON otherwise. Raises OSError."""
+    render = render_markdown if target.suffix == ".md" else render_json
+    target.write_text(render(cases), encoding="utf-8")
+
+
+def record_phase(cases: Cases, note: Note, outcome: Outcome, detail: str, seconds: float) -> None:
     """Add to *cases* how one phase of a check went: setting up, the check itself, tearing down."""
     case = Conformance(
-        case=note["case"],
-        flavor=note["flavor"],
-        format=note["format"],
-        distribution=note["distribution"],
-        version=note["version"],
+        case=note.case,
+        flavor=note.flavor,
+        format=note.format,
+        distribution=note.distribution,
+        version=note.version,
     )
-    # Two modules may have a class of one name.
-    results = cases.setdefault(note["id"], case).results
-    check = note["check"]
-    before = results.get(check)
+    results = cases.setdefault((note.group, note.parameters), case).results
+    detail = detail.encode("utf-8", "backslashreplace").decode("utf-8")  # a lone surrogate can be in any message
+    before = results.get(note.check)
     if before is None or outcome != "passed":
         seconds += before.seconds if before else 0.0
-        results[check] = CheckResult(
-            check=check, why=note["why"], outcome=outcome, detail=detail, seconds=round(seconds, 3)
+        results[note.check] = CheckResult(
+            check=note.check, why=note.why, outcome=outcome, detail=detail, seconds=round(seconds, 3)
         )
 
 
@@ -181,7 +201,7 @@ def outcome_of(report: pytest.TestReport) -> tuple[Outcome, str]:
     if report.skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         # The kit skips where there is nothing to ask; what an author skips would have been asked.
-        outcome: Outcome = "skipped" if SKIPPED_BY_KIT in dict(report.user_properties) else "not run"
+        outcome: Outcome = "skipped" if is_skipped_by_kit(report.user_properties) else "not run"
         return outcome, reason.removeprefix("Skipped: ")
     if report.failed:
         return "failed", _last_line(report)

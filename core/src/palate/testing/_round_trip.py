@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 import palate
+from palate._flavor import Flavor
 from palate._stored.snapshots import snapshot
 from palate.errors import UnsupportedModel
 from palate.testing._predictions import Answer, NoRows, answer_of, count_rows, take_rows
 from palate.testing._processes import Worker
 from palate.testing._subject import Saved, Subject
+from palate.testing._tasks import open_and_answer
 from palate.testing._threads import at_once
 
 __all__ = ["RoundTripChecks"]
@@ -42,16 +44,17 @@ class RoundTripChecks(Subject):
 
     def test_fresh_process_predicts_the_same(self, saved: Saved, worker: Worker) -> None:
         """A process that knows only the directory predicts the same: whoever saved the model has gone by then."""
-        self._agree(saved, worker.call("open_and_answer", saved.path, saved.options, saved.rows()))
+        doing = "load the model and predict by each method"
+        self._agree(saved, worker.call(doing, open_and_answer, saved.path, saved.options, saved.rows()))
 
     def test_every_method_answers_the_same(self, saved: Saved) -> None:
         """Each method of the loaded model answers as the original's does, since callers use them all."""
         given = {method: answer_of(saved.loaded, method, saved.rows()) for method in saved.loaded.methods}
         self._agree(saved, given)
 
-    def test_methods_survive(self, saved: Saved, plugin: Any) -> None:
+    def test_methods_survive(self, saved: Saved, activated: Flavor) -> None:
         """The loaded model has the methods of the original, no fewer and no others, as APIs are made from them."""
-        assert saved.loaded.methods == plugin.methods(saved.native)
+        assert saved.loaded.methods == activated.methods(saved.native)
 
     def test_default_method_answers_the_sample(self, saved: Saved) -> None:
         """The default method predicts on the sample without an error: otherwise the other checks compare errors."""
@@ -112,8 +115,8 @@ class RoundTripChecks(Subject):
 
     def test_pickled_model_opens_its_directory(self, saved: Saved, worker: Worker) -> None:
         """A loaded model goes to another process as the name of its directory, and predicts the same there."""
-        method = saved.loaded.default_method
-        self.assert_same(saved.answer, worker.call("answer_of", saved.loaded, method, saved.rows()))
+        doing, method = "open a pickled model and predict", saved.loaded.default_method
+        self.assert_same(saved.answer, worker.call(doing, answer_of, saved.loaded, method, saved.rows()))
 
     def test_native_model_comes_back(self, saved: Saved) -> None:
         """palate.load_native gives the framework's own object, of which the flavor knows the methods."""

@@ -85,10 +85,10 @@ class SideEffectChecks(Subject):
     def test_save_leaves_predictions(self, saved: Saved, tmp_path: Path) -> None:
         """The model that was saved predicts afterwards what it predicted before: it may be in use."""
         before = saved.answers[saved.loaded.default_method]
+        if not before.is_known:
+            pytest.skip("the flavor predicts only with loaded models")
         self.save(saved.native, saved.rows(), tmp_path / "again")
-        again = answer_of(saved.original, saved.loaded.default_method, saved.rows())
-        if again.is_known:
-            self.assert_same(before, again)
+        self.assert_same(before, answer_of(saved.original, saved.loaded.default_method, saved.rows()))
 
     def test_nothing_is_printed(self, saved: Saved, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         """Saving, loading and predicting write nothing to the standard streams, which are the application's to read."""

@@ -15,7 +15,7 @@ import pytest
 
 import palate
 from palate._flavor import Flavor
-from palate._opening import adapt_original, open_model
+from palate._opening import adapt_original, open_model, prepare_original
 from palate._registry import default_registry
 from palate.errors import PalateError
 from palate.pyfunc import PyFuncModel
@@ -68,14 +68,9 @@ class Saved:
     def around(self, native: object) -> PyFuncModel:
         """Return an adapter around a native object, with the signature that was saved."""
         registry = default_registry()
-        return adapt_original(
-            open_model(self.path),
-            native,
-            registry.get(self.loaded.flavor),
-            signature=self.loaded.signature,
-            registry=registry,
-            options=self.load_options,
-        )
+        opened, flavor = open_model(self.path), registry.get(self.loaded.flavor)
+        prepared = prepare_original(opened, native, flavor, registry=registry, options=self.load_options)
+        return adapt_original(opened, native, flavor, signature=self.loaded.signature, prepared=prepared)
 
     @property
     def section(self) -> Mapping[str, Any]:
@@ -114,6 +109,8 @@ class Subject:
     """The same, absolutely."""
     import_budget_ms: ClassVar[float] = 100.0
     """How long importing the plugin may take, beyond importing Palate."""
+    rows_are_independent: ClassVar[bool] = True
+    """Whether a row's prediction is the same whatever rows stand around it; of a model of sequences it is not."""
     patience_s: ClassVar[float] = 180.0
     """How long loading and predicting may take in a process of its own, on a busy machine, before it is ended."""
 
@@ -133,7 +130,7 @@ class Subject:
         return _Foreign()
 
     @pytest.fixture
-    def plugin(self) -> Flavor:
+    def activated(self) -> Flavor:
         """The flavor, as it was found and activated."""
         return default_registry().get(self._flavor_name())
 
@@ -148,8 +145,14 @@ class Subject:
         """
         shared = _shared_by(request, type(self))
         case = getattr(getattr(request.node, "callspec", None), "id", "")
+        if case in shared.unsaved:
+            pytest.fail(f"the model cannot be saved: {shared.unsaved[case]}", pytrace=False)
         if case not in shared.saved:
-            shared.saved[case] = self.save(model, sample, tmp_path_factory.mktemp("saved") / "model")
+            try:
+                shared.saved[case] = self.save(model, sample, tmp_path_factory.mktemp("saved") / "model")
+            except Exception as exc:
+                shared.unsaved[case] = f"{type(exc).__name__}: {exc}"  # told in full once, by this check
+                raise
         return shared.saved[case]
 
     @pytest.fixture
@@ -179,9 +182,12 @@ class Subject:
         """Fail unless *model* answers to the sample as the loaded model does."""
         self.assert_same(saved.answer, answer_of(model, saved.loaded.default_method, saved.rows()))
 
-    def assert_same(self, wanted: Answer, given: Answer, *, about: str = "") -> None:
-        """Fail, with the differences in words, unless two answers agree within the class's tolerance."""
-        found = compare_answers(wanted, given, rtol=self.rtol, atol=self.atol)
+    def assert_same(
+        self, wanted: Answer, given: Answer, *, rtol: float | None = None, atol: float | None = None, about: str = ""
+    ) -> None:
+        """Fail, with the differences in words, unless two answers agree, by default within the class's tolerance."""
+        rtol, atol = self.rtol if rtol is None else rtol, self.atol if atol is None else atol
+        found = compare_answers(wanted, given, rtol=rtol, atol=atol)
         assert not found, f"{about}{'; '.join(found)}"
 
     def _flavor_name(self) -> str:
@@ -209,6 +215,7 @@ class _Shared:
     def __init__(self, cls: type, patience: float) -> None:
         self.cls = cls
         self.saved: dict[str, Saved] = {}
+        self.unsaved: dict[str, str] = {}
         self.worker = Worker(patience)
 
 

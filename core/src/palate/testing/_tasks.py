@@ -12,7 +12,7 @@ import palate
 from palate.errors import FlavorBroken, PalateError
 from palate.testing._predictions import Answer, answer_of
 
-__all__ = ["answer_of", "measure_batches", "open_and_answer", "open_damaged"]
+__all__ = ["measure_batches", "open_and_answer", "open_damaged"]
 
 
 def open_and_answer(path: Path, options: Mapping[str, Any], sample: object) -> dict[str, Answer]:

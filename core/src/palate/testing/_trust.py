@@ -36,14 +36,17 @@ class TrustChecks(Subject):
         else:
             saved.load(trust=False).predict(saved.rows())
 
-    def test_format_needs_the_trust_it_says(self, saved: Saved, plugin: Flavor) -> None:
+    def test_format_needs_the_trust_it_says(self, saved: Saved, activated: Flavor) -> None:
         """FORMATS_NEEDING_TRUST is what executes_code answers for a directory of that format: lists show it."""
-        format_name = self.format or plugin.formats[0]
-        assert saved.trust == (format_name in plugin.formats_needing_trust)
+        format_name = self.format or activated.formats[0]
+        assert saved.trust == (format_name in activated.formats_needing_trust)
 
-    def test_default_format_is_safe(self, plugin: Flavor) -> None:
+    def test_default_format_is_safe(self, activated: Flavor) -> None:
         """The default format opens without trust: what nobody chose should not run code."""
-        assert plugin.formats[0] not in plugin.formats_needing_trust
+        default = activated.formats[0]
+        assert default not in activated.formats_needing_trust, (
+            f"{default} needs trust; put a format first that does not"
+        )
 
     def test_guarantees_fit_the_trust(self, saved: Saved) -> None:
         """A directory that opens without trust is guaranteed to run no code, and no other one is."""

@@ -8,7 +8,6 @@ import pickle
 import signal
 import sys
 
-from palate.testing import _tasks
 from palate.testing._processes import read_message, write_message
 
 __all__: list[str] = []
@@ -28,8 +27,8 @@ def _serve(ask: int, tell: int) -> None:
 
 def _run(request: bytes) -> bytes:
     try:
-        task, arguments = pickle.loads(request)
-        return pickle.dumps((True, getattr(_tasks, task)(*arguments)))
+        task, args, kwargs = pickle.loads(request)
+        return pickle.dumps((True, task(*args, **kwargs)))
     except BaseException as exc:  # the asker decides what it means
         return pickle.dumps((False, f"{type(exc).__name__}: {exc}"))
 

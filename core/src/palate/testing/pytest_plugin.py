@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from palate.testing._notes import CHECK, SKIPPED_BY_KIT
+from palate.testing._notes import attach_note, mark_skipped_by_kit, read_note
 
 __all__: list[str] = []
 
@@ -51,7 +51,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if cls is not None and hasattr(cls, "palate_check"):
         note = cls.palate_check(item)
         if note is not None:
-            item.user_properties.append((CHECK, note))
+            attach_note(item.user_properties, note)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -60,11 +60,11 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add to a failed check the sentence that says why it is asked, and to a skipped one whether the kit skips it."""
     outcome = yield
-    note = dict(item.user_properties).get(CHECK)
-    if isinstance(note, dict) and outcome.failed:
-        outcome.sections.append(("why Palate asks for this", str(note["why"])))
-    if isinstance(note, dict) and outcome.skipped and _is_raised_by_kit(call):
-        outcome.user_properties.append((SKIPPED_BY_KIT, True))
+    note = read_note(item.user_properties)
+    if note is not None and outcome.failed:
+        outcome.sections.append(("why Palate asks for this", note.why))
+    if note is not None and outcome.skipped and _is_raised_by_kit(call):
+        mark_skipped_by_kit(outcome.user_properties)
     return outcome
 
 
