@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from plugin_site import GOOD
 from sklearn.linear_model import LinearRegression
 
 import palate
@@ -341,6 +343,32 @@ def test_decimals_of_a_file_become_a_tensor(body) -> None:
     assert array.dtype == "float32"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "allowed", "told"),
+    [
+        ((), "", "PALATE_ALLOWED_PLUGINS does not list palate-"),
+        (("--flavor", "sklearn"), "palate-xgboost", "PALATE_ALLOWED_PLUGINS does not list palate-sklearn"),
+        (("--flavor", "broken"), "", "'broken' of {folder}/broken.py cannot be used: ValueError: no luck"),
+        (("--flavor", "twin"), "", "'twin' is claimed by {folder}/a/twin.py and by {folder}/b/twin.py"),
+        (("--flavor", "python_function"), "", "--flavor: python_function has no sample models"),
+        (("--flavor", "lightgbm"), "palate-xgboost", "No installed flavor is called 'lightgbm'"),
+    ],
+)
+def test_quickstart_says_why_it_shows_nothing(tmp_path, run_python, arguments, allowed, told) -> None:
+    """A flavor that is not allowed, or broken, need not be installed; nor does one that has nothing to show."""
+    (tmp_path / "broken.py").write_text("raise ValueError('no luck')")
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        (folder / "twin.py").write_text(GOOD.format(package=folder.name))
+    plugins = os.pathsep.join(str(tmp_path / name) for name in ("broken.py", "a/twin.py", "b/twin.py"))
+    script = "import sys; from palate.cli import main; sys.argv[0] = 'palate'; main()"
+    environment = {"PALATE_ALLOWED_PLUGINS": allowed, "PALATE_PLUGINS": plugins if arguments else ""}
+    done = run_python(script, "quickstart", *arguments, env=environment)
+    assert done.returncode == 2
+    assert told.format(folder=tmp_path) in done.stderr
+    assert "pip install" not in done.stderr
+
+
 def test_quickstart_runs_twice_in_one_place(run, tmp_path) -> None:
     """The main job, from training to verified predictions in another process; a second run replaces the first."""
     first = run("quickstart", "--json")
@@ -356,6 +384,16 @@ def test_quickstart_runs_twice_in_one_place(run, tmp_path) -> None:
         assert text in told.stdout
     assert sorted(p.name for p in tmp_path.iterdir()) == ["palate-quickstart"]
     assert "lightgbm" in run("quickstart", "--flavor", "lightgbm").stderr
+
+
+def test_the_help_of_each_command_begins_with_its_line() -> None:
+    """`palate --help` imports none of them, so its lines are written a second time: they are the same."""
+    from importlib import import_module
+
+    from palate.cli._group import COMMANDS
+
+    helps = {name: import_module(f"palate.cli.{name}").command.help for name in COMMANDS}
+    assert {name: text.partition("\n\n")[0] for name, text in helps.items()} == COMMANDS
 
 
 def test_help_is_quick_and_imports_no_framework() -> None:

@@ -8,12 +8,14 @@ import runpy
 import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import conformance_page
 import pytest
 
 from palate._plugin_contract import CONSTANTS, REQUIRED_HOOKS
+from palate.cli._group import COMMANDS
 from palate.testing._subject import Subject
 
 ROOT = Path(__file__).parent.parent
@@ -54,6 +56,15 @@ def test_what_readme_says_is_printed_is_printed(tmp_path) -> None:
     for claim in ("[0 0 0]", "(3, 3)", "False", "[20.0, 40.0]", "['HELLO']"):
         assert claim in program
         assert claim in done.stdout.splitlines()
+
+
+def test_the_guide_has_every_command() -> None:
+    """Its table has a row for each, those of a group too."""
+    commands = [import_module(f"palate.cli.{name}").command for name in COMMANDS]
+    names = [f"{c.name} {sub}" for c in commands for sub in getattr(c, "commands", ())]
+    names += [c.name for c in commands if not hasattr(c, "commands")]
+    rows = re.findall(r"^\| `palate ((?:[a-z]+ ?)+)", (ROOT / "docs" / "user-guide.md").read_text(), re.MULTILINE)
+    assert sorted(row.strip() for row in rows) == sorted(names)
 
 
 def test_the_examples_of_the_page_of_hooks_run() -> None:

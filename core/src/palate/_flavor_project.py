@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
 import os
 import re
 from collections.abc import Mapping
@@ -107,8 +106,6 @@ def _check_name(name: str) -> None:
             f"write it like 'my-framework': a to z, 0 to 9, single hyphens, a letter first, at most {_MAX_NAME} in all"
         )
         raise InvalidOption("name", reason=reason, hint=hint)
-    if keyword.iskeyword(name):
-        raise InvalidOption("name", reason=f"'{name}' is a word of Python itself", hint="choose another one")
     taken = {_plain(other) for other in (*default_registry().names, *KNOWN_DISTRIBUTIONS, *ALIASES)}
     if _plain(name) in taken:
         reason = f"there is a flavor called '{name}' already"

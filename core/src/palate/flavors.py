@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from palate._flavor_project import FlavorProject, new_flavor
 from palate._plugin_record import FlavorRecord
 from palate._registry import default_registry
 from palate.errors import InvalidOption
 from palate.hookspecs import SampleModel
+
+if TYPE_CHECKING:
+    from palate._flavor_project import FlavorProject, new_flavor
 
 __all__ = [
     "FlavorProject",
@@ -20,6 +24,14 @@ __all__ = [
     "sample_models",
     "unmatched_allowed_plugins",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Late: whoever lists or registers flavors seldom begins one.
+    if name not in ("FlavorProject", "new_flavor"):
+        raise AttributeError(f"module 'palate.flavors' has no attribute {name!r}")
+    value: object = getattr(import_module("palate._flavor_project"), name)
+    return value
 
 
 def list_flavors() -> list[FlavorRecord]:

@@ -33,7 +33,7 @@ __all__ = ["main"]
 
 # Each command is in the module of its name; what it does stands here, so that --help need not import any of them.
 COMMANDS = {
-    "flavors": "See the installed flavors, or begin one of your own.",
+    "flavors": "See and check the installed flavors, or begin one of your own.",
     "inspect": "Show what a model is; nothing of it is imported or run.",
     "predict": "Predict on a file of inputs.",
     "quickstart": "Train, save, open and verify a real model of every installed flavor.",

@@ -19,7 +19,7 @@ __all__ = ["command", "echo_files", "field_text"]
 @click.option("--no-verify", is_flag=True, help="Skip checking the files against MANIFEST.json.")
 @json_option
 def command(uri: str, *, no_verify: bool, as_json: bool) -> None:
-    """Show what the model at URI is; nothing of it is imported or run."""
+    """Show what a model is; nothing of it is imported or run."""
     info = inspect_model(uri, verify=not no_verify)
     if as_json:
         echo_json(info.to_dict())

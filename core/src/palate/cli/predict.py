@@ -66,7 +66,9 @@ def command(
     trust: bool,
     as_json: bool,
 ) -> None:
-    """Predict on FILE (csv, json, jsonl or parquet; standard input by default) with the model at URI.
+    """Predict on a file of inputs.
+
+    FILE is csv, json, jsonl or parquet, and standard input by default; the model is at URI.
 
     csv needs a header line; an empty cell is a missing value; a file called .tsv is separated by tabs.
 

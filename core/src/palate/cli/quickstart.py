@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,16 @@ import click
 from palate.cli._output import echo_json, echo_table, json_option
 from palate.cli._predictions import plain
 from palate.cli.inspect import echo_files, field_text
-from palate.errors import FlavorNotFound, PalateError, PredictionChanged
-from palate.flavors import SampleModel, list_flavors, sample_models
+from palate.errors import (
+    FlavorBlocked,
+    FlavorBroken,
+    FlavorConflict,
+    FlavorNotFound,
+    InvalidOption,
+    PalateError,
+    PredictionChanged,
+)
+from palate.flavors import FlavorRecord, SampleModel, list_flavors, sample_models
 from palate.inspection import ModelInfo
 from palate.loading import load_model
 from palate.saving import save_model
@@ -77,9 +85,12 @@ def command(*, directory: Path, chosen: tuple[str, ...], as_json: bool) -> None:
     Each is opened and asked for predictions in a new process, by commands that do not name its framework.
     """
     say = _Narrator(quiet=as_json)
-    usable = [record.name for record in list_flavors() if record.kind == "flavor" and record.status == "ok"]
-    if missing := set(chosen) - set(usable):
-        raise FlavorNotFound(min(missing), installed=usable)
+    found = [record for record in list_flavors() if record.kind == "flavor"]
+    usable = [record.name for record in found if record.status == "ok"]
+    for name in chosen:
+        if name not in usable:
+            same_name = [record for record in found if record.name == name]
+            raise _explain_unusable(same_name) if same_name else FlavorNotFound(name, installed=usable)
     runs: list[tuple[Run, SampleModel]] = []
     failed: dict[str, Exception] = {}
     for flavor in chosen or usable:
@@ -89,6 +100,10 @@ def command(*, directory: Path, chosen: tuple[str, ...], as_json: bool) -> None:
             failed[flavor] = exc
             say(f"   failed: {type(exc).__name__}: {exc}")
     if not runs and not failed:
+        if chosen:
+            raise InvalidOption("--flavor", reason=f"{chosen[0]} has no sample models", hint="choose another, or none")
+        if unusable := [record for record in found if record.status != "ok"]:
+            raise _explain_unusable(unusable)
         raise FlavorNotFound("sklearn", installed=usable, distribution="palate-sklearn")
     if as_json:
         echo_json([asdict(run) for run, _ in runs])
@@ -96,6 +111,19 @@ def command(*, directory: Path, chosen: tuple[str, ...], as_json: bool) -> None:
         _summarise(runs)
     if failed:
         raise SamplesFailed(failed)
+
+
+def _explain_unusable(records: Sequence[FlavorRecord]) -> PalateError:
+    """Return why the flavor that the first of the records tells of cannot be shown."""
+    first = records[0]
+    if first.status == "blocked":
+        return FlavorBlocked(first.name, distribution=first.distribution, variable="PALATE_ALLOWED_PLUGINS")
+    if first.status == "conflict":
+        both = [record.distribution for record in records if record.name == first.name]
+        name = f"The flavor name '{first.name}'"
+        return FlavorConflict(name, distributions=both, choices=(), hint="remove one of them")
+    reason = first.error or first.status
+    return FlavorBroken(first.name, distribution=first.distribution, version=first.version, reason=reason)
 
 
 class _Narrator:

@@ -17,7 +17,7 @@ __all__ = ["command"]
 @json_option
 @click.pass_context
 def command(ctx: click.Context, uri: str, *, trust: bool, accept: bool, as_json: bool) -> None:
-    """Check the files, the environment and the golden predictions of the model at URI.
+    """Check a model's files, environment and golden predictions.
 
     Exits with 1 when a check fails.
     """
