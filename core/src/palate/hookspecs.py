@@ -2,14 +2,14 @@
 
 A flavor is a module (or object) named by an entry point in the group ``palate.flavors``; the entry point's name is the
 flavor's name, the key under ``flavors:`` in MLmodel, and the ``flavor=`` argument: one string. It imports its framework
-inside the hooks, never at module level, and declares besides its hooks these constants:
+inside the hooks, never at module level, and declares besides its hooks these constants, of which FORMATS is required:
 
 ``HOOK_API: int``                     the version of this file that it was written for (``palate.hookspecs.HOOK_API``)
 ``NATIVE_PACKAGES: tuple[str, ...]``  top-level packages whose classes this flavor owns, such as ``("xgboost",)``
-``NATIVE_TYPES: tuple[str, ...]``     single classes by full name, such as ``("functools.partial",)`` (optional)
+``NATIVE_TYPES: tuple[str, ...]``     single classes by full name, such as ``("functools.partial",)``
 ``FORMATS: tuple[str, ...]``          the values it takes for ``format=``; the first is the default and should be safe
-``FORMATS_NEEDING_TRUST``             those of FORMATS whose directories only ``trust=True`` opens (optional)
-``SAVE_OPTIONS``, ``LOAD_OPTIONS``    names of keyword arguments of its own (optional)
+``FORMATS_NEEDING_TRUST``             those of FORMATS whose directories only ``trust=True`` opens
+``SAVE_OPTIONS``, ``LOAD_OPTIONS``    names of keyword arguments of its own
 
 Hooks are called with keywords and may take fewer arguments than listed here, so a hook may gain arguments but never
 loses any. Required: save_model, load_model, predict, methods, requirements, executes_code. The rest is optional.
@@ -80,10 +80,7 @@ def save_model(flavor: str, model: object, path: Path, options: SaveOptions) -> 
 
 @hookspec(firstresult=True)
 def load_model(flavor: str, path: Path, config: Mapping[str, Any], options: LoadOptions) -> object:
-    """Return the native model stored under *path*.
-
-    When ``options.trust`` is false, never run code that the directory carries: raise ``errors.UnsafeModel``.
-    """
+    """Return the native model at *path*; unless ``options.trust``, run no code from there: ``errors.UnsafeModel``."""
 
 
 @hookspec(firstresult=True)
@@ -93,14 +90,18 @@ def predict(
 ) -> object:  # fmt: skip
     """Call *method* (one that ``methods`` lists) of the native *model*, or of what ``prepare`` made of it, on *data*.
 
-    *enforced* says whether *data* was made to fit a signature that names its columns; *source*, which model it is.
-    At save time *model* is the object being saved; return NotImplemented if only a loaded model can predict.
+    *enforced* says whether *data* was made to fit a signature that names its columns; *source*, which model it is,
+    or None while a save or ``verify_model`` tries one out. A save calls it for the object being saved too, or for what
+    ``prepare`` made of that; return NotImplemented if only a loaded model can predict.
     """
 
 
 @hookspec(firstresult=True)
 def prepare(model: object, path: Path, config: Mapping[str, Any], options: LoadOptions) -> object:
-    """Return what ``predict`` is to be given for *model*, made once: the runtime's session for a graph, say."""
+    """Return what ``predict`` is to be given for *model*, made once: the runtime's session for a graph, say.
+
+    A save calls it for the object being saved too, with trust; what it raises then becomes ``UnsupportedModel``.
+    """
 
 
 @hookspec(firstresult=True)
@@ -122,8 +123,7 @@ def executes_code(path: Path, config: Mapping[str, Any]) -> Sequence[CodeReason]
 def infer_input_schema(model: object) -> Schema | Signature | None:
     """Return what *model* itself knows of its inputs (names, specs, categories), or None.
 
-    A column whose type the model does not know is of type ``any``: it adds to what an example shows. Return a
-    Signature when the model knows its outputs too.
+    A column of a type that it does not know is ``any``, and adds to what an example shows; a Signature has outputs too.
     """
 
 
