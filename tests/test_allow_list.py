@@ -95,6 +95,10 @@ def test_a_model_that_only_a_blocked_flavor_would_own_says_so(site, allowing) ->
         UnsupportedModel, match=r"does not allow the flavor 'decimal' of someone.*Hint: add someone to PALATE_ALLOWED"
     ):
         allowing("").owner_of(Decimal(1))
+    site.install("Palate.My_Thing", "mine", GOOD.format(package="my_thing"), module="plug_mine")
+    thing = type("Thing", (), {"__module__": "my_thing.models"})()
+    with pytest.raises(UnsupportedModel, match=r"does not allow the flavor 'mine' of Palate\.My_Thing"):
+        allowing("").owner_of(thing)
     site.install("palate-torch", "pytorch", GOOD.format(package="torch"))
     net = type("Net", (type("Module", (), {"__module__": "torch.nn"}),), {"__module__": "__main__"})
     with pytest.raises(UnsupportedModel, match="add palate-torch to PALATE_ALLOWED_PLUGINS"):

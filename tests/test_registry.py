@@ -58,6 +58,20 @@ def test_a_flavor_is_imported_only_when_its_name_is_spoken(install, registry) ->
     assert "plug_two" not in sys.modules
 
 
+def test_making_a_registry_reads_no_metadata(install, registry, monkeypatch) -> None:
+    """Who provides a flavor is asked where it matters: to tell it from another of its name, and to name it."""
+    install("one", "alpha", GOOD.format(package="aaa"))
+    install("two", "beta", GOOD.format(package="bbb"))
+    reads: list[object] = []
+    parsed = metadata.Distribution.metadata.fget
+    monkeypatch.setattr(metadata.Distribution, "metadata", property(lambda dist: reads.append(dist) or parsed(dist)))
+    assert registry().names == ("alpha", "beta")
+    assert reads == []
+    install("three", "beta", GOOD.format(package="ccc"))
+    registry()
+    assert len(reads) == 2
+
+
 def test_only_the_named_flavor_answers_whatever_is_activated_later(install, registry, tmp_path) -> None:
     """A hook reaches one flavor, also when others are activated after its first call."""
     install("one", "alpha", GOOD.format(package="aaa").replace("saved", "by one"))
