@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -135,3 +139,29 @@ def test_without_pytest_it_says_what_to_install(run_python, script) -> None:
     done = run_python(f"import sys; sys.modules['pytest'] = None; {script}")
     assert done.returncode != 0
     assert "The conformance kit needs pytest. Hint: pip install 'palate[testing]'." in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
+def test_whoever_ends_the_command_ends_what_it_started(toy_flavor, tmp_path, number) -> None:
+    """A cancelled job, or a closed terminal, leaves no process and no file behind."""
+    begun = tmp_path / "begun"
+    waits = f"    import os, time\n    open({str(begun)!r}, 'w').write(str(os.getpid()))\n    time.sleep(600)\n"
+    source = TOY.read_text(encoding="utf-8").replace("    import numpy\n    from toy_framework import Line\n", waits)
+    (tmp_path / "waiting.py").write_text(source, encoding="utf-8")
+    environment = {**os.environ, "PALATE_PLUGINS": str(tmp_path / "waiting.py"), "TMPDIR": str(tmp_path)}
+    command = subprocess.Popen([sys.executable, "-m", "palate", "flavors", "check", "waiting"], env=environment)
+    try:
+        _wait_for(lambda: begun.exists() and begun.read_text())
+        command.send_signal(number)
+        assert command.wait(60) != 0
+    finally:
+        command.kill()
+    _wait_for(lambda: not Path(f"/proc/{begun.read_text()}").exists())
+    assert not list(tmp_path.glob("palate-check-*"))
+
+
+def _wait_for(reached: Callable[[], object]) -> None:
+    until = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < until
+        time.sleep(0.05)

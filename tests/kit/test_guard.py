@@ -237,3 +237,29 @@ def test_missing_fixture_is_named(tmp_path) -> None:
     text = f"{HEAD}\n\nclass TestLine(FlavorContract):\n    flavor = 'line'\n"
     done = run_kit(tmp_path, text, "-k", "methods_survive")
     assert "TestLine has no fixture 'model'" in done.text
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("rtol = 0.0", None),
+        ("def _refusal(self, *arguments, **options):\n        return None", "changes _refusal"),
+        ("@pytest.fixture\n    def saved(self):\n        return None", "changes saved"),
+        ("@classmethod\n    def note_of(cls, item):\n        return None", "changes note_of"),
+        ("def assert_same(self, *arguments, **options):\n        return None", "changes assert_same"),
+    ],
+    ids=["own setting", "helper", "fixture", "note", "comparison"],
+)
+def test_what_the_checks_stand_on_is_not_changed(tmp_path, good_line, body, told) -> None:
+    """A class sets what it may, and defines tests of its own; another change of the kit ends the run with its name."""
+    module = f"{HEAD}\n\nclass TestWordy(OnLine):\n    {body}\n"
+    session = run_kit(tmp_path, module, "--collect-only", plugins=[good_line])
+    assert (session.code == 0) is (told is None), session.text
+    assert told is None or told in session.text
+
+
+def test_a_check_that_was_put_in_another_ones_place_is_found(tmp_path, good_line) -> None:
+    """Also one that is set after the class was made."""
+    module = f"{HEAD}\n\nclass TestWordy(OnLine):\n    ...\n\n\nsetattr(TestWordy, {CHECK!r}, lambda self: None)\n"
+    session = run_kit(tmp_path, module, "--collect-only", plugins=[good_line])
+    assert f"{CHECK} is not the kit's check" in session.text

@@ -135,8 +135,16 @@ class Guarantees:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleModel:
-    """A small trained model with real input, for ``palate quickstart`` and for tests."""
+    """A small trained model with real input, for ``palate quickstart`` and ``palate flavors check``.
+
+    Attributes:
+        model: the native model.
+        sample: some rows of input.
+        description: what it predicts, in a line.
+        exceptions: the checks of the kit that cannot hold for it, by name, each with the reason.
+    """
 
     model: object
     sample: object
     description: str
+    exceptions: Mapping[str, str] = field(default_factory=dict)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -37,7 +40,8 @@ def check_flavor(*, name: str, formats: Sequence[str], patience: float, report: 
     """
     shown = sys.stderr.isatty()
     follow = _show if shown else None
-    cases = testing.check_flavor(name, formats=formats, patience=patience, report=report, follow=follow)
+    with _ending_orderly():
+        cases = testing.check_flavor(name, formats=formats, patience=patience, report=report, follow=follow)
     if shown:
         click.echo(_ERASE, nl=False, err=True)
     if as_json:
@@ -46,6 +50,21 @@ def check_flavor(*, name: str, formats: Sequence[str], patience: float, report: 
         for case in cases:
             _echo_case(case)
     click.get_current_context().exit(0 if all(case.conforms for case in cases) else 1)
+
+
+@contextmanager
+def _ending_orderly() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the command as Ctrl-C does it: what it has started ends, too."""
+
+    def end(number: int, _: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _echo_case(case: Conformance) -> None:

@@ -66,12 +66,17 @@ class FlavorContract(
             if override is not getattr(FlavorContract, name) and not hasattr(override, _DECLARED):
                 setattr(cls, name, _declared(cls, name, override))
 
-    @classmethod
-    def palate_check(cls, item: pytest.Function) -> Note | None:
-        """Return what a report says of one test of the class, or None for a test of the author's own."""
+    @staticmethod
+    def note_of(cls: type[FlavorContract], item: pytest.Function) -> Note | None:
+        """Return what a report says of one test of a class, or None for a test of the author's own.
+
+        Raises:
+            pytest.UsageError: the class changes more of the kit than it may.
+        """
         check = item.originalname or item.name
         if check not in CHECKS:
             return None
+        _refuse_changes(cls, check)
         if any(node is not item for node, _ in item.iter_markers_with_node("xfail")):
             raise pytest.UsageError(
                 f"{cls.__qualname__} is marked xfail as a whole: override each check that cannot hold, with its reason"
@@ -89,10 +94,17 @@ class FlavorContract(
             format=cls.format or (flavor.formats[0] if flavor else ""),
             distribution=flavor.distribution if flavor else "",
             version=flavor.version if flavor else "",
+            settings=", ".join(f"{name}={getattr(cls, name)!r}" for name in _SETTINGS if _is_set(cls, name)),
         )
 
 
 _DECLARED = "__palate_declared__"
+# What an author may loosen, which a report then says.
+_SETTINGS = ("rtol", "atol", "rows_are_independent", "import_budget_ms")
+_OWN = {
+    *("flavor", "format", "save_options", "load_options", "patience_s", *_SETTINGS),
+    *("model", "sample", "expected", "foreign_model"),
+}
 TOPICS: Mapping[str, tuple[str, ...]] = {
     " ".join((group.__doc__ or "").split()).rstrip("."): tuple(name for name in vars(group) if name.startswith("test_"))
     for group in FlavorContract.__bases__
@@ -104,6 +116,28 @@ CHECKS = tuple(name for names in TOPICS.values() for name in names)
 def why(check: str) -> str:
     """Return the sentence that says what a check proves, and why it is asked."""
     return " ".join((getattr(FlavorContract, check).__doc__ or "").split())
+
+
+def _is_set(cls: type, name: str) -> bool:
+    return bool(getattr(cls, name) != getattr(FlavorContract, name))
+
+
+def _refuse_changes(cls: type[FlavorContract], check: str) -> None:
+    """Raise pytest.UsageError when a class runs something else for a check, or changes what the checks stand on."""
+    function, original = getattr(cls, check), getattr(FlavorContract, check)
+    if function is not original and not (hasattr(function, _DECLARED) and function.__wrapped__ is original):
+        raise pytest.UsageError(f"{cls.__qualname__}.{check} is not the kit's check; take the replacement away")
+    for base in cls.__mro__[: cls.__mro__.index(FlavorContract)]:
+        changed = sorted(
+            name
+            for name in vars(base).keys() - _OWN - set(CHECKS)
+            if not name.startswith("__") and hasattr(FlavorContract, name)
+        )
+        if changed:
+            raise pytest.UsageError(
+                f"{base.__qualname__} changes {', '.join(changed)}, which the kit's checks stand on; "
+                f"a subclass may define {', '.join(sorted(_OWN))}, and tests of its own"
+            )
 
 
 @functools.cache  # asked for each test that is collected

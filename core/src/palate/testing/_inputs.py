@@ -38,7 +38,7 @@ class InputChecks(Subject):
 
     def test_wrong_input_is_refused(self, saved: Saved) -> None:
         """Input that does not fit is refused before the framework sees it, with the error that callers catch."""
-        for wrong in (object(), {"no such column": ["x"]}, "text"):
+        for wrong in (object(), {"no such column": [object()]}):  # text may well be what a model takes
             with pytest.raises(InvalidInput):
                 saved.loaded.predict(wrong)
 
@@ -47,6 +47,8 @@ class InputChecks(Subject):
         'shape mismatch'."""
         if not is_dataframe(saved.sample) or not hasattr(saved.sample, "drop"):
             pytest.skip("the sample is no DataFrame of pandas")
+        if not all(isinstance(label, str) for label in saved.sample.columns):
+            pytest.skip("the sample's columns have numbers for names, or other labels")
         signature = saved.loaded.signature
         named = _required_columns(signature.inputs if signature else None)
         assert named, "the signature requires none of the columns by name"

@@ -27,6 +27,7 @@ class Note:
         format: the format that the class saves in; empty when there is no such flavor to ask for its default.
         distribution: who provides the flavor; empty when it cannot be used.
         version: the version of that.
+        settings: what the class allows itself besides: a tolerance, a longer import; empty when nothing.
     """
 
     check: str
@@ -38,6 +39,7 @@ class Note:
     format: str
     distribution: str
     version: str
+    settings: str
 
 
 def attach_note(properties: MutableSequence[tuple[str, Any]], note: Note) -> None:

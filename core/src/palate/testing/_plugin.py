@@ -84,7 +84,7 @@ class PluginChecks(Subject):
             if needed[-1] < self.import_budget_ms:
                 return
         pytest.fail(
-            f"{min(needed):.0f} ms at best, of {self.import_budget_ms:.0f} allowed: import inside the hooks what they need"
+            f"{min(needed):.0f} ms at best, of {self.import_budget_ms:.0f} allowed: import inside the hooks"
         )
 
     def test_inspecting_imports_no_framework(self, saved: Saved, activated: Flavor) -> None:

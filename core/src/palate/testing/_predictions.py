@@ -76,7 +76,9 @@ def take_rows(data: Any, rows: Sequence[int]) -> Any:
     if is_dataframe(data) or is_series(data):
         return data.iloc[list(rows)].reset_index(drop=True)
     if hasattr(data, "take") and type(data).__module__.partition(".")[0] == "pyarrow":
-        return data.take(list(rows))
+        import numpy
+
+        return data.take(numpy.asarray(rows, dtype=numpy.int64))  # of an empty list it would not know the type
     if type(data).__module__.partition(".")[0] == "tensorflow":
         import tensorflow
 

@@ -69,6 +69,7 @@ class Conformance:
     format: str
     distribution: str
     version: str
+    settings: str = ""
     results: dict[str, CheckResult] = field(default_factory=dict)
 
     def complete(self) -> list[CheckResult]:
@@ -89,7 +90,7 @@ class Conformance:
         counted = {word: outcomes.count(word) for word in _SIGNS}
         parts = [f"{counted['passed']} of {len(outcomes)} checks hold"]
         parts += [f"{count} {word}" for word, count in counted.items() if count and word != "passed"]
-        return ", ".join(parts)
+        return ", ".join(parts) + (f" (with {self.settings})" if self.settings else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON data."""
@@ -183,6 +184,7 @@ def record_phase(cases: Cases, note: Note, outcome: Outcome, detail: str, second
         format=note.format,
         distribution=note.distribution,
         version=note.version,
+        settings=note.settings,
     )
     results = cases.setdefault((note.group, note.parameters), case).results
     detail = detail.encode("utf-8", "backslashreplace").decode("utf-8")  # a lone surrogate can be in any message

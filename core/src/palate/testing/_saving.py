@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import palate
-from palate.errors import InvalidSignature, ModelExists, SaveFailed, UnsupportedModel
+from palate.errors import FlavorBroken, InvalidSignature, ModelExists, PalateError, SaveFailed, UnsupportedModel
 from palate.testing._files import fingerprint, native_files
 from palate.testing._subject import Saved, Subject
 
@@ -52,6 +52,22 @@ class SavingChecks(Subject):
             with pytest.raises(UnsupportedModel):
                 palate.save_model(foreign, tmp_path / "model", flavor=self.flavor, format=self.format)
         assert not list(tmp_path.iterdir())
+
+    def test_untrained_model_is_saved_or_refused(self, saved: Saved, tmp_path: Path) -> None:
+        """An object of the model's class that nobody has trained is saved, or refused in words: people forget to."""
+        kind = type(saved.native)
+        try:
+            untrained = kind()
+        except Exception as exc:
+            pytest.skip(f"a {kind.__name__} cannot be made of nothing: {exc}")
+        try:
+            palate.save_model(
+                untrained, tmp_path / "model", flavor=self.flavor, format=self.format, **self.save_options
+            )
+        except FlavorBroken as exc:
+            pytest.fail(f"the flavor failed where it should have refused: {exc}")
+        except PalateError:
+            assert not list(tmp_path.iterdir())
 
     def test_full_disk_leaves_nothing(self, saved: Saved, tmp_path: Path) -> None:
         """When the disk is full the error says so, and neither half a model nor a temporary file is left."""

@@ -16,6 +16,7 @@ from palate.testing._notes import attach_note, mark_skipped_by_kit, read_note
 
 __all__: list[str] = []
 
+_CONTRACT = "palate.testing._contract"
 _KIT = Path(__file__).parent
 
 # Before the checks are imported: their plain asserts then say what was compared. Each by its own name, as pytest 8
@@ -48,8 +49,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Note on a check of the kit which one it is and for which flavor; the note travels with its outcome."""
     cls = getattr(item, "cls", None)
-    if cls is not None and hasattr(cls, "palate_check"):
-        note = cls.palate_check(item)
+    contract: Any = next((base for base in getattr(cls, "__mro__", ()) if base.__module__ == _CONTRACT), None)
+    if contract is not None:  # whose own word counts, whatever the class says
+        note = contract.note_of(cls, item)
         if note is not None:
             attach_note(item.user_properties, note)
 
@@ -70,4 +72,7 @@ def pytest_runtest_makereport(
 
 def _is_raised_by_kit(call: pytest.CallInfo[None]) -> bool:
     """Whether the kit's own code skips: the place that a report names is its check also where an author's mark does."""
-    return call.excinfo is not None and any(Path(entry.path).parent == _KIT for entry in call.excinfo.traceback)
+    if call.excinfo is None:
+        return False
+    frames = [path for entry in call.excinfo.traceback if "_pytest" not in (path := Path(entry.path)).parts]
+    return bool(frames) and frames[-1].parent == _KIT

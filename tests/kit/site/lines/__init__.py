@@ -12,7 +12,7 @@ __all__ = ["Line", "extra"]
 class Line:
     """A sum of weighted columns."""
 
-    def __init__(self, weights: object, bias: float) -> None:
+    def __init__(self, weights: object = (), bias: float = 0.0) -> None:
         self.weights = np.asarray(weights, dtype=float)
         self.bias = float(bias)
 
