@@ -13,6 +13,7 @@ from pathlib import Path
 
 import conformance_page
 import pytest
+from executed_page import follow, read_blocks
 
 from palate._plugin_contract import CONSTANTS, REQUIRED_HOOKS
 from palate.cli._group import COMMANDS
@@ -25,15 +26,14 @@ COMMAND = re.compile(r"\$ ((?:[A-Z_]+=\S* )*)palate ")
 
 
 def blocks(page: str, language: str) -> list[str]:
-    """Return the fenced code blocks of one language."""
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    """Return the fenced code blocks of one language that are no files."""
+    return [block.text for block in read_blocks(ROOT / page) if block.language == language and not block.facts]
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_python_blocks_of_a_page_run_in_order(page, tmp_path) -> None:
     """One program, in an empty directory, as a reader would paste it, beside the page's files; then its commands."""
-    for name, text in re.findall(r"```python file=(\S+)\n(.*?)```", (ROOT / page).read_text(), re.DOTALL):
-        (tmp_path / name).write_text(text)
+    follow([block for block in read_blocks(ROOT / page) if "file" in block.facts], tmp_path, os.environ)
     program = "\n".join(blocks(page, "python"))
     assert "palate" in program
     (tmp_path / "program.py").write_text(program)

@@ -9,17 +9,17 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
 
 import pytest
+from executed_page import read_blocks
 from packaging.specifiers import SpecifierSet
 
 import palate
 from palate import flavors
 from palate._flavor_project import FILES, _compatible_range
 from palate.errors import InvalidOption, ProjectExists
+from palate.testing._threads import at_once
 
 SKELETON = Path(palate.__file__).with_name("_skeleton")
 NAMES = ("my-framework", "gbm")
@@ -156,10 +156,11 @@ def test_two_of_them_are_listed_and_live_side_by_side(site: Path, tmp_path: Path
 @pytest.mark.slow
 def test_its_readme_is_true(folder: Path, site: Path, tmp_path: Path) -> None:
     """The README's program runs, and every file that it tells to change is there."""
-    readme = (folder / "palate-gbm" / "README.md").read_text()
-    (tmp_path / "program.py").write_text("\n".join(re.findall(r"```python\n(.*?)```", readme, re.DOTALL)))
+    file = folder / "palate-gbm" / "README.md"
+    program = "\n".join(block.text for block in read_blocks(file) if block.language == "python")
+    (tmp_path / "program.py").write_text(program)
     run("program", cwd=tmp_path, site=site)
-    named = set(re.findall(r"`((?:src|tests)/[^`]*|pyproject\.toml)`", readme))
+    named = set(re.findall(r"`((?:src|tests)/[^`]*|pyproject\.toml)`", file.read_text()))
     assert len(named) >= 5
     assert [name for name in named if not (folder / "palate-gbm" / name).exists()] == []
 
@@ -226,18 +227,15 @@ def test_what_is_there_stays(tmp_path: Path, make: Callable[[Path], None]) -> No
 
 def test_of_many_at_once_one_writes(tmp_path: Path) -> None:
     """Whoever comes second is refused and changes nothing, however close it is."""
-    begin = Barrier(8)
 
     def attempt(_: int) -> bool:
-        begin.wait()
         try:
             flavors.new_flavor("gbm", tmp_path)
         except ProjectExists:
             return False
         return True
 
-    with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(attempt, range(8))) == 1
+    assert sum(at_once(attempt, 8)) == 1
     assert os.listdir(tmp_path) == ["palate-gbm"]
 
 

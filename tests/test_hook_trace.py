@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from executed_page import read_blocks
 from plugin_site import GOOD, OBSERVER, PluginSite, plugin_site
 
 from palate.errors import FlavorBroken
@@ -156,9 +157,9 @@ palate.load_model(sys.argv[1]).predict([1.0])
 
 def test_the_page_shows_what_is_written(repository, tmp_path, run_python) -> None:
     """The lines in docs/plugins.md are those of its own example, durations apart."""
-    page = (repository / "docs" / "plugins.md").read_text()
-    shown = [DURATION.sub(" … ", line) for line in page.splitlines() if line.startswith("palate: normal.")]
-    [source] = re.findall(r"```python file=normal.py\n(.*?)```", page, re.DOTALL)
+    file = repository / "docs" / "plugins.md"
+    shown = [DURATION.sub(" … ", line) for line in file.read_text().splitlines() if line.startswith("palate: normal.")]
+    [source] = [block.text for block in read_blocks(file) if block.facts == {"file": "normal.py"}]
     (tmp_path / "normal.py").write_text(source)
     script = """
 import sys, statistics, numpy, palate

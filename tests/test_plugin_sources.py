@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -313,23 +312,15 @@ def test_many_threads_register_and_ask(registry) -> None:
     assert len(registry.names) == 80
 
 
-def test_threads_that_come_first_share_one_registry() -> None:
+def test_threads_that_come_first_share_one_registry(run_python) -> None:
     """What one of them registers, the others find."""
     script = """
-import sys, threading
-sys.setswitchinterval(1e-6)
 from palate._registry import default_registry
-gate, found = threading.Barrier(8), []
-def ask():
-    gate.wait()
-    found.append(default_registry())
-threads = [threading.Thread(target=ask) for _ in range(8)]
-[thread.start() for thread in threads]
-[thread.join() for thread in threads]
-print(len(set(map(id, found))))
+from palate.testing._threads import at_once
+print(len(set(map(id, at_once(lambda _: default_registry(), 8, short_turns=True)))))
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "1"
+    done = run_python(script)
+    assert done.stdout.strip() == "1", done.stderr
 
 
 def test_a_child_forked_amid_an_import_can_use_the_others(tmp_path, site, run_python) -> None:
@@ -367,7 +358,7 @@ print("parent")
     assert done.stdout.splitlines() == ["fine", "slow", "parent"], done.stderr
 
 
-def test_register_flavor_is_public() -> None:
+def test_register_flavor_is_public(run_python) -> None:
     """palate.register_flavor registers in this process."""
     script = f"""
 import types, palate
@@ -377,5 +368,5 @@ exec({GOOD.format(package="decimal")!r}, vars(mine))
 palate.register_flavor(mine)
 print([(r.name, r.status) for r in list_flavors() if r.distribution == "register_flavor"])
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[('mine', 'ok')]"
+    done = run_python(script)
+    assert done.stdout.strip() == "[('mine', 'ok')]", done.stderr
