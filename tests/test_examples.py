@@ -28,6 +28,21 @@ def test_example_passes_its_own_tests(example: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs"]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    if os.environ.get("CI"):  # where all is there that a test could ask for
+        assert not find_own_skips(done.stdout)
+
+
+def find_own_skips(written: str) -> list[str]:
+    """Return what pytest wrote of tests that an example itself skips; the kit skips what it has nothing to ask of."""
+    lines = [line for line in written.splitlines() if line.startswith("SKIPPED ")]
+    return [line for line in lines if "palate/testing/_" not in line.partition(": ")[0]]
+
+
+def test_own_skips_are_told_from_those_of_the_kit() -> None:
+    """A test that looked for a package and found none is seen; a check without a question is none of it."""
+    kit = "SKIPPED [1] ../../core/src/palate/testing/_inputs.py:49: the sample is no DataFrame of pandas"
+    own = "SKIPPED [2] tests/test_x.py:7: could not import 'skops': see palate/testing/_x"
+    assert find_own_skips(f"..s\n{kit}\n{own}\n2 passed, 3 skipped in 1s\n") == [own]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)

@@ -313,8 +313,6 @@ def test_own_class_with_its_code(numbers, target, tmp_path, monkeypatch):
 @pytest.mark.parametrize("stored", palate_lightgbm.FORMATS_NEEDING_TRUST)
 def test_formats_that_need_trust(classifier, people, tmp_path, stored):
     """The formats of MLflow's estimators open with trust only, and predict the same."""
-    if stored == "skops":
-        pytest.importorskip("skops")
     palate.save_model(classifier, tmp_path / "model", format=stored, input_example=people[:5])
     assert palate.inspect_model(tmp_path / "model").trust_needed
     with pytest.raises(TrustRequired, match="format='text'"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -57,19 +56,18 @@ for name in sys.argv[2:]:
 
 
 @pytest.fixture
-def run_beside_mlflow(request, tmp_path, numbers):
+def run_beside_mlflow(tmp_path, numbers):
     """Run a script beside stock MLflow, in an environment without Palate, with the data in a folder."""
     python = os.environ.get("PALATE_MLFLOW_PYTHON")
     if not python:
-        try:
-            python = request.getfixturevalue("mlflow_python")  # in Palate's own checkout
-        except pytest.FixtureLookupError:
-            pytest.skip("PALATE_MLFLOW_PYTHON names no Python with MLflow and lightgbm")
+        pytest.skip(
+            "no stock MLflow: set PALATE_MLFLOW_PYTHON to the python of an environment with mlflow and lightgbm"
+        )
     numbers.reset_index().to_json(tmp_path / "data.json", orient="table", double_precision=15, index=False)
 
     def run(script, *arguments):
         environment = {**os.environ, "MLFLOW_TRACKING_URI": f"file:{tmp_path}/runs"}
-        command = [str(python), "-c", script, str(tmp_path), *arguments]
+        command = [python, "-c", script, str(tmp_path), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
         assert done.returncode == 0, done.stderr[-3000:]
 
@@ -84,10 +82,7 @@ def read(path):
 def test_directories_of_mlflow(run_beside_mlflow, numbers, tmp_path):
     """What stock MLflow saved opens here and predicts the same: boosters without trust, estimators with it."""
     run_beside_mlflow(SAVE)
-    names = ["booster", "pickle", "cloudpickle"]
-    if importlib.util.find_spec("skops"):
-        names.append("skops")
-    for name in names:
+    for name in ("booster", "pickle", "cloudpickle", "skops"):
         path = tmp_path / name
         assert palate.inspect_model(path).trust_needed == (name != "booster")
         opened = palate.load_model(path, trust=name != "booster")
@@ -127,7 +122,6 @@ def test_directories_for_mlflow(run_beside_mlflow, numbers, target, tmp_path):
 
 def test_skops_for_mlflow(run_beside_mlflow, numbers, target, tmp_path):
     """Stock MLflow opens every estimator in its own default format, those that it does not list itself too."""
-    pytest.importorskip("skops")
     params = {"n_estimators": 4, "num_leaves": 6, "verbosity": -1}
     models = {
         "classifier": lightgbm.LGBMClassifier(**params).fit(numbers, target),

@@ -11,8 +11,12 @@ from typing import Any
 
 import numpy
 import onnx
+import pandas
 import pytest
+import skl2onnx
+import yaml
 from onnx import TensorProto, helper, numpy_helper
+from sklearn.datasets import load_iris
 
 import palate
 import palate_onnx
@@ -61,8 +65,7 @@ def triples() -> Any:
 @pytest.fixture(scope="session")
 def iris() -> Any:
     """Return the measurements of 150 flowers as a DataFrame of float32, and their species."""
-    pytest.importorskip("pandas")
-    frame, species = pytest.importorskip("sklearn.datasets").load_iris(return_X_y=True, as_frame=True)
+    frame, species = load_iris(return_X_y=True, as_frame=True)
     return frame.astype("float32"), species
 
 
@@ -78,7 +81,6 @@ def iris_classifier(iris: Any) -> Any:
 @pytest.fixture(scope="session")
 def iris_model(iris: Any, iris_classifier: Any) -> Any:
     """Return the logistic regression as skl2onnx converts it, with probabilities as a matrix."""
-    skl2onnx = pytest.importorskip("skl2onnx")
     rows = iris[0].to_numpy()[:1]
     return skl2onnx.to_onnx(iris_classifier, rows, options={"zipmap": False}, target_opset=OPSET)
 
@@ -86,7 +88,6 @@ def iris_model(iris: Any, iris_classifier: Any) -> Any:
 @pytest.fixture(scope="session")
 def houses() -> Any:
     """Return a table of three kinds of columns: float64, text and int64."""
-    pandas = pytest.importorskip("pandas")
     columns = {"area": [50.0, 80.5, 120.0, 65.0], "city": ["Bern", "Graz", "Bern", "Graz"], "rooms": [1, 2, 3, 4]}
     return pandas.DataFrame(columns)
 
@@ -94,7 +95,6 @@ def houses() -> Any:
 @pytest.fixture(scope="session")
 def houses_model(houses: Any) -> Any:
     """Return a pipeline as skl2onnx converts it, with one input for each column."""
-    skl2onnx = pytest.importorskip("skl2onnx")
     from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
     from sklearn.compose import make_column_transformer
     from sklearn.linear_model import LinearRegression
@@ -111,7 +111,6 @@ def houses_model(houses: Any) -> Any:
 @pytest.fixture(scope="session")
 def session_of() -> Callable[..., Any]:
     """Return the function that makes the session of a directory as loading does, and returns it."""
-    yaml = pytest.importorskip("yaml")
 
     def prepare(path: Path, **options: Any) -> Any:
         native = palate.load_native(path, **options)
@@ -123,18 +122,16 @@ def session_of() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def stock_mlflow(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., str]:
+def stock_mlflow(tmp_path: Path) -> Callable[..., str]:
     """Run a script beside stock MLflow, in an environment without Palate; return what it prints."""
-    try:
-        return request.getfixturevalue("run_mlflow")  # type: ignore[no-any-return]  # Palate's own checkout has it
-    except pytest.FixtureLookupError:
-        interpreter = os.environ.get("PALATE_MLFLOW_PYTHON")
-    if interpreter is None:
+    interpreter = os.environ.get("PALATE_MLFLOW_PYTHON")
+    if not interpreter:
         pytest.skip("no stock MLflow: set PALATE_MLFLOW_PYTHON to the python of an environment with mlflow and onnx")
 
     def run(script: str, *arguments: object) -> str:
         command = [interpreter, "-c", script, *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+        environment = {**os.environ, "MLFLOW_TRACKING_URI": f"file:{tmp_path}/runs"}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 
@@ -159,7 +156,6 @@ def as_stranger() -> Callable[[Path, Any], Path]:
     """Return the function that puts another graph in a directory, as a stranger would: without Palate's manifest."""
 
     def replace(path: Path, graph: Any) -> Path:
-        yaml = pytest.importorskip("yaml")
         document = yaml.safe_load((path / "MLmodel").read_text(encoding="utf-8"))
         document.pop("palate", None)
         (path / "MLmodel").write_text(yaml.safe_dump(document), encoding="utf-8")

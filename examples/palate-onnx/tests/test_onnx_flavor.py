@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import pandas
 import pytest
 
 from palate.testing import FlavorContract
@@ -65,7 +66,6 @@ class TestDataFrame(FlavorContract):
     @pytest.fixture
     def sample(self) -> Any:
         """Return a table of float32."""
-        pandas = pytest.importorskip("pandas")
         return pandas.DataFrame({"a": [1, 2.5, 3], "b": [0, 1, -1]}, dtype="float32")
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy
 import onnx
 import pytest
+import skl2onnx
+import yaml
 from onnx import TensorProto, helper
 
 import palate
@@ -100,7 +102,6 @@ def test_broken_rules_are_named(
 @pytest.fixture(scope="session")
 def forest_model(iris: Any) -> Any:
     """Return a random forest as skl2onnx converts it."""
-    skl2onnx = pytest.importorskip("skl2onnx")
     from sklearn.ensemble import RandomForestClassifier
 
     rows = iris[0].to_numpy()
@@ -238,7 +239,6 @@ def test_short_weights_are_refused(external: Path, as_stranger: Stranger) -> Non
 
 def test_named_file_stays_in_the_directory(tmp_path: Path, sum_model: Any, as_stranger: Stranger) -> None:
     """The section of MLmodel may name an ordinary file of the directory, and nothing else."""
-    yaml = pytest.importorskip("yaml")
     palate.save_model(sum_model, tmp_path / "m")
     (tmp_path / "outside.onnx").write_bytes(sum_model.SerializeToString())
     as_stranger(tmp_path / "m", sum_model)

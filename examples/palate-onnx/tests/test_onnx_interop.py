@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+import pandas
 import pytest
 
 import palate
@@ -78,7 +79,6 @@ def test_palate_reads_stock_mlflows(
     session_of: Callable[..., Any],
 ) -> None:
     """Directories of stock MLflow open with the same predictions, with weights outside, options and rounded doubles."""
-    pandas = pytest.importorskip("pandas")
     (tmp_path / "matrix.onnx").write_bytes(matrix_model.SerializeToString())
     (tmp_path / "sum.onnx").write_bytes(sum_model.SerializeToString())
     numpy.save(tmp_path / "rows.npy", triples)

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import palate
 from palate.errors import InvalidOption, PalateWarning, UnsafeModel
-
-yaml = pytest.importorskip("yaml")
 
 
 def _section(path: Path) -> Any:

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy
 import onnxruntime
+import pandas
 import pytest
+import skl2onnx
 from onnx import TensorProto, helper
 
 import palate
@@ -87,7 +89,6 @@ def test_classifier_answers_as_scikit_learn(tmp_path: Path, iris: Any, iris_clas
 
 def test_zipmap_is_saved_without_a_word(tmp_path: Path, iris: Any, iris_classifier: Any) -> None:
     """What skl2onnx makes by default, probabilities as dicts with integers for keys, is saved with an example."""
-    skl2onnx = pytest.importorskip("skl2onnx")
     rows = iris[0].to_numpy()
     palate.save_model(skl2onnx.to_onnx(iris_classifier, rows[:1]), tmp_path / "m", input_example=rows[:3])
     given = palate.load_model(tmp_path / "m").predict(rows[:2])
@@ -189,7 +190,6 @@ def test_outputs_of_one_value_a_row_make_a_table(
     tmp_path: Path, build: Callable[..., Any], width: int, container: str
 ) -> None:
     """An output that is a matrix of one column is a column, as in stock MLflow; a wider one leaves a dict."""
-    pandas = pytest.importorskip("pandas")
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", width]) for name in ("x", "sum", "y")]
     ends[1] = helper.make_tensor_value_info("sum", TensorProto.FLOAT, ["rows", 1])
     nodes = [

@@ -13,6 +13,23 @@ if TYPE_CHECKING:
     from palate.hookspecs import Guarantees, LoadOptions, SampleModel, SaveOptions
     from palate.schema import Schema
 
+__all__ = [
+    "FORMATS",
+    "FORMATS_NEEDING_TRUST",
+    "HOOK_API",
+    "NATIVE_PACKAGES",
+    "executes_code",
+    "guarantees",
+    "infer_input_schema",
+    "load_model",
+    "methods",
+    "predict",
+    "pyfunc_section",
+    "requirements",
+    "sample_models",
+    "save_model",
+]
+
 HOOK_API = 1
 NATIVE_PACKAGES = ("lightgbm",)
 FORMATS = ("text", "skops", "pickle", "cloudpickle")

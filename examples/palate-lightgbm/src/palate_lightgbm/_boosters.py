@@ -6,6 +6,8 @@ from typing import Any
 
 from palate.errors import UnsupportedModel
 
+__all__ = ["find_booster"]
+
 
 def find_booster(model: Any) -> Any:
     """Return the Booster that *model* is or has. Raises UnsupportedModel for an object that has none."""

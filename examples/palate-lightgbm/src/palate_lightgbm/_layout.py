@@ -7,9 +7,24 @@ from typing import Any
 
 from palate.errors import CodeReason, InvalidModelFile, Problem
 
+__all__ = [
+    "BOOSTER",
+    "FILES",
+    "LARGEST_INT32",
+    "TEXT_FILE",
+    "THREADS",
+    "executes_code",
+    "pyfunc_section",
+    "read_format",
+]
+
 BOOSTER = "lightgbm.basic.Booster"
 TEXT_FILE = "model.lgb"
 FILES = {"text": TEXT_FILE, "skops": "model.skops", "pickle": "model.pkl", "cloudpickle": "model.pkl"}
+
+# What LightGBM calls the number of threads; the first that is set counts.
+THREADS = ("num_threads", "num_thread", "nthread", "nthreads", "n_jobs")
+LARGEST_INT32 = 2**31 - 1
 
 _REASONS = {
     "pickle": "a pickle can run any code",

@@ -8,11 +8,14 @@ against each other (include/LightGBM/tree.h and src/boosting/gbdt_model_text.cpp
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from palate.hookspecs import parse_json
 from palate_lightgbm._tree_text import Malformed, check_tree, natural, require
+
+__all__ = ["TextFacts", "check_model_text"]
 
 _REQUIRED = {"version", "num_class", "label_index", "max_feature_idx", "feature_names", "feature_infos", "tree_sizes"}
 _OPTIONAL = {"num_tree_per_iteration", "objective", "average_output", "monotone_constraints"}
@@ -25,7 +28,8 @@ _OBJECTIVES = re.compile(
 _MULTICLASS = re.compile(
     rf"multiclass num_class:(?P<classes>[0-9]+)|multiclassova num_class:([0-9]+) sigmoid:{_POSITIVE}"
 )
-_SEEN = rb"none|\[[-0-9.e+]{1,40}:[-0-9.e+]{1,40}\]|-?[0-9]{1,10}(?::-?[0-9]{1,10})*+"
+_BOUND = rb"(?:-?inf|[-0-9.e+]{1,40})"  # LightGBM only shows these
+_SEEN = rb"none|\[%b:%b\]|-?[0-9]{1,10}(?::-?[0-9]{1,10})*+" % (_BOUND, _BOUND)
 _SEEN_VALUES = re.compile(rb"(?:%b)(?: (?:%b))*+" % (_SEEN, _SEEN))
 _IMPORTANCE = re.compile(rb"[^\n]+=[0-9]{1,20}")
 _PARAMETER = re.compile(rb"\[[a-z0-9_]+: [^\x00-\x1f]*\]")
@@ -120,7 +124,8 @@ def _check_objective(objective: bytes | None, outputs: int) -> None:
         require(found is not None, "its objective must be one of LightGBM's")
         require(outputs == 1 or text == "custom", "only multiclass objectives may have several outputs")
     sigmoid = found.group("sigmoid") if found else None
-    require(sigmoid is None or 0 < float(sigmoid) < float("inf"), "the objective's sigmoid must be a positive number")
+    fit = sigmoid is None or sys.float_info.min <= float(sigmoid) <= sys.float_info.max
+    require(fit, "the objective's sigmoid must be a positive number")
 
 
 def _check_tail(tail: bytes, facts: TextFacts) -> None:

@@ -15,6 +15,8 @@ from palate_lightgbm._layout import BOOSTER, FILES, TEXT_FILE, read_format
 from palate_lightgbm._model_text import TextFacts, check_model_text
 from palate_lightgbm._tree_text import Malformed
 
+__all__ = ["load_model", "requirements", "save_model"]
+
 
 def save_model(model: Any, path: Path, options: SaveOptions) -> dict[str, Any]:
     """Write *model* under *path* and return its section of MLmodel. Raises UnsupportedModel."""

@@ -7,15 +7,16 @@ from typing import Any
 
 from palate.errors import InvalidInput, Problem
 from palate_lightgbm._boosters import find_booster
+from palate_lightgbm._layout import LARGEST_INT32, THREADS
 from palate_lightgbm._rounds import hold_rounds
 from palate_lightgbm._schema import are_numbered
 
+__all__ = ["methods", "predict"]
+
 _KINDS = ("raw_score", "pred_leaf", "pred_contrib")
 _ROUNDS = ("start_iteration", "num_iteration")
-_INT32 = 2**31 - 1
 # Of all that an estimator hands to LightGBM, what predicting heeds.
 _HEEDED = ("pred_early_stop", "pred_early_stop_freq", "pred_early_stop_margin")
-_THREADS = ("num_threads", "num_thread", "nthread", "nthreads", "n_jobs")
 
 
 def methods(model: Any) -> Sequence[str]:
@@ -62,7 +63,7 @@ def _heeded_params(model: Any) -> dict[str, Any]:
     """
     params = model.get_params(deep=False)
     heeded = {name: params[name] for name in _HEEDED if name in params}
-    threads = next((params[name] for name in _THREADS if params.get(name) is not None), None)
+    threads = next((params[name] for name in THREADS if params.get(name) is not None), None)
     return {**heeded, "num_threads": threads} if isinstance(threads, int) and threads > 0 else heeded
 
 
@@ -76,7 +77,8 @@ def _answer(model: Any, method: str, scores: Any) -> Any:
     chances = scores if scores.ndim == 2 else numpy.vstack((1.0 - scores, scores)).transpose()
     if method == "predict_proba":
         return chances
-    return model.classes_[numpy.argmax(chances, axis=1)]
+    # A classifier that was trained on one label has a chance for another, which has no name.
+    return model.classes_[numpy.argmax(chances[:, : len(model.classes_)], axis=1)]
 
 
 def _check_columns(booster: Any, data: Any) -> None:
@@ -98,7 +100,7 @@ def _check_names(names: Sequence[str], given: Sequence[str]) -> None:
 
 
 def _check_round(name: str, value: object) -> int:
-    if type(value) is int and abs(value) <= _INT32:
+    if type(value) is int and abs(value) <= LARGEST_INT32:
         return value
     raise InvalidInput([Problem(("params", name), "wrong_value", "must be an integer of 32 bits")])
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+__all__ = ["hold_rounds"]
+
 
 class _Gate:
     def __init__(self) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from palate.hookspecs import SampleModel
 
+__all__ = ["train"]
+
 
 def train() -> Mapping[str, SampleModel]:
     """Return a classifier, a regressor and a booster that stopped early, each within a second."""

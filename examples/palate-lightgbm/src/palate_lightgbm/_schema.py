@@ -9,6 +9,8 @@ from palate.errors import UnsupportedModel
 from palate.schema import AnyType, ColSpec, FieldType, Schema
 from palate_lightgbm._boosters import find_booster
 
+__all__ = ["are_numbered", "infer_input_schema"]
+
 
 def infer_input_schema(model: Any) -> Schema | None:
     """Return the columns by name; None for a model that was trained on an array, and for what is no model.

@@ -9,6 +9,8 @@ from typing import Any
 
 from palate.errors import DependencyMissing, UnsupportedModel
 
+__all__ = ["ALLOWED", "dump", "import_skops"]
+
 # MLflow's own list of what it allows in a file of an estimator of LightGBM.
 ALLOWED = (
     "collections.OrderedDict",

@@ -6,17 +6,21 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from palate_lightgbm._layout import LARGEST_INT32
+
+__all__ = ["MAX_DEPTH", "Malformed", "check_tree", "natural", "require"]
+
 # TreeSHAP recurs once, and holds a path, for each level.
 MAX_DEPTH = 1024
-_INT32 = 2**31 - 1
 _UINT32 = 2**32 - 1
 
 _CATEGORICAL = 1
 _HIGHEST_DECISION = 11  # missing type 2 (of 0, 1, 2), default left, categorical
 
 _INTEGER = rb"-?[0-9]{1,10}"
-# So written that it is finite: LightGBM writes an exponent behind one digit only.
-_NUMBER = rb"-?[0-9]{1,20}(?:\.[0-9]{1,40})?|-?[0-9](?:\.[0-9]{1,40})?e(?:-[0-9]{1,3}|\+?(?:[0-2]?[0-9]{1,2}|30[0-7]))"
+# So written that it is zero or a normal number: for others std::stod throws, and where LightGBM reads trees in several
+# threads, what is thrown ends the process. LightGBM writes an exponent behind one digit only, which is not 0.
+_NUMBER = rb"-?[0-9]{1,20}(?:\.[0-9]{1,40})?|-?[1-9](?:\.[0-9]{1,40})?e[-+]?(?:[0-2]?[0-9]{1,2}|30[0-7])"
 
 
 def _compile_row(part: bytes) -> re.Pattern[bytes]:
@@ -29,20 +33,15 @@ _NUMBERS = _compile_row(_NUMBER)
 _ANY_NUMBERS = _compile_row(rb"%b|-?inf|-?nan" % _NUMBER)
 
 _REQUIRED = {"num_leaves", "num_cat", "leaf_value", "split_feature", "threshold", "left_child", "right_child"}
-_STATISTICS_OF_LEAVES = {"leaf_weight": _ANY_NUMBERS, "leaf_count": _INTEGERS}
-_STATISTICS_OF_SPLITS = {
-    "split_gain": _ANY_NUMBERS,
-    "internal_value": _ANY_NUMBERS,
-    "internal_weight": _ANY_NUMBERS,
-    "internal_count": _INTEGERS,
-}
+_STATISTICS_OF_SPLITS = ("split_gain", "internal_value", "internal_weight")
+_COUNTS = ("leaf_count", "internal_count")
 _LINEAR = {"leaf_const", "num_features", "leaf_features", "leaf_coeff"}
 _KNOWN = {
     *_REQUIRED,
-    *_STATISTICS_OF_LEAVES,
     *_STATISTICS_OF_SPLITS,
+    *_COUNTS,
     *_LINEAR,
-    *("decision_type", "cat_boundaries", "cat_threshold", "is_linear", "shrinkage"),
+    *("leaf_weight", "decision_type", "cat_boundaries", "cat_threshold", "is_linear", "shrinkage"),
 }
 
 
@@ -59,7 +58,7 @@ def require(holds: bool, rule: str) -> None:
 def natural(text: bytes, name: str) -> int:
     """Return the integer from 0 to the greatest of 32 bits that *text* is. Raises Malformed."""
     require(len(text) <= 10 and text.isdigit(), f"{name} must be an integer that is not negative")
-    require(int(text) < _INT32, f"{name} must be of 32 bits")
+    require(int(text) < LARGEST_INT32, f"{name} must be of 32 bits")
     return int(text)
 
 
@@ -102,17 +101,20 @@ def _check_values(tree: Mapping[str, bytes], leaves: int) -> None:
     _check_row(tree["leaf_value"], leaves, "leaf_value", _NUMBERS)
     if "shrinkage" in tree:
         _check_row(tree["shrinkage"], 1, "shrinkage", _NUMBERS)
-    for name, syntax in _STATISTICS_OF_SPLITS.items():
+    for name in _STATISTICS_OF_SPLITS:
         if name in tree:
-            _check_row(tree[name], leaves - 1, name, syntax)
-    for name, syntax in _STATISTICS_OF_LEAVES.items():
-        # A tree of one leaf has no weight.
+            _check_row(tree[name], leaves - 1, name, _ANY_NUMBERS)
+    # LightGBM writes no weight for a tree of one leaf, and reads none unless it is linear.
+    if "leaf_weight" in tree and (leaves > 1 or tree["leaf_weight"] or tree.get("is_linear") == b"1"):
+        _check_row(tree["leaf_weight"], leaves, "leaf_weight", _ANY_NUMBERS)
+    for name, count in zip(_COUNTS, (leaves, leaves - 1), strict=True):
         if name in tree and (leaves > 1 or tree[name]):
-            _check_row(tree[name], leaves, name, syntax)
+            _read_integers(tree[name], count, name, low=-LARGEST_INT32, high=LARGEST_INT32)
 
 
 def _check_row(text: bytes, count: int, name: str, syntax: re.Pattern[bytes]) -> None:
-    require(syntax.fullmatch(text) is not None, f"{name} must be numbers with a space between them")
+    rule = f"{name} must be numbers, in the range where a double is precise, with a space between them"
+    require(syntax.fullmatch(text) is not None, rule)
     require((text.count(b" ") + 1 if text else 0) == count, f"{name} must be as many numbers as the tree has")
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy
 
+__all__ = ["TYPES", "cast"]
+
 # numpy's types for those that onnxruntime names; text is held as Python objects.
 TYPES: dict[str, Any] = {
     f"tensor({name})": numpy.dtype(kind)

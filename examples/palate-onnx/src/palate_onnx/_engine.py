@@ -13,6 +13,8 @@ from palate.errors import InvalidOption, PalateWarning
 from palate_onnx._frameworks import import_onnxruntime
 from palate_onnx._options import PROVIDERS, Provider, Settings
 
+__all__ = ["Engine"]
+
 _CPU = "CPUExecutionProvider"
 # Sessions of the parent, in a forked child: to free one is to wait for threads that the child does not have.
 _inherited: list[object] = []

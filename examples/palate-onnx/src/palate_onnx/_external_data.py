@@ -11,6 +11,8 @@ from palate.errors import UnsafeModel
 from palate.hookspecs import confine
 from palate_onnx._graph_checks import count_bytes, tensors_of
 
+__all__ = ["Buffer", "has_external_data", "move_in", "move_out", "open_external_files"]
+
 # onnx's own threshold: what is smaller stays in the graph, where shape inference may need it.
 _SMALLEST = 1024
 # Where a mapping of the file may begin, for every page size in use.

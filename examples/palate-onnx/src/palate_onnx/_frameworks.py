@@ -6,6 +6,8 @@ from typing import Any
 
 from palate.hookspecs import ForkLock
 
+__all__ = ["import_onnx", "import_onnxruntime"]
+
 _importing = ForkLock()
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from palate_onnx._frameworks import import_onnx
 from palate_onnx._tree_checks import OPERATORS, find_broken_tree
 
+__all__ = ["count_bytes", "find_broken_rule", "messages_of", "tensors_of"]
+
 # What onnxruntime itself implements. Any other operator would have to come from a library that the caller registers.
 _DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 # It reads compiled code for an accelerator out of a file that the model names.

@@ -8,6 +8,8 @@ from typing import Any
 
 from palate.errors import InvalidOption, UnsafeModel
 
+__all__ = ["DEFAULT_PROVIDERS", "PROVIDERS", "SESSION_OPTIONS", "Provider", "Settings", "read_call_options", "read_settings"]
+
 PROVIDERS, SESSION_OPTIONS = "onnx_execution_providers", "onnx_session_options"
 
 # What MLflow writes when nothing is asked for: the GPU where there is one.

@@ -16,6 +16,8 @@ from palate_onnx._graph_checks import find_broken_rule
 from palate_onnx._options import SESSION_OPTIONS, Provider, read_call_options, read_settings
 from palate_onnx._schema import find_rounded
 
+__all__ = ["make_engine", "read_model", "write_model"]
+
 GRAPH_FILE, WEIGHTS_FILE = "model.onnx", "model.onnx.data"
 EXTERNAL_OPTION, WEIGHTS_OPTION = "save_as_external_data", "load_external_data"
 # protobuf's limit for one message.

@@ -12,6 +12,8 @@ from palate.errors import InvalidInput, Problem
 from palate_onnx._casts import TYPES, cast
 from palate_onnx._engine import Engine
 
+__all__ = ["make_feeds", "run"]
+
 
 def run(engine: Engine, data: Any, *, enforced: bool) -> Any:
     """Run the graph on *data*.

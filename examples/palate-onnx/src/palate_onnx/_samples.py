@@ -9,6 +9,8 @@ import numpy
 from palate.hookspecs import SampleModel
 from palate_onnx._frameworks import import_onnx
 
+__all__ = ["make_samples"]
+
 # Cars of the 1920s: speed in miles per hour, distance until they stood in feet (M. Ezekiel, 1930).
 _SPEEDS = (
     "4 4 7 7 8 9 10 10 10 11 11 12 12 12 12 13 13 13 13 14 14 14 14 15 15 "

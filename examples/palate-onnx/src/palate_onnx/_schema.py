@@ -9,6 +9,8 @@ from palate.schema import AnyType, ColSpec, Schema, TensorSpec, is_tensor_dtype
 from palate.signature import Signature
 from palate_onnx._frameworks import import_onnx
 
+__all__ = ["find_rounded", "read_signature"]
+
 
 def read_signature(model: Any) -> Schema | Signature | None:
     """Return what a graph says of its inputs; None when an input is no tensor of a type and shape that are known.

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy
 
+__all__ = ["OPERATORS", "find_broken_tree"]
+
 OPERATORS = frozenset({"TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor"})
 
 # Ids of nodes are smaller, so that a tree and an id make one 64-bit key.
