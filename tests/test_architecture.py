@@ -26,12 +26,12 @@ PLUGINS = sorted((ROOT / "plugins").glob("*/src/*/__init__.py"))
 
 # A module may import from its own layer and from those before it, and nothing may import in a circle.
 LAYERS = {
-    "errors": "errors _late",
+    "errors": "errors _late _plugin_failures",
     "what a model takes": "_warning _field_types schema _containers _enforcement _schema_json signature _inference",
     "what it returns": "_outputs",
     "documents and files": "_disk model_file _stored",
     "what surrounds a model": "_code _coroutines _environment _process_lock _random_state",
-    "plugins": "hook_values hookspecs _plugin_sources _allow_list _plugin_failures _plugin_activation _plugin_contract "
+    "plugins": "hook_values hookspecs _plugin_sources _allow_list _plugin_activation _plugin_contract "
     "_hook_answers _hook_trace _flavor _plugin_record _unowned _registry _flavor_project flavors",
     "paths": "pyfunc _native_failures _opening loading golden inspection _save_request _save_signature saving verification "
     "mlflow_loader",

@@ -50,7 +50,7 @@ def test_the_table_shows_the_state_of_each(list_flavors, tmp_path) -> None:
     assert rows["delta"] == ["delta", "ok", str(tmp_path / "delta.py"), "d", "text", "text"]
     assert rows["gone"] == ["gone", "broken", str(tmp_path / "gone.py"), "-", "-", "-"]
     told = done.stderr.splitlines()
-    assert "beta (two): OSError: no luck" in told
+    assert "beta (two): OSError: no luck (plug_two.py, line 1)" in told
     assert "gamma (three): PALATE_ALLOWED_PLUGINS does not list three" in told
     assert told[-1].startswith("palate: PALATE_ALLOWED_PLUGINS lists tree, and no installed plugin")
 

@@ -164,7 +164,7 @@ def test_what_prepare_raises_is_told_by_whose_model_it_is(
     assert raised in (caught.value, caught.value.__cause__)
     assert list(tmp_path.iterdir()) == []
     if expected is UnsupportedModel:
-        reason = f"Cannot save a Line: the flavor '{name}' failed to prepare it for predictions: no session"
+        reason = f"Cannot save a Line: the flavor '{name}' failed to prepare it for predictions: RuntimeError: no session"
         assert str(caught.value).startswith(reason)
 
 

@@ -133,9 +133,10 @@ def test_a_question_that_raises_is_the_flavors_fault(site, tmp_path, hook) -> No
     ("line", "told"),
     [
         ("import sys; sys.exit(3)", "SystemExit: 3"),
+        ("raise GeneratorExit", "GeneratorExit"),
         ("raise type('PanicException', (BaseException,), {})('index out of bounds')", "PanicException: index out of"),
     ],
-    ids=["sys.exit", "panic"],
+    ids=["sys.exit", "exit of a generator", "panic"],
 )
 def test_a_hook_cannot_end_the_host(site, tmp_path, hook, line, told) -> None:
     """Whatever is no Exception, such as SystemExit or a Rust panic, becomes an error that the host survives."""
@@ -162,12 +163,12 @@ def test_a_hook_answers_at_once(site, tmp_path, hook, keyword, kind) -> None:
         CALLS[hook](broken_flavor(site, source), tmp_path)
 
 
-@pytest.mark.parametrize("error", ["KeyboardInterrupt", "GeneratorExit", "asyncio.CancelledError"])
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "asyncio.CancelledError"])
 @pytest.mark.parametrize("hook", ["predict", "methods"])
 def test_what_is_meant_for_the_host_passes(site, tmp_path, hook, error) -> None:
     """An interrupt and a cancelled task are not the plugin's to be blamed for."""
     flavor = broken_flavor(site, with_hook(hook, "import asyncio", f"raise {error}"))
-    kind = {"KeyboardInterrupt": KeyboardInterrupt, "GeneratorExit": GeneratorExit}.get(error, asyncio.CancelledError)
+    kind = KeyboardInterrupt if error == "KeyboardInterrupt" else asyncio.CancelledError
     with pytest.raises(kind):
         CALLS[hook](flavor, tmp_path)
 
@@ -334,7 +335,7 @@ print(palate.load_model(f"{sys.argv[1]}/fine").predict(1))
         "odd1 its load_model raised SystemExit: 4, which would have ended the process",
         "odd2 its methods raised SystemExit: 4, which would have ended the process",
         "odd3 its executes_code must return a sequence of CodeReason",
-        "dead SystemExit: 5",
+        "dead SystemExit: 5 (plug_dead.py, line 1)",
         "['saved', 1, 'predict']",
     ], done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fine", "site"]

@@ -104,7 +104,7 @@ def test_two_files_keep_their_classes_apart(local) -> None:
     ("name", "source", "reason"),
     [
         ("gone.py", None, "FileNotFoundError: .*gone.py"),
-        ("folder.py", ..., "IsADirectoryError: .*folder.py"),
+        ("folder.py", ..., "it is not a regular file"),
         ("plain.txt", GOOD.format(package="aaa"), "ImportError: it is not a Python file"),
         ("half.py", "def (:", "SyntaxError: .*half.py"),
         ("dead.py", "raise OSError('no')", "OSError: no"),

@@ -10,7 +10,7 @@ from importlib import import_module
 # Type checkers know this name wherever it comes from; importing typing would cost more than all the rest here.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from palate import errors
+    from palate import errors, flavors
     from palate._code.model_slot import set_model
     from palate._code.python_model import PythonModel
     from palate._inference.inference import infer_signature
@@ -36,6 +36,7 @@ __all__ = [
     "TensorSpec",
     "accept_changes",
     "errors",
+    "flavors",
     "hookimpl",
     "infer_signature",
     "inspect_model",
@@ -71,8 +72,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name == "errors":
-        return import_module("palate.errors")
+    if name in ("errors", "flavors"):
+        return import_module(f"palate.{name}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'palate' has no attribute {name!r}")

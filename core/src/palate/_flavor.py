@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from operator import itemgetter
 from pathlib import Path
+from types import CoroutineType
 from typing import Any, cast
 
 import pluggy
 
 from palate import hookspecs
-from palate._hook_answers import ANSWERS, find_unfinished
+from palate._coroutines import run_coroutine
+from palate._hook_answers import ANSWERS, copy_answer, find_unfinished
 from palate._hook_trace import is_traced, trace_calls
 from palate._plugin_failures import describe_failure, is_meant_for_host
 from palate.errors import CodeReason, FlavorBroken, PalateError
@@ -112,17 +114,35 @@ class Flavor:
                 raise
             raise self._ended("predict", exc) from exc
 
+    def run(self, prediction: CoroutineType[Any, Any, Any]) -> object:
+        """Run what ``predict`` returned, if it was a coroutine, to its end."""
+        try:
+            return run_coroutine(self.wait_for(prediction))
+        except GeneratorExit as exc:  # nobody closes it here
+            raise self._ended("predict", exc) from exc
+
+    async def wait_for(self, prediction: CoroutineType[Any, Any, Any]) -> object:
+        """Await what ``predict`` returned, if it was a coroutine: that may no more end the process than ``predict``."""
+        try:
+            return await prediction
+        except GeneratorExit:  # its event loop closes it
+            raise
+        except BaseException as exc:
+            if isinstance(exc, Exception) or is_meant_for_host(exc):
+                raise
+            raise self._ended("predict", exc) from exc
+
     def methods(self, model: object) -> tuple[str, ...]:
         """Return what the native model answers to, the default first."""
-        return tuple(self._ask("methods", model=model))
+        return cast("tuple[str, ...]", self._ask("methods", model=model))
 
     def requirements(self, model: object, options: SaveOptions) -> tuple[str, ...]:
         """Return the pinned pip requirements of the model, saved with those options."""
-        return tuple(self._ask("requirements", model=model, options=options))
+        return cast("tuple[str, ...]", self._ask("requirements", model=model, options=options))
 
     def executes_code(self, path: Path, config: Mapping[str, Any]) -> tuple[CodeReason, ...]:
         """Return why opening the directory would run its code; empty means safe."""
-        return tuple(self._ask("executes_code", path=path, config=config))
+        return cast("tuple[CodeReason, ...]", self._ask("executes_code", path=path, config=config))
 
     def infer_input_schema(self, model: object) -> Schema | Signature | None:
         """Return what the model itself knows of its inputs."""
@@ -139,7 +159,7 @@ class Flavor:
 
     def embedded_types(self) -> tuple[EmbeddedType, ...]:
         """Return the classes that other flavors may open inside their files."""
-        return tuple(self._ask_optional("embedded_types", ()))
+        return cast("tuple[EmbeddedType, ...]", self._ask_optional("embedded_types", ()))
 
     def sample_models(self) -> Mapping[str, SampleModel]:
         """Train and return the flavor's sample models."""
@@ -164,11 +184,16 @@ class Flavor:
     def _call(self, hook: str, **arguments: object) -> Any:
         try:
             answer = getattr(self._hooks, hook)(**arguments)
+            # To look at an answer may be to run more of the plugin's code.
+            problem = find_unfinished(answer)
+            if problem is None:
+                answer = copy_answer(hook, answer)
+                problem = ANSWERS[hook](answer)
         except BaseException as exc:
             if isinstance(exc, Exception) or is_meant_for_host(exc):
                 raise
             raise self._ended(hook, exc) from exc
-        if problem := find_unfinished(answer) or ANSWERS[hook](answer):
+        if problem is not None:
             raise self.broken(f"its {hook} {problem}")
         return answer
 

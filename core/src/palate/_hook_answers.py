@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 else:
     requirements = LateModule("palate._environment.requirements")
 
-__all__ = ["ANSWERS", "find_unfinished"]
+__all__ = ["ANSWERS", "copy_answer", "find_unfinished"]
+
+_SEQUENCES = ("methods", "requirements", "executes_code", "embedded_types")
 
 
 def find_unfinished(answer: object) -> str | None:
@@ -28,6 +30,15 @@ def find_unfinished(answer: object) -> str | None:
     elif not isinstance(answer, AsyncGeneratorType):
         return None
     return f"returned a {type(answer).__name__}; a hook is an ordinary function that returns its answer"
+
+
+def copy_answer(hook: str, answer: object) -> object:
+    """Return an answer as it is kept: somebody's own sequence, mapping or text may say something else the next time."""
+    if hook in _SEQUENCES and isinstance(answer, Sequence) and not isinstance(answer, str):
+        return tuple(str.__str__(part) if isinstance(part, str) else part for part in answer)
+    if hook == "sample_models" and isinstance(answer, Mapping):
+        return dict(answer)
+    return answer
 
 
 def _section(answer: object) -> str | None:

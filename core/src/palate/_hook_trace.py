@@ -11,8 +11,11 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, SupportsInt
+
+from palate._plugin_failures import is_meant_for_host, type_name
 
 if TYPE_CHECKING:
     import pluggy
@@ -20,6 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["TRACE_VARIABLE", "is_traced", "trace_calls"]
 
 TRACE_VARIABLE = "PALATE_TRACE_HOOKS"
+
+
+# A shape has few sizes, and a class a name that can be read; but they are somebody else's.
+_MAX_SIZES = 8
+_MAX_NAME = 100
 
 
 class _Calls(threading.local):
@@ -62,21 +70,30 @@ def trace_calls(manager: pluggy.PluginManager, flavor: str) -> None:
 
 def _argument(name: str, value: object) -> str:
     # A model may answer any question in any way; which method is called is no data.
-    told = _name(type(value)) if name == "model" else str(value) if name == "method" else _describe(value)
-    return f"{name}={told}"
+    if name == "method" and type(value) is str:
+        return f"{name}={value}"
+    return f"{name}={_name(type(value)) if name == 'model' else _describe(value)}"
 
 
 def _describe(value: object) -> str:
     """Return an object's type, with dtype and shape or length where it has them."""
     name = _name(type(value))
-    if isinstance(value, dict | list | tuple):
-        return f"{name} of {len(value)}"
     try:
+        if isinstance(value, dict | list | tuple):
+            return f"{name} of {len(value)}"
         shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-        sizes = "" if shape is None else f" ({', '.join(str(int(size)) for size in shape)})"
-    except Exception:  # somebody else's object, which may answer anything; a trace is no reason to fail
+        return f"{name}{_dtype(dtype)}{_sizes(shape)}"
+    except BaseException as exc:  # somebody else's object, which may answer anything; a trace is no reason to fail
+        if is_meant_for_host(exc):
+            raise
         return name
-    return f"{name}{_dtype(dtype)}{sizes}"
+
+
+def _sizes(shape: Iterable[SupportsInt] | None) -> str:
+    if shape is None:
+        return ""
+    sizes = [str(int(size)) for size in islice(shape, _MAX_SIZES + 1)]
+    return f" ({', '.join([*sizes[:_MAX_SIZES], *('…' for _ in sizes[_MAX_SIZES:])])})"
 
 
 def _dtype(dtype: object) -> str:
@@ -88,7 +105,8 @@ def _dtype(dtype: object) -> str:
 
 
 def _name(kind: type) -> str:
-    return kind.__name__ if kind.__name__.isprintable() else ascii(kind.__name__)
+    name: str = type_name(kind)
+    return name[:_MAX_NAME] if name.isprintable() else ascii(name)[:_MAX_NAME]
 
 
 def _write(line: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from palate._disk.refusals import disk_refusal
 from palate._flavor import Flavor
+from palate._plugin_failures import describe_failure
 from palate.errors import PalateError, UnsupportedModel
 
 __all__ = ["as_unsupported"]
@@ -31,8 +32,9 @@ def as_unsupported(model: object, flavor: Flavor, root: Path, task: str) -> Iter
         # Many a native writer reports a full disk in words of its own.
         if refusal := disk_refusal(root, exc):
             raise refusal from exc
+        others = f"try another format ({', '.join(flavor.formats)}) or " if len(flavor.formats) > 1 else ""
         raise UnsupportedModel(
             type(model).__qualname__,
-            reason=f"the flavor '{flavor.name}' failed to {task}: {exc}",
-            hint=f"try another format ({', '.join(flavor.formats)}) or report this to the flavor's author",
+            reason=f"the flavor '{flavor.name}' failed to {task}: {describe_failure(exc)}",
+            hint=f"{others}report this to the flavor's author",
         ) from exc

@@ -195,7 +195,7 @@ def construct(
         safe = flavor.formats[0] if len(flavor.formats) > 1 else None
         raise TrustRequired(opened.uri, reasons=reasons, safe_format=safe)
     load_options = _load_options(opened, registry, trust=trust, options=options or {}, source=source)
-    native, prepared = _load_native(opened, flavor, load_options, own_code=bool(reasons), to_predict=to_predict)
+    native, prepared = _load_native(opened, flavor, load_options, to_predict=to_predict)
     if opened.seal is not None:
         opened.seal.recheck()
     return PyFuncModel(
@@ -256,18 +256,20 @@ def _load_options(
 
 
 def _load_native(
-    opened: OpenedModel, flavor: Flavor, options: LoadOptions, *, own_code: bool, to_predict: bool
+    opened: OpenedModel, flavor: Flavor, options: LoadOptions, *, to_predict: bool
 ) -> tuple[object, object]:
     """Return the native object, and what it is predicted with."""
     path, config = opened.path, opened.config(flavor.name)
+    task = "load"
     try:
         native = flavor.load_model(path, config, options)
+        task = "prepare"
         return native, flavor.prepare(native, path, config, options) if to_predict else native
     except PalateError:
         raise
     except Exception as exc:
         differences = environment.compare_requirements(opened.path)
-        raise LoadFailed(opened.uri, flavor=flavor.name, cause=exc, differences=differences, own_code=own_code) from exc
+        raise LoadFailed(opened.uri, flavor=flavor.name, cause=exc, differences=differences, task=task) from exc
 
 
 def _model_code(opened: OpenedModel, *, trust: bool) -> ModelCode:

@@ -35,5 +35,5 @@ def activate(candidate: Candidate, check: Callable[[object], str | None], build:
             raise
         if isinstance(exc, FlavorBroken) and exc.flavor == candidate.name:  # it asked for itself
             raise broken_plugin(candidate, exc.reason) from exc
-        raise broken_plugin(candidate, describe_failure(exc)) from exc
+        raise broken_plugin(candidate, describe_failure(exc, candidate.package)) from exc
     raise broken_plugin(candidate, problem)

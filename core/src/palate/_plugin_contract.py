@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
-from inspect import Parameter, getattr_static, signature
+from inspect import Parameter, getattr_static, isfunction, signature
 
 import pluggy
 
@@ -30,7 +30,7 @@ def check_flavor(plugin: object) -> str | None:
     wrappers = [hook for hook, part in implemented.items() if part.wrapper or part.hookwrapper]
     if wrappers:
         return f"its {wrappers[0]} is a wrapper, and a flavor answers itself"
-    return _constants_problem(plugin) or _unbound_problem(plugin, list(implemented))
+    return _constants_problem(plugin)
 
 
 def check_observer(plugin: object) -> str | None:
@@ -42,7 +42,7 @@ def check_observer(plugin: object) -> str | None:
         # A plain implementation would answer in a flavor's place.
         if not (implementation.wrapper or implementation.hookwrapper):
             return f"its {hook} must be declared with @hookimpl(wrapper=True)"
-    return _unbound_problem(plugin, list(implemented))
+    return None
 
 
 def implemented_hooks(plugin: object) -> dict[str, pluggy.HookImpl]:
@@ -63,17 +63,24 @@ def _new_manager() -> pluggy.PluginManager:
 def _hooks_problem(plugin: object) -> str | None:
     """Return what is wrong with the names of the hooks, or of their arguments: pluggy's own words name our modules."""
     manager = _new_manager()
-    hooks = {name: value for name, value in vars(hookspecs).items() if hasattr(value, "palate_spec")}
+    # A late module among them would be imported for any name that it is asked for.
+    hooks = {n: value for n, value in vars(hookspecs).items() if isfunction(value) and hasattr(value, "palate_spec")}
+    implementing: dict[str, str] = {}
     for name in dir(plugin):
         marks = manager.parse_hookimpl_opts(plugin, name)
         if marks is None:
             continue
-        if name not in hooks:
+        hook = marks.get("specname") or name
+        if hook not in hooks:
             if marks.get("optionalhook"):
                 continue  # it is for another version of Palate
-            near = get_close_matches(name, hooks, 1)
-            return f"there is no hook {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-        if problem := _arguments_problem(name, getattr(plugin, name), list(signature(hooks[name]).parameters)):
+            near = get_close_matches(hook, hooks, 1)
+            return f"there is no hook {hook!r:.60}" + (f"; did you mean {near[0]!r}?" if near else "")
+        other = implementing.setdefault(hook, name)
+        if other != name:
+            return f"it implements {hook} twice, as {other} and as {name}"
+        known = list(signature(hooks[hook]).parameters)
+        if problem := _arguments_problem(hook, getattr(plugin, name), known) or _unbound_problem(plugin, name):
             return problem
     return None
 
@@ -91,7 +98,9 @@ def _arguments_problem(hook: str, function: Callable[..., object], known: list[s
 
 def _api_problem(plugin: object) -> str | None:
     api = getattr(plugin, "HOOK_API", HOOK_API)
-    if not isinstance(api, int) or api < 1:
+    if type(api) is int and abs(api) > 10**6:  # Python writes no number of thousands of digits
+        return f"its HOOK_API is no number of a version, such as {HOOK_API}"
+    if type(api) is not int or api < 1:
         return f"its HOOK_API is {api!r:.60}; it must be a number, such as {HOOK_API}"
     if api > HOOK_API:
         return f"it needs hook API {api} and this Palate offers {HOOK_API}; upgrade palate"
@@ -101,7 +110,7 @@ def _api_problem(plugin: object) -> str | None:
 def _constants_problem(plugin: object) -> str | None:
     for constant in CONSTANTS:
         names = getattr(plugin, constant, ())
-        if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
+        if not isinstance(names, tuple | list) or not all(type(name) is str for name in names):
             return f"its {constant} must be a tuple of names, such as ('name',)"
     # Every class has object in its MRO: such a flavor would own whatever nobody else does.
     if "builtins" in getattr(plugin, "NATIVE_PACKAGES", ()) or "builtins.object" in getattr(plugin, "NATIVE_TYPES", ()):
@@ -109,16 +118,17 @@ def _constants_problem(plugin: object) -> str | None:
     formats = getattr(plugin, "FORMATS", ())
     if not formats:
         return "its FORMATS must name at least one format"
+    if len(formats) > 100 or not all(name.isprintable() and 0 < len(name.strip()) <= 100 for name in formats):
+        return "its FORMATS must be at most 100 names, each of 1 to 100 printable characters"
     if unknown := set(getattr(plugin, "FORMATS_NEEDING_TRUST", ())).difference(formats):
         return f"its FORMATS_NEEDING_TRUST names {min(unknown)!r:.60}, which is none of its FORMATS"
     return None
 
 
-def _unbound_problem(plugin: object, hooks: list[str]) -> str | None:
+def _unbound_problem(plugin: object, name: str) -> str | None:
     """A class is called without an instance, which its ordinary methods would miss."""
     if isinstance(plugin, type):
-        for hook in hooks:
-            function = getattr_static(plugin, hook)
-            if not isinstance(function, staticmethod | classmethod) and "self" in signature(function).parameters:
-                return f"its {hook} is a method of the class {plugin.__name__}; give an instance of it"
+        function = getattr_static(plugin, name)
+        if not isinstance(function, staticmethod | classmethod) and "self" in signature(function).parameters:
+            return f"its {name} is a method of the class {plugin.__name__}; give an instance of it"
     return None

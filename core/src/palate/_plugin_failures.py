@@ -7,12 +7,19 @@ midst (an interrupt, a cancelled task, a signal handler of the host) is handed o
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from traceback import walk_tb
-from types import CodeType
+from types import CodeType, FrameType
 
-__all__ = ["describe_failure", "is_meant_for_host"]
+__all__ = ["describe_failure", "is_meant_for_host", "quote_failure", "type_name"]
+
+# Of a failure's text; some quote all that they were given.
+_MAX_TEXT = 300
+
+type_name = type.__dict__["__name__"].__get__
+"""Python's own name of a class, whatever a metaclass would answer."""
 
 # How frameworks for concurrency end a task that is under way; whoever may see one has imported them.
 _CANCELLATIONS = (("asyncio.exceptions", "CancelledError"), ("greenlet", "GreenletExit"), ("trio", "Cancelled"))
@@ -22,7 +29,7 @@ def is_meant_for_host(exc: BaseException) -> bool:
     """Return whether *exc* is no ``Exception`` and still not the plugin's: whoever runs its code sees it as it is."""
     if isinstance(exc, Exception):
         return False
-    if isinstance(exc, KeyboardInterrupt | GeneratorExit):
+    if isinstance(exc, KeyboardInterrupt):
         return True
     for module, name in _CANCELLATIONS:
         kind = getattr(sys.modules.get(module), name, None)
@@ -31,9 +38,42 @@ def is_meant_for_host(exc: BaseException) -> bool:
     return _is_of_signal_handler(exc)
 
 
-def describe_failure(exc: BaseException) -> str:
-    """Return what a message says of a failure."""
-    return f"{type(exc).__name__}: {exc}"
+def quote_failure(exc: BaseException) -> str:
+    """Return the type and the text of a failure; the type alone where its own text fails too."""
+    kind = type_name(type(exc))
+    try:
+        return f"{kind}: {exc}"
+    except BaseException as failure:  # the exception's class is the plugin's, so this is its code too
+        if is_meant_for_host(failure):
+            raise
+        return f"{kind} (its text cannot be told: that raises {type_name(type(failure))})"
+
+
+def describe_failure(exc: BaseException, package: str | None = None) -> str:
+    """Return what a message says of a failure: its type and its text, in one line that is cut.
+
+    Args:
+        exc: the failure.
+        package: the top-level package in whose modules its place is looked for, and told.
+    """
+    told = quote_failure(exc)
+    line = " ".join(told[:_MAX_TEXT].split()).rstrip(":") + ("…" if len(told) > _MAX_TEXT else "")
+    return line if package is None else line + _find_place(exc, package)
+
+
+def _find_place(exc: BaseException, package: str) -> str:
+    """Return the innermost line of the plugin's own that *exc* came from, to follow what is told of it."""
+    own = [frame_line for frame_line in walk_tb(exc.__traceback__) if _package_of(frame_line[0]) == package]
+    if not own:
+        return ""
+    frame, line = own[-1]
+    return f" ({os.path.basename(frame.f_code.co_filename)}, line {line})"
+
+
+def _package_of(frame: FrameType) -> str:
+    module = frame.f_globals.get("__name__")
+    # A module may call itself anything.
+    return module.partition(".")[0] if type(module) is str else ""
 
 
 def _is_of_signal_handler(exc: BaseException) -> bool:

@@ -9,14 +9,18 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from email import message_from_string
+from email.message import Message
 from functools import cached_property
 from importlib import metadata
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, cast
 
+from palate._plugin_failures import describe_failure
 from palate.hookspecs import ENTRY_POINT_GROUP, PLUGIN_GROUP
 
 __all__ = [
@@ -35,6 +39,12 @@ GIVEN = "register_flavor"
 # What people type for a flavor whose name is MLflow's.
 ALIASES = {"torch": "pytorch", "tf": "tensorflow"}
 
+_MAX_NAME = 100
+_NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{_MAX_NAME - 1}}}")
+
+# What is said of a distribution that does not say it: its name, its version.
+_UNKNOWN = ("(unknown)", "?")
+
 # The files that were run to their end; in sys.modules there may also be one that a fork cut short.
 _loaded: dict[str, ModuleType] = {}
 
@@ -50,6 +60,7 @@ class Candidate(Protocol):
         distribution: who provides it: a distribution, the path of a file, or ``register_flavor``.
         version: the distribution's; empty for a plugin that is none.
         is_hosts_own: whether the host named it itself, rather than found it installed.
+        package: the top-level package of its modules; empty where that is not known.
     """
 
     @property
@@ -62,6 +73,8 @@ class Candidate(Protocol):
     def version(self) -> str: ...
     @property
     def is_hosts_own(self) -> bool: ...
+    @property
+    def package(self) -> str: ...
 
     def load(self) -> object:
         """Import and return the plugin. Raises whatever the plugin raises."""
@@ -76,13 +89,11 @@ class InstalledPlugin:
         self.entry_point = entry_point
         self.name = entry_point.name
         self.kind: Kind = "flavor" if entry_point.group == ENTRY_POINT_GROUP else "observer"
+        self.package = entry_point.value.partition(":")[0].partition(".")[0].strip()
 
     @cached_property
     def _described(self) -> tuple[str, str]:
-        if self.entry_point.dist is None:
-            return "(unknown)", "?"
-        described = self.entry_point.dist.metadata  # parsed anew at each access
-        return described["Name"] or "(unknown)", described["Version"] or "?"
+        return _name_and_version(self.entry_point.dist) if self.entry_point.dist else _UNKNOWN
 
     @property
     def distribution(self) -> str:
@@ -97,6 +108,25 @@ class InstalledPlugin:
             raise ImportError(f"its entry point names no module: {self.entry_point.value!r:.80}")
         loaded: object = self.entry_point.load()
         return loaded
+
+
+class DamagedDistribution:
+    """An installed distribution whose list of entry points has plugins in it, and cannot be read.
+
+    What those are called is not known, so it has the name of the distribution.
+    """
+
+    kind: Kind = "flavor"
+    is_hosts_own = False
+    package = ""
+
+    def __init__(self, distribution: metadata.Distribution, failure: Exception) -> None:
+        self.distribution, self.version = _name_and_version(distribution)
+        self.name = self.distribution
+        self.failure = failure
+
+    def load(self) -> object:
+        raise ImportError(f"its entry_points.txt cannot be read: {describe_failure(self.failure)}")
 
 
 class LocalFile:
@@ -114,23 +144,33 @@ class LocalFile:
     version = ""
 
     def __init__(self, path: str) -> None:
-        self.path = Path(os.path.expanduser(path)).absolute()
+        self.path = Path(os.path.expanduser(path))
+        # Where the working directory has been removed, there is no absolute path, and no such file either.
+        with suppress(OSError):
+            self.path = self.path.absolute()
         self.name = self.path.stem
         self.distribution = str(self.path)
 
-    def load(self) -> object:
+    @cached_property
+    def package(self) -> str:
+        """The name of the file's module."""
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()
-        module = f"_palate_local_{digest[:12]}_{re.sub(r'[^0-9A-Za-z_]', '_', self.name)}"
+        return f"_palate_local_{digest[:12]}_{re.sub(r'[^0-9A-Za-z_]', '_', self.name)}"
+
+    def load(self) -> object:
+        module = self.package
         if module in _loaded:
             return _loaded[module]
         spec = spec_from_file_location(module, self.path)
         if spec is None or spec.loader is None:
             raise ImportError("it is not a Python file: its name must end in .py")
+        if self.path.exists() and not self.path.is_file():  # to read a pipe may take for ever
+            raise ImportError("it is not a regular file")
         loaded = sys.modules[module] = module_from_spec(spec)
         try:
             spec.loader.exec_module(loaded)
         except BaseException:
-            del sys.modules[module]
+            sys.modules.pop(module, None)  # the file may have taken itself out
             raise
         _loaded[module] = loaded
         return loaded
@@ -143,6 +183,7 @@ class GivenPlugin:
     is_hosts_own = True
     distribution = GIVEN
     version = ""
+    package = ""
 
     def __init__(self, plugin: object, name: str) -> None:
         self.plugin = plugin
@@ -154,16 +195,56 @@ class GivenPlugin:
 
 def find_plugins(environ: Mapping[str, str]) -> list[Candidate]:
     """Return what is installed, then the files that ``PALATE_PLUGINS`` names; nothing is imported."""
-    found = metadata.entry_points()
-    points = [*found.select(group=ENTRY_POINT_GROUP), *found.select(group=PLUGIN_GROUP)]
     files = environ.get(FILES_VARIABLE, "").split(os.pathsep)
-    return [*map(InstalledPlugin, points), *(LocalFile(path) for path in files if path)]
+    return [*_find_installed(), *(LocalFile(path) for path in files if path)]
+
+
+def _find_installed() -> Iterable[Candidate]:
+    try:
+        return _plugins_among(metadata.entry_points().select)
+    except Exception:  # one distribution that cannot be read, of whatever kind, ends the search among them all
+        return _find_one_by_one()
+
+
+def _find_one_by_one() -> Iterator[Candidate]:
+    for distribution in metadata.distributions():
+        try:
+            yield from _plugins_among(distribution.entry_points.select)
+        except Exception as exc:
+            if _names_plugins(distribution):
+                yield DamagedDistribution(distribution, exc)
+
+
+def _plugins_among(select: Callable[..., Iterable[metadata.EntryPoint]]) -> list[InstalledPlugin]:
+    return [*map(InstalledPlugin, select(group=ENTRY_POINT_GROUP)), *map(InstalledPlugin, select(group=PLUGIN_GROUP))]
+
+
+def _names_plugins(distribution: metadata.Distribution) -> bool:
+    try:
+        listed = distribution.read_text("entry_points.txt") or ""
+    except UnicodeDecodeError as exc:
+        listed = exc.object.decode("utf-8", "replace")
+    except Exception:  # it cannot be read at all: somebody else's, as far as is known
+        return False
+    return ENTRY_POINT_GROUP in listed or PLUGIN_GROUP in listed
+
+
+def _name_and_version(distribution: metadata.Distribution) -> tuple[str, str]:
+    """Return what a distribution calls itself; its metadata may be damaged where that says nothing."""
+    try:
+        described = cast("Message", distribution.metadata)  # parsed anew at each access
+    except UnicodeDecodeError as exc:
+        described = message_from_string(exc.object.decode("utf-8", "replace"))
+    except Exception:
+        return _UNKNOWN
+    return str(described["Name"] or _UNKNOWN[0]), str(described["Version"] or _UNKNOWN[1])
 
 
 def name_problem(name: str) -> str | None:
-    """Return why no flavor can be called *name*, or None."""
-    if not name or ":" in name:
-        return f"a flavor cannot be called {name!r}: a name is not empty and has no ':'"
+    """Return why no flavor can be called *name*, or None: it is typed, printed, and a key in MLmodel."""
+    if not _NAME.fullmatch(name):
+        rule = "a name is of a to z, A to Z, 0 to 9, '_', '-' and '.', not with one of the last two first"
+        return f"a flavor cannot be called {name!r:.60}: {rule}, and of at most {_MAX_NAME} characters"
     if name in ALIASES:
         return f"a flavor cannot be called '{name}', which is another word for '{ALIASES[name]}'"
     return None

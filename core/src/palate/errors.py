@@ -36,6 +36,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from palate._plugin_failures import describe_failure
+
 __all__ = [
     "CodeReason",
     "DependencyMissing",
@@ -271,21 +273,17 @@ class UnsafeModel(PalateError, ValueError):
 
 
 class LoadFailed(PalateError, RuntimeError):
-    """The framework could not read the model's file; the cause is the exception's ``__cause__``."""
+    """The flavor could not open the model, or not *prepare* it; the cause is the exception's ``__cause__``."""
 
     def __init__(
-        self, uri: str, *, flavor: str, cause: BaseException, differences: Sequence[str] = (), own_code: bool = False
+        self, uri: str, *, flavor: str, cause: BaseException, differences: Sequence[str] = (), task: str = "load"
     ) -> None:
         self.uri, self.flavor, self.differences = uri, flavor, tuple(differences)
-        culprit = "the model's own code" if own_code else "the file itself"
-        installed = (
-            f"what is installed differs from the model's requirements: {'; '.join(self.differences)}"
-            if self.differences
-            else f"the installed packages are those that the model requires, so {culprit} is at fault"
-        )
-        super().__init__(
-            f"The flavor '{flavor}' could not load '{uri}': {type(cause).__name__}: {cause}. Hint: {installed}."
-        )
+        hint = "the installed packages are those that the model requires, so the file, or the flavor, is at fault"
+        if self.differences:
+            hint = f"what is installed differs from the model's requirements: {'; '.join(self.differences)}"
+        told = describe_failure(cause).removesuffix(".")
+        super().__init__(f"The flavor '{flavor}' could not {task} '{uri}': {told}. Hint: {hint}.")
 
 
 class UnsupportedModel(PalateError, TypeError):

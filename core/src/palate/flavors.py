@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from palate._plugin_failures import is_meant_for_host
 from palate._plugin_record import FlavorRecord
 from palate._registry import default_registry
 from palate.errors import InvalidOption
@@ -60,14 +61,25 @@ def register_flavor(plugin: object, *, name: str | None = None) -> None:
         FlavorBroken: *plugin* does not keep the contract of a flavor; the reason is in the message.
     """
     if name is None:
-        given = getattr(plugin, "__name__", None)
-        if not isinstance(given, str) or given == "__main__":
+        given = _own_name(plugin)
+        if given in ("", "__main__"):
             reason = f"there is none to take from this {type(plugin).__name__}"
             raise InvalidOption("name", reason=reason, hint="pass name='...', as it shall stand in MLmodel")
         name = given.rpartition(".")[2]
     if not isinstance(name, str):
         raise InvalidOption("name", reason=f"it is {type(name).__name__}", hint="give text")
-    default_registry().register(plugin, name)
+    default_registry().register(plugin, str.__str__(name))  # a subclass of str may compare in any way
+
+
+def _own_name(plugin: object) -> str:
+    """Return what a module or class calls itself, or nothing: somebody's own object may answer in any way."""
+    try:
+        given = getattr(plugin, "__name__", None)
+    except BaseException as exc:
+        if is_meant_for_host(exc):
+            raise
+        return ""
+    return given if type(given) is str else ""
 
 
 def sample_models(flavor: str) -> Mapping[str, SampleModel]:

@@ -10,6 +10,7 @@ from types import UnionType
 from typing import Any
 
 from palate._disk.paths import confine, read_small
+from palate._plugin_failures import describe_failure
 from palate._stored.differences import differences
 from palate._stored.examples import read_example
 from palate._stored.snapshots import snapshot, tolerance_of
@@ -70,7 +71,7 @@ def run_example(model: PyFuncModel, example: Example | None) -> Any:
     except PalateError:
         raise
     except Exception as exc:
-        message = f"the model, given it as {type(data).__name__}, failed ({type(exc).__name__}: {exc})"
+        message = f"the model, given it as {type(data).__name__}, failed ({describe_failure(exc)})"
         raise InvalidExample([Problem((), "wrong_value", message)]) from exc
 
 

@@ -10,7 +10,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from palate._containers.kinds import is_ndarray, is_sparse, is_tabular
-from palate._coroutines import in_thread, run_coroutine
+from palate._coroutines import in_thread
 from palate._enforcement.features import ByFeatureNames
 from palate._enforcement.params import enforce_params
 from palate._enforcement.plan import InputPlan, compile_inputs
@@ -162,7 +162,7 @@ class PyFuncModel:
             check_container(output)
         answer, _held = await in_thread(self._answer, method, data, params)
         if type(answer) is CoroutineType:
-            answer = await answer
+            answer = await self._flavor.wait_for(answer)
         return answer if output is None else await in_thread(self._convert, answer, method, data, output)
 
     def predict_batches(
@@ -241,7 +241,7 @@ class PyFuncModel:
 
     def _finish(self, answer: Any, method: str, data: object, output: Container | None) -> Any:
         if type(answer) is CoroutineType:
-            answer = run_coroutine(answer)
+            answer = self._flavor.run(answer)
         return answer if output is None else self._convert(answer, method, data, output)
 
     def _signature_of(self, method: str) -> Signature:

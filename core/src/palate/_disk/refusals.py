@@ -6,6 +6,8 @@ import errno
 import os
 from pathlib import Path
 
+from palate._plugin_failures import quote_failure
+
 __all__ = ["disk_refusal"]
 
 _TOLD = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -17,7 +19,7 @@ def disk_refusal(folder: Path, failure: Exception) -> OSError | None:
 
     The library's text may say it; else a file is written there, as what did not fit is still in the way.
     """
-    text = str(failure)
+    text = quote_failure(failure)
     for code in _TOLD:
         if os.strerror(code) in text:
             return OSError(code, os.strerror(code), str(folder))

@@ -130,7 +130,7 @@ def _unpickle(path: Path, config: Mapping[str, Any], options: LoadOptions) -> An
         raise
     except Exception as exc:
         differences = [*_missing(exc), *_versions(config), *compare_requirements(path)]
-        raise LoadFailed(str(file), flavor=FLAVOR, cause=exc, differences=differences, own_code=True) from exc
+        raise LoadFailed(str(file), flavor=FLAVOR, cause=exc, differences=differences) from exc
 
 
 def _check_byte_code(file: Path, name: str, config: Mapping[str, Any]) -> None:
