@@ -36,7 +36,7 @@ SOME = "small or methods_survive or missing_column or of_the_author or hook_api"
 
 def report_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:
     """Run some checks of two classes and return the report."""
-    run_kit(tmp_path, CASES, "--palate-report=report.json", "-k", SOME, *arguments)
+    run_kit(tmp_path, CASES, "--palate-report=report.json", "-k", SOME, *arguments, autoload="-n" in arguments)
     return json.loads((tmp_path / "report.json").read_text())
 
 

@@ -51,30 +51,30 @@ class TestOld(unittest.TestCase):
 def test_nothing_is_there_either():
     TestOld("test_nothing_is_there").test_nothing_is_there()
 """
-    done = run_kit(tmp_path, module)
+    done = run_kit(tmp_path, module, autoload=True)
     assert set(done.outcomes.values()) == {"passed"}, done.text
 
 
 @pytest.mark.parametrize("mode", ["prepend", "append", "importlib"])
 def test_kit_works_in_each_import_mode(tmp_path, mode) -> None:
     """How pytest imports test modules makes no difference."""
-    done = run_kit(tmp_path, LINE, f"--import-mode={mode}", *SOME)
+    done = run_kit(tmp_path, LINE, f"--import-mode={mode}", *SOME, autoload=True)
     assert done.outcomes == OUTCOMES, done.text
 
 
 def test_kit_works_without_its_plugin(tmp_path) -> None:
     """With the plugin turned off there is no report, and the checks are what they are."""
-    done = run_kit(tmp_path, LINE, "-p", "no:palate", *SOME)
+    done = run_kit(tmp_path, LINE, "-p", "no:palate", *SOME, autoload=True)
     assert done.outcomes == OUTCOMES, done.text
 
 
 def test_kit_works_in_many_processes(tmp_path) -> None:
     """The checks of a class may be spread over processes."""
-    done = run_kit(tmp_path, LINE, "-n", "2", *SOME)
+    done = run_kit(tmp_path, LINE, "-n", "2", *SOME, autoload=True)
     assert done.outcomes == OUTCOMES, done.text
 
 
 def test_kit_gives_no_warning(tmp_path: Path) -> None:
     """Nothing that pytest, Python or Palate would like changed is in the kit: all warnings are errors."""
-    done = run_kit(tmp_path, LINE, "-W", "error")
+    done = run_kit(tmp_path, LINE, "-W", "error", autoload=True)
     assert set(done.outcomes.values()) == {"passed", "skipped"}, done.text[-3000:]

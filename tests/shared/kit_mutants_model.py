@@ -105,7 +105,7 @@ DIRECTORY = {
     "test_section_is_plain_yaml": saves("return {**section, 'columns': {'a', 'b'}}", "must return plain YAML data"),
     "test_section_is_small": saves("return {**section, 'note': 'x' * 20_000}", "write what is large to a file"),
     "test_section_names_the_version": saves(
-        "del section['lines_version']\nreturn section", "no value of the section is one of the required versions"
+        "del section['lines_version']\nreturn section", "no value of the section is the version of what is required"
     ),
     "test_section_paths_lead_into_the_directory": saves(
         "return {**section, 'origin': '/srv/lines/line.json'}", ".origin is an absolute path"

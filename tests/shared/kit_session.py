@@ -68,6 +68,7 @@ def run_kit(
     plugins: Sequence[Path] = (KIT / "line.py",),
     env: Mapping[str, str] | None = None,
     timeout: float = 300,
+    autoload: bool = False,
 ) -> Session:
     """Run pytest on a module's text in *folder*.
 
@@ -78,18 +79,21 @@ def run_kit(
         plugins: files with flavors.
         env: further environment variables.
         timeout: seconds for the whole.
+        autoload: whether pytest loads every plugin that is installed, for which it takes its time.
     """
     (folder / "test_kit.py").write_text(module)
     (folder / "pytest.ini").write_text("[pytest]\n")
+    ours = [] if autoload else ["-p", "palate.testing.pytest_plugin"]
     chosen = any(argument.startswith("test_kit.py") for argument in arguments)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--junitxml=outcomes.xml", *arguments]
+        [sys.executable, "-m", "pytest", *ours, "-p", "no:cacheprovider", "--junitxml=outcomes.xml", *arguments]
         + ([] if chosen else ["test_kit.py"]),
         cwd=folder,
         env={
             **os.environ,
             "PYTHONPATH": str(KIT / "site"),
             "PALATE_PLUGINS": os.pathsep.join(map(str, plugins)),
+            **({} if autoload else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}),
             **(env or {}),
         },
         capture_output=True,

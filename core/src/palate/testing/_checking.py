@@ -60,6 +60,8 @@ def check_flavor(
             anything is run.
     """
     flavor = default_registry().get(name)
+    if not patience > 0:
+        raise InvalidOption("patience", reason=f"it is {patience!r}", hint="give a number of seconds")
     unknown = [asked for asked in formats if asked not in flavor.formats]
     if unknown:
         reason = f"the flavor '{flavor.name}' has no format {unknown[0]!r}"

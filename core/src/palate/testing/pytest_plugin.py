@@ -40,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Gather a report if one was asked for; of several processes only the first one writes it."""
     target = config.getoption("--palate-report")
-    if target is not None and not hasattr(config, "workerinput"):
+    if target is not None and not hasattr(config, "workerinput") and not config.option.collectonly:
         # No LateModule: pytest looks at everything that stands in a plugin, and would load it.
         report: Any = import_module("palate.testing._report")
         config.pluginmanager.register(report.ReportWriter(Path(target)), "palate-report")
