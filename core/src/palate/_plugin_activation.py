@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from palate._plugin_contract import UPGRADE
 from palate._plugin_failures import describe_failure, is_meant_for_host
 from palate._plugin_sources import Candidate
 from palate.errors import FlavorBroken
@@ -16,7 +17,13 @@ _Built = TypeVar("_Built")
 
 def broken_plugin(candidate: Candidate, reason: str) -> FlavorBroken:
     """Return the error that says why a plugin cannot be used."""
-    return FlavorBroken(candidate.name, distribution=candidate.distribution, version=candidate.version, reason=reason)
+    return FlavorBroken(
+        candidate.name,
+        distribution=candidate.distribution,
+        version=candidate.version,
+        reason=reason,
+        hint=UPGRADE if reason.endswith(UPGRADE) else "",
+    )
 
 
 def activate(candidate: Candidate, check: Callable[[object], str | None], build: Callable[[object], _Built]) -> _Built:

@@ -11,7 +11,10 @@ import pluggy
 from palate import hookspecs
 from palate.hookspecs import HOOK_API
 
-__all__ = ["check_flavor", "check_observer", "implemented_hooks"]
+__all__ = ["UPGRADE", "check_flavor", "check_observer", "implemented_hooks"]
+
+UPGRADE = "upgrade palate"
+"""How a problem ends that no other version of the plugin need mend."""
 
 REQUIRED_HOOKS = ("save_model", "load_model", "predict", "methods", "requirements", "executes_code")
 CONSTANTS = ("NATIVE_PACKAGES", "NATIVE_TYPES", "FORMATS", "FORMATS_NEEDING_TRUST", "SAVE_OPTIONS", "LOAD_OPTIONS")
@@ -103,7 +106,7 @@ def _api_problem(plugin: object) -> str | None:
     if type(api) is not int or api < 1:
         return f"its HOOK_API is {api!r:.60}; it must be a number, such as {HOOK_API}"
     if api > HOOK_API:
-        return f"it needs hook API {api} and this Palate offers {HOOK_API}; upgrade palate"
+        return f"it needs hook API {api} and this Palate offers {HOOK_API}; {UPGRADE}"
     return None
 
 

@@ -20,11 +20,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal, Protocol, TypeAlias, cast
 
-from palate._plugin_failures import describe_failure
+from palate._plugin_failures import describe_failure, type_name
 from palate.hookspecs import ENTRY_POINT_GROUP, PLUGIN_GROUP
 
 __all__ = [
     "ALIASES",
+    "FILES_VARIABLE",
     "Candidate",
     "GivenPlugin",
     "InstalledPlugin",
@@ -188,6 +189,14 @@ class GivenPlugin:
     def __init__(self, plugin: object, name: str) -> None:
         self.plugin = plugin
         self.name = name
+
+    @property
+    def origin(self) -> str:
+        """The module or class that it is, or is made of, for people to tell two of them apart."""
+        if type(self.plugin) is ModuleType:
+            return str(vars(self.plugin).get("__name__"))
+        kind = self.plugin if type(self.plugin) is type else type(self.plugin)
+        return f"{kind.__module__}.{type_name(kind)}"
 
     def load(self) -> object:
         return self.plugin

@@ -135,7 +135,7 @@ class FlavorRegistry:
             if known:
                 raise FlavorConflict(
                     f"The flavor name '{name}'",
-                    distributions=[*(other.distribution for other in known), candidate.distribution],
+                    distributions=[_provider(other) for other in (*known, candidate)],
                     choices=(),
                     hint="register it with another name=",
                 )
@@ -262,6 +262,13 @@ def _is_strict() -> bool:
 def _qualified(candidate: Candidate) -> str:
     """Return the name by which ``flavor=`` tells a plugin from another of the same name."""
     return f"{candidate.distribution}:{candidate.name}"
+
+
+def _provider(candidate: Candidate) -> str:
+    """Return who provides a plugin, for a message: what is registered has no distribution to tell it by."""
+    if isinstance(candidate, GivenPlugin):
+        return f"{candidate.distribution} ({candidate.origin})"
+    return candidate.distribution
 
 
 def _group_by_name(candidates: Iterable[Candidate]) -> dict[str, tuple[Candidate, ...]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from palate._allow_list import ALLOWED_VARIABLE
 from palate._late import LateModule
-from palate._plugin_sources import Candidate
+from palate._plugin_sources import FILES_VARIABLE, Candidate
 from palate.errors import FlavorBroken, UnsupportedModel
 
 if TYPE_CHECKING:
@@ -64,5 +64,5 @@ def _hint(packages: Sequence[str]) -> str:
     if distribution:
         return f"pip install {distribution}"
     if packages[0] in sys.stdlib_module_names:  # builtins among them
-        return f"save a framework's model, {wrap}"
-    return f"install the plugin for '{packages[0]}', or wrap it in {wrap}"
+        return f"save a framework's model, {wrap}, or name the file of its flavor in {FILES_VARIABLE}"
+    return f"install the plugin for '{packages[0]}', or name its file in {FILES_VARIABLE}, or wrap it in {wrap}"

@@ -350,7 +350,7 @@ class FlavorNotFound(PalateError, LookupError):
     def __init__(self, flavor: str, *, installed: Sequence[str], distribution: str | None = None) -> None:
         self.flavor, self.installed = flavor, tuple(installed)
         names = ", ".join(self.installed) or "none"
-        unknown = "check the spelling, or install the plugin that provides it"
+        unknown = "check the spelling, or install the plugin that provides it, or name its file in PALATE_PLUGINS"
         hint = f"pip install {distribution}" if distribution else unknown
         super().__init__(f"No installed flavor is called '{flavor}' (installed: {names}). Hint: {hint}.")
 
@@ -379,9 +379,9 @@ class FlavorBlocked(PalateError, PermissionError):
 class FlavorBroken(PalateError, ImportError):
     """A flavor could not be activated, or does not keep its contract; the others go on working."""
 
-    def __init__(self, flavor: str, *, distribution: str, version: str, reason: str) -> None:
+    def __init__(self, flavor: str, *, distribution: str, version: str, reason: str, hint: str = "") -> None:
         self.flavor, self.distribution, self.version, self.reason = flavor, distribution, version, reason
-        way_on = f"reinstall or upgrade {distribution}" if version else "correct the plugin and start again"
+        way_on = hint or (f"reinstall or upgrade {distribution}" if version else "correct the plugin and start again")
         super().__init__(
             f"The flavor '{flavor}' of {' '.join(filter(None, (distribution, version)))} cannot be used: {reason}. "
             f"Hint: {way_on}; 'palate flavors list' shows every plugin's state."
