@@ -164,8 +164,8 @@ def test_what_prepare_raises_is_told_by_whose_model_it_is(
     assert raised in (caught.value, caught.value.__cause__)
     assert list(tmp_path.iterdir()) == []
     if expected is UnsupportedModel:
-        reason = f"Cannot save a Line: the flavor '{name}' failed to prepare it for predictions: RuntimeError: no session"
-        assert str(caught.value).startswith(reason)
+        reason = f"the flavor '{name}' failed to prepare it for predictions: RuntimeError: no session"
+        assert str(caught.value).startswith(f"Cannot save a Line: {reason}")
 
 
 def test_predict_is_told_which_model_it_is(toy_flavor: str, line: object, tmp_path: Path) -> None:
