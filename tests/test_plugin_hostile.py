@@ -83,6 +83,7 @@ def test_the_text_of_an_error_is_cut_to_one_line() -> None:
     assert len(told) <= 301
     assert "\n" not in told
     assert describe_failure(KeyError()) == "KeyError"
+    assert describe_failure(ValueError("é \x1b[31m\udcff")) == r"ValueError: é \x1b[31m\udcff"
 
 
 def test_a_failure_at_import_says_where(tmp_path) -> None:

@@ -49,16 +49,18 @@ def quote_failure(exc: BaseException) -> str:
         return f"{kind} (its text cannot be told: that raises {type_name(type(failure))})"
 
 
-def describe_failure(exc: BaseException, package: str | None = None) -> str:
+def describe_failure(exc: BaseException, package: str = "") -> str:
     """Return what a message says of a failure: its type and its text, in one line that is cut.
 
     Args:
         exc: the failure.
-        package: the top-level package in whose modules its place is looked for, and told.
+        package: the top-level package in whose modules its place is looked for, and told; empty for none.
     """
     told = quote_failure(exc)
     line = " ".join(told[:_MAX_TEXT].split()).rstrip(":") + ("…" if len(told) > _MAX_TEXT else "")
-    return line if package is None else line + _find_place(exc, package)
+    if package:
+        line += _find_place(exc, package)
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
 
 
 def _find_place(exc: BaseException, package: str) -> str:
