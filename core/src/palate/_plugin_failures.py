@@ -8,9 +8,8 @@ midst (an interrupt, a cancelled task, a signal handler of the host) is handed o
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from traceback import walk_tb
+from collections.abc import Iterator
 from types import CodeType, FrameType
 
 __all__ = ["describe_failure", "is_meant_for_host", "quote_failure", "type_name"]
@@ -65,11 +64,11 @@ def describe_failure(exc: BaseException, package: str = "") -> str:
 
 def _find_place(exc: BaseException, package: str) -> str:
     """Return the innermost line of the plugin's own that *exc* came from, to follow what is told of it."""
-    own = [frame_line for frame_line in walk_tb(exc.__traceback__) if _package_of(frame_line[0]) == package]
-    if not own:
-        return ""
-    frame, line = own[-1]
-    return f" ({os.path.basename(frame.f_code.co_filename)}, line {line})"
+    place = ""
+    for frame, line in _frames(exc):
+        if _package_of(frame) == package:
+            place = f" ({os.path.basename(frame.f_code.co_filename)}, line {line})"
+    return place
 
 
 def _package_of(frame: FrameType) -> str:
@@ -80,8 +79,18 @@ def _package_of(frame: FrameType) -> str:
 
 def _is_of_signal_handler(exc: BaseException) -> bool:
     """Whether a handler of the host raised it, as one for SIGTERM calls ``sys.exit()``, wherever Python just was."""
-    ran = {frame.f_code for frame, _ in walk_tb(exc.__traceback__)}
+    import signal  # with it, every process would wait longer for palate, and few come here
+
+    ran = {frame.f_code for frame, _ in _frames(exc)}
     return any(_code_of(signal.getsignal(number)) in ran for number in signal.valid_signals())
+
+
+def _frames(exc: BaseException) -> Iterator[tuple[FrameType, int]]:
+    """Yield the frames that *exc* came through, outermost first, each with its line."""
+    at = exc.__traceback__
+    while at is not None:
+        yield at.tb_frame, at.tb_lineno
+        at = at.tb_next
 
 
 def _code_of(handler: object) -> CodeType | None:
