@@ -83,9 +83,7 @@ class PluginChecks(Subject):
             needed.append(self._imported()[0])
             if needed[-1] < self.import_budget_ms:
                 return
-        pytest.fail(
-            f"{min(needed):.0f} ms at best, of {self.import_budget_ms:.0f} allowed: import inside the hooks"
-        )
+        pytest.fail(f"{min(needed):.0f} ms at best, of {self.import_budget_ms:.0f} allowed: import inside the hooks")
 
     def test_inspecting_imports_no_framework(self, saved: Saved, activated: Flavor) -> None:
         """Looking at a directory imports no framework and runs nothing: people look before they trust."""

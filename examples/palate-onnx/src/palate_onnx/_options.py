@@ -8,7 +8,15 @@ from typing import Any
 
 from palate.errors import InvalidOption, UnsafeModel
 
-__all__ = ["DEFAULT_PROVIDERS", "PROVIDERS", "SESSION_OPTIONS", "Provider", "Settings", "read_call_options", "read_settings"]
+__all__ = [
+    "DEFAULT_PROVIDERS",
+    "PROVIDERS",
+    "SESSION_OPTIONS",
+    "Provider",
+    "Settings",
+    "read_call_options",
+    "read_settings",
+]
 
 PROVIDERS, SESSION_OPTIONS = "onnx_execution_providers", "onnx_session_options"
 
