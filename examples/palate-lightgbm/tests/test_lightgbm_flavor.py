@@ -310,6 +310,43 @@ def test_own_class_with_its_code(numbers, target, tmp_path, monkeypatch):
     assert np.array_equal(opened.raw_score(numbers), model.booster_.predict(numbers, raw_score=True))
 
 
+def test_infinities(numbers, target, tmp_path):
+    """A model that has seen infinities predicts the same; LightGBM notes them as the bounds of a column."""
+    endless = numbers.astype({"age": float})
+    endless.loc[::7, "score"], endless.loc[::5, "age"] = np.inf, -np.inf
+    model = lightgbm.LGBMClassifier(n_estimators=3, verbosity=-1).fit(endless, target)
+    assert {"[-inf:", ":inf]"} <= set(re.findall(r"\[-inf:|:inf\]", model.booster_.model_to_string()))
+    opened = save_and_load(model, tmp_path, input_example=endless[1:5])
+    assert np.array_equal(opened.predict(endless), model.predict(endless))
+
+
+def test_one_label(numbers, tmp_path):
+    """A classifier that has seen one label predicts it, whatever its booster says."""
+    model = lightgbm.LGBMClassifier(n_estimators=2, verbosity=-1).fit(numbers, np.full(len(numbers), "only one"))
+    opened = save_and_load(model, tmp_path, input_example=numbers[:5])
+    assert np.array_equal(opened.predict(numbers), model.predict(numbers))
+    assert np.array_equal(opened.predict_proba(numbers), model.predict_proba(numbers))
+
+
+def test_wide_labels(numbers, target, tmp_path):
+    """Labels in a dtype wider than the longest of them are the same after loading, in one as wide as it."""
+    labels = np.array(["not yet", "now", "never"], dtype="<U40")[target]
+    model = lightgbm.LGBMClassifier(n_estimators=2, verbosity=-1, class_weight={"not yet": 2.0}).fit(numbers, labels)
+    opened = save_and_load(model, tmp_path, input_example=numbers[:5])
+    assert opened.predict(numbers).dtype == "<U7"
+    assert np.array_equal(opened.predict(numbers), model.predict(numbers))
+    assert palate.load_native(tmp_path / "model").get_params() == model.get_params()
+
+
+def test_text_with_spaces(numbers, target, tmp_path):
+    """A param whose text LightGBM would take for several is left out, with a warning that names it."""
+    model = lightgbm.LGBMClassifier(n_estimators=2, verbosity=-1).fit(numbers, target)
+    model.set_params(forcedsplits_filename="my splits.json")
+    with pytest.warns(PalateWarning, match="forcedsplits_filename"):
+        palate.save_model(model, tmp_path / "model", input_example=numbers[:5])
+    assert "forcedsplits_filename" not in palate.load_native(tmp_path / "model").get_params()
+
+
 @pytest.mark.parametrize("stored", palate_lightgbm.FORMATS_NEEDING_TRUST)
 def test_formats_that_need_trust(classifier, people, tmp_path, stored):
     """The formats of MLflow's estimators open with trust only, and predict the same."""

@@ -14,6 +14,8 @@ import yaml
 import palate
 import palate_lightgbm
 from palate.errors import LoadFailed, PalateError, TrustRequired, UnsafeModel, UnsafePath, UnsupportedModel
+from palate_lightgbm._model_text import check_model_text
+from palate_lightgbm._tree_text import Malformed
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +95,15 @@ RULES = {
     "value that is no number": put(rb"^leaf_value=\S+", b"leaf_value=0x1p3"),
     "infinite value": put(rb"^leaf_value=\S+", b"leaf_value=inf"),
     "overflowing value": put(rb"^leaf_value=\S+", b"leaf_value=1e999"),
+    "subnormal value": put(rb"^leaf_value=\S+", b"leaf_value=1e-320"),
+    "subnormal threshold": put(rb"^threshold=\S+", b"threshold=1e-308"),
+    "subnormal weight": put(rb"^leaf_weight=\S+", b"leaf_weight=1e-320"),
+    "subnormal gain": put(rb"^split_gain=\S+", b"split_gain=1e-999"),
+    "subnormal inner value": put(rb"^internal_value=\S+", b"internal_value=0.01e-307"),
+    "subnormal shrinkage": put(rb"^shrinkage=1$", b"shrinkage=1e-320"),
+    "count beyond": put(rb"^leaf_count=\d+", b"leaf_count=2147483648"),
+    "inner count beyond": put(rb"^internal_count=\d+", b"internal_count=9999999999"),
+    "subnormal sigmoid": put(rb"^objective=.*", b"objective=multiclassova num_class:3 sigmoid:1e-320"),
     "threshold without a value": put(rb"^threshold=\S+", b"threshold=nan"),
     "feature beyond": put(rb"^split_feature=\d+", b"split_feature=4"),
     "negative feature": put(rb"^split_feature=\d+", b"split_feature=-1"),
@@ -124,6 +135,39 @@ def test_rule(open_changed, name):
     """A file that breaks one rule is refused by name, before LightGBM reads it."""
     with pytest.raises(UnsafeModel, match=r"model\.lgb was refused"):
         open_changed(RULES[name])
+
+
+LINEAR_RULES = {
+    "subnormal constant": put(rb"^leaf_const=\S+", b"leaf_const=1e-320"),
+    "constant that rounds to zero": put(rb"^leaf_const=\S+", b"leaf_const=1e-999"),
+    "constant too great": put(rb"^leaf_const=\S+", b"leaf_const=1e308"),
+    "constant of zeros and an exponent": put(rb"^leaf_const=\S+", b"leaf_const=0.001e-306"),
+    "infinite constant": put(rb"^leaf_const=\S+", b"leaf_const=inf"),
+    "subnormal coefficient": put(rb"^(leaf_coeff= *)[^ \n]+", rb"\g<1>1e-320"),
+    "coefficient without a value": put(rb"^(leaf_coeff= *)[^ \n]+", rb"\1nan"),
+    "coefficient too few": put(rb"^(leaf_coeff= *)[^ \n]+", rb"\1"),
+    "one leaf without a weight": put(
+        rb"^num_leaves=[^$]*?(?=^shrinkage)",
+        b"num_leaves=1\nnum_cat=0\nsplit_feature=\nthreshold=\nleft_child=\nright_child=\nleaf_value=1\nleaf_weight=\n"
+        b"is_linear=1\nleaf_const=1\nnum_features=0\nleaf_features=\nleaf_coeff=\n",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def linear_text(numbers):
+    """Return the text of a booster whose leaves are linear models."""
+    data = lightgbm.Dataset(numbers.astype(float), numbers["age"])
+    params = {"linear_tree": True, "num_leaves": 4, "verbosity": -1, "num_threads": 1}
+    return lightgbm.train(params, data, 2).model_to_string().encode()
+
+
+@pytest.mark.parametrize("name", LINEAR_RULES)
+def test_rule_of_linear_trees(linear_text, name):
+    """What would make LightGBM end the process as it reads a linear tree breaks a rule; else the text passes."""
+    assert check_model_text(resize(linear_text)).rounds == 2
+    with pytest.raises(Malformed):
+        check_model_text(LINEAR_RULES[name](linear_text))
 
 
 def test_unchanged_but_resized(folder, open_changed, people, booster):
@@ -201,18 +245,55 @@ SECTION = {
     "too many threads": {"params": {"n_jobs": 100_000}},
     "too many threads by another name": {"params": {"nthread": 100_000}},
     "weights that are no pairs": {"params": {"class_weight": [1, 2]}},
+    "weight that is no number": {"params": {"class_weight": [[1, "a"]]}},
+    "labels out of order": {"classes": [2, 1, 0]},
+    "labels that one dtype makes others": {"classes": [1, 2, 3], "classes_dtype": "bool"},
+    "labels of another type": {"classes": [0, 1, 2], "classes_dtype": "float64"},
+    "labels of two types": {"classes": [0, 1, "a"], "classes_dtype": "object"},
+    "labels too great": {"classes": [0, 1, 300], "classes_dtype": "int8"},
+    "labels that are cut": {"classes": ["a", "b", "cd"], "classes_dtype": "<U1"},
+    "dtype wider than its labels": {"classes": ["a", "b", "cd"], "classes_dtype": "<U3"},
+    "dtype of megabytes": {"classes": ["a", "b", "cd"], "classes_dtype": "<U999999"},
+    "no labels": {"classes": []},
+    "one label for three classes": {"classes": [0]},
+    "objective with a param behind": {"objective": "multiclass num_threads=900000"},
+    "text with a param behind": {"params": {"metric": "auc num_threads=900000"}},
+    "list with a param behind": {"params": {"metric": ["auc", "l2\tnum_threads=900000"]}},
+    "early stop by a text": {"params": {"pred_early_stop": "true"}},
+    "early stop by a number": {"params": {"pred_early_stop": 1}},
+    "early stop by a list": {"params": {"pred_early_stop": [True]}},
+    "early stop at no round": {"params": {"pred_early_stop_freq": 0}},
+    "early stop at a round beyond": {"params": {"pred_early_stop_freq": 2**31}},
+    "early stop at a truth value": {"params": {"pred_early_stop_freq": True}},
+    "early stop at a negative margin": {"params": {"pred_early_stop_margin": -1.0}},
+    "early stop at no margin": {"params": {"pred_early_stop_margin": float("nan")}},
+    "early stop at an endless margin": {"params": {"pred_early_stop_margin": float("inf")}},
+    "early stop at a margin of a list": {"params": {"pred_early_stop_margin": [1.0]}},
+    **{
+        f"param {name}": {"params": {name: "x"}}
+        for name in (
+            "self",
+            "get_params",
+            "predict_proba",
+            "classes_",
+            "booster_",
+            "__init__",
+            "other_params",
+            "fitted_",
+        )
+    },
 }
 
 
 @pytest.mark.parametrize("name", SECTION)
 def test_section(classifier, tmp_path, name):
-    """A description of an estimator that breaks a rule is refused, or an error of loading."""
+    """A description of an estimator that breaks a rule is refused before LightGBM is told of it."""
     palate.save_model(classifier, tmp_path / "model")
     file = tmp_path / "model" / "MLmodel"
     document = yaml.safe_load(file.read_text())
     document["flavors"]["lightgbm"]["estimator"] |= SECTION[name]
     file.write_text(yaml.safe_dump(document))
-    with pytest.raises((UnsafeModel, LoadFailed)):
+    with pytest.raises(UnsafeModel, match=r"model\.lgb was refused"):
         palate.load_model(tmp_path / "model", verify=False)
 
 
@@ -272,11 +353,15 @@ print("survived", opened)
 """
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_mutants(booster, tmp_path, seed):
+@pytest.mark.parametrize("kind", ["categories", "linear"])
+def test_mutants(booster, people, tmp_path, kind):
     """Garbled files are refused or predict something; the process goes on in either case."""
+    if kind == "linear":
+        rows = people.assign(city=people["city"].cat.codes).astype(float)
+        params = {"linear_tree": True, "num_leaves": 6, "verbosity": -1}
+        booster = lightgbm.train(params, lightgbm.Dataset(rows.fillna(0), rows["age"]), 4)
     palate.save_model(booster, tmp_path / "model", signature=None)
-    command = [sys.executable, "-c", MUTANTS, str(tmp_path / "model"), str(seed)]
+    command = [sys.executable, "-c", MUTANTS, str(tmp_path / "model"), "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout.split("survived")[1]) > 20

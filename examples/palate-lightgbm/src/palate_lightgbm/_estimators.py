@@ -117,7 +117,7 @@ def _check_params(params: object) -> None:
     require(isinstance(params, Mapping), "the estimator's params must be a mapping")
     assert isinstance(params, Mapping)
     for key, value in params.items():
-        require(isinstance(key, str) and _NAME.fullmatch(key) is not None, "params must have names")
+        require(isinstance(key, str) and _NAME.fullmatch(key) is not None, "params must have names of params")
         require(key not in _taken_names(), "params must not have the names of an estimator's methods and state")
         require(value is None or _as_plain(value) is not None, "params must be texts, numbers, truth values or lists")
         if key == "class_weight":
@@ -141,13 +141,14 @@ def _taken_names() -> frozenset[str]:
 
 def _check_weights(weights: Any) -> None:
     """Check class_weight, which is a text or pairs of a label and its weight."""
-    pairs = weights if isinstance(weights, list) else []
-    fit = weights is None or isinstance(weights, str | list)
-    fit = fit and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
-    fit = fit and all(
-        isinstance(label, str | int | float) and isinstance(weight, int | float) for label, weight in pairs
-    )
+    fit = all(map(_is_weight, weights)) if isinstance(weights, list) else weights is None or isinstance(weights, str)
     require(fit, "class_weight must be a text, or pairs of a label and a number")
+
+
+def _is_weight(pair: Any) -> bool:
+    if not isinstance(pair, list) or len(pair) != 2:
+        return False
+    return isinstance(pair[0], str | int | float) and isinstance(pair[1], int | float)
 
 
 def _check_heeded(key: str, value: Any) -> None:
