@@ -124,6 +124,29 @@ def test_pandas_and_numpy_keep_everything(case: str) -> None:
         assert are_same(items, list(convert(items, "numpy")))
 
 
+@pytest.mark.parametrize(
+    "items",
+    [
+        [np.datetime64(1, "ns"), np.float32(1)],
+        [[np.datetime64(1, "ns"), None], [np.int8(1)]],
+        [{"a": np.datetime64(1, "s")}, {"a": np.True_}],
+        [np.array([1], "M8[ns]"), np.array([1.0], "f4")],
+        [objects([np.datetime64(1, "D")]), [np.uint64(2**63)]],
+    ],
+    ids=["items", "lists", "records", "arrays", "arrays of objects"],
+)
+def test_times_of_numpy_beside_its_numbers_do_not_end_the_process(items: list[Any]) -> None:
+    """pyarrow crashes over them, so it is not asked."""
+    with pytest.raises(UnsupportedOutput, match="pyarrow has no type for values like these"):
+        convert(objects(items), "arrow")
+
+
+def test_times_and_numbers_of_numpy_in_fields_of_their_own_are_kept() -> None:
+    """What stands in different fields of a record is of different types anyhow."""
+    items = [{"at": np.datetime64(1, "ns"), "value": np.float32(0.5)}]
+    assert are_same(items, read(convert(objects(items), "arrow")))
+
+
 SCALARS: list[Any] = [
     st.integers(-(2**63), 2**63 - 1),
     st.sampled_from([0, 1, ODD, 2**63, 2**70]),

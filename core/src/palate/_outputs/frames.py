@@ -16,6 +16,7 @@ from palate._containers.unfit import Unfit, ask_package
 from palate._outputs.arrays import is_column, refuse_endless
 from palate._outputs.columns import Columns
 from palate._outputs.equality import are_same, nulls_as_none
+from palate._outputs.mixed_times import refuse_mixed_times
 from palate._outputs.reading import arrow_items, refuse_lost_times, refuse_wrapped_times
 from palate.errors import DependencyMissing
 
@@ -175,6 +176,8 @@ def _objects(package: str, make: Callable[[list[Any]], Any], read: Callable[[Any
     """Return Python objects as a column of a package. Raises Unfit where what it reads back is not the same."""
     refuse_endless(items)
     values = nulls_as_none(items)
+    if package == "pyarrow":
+        refuse_mixed_times(values)
     column = ask_package(package, make, values)
     if not are_same(values, read(column)):
         message = f"{package} has one type for all values of a column, and none that keeps each of these"
