@@ -35,9 +35,9 @@ import json, sys, time
 import palate.hookspecs, palate.errors, palate.schema, palate.signature
 from palate._registry import default_registry
 registry = default_registry()
-known, start = set(sys.modules), time.perf_counter()
+known, start = set(sys.modules), time.process_time()
 registry.get(sys.argv[1])
-print(json.dumps([1000 * (time.perf_counter() - start), sorted(set(sys.modules) - known)]))
+print(json.dumps([1000 * (time.process_time() - start), sorted(set(sys.modules) - known)]))
 """
 _INSPECT = """
 import json, sys

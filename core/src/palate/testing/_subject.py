@@ -110,7 +110,7 @@ class Subject:
     atol: ClassVar[float] = 0.0
     """The same, absolutely."""
     import_budget_ms: ClassVar[float] = 100.0
-    """How long importing the plugin may take, beyond importing Palate."""
+    """How much computing time importing the plugin may take, beyond importing Palate."""
     rows_are_independent: ClassVar[bool] = True
     """Whether a row's prediction is the same whatever rows stand around it; of a model of sequences it is not."""
     patience_s: ClassVar[float] = 180.0
