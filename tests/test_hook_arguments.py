@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from palate._plugin_contract import check_observer
 from palate._registry import FlavorRegistry
 from palate.errors import FlavorBroken
 from palate.hookspecs import hookimpl
@@ -91,6 +92,19 @@ def test_a_misspelt_hook_is_told_from_the_one_that_was_meant() -> None:
         FlavorRegistry([]).register(broken, "broken")
     later = type("Later", (Plain,), {"guarantee": hookimpl(optionalhook=True)(guarantee)})()
     FlavorRegistry([]).register(later, "later")
+
+
+def test_an_observer_without_a_yield_is_refused() -> None:
+    """It would keep every flavor from being called, so it is broken by itself, in words of ours."""
+
+    class Silent:
+        @hookimpl(wrapper=True)
+        def predict(self, flavor: str) -> None:
+            """Call nothing."""
+
+    assert check_observer(Silent()) == (
+        "its predict is a wrapper and has no yield, where the hook that it is around is called"
+    )
 
 
 def test_a_mark_that_was_forgotten_is_named() -> None:

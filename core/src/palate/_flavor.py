@@ -18,7 +18,7 @@ from palate import hookspecs
 from palate._coroutines import run_coroutine
 from palate._hook_answers import ANSWERS, copy_answer, find_unfinished
 from palate._hook_trace import is_traced, trace_calls
-from palate._plugin_failures import describe_failure, is_meant_for_host
+from palate._plugin_failures import describe_failure, would_end_host
 from palate.errors import CodeReason, FlavorBroken, PalateError
 from palate.hookspecs import EmbeddedType, Guarantees, LoadOptions, ModelSource, SampleModel, SaveOptions
 from palate.schema import Schema
@@ -110,9 +110,9 @@ class Flavor:
                 source=source,
             )
         except BaseException as exc:
-            if isinstance(exc, Exception) or is_meant_for_host(exc):
-                raise
-            raise self._ended("predict", exc) from exc
+            if would_end_host(exc):
+                raise self._ended("predict", exc) from exc
+            raise
 
     def run(self, prediction: CoroutineType[Any, Any, Any]) -> object:
         """Run what ``predict`` returned, if it was a coroutine, to its end."""
@@ -128,9 +128,9 @@ class Flavor:
         except GeneratorExit:  # its event loop closes it
             raise
         except BaseException as exc:
-            if isinstance(exc, Exception) or is_meant_for_host(exc):
-                raise
-            raise self._ended("predict", exc) from exc
+            if would_end_host(exc):
+                raise self._ended("predict", exc) from exc
+            raise
 
     def methods(self, model: object) -> tuple[str, ...]:
         """Return what the native model answers to, the default first."""
@@ -190,9 +190,9 @@ class Flavor:
                 answer = copy_answer(hook, answer)
                 problem = ANSWERS[hook](answer)
         except BaseException as exc:
-            if isinstance(exc, Exception) or is_meant_for_host(exc):
-                raise
-            raise self._ended(hook, exc) from exc
+            if would_end_host(exc):
+                raise self._ended(hook, exc) from exc
+            raise
         if problem is not None:
             raise self.broken(f"its {hook} {problem}")
         return answer

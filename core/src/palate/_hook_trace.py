@@ -24,7 +24,6 @@ __all__ = ["TRACE_VARIABLE", "is_traced", "trace_calls"]
 
 TRACE_VARIABLE = "PALATE_TRACE_HOOKS"
 
-
 # A shape has few sizes, and a class a name that can be read; but they are somebody else's.
 _MAX_SIZES = 8
 _MAX_NAME = 100

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
-from inspect import Parameter, getattr_static, isfunction, signature
+from functools import cache
+from inspect import Parameter, getattr_static, isfunction, isgeneratorfunction, signature
+from typing import Any, cast
 
 import pluggy
 
@@ -30,9 +32,9 @@ def check_flavor(plugin: object) -> str | None:
         unmarked = [hook for hook in missing if callable(getattr(plugin, hook, None))]
         marks = f"; mark {', '.join(unmarked)} with @hookimpl" if unmarked else ""
         return f"it does not implement {', '.join(missing)}{marks}"
-    wrappers = [hook for hook, part in implemented.items() if part.wrapper or part.hookwrapper]
-    if wrappers:
-        return f"its {wrappers[0]} is a wrapper, and a flavor answers itself"
+    for hook, is_wrapper in implemented.items():
+        if is_wrapper:
+            return f"its {hook} is a wrapper, and a flavor answers itself"
     return _constants_problem(plugin)
 
 
@@ -40,50 +42,56 @@ def check_observer(plugin: object) -> str | None:
     """Return what keeps *plugin* from being an observer, or None."""
     if problem := _api_problem(plugin) or _hooks_problem(plugin):
         return problem
-    implemented = implemented_hooks(plugin)
-    for hook, implementation in implemented.items():
+    for name, hook, marks in _marked(plugin):
         # A plain implementation would answer in a flavor's place.
-        if not (implementation.wrapper or implementation.hookwrapper):
+        if not _is_wrapper(marks):
             return f"its {hook} must be declared with @hookimpl(wrapper=True)"
+        if not isgeneratorfunction(getattr(plugin, name)):
+            return f"its {hook} is a wrapper and has no yield, where the hook that it is around is called"
     return None
 
 
-def implemented_hooks(plugin: object) -> dict[str, pluggy.HookImpl]:
-    """Return the hooks of a plugin by name."""
-    manager = _new_manager()
-    manager.register(plugin)
-    manager.check_pending()
-    callers = manager.get_hookcallers(plugin) or ()
-    return {caller.name: caller.get_hookimpls()[0] for caller in callers}
+def implemented_hooks(plugin: object) -> dict[str, bool]:
+    """Return the hooks of a plugin by name, and of each whether it is a wrapper around other plugins' ones."""
+    return {hook: _is_wrapper(marks) for _, hook, marks in _marked(plugin)}
 
 
-def _new_manager() -> pluggy.PluginManager:
-    manager = pluggy.PluginManager("palate")
-    manager.add_hookspecs(hookspecs)
-    return manager
+def _is_wrapper(marks: Mapping[str, Any]) -> bool:
+    return bool(marks.get("wrapper") or marks.get("hookwrapper"))
+
+
+def _marked(plugin: object) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield what is marked with ``@hookimpl``: its name in the plugin, the hook's name, and the marks."""
+    reader = pluggy.PluginManager("palate")  # which needs no specification to read marks
+    for name in dir(plugin):
+        marks = reader.parse_hookimpl_opts(plugin, name)
+        if marks is not None:
+            yield name, marks.get("specname") or name, cast("Mapping[str, Any]", marks)
+
+
+@cache
+def _hook_arguments() -> dict[str, list[str]]:
+    """Return the arguments of each hook by its name."""
+    # A late module among them would be imported for any name that it is asked for.
+    specs = {n: value for n, value in vars(hookspecs).items() if isfunction(value) and hasattr(value, "palate_spec")}
+    return {name: list(signature(spec).parameters) for name, spec in specs.items()}
 
 
 def _hooks_problem(plugin: object) -> str | None:
     """Return what is wrong with the names of the hooks, or of their arguments: pluggy's own words name our modules."""
-    manager = _new_manager()
-    # A late module among them would be imported for any name that it is asked for.
-    hooks = {n: value for n, value in vars(hookspecs).items() if isfunction(value) and hasattr(value, "palate_spec")}
+    arguments = _hook_arguments()
     implementing: dict[str, str] = {}
-    for name in dir(plugin):
-        marks = manager.parse_hookimpl_opts(plugin, name)
-        if marks is None:
-            continue
-        hook = marks.get("specname") or name
-        if hook not in hooks:
+    for name, hook, marks in _marked(plugin):
+        if hook not in arguments:
             if marks.get("optionalhook"):
                 continue  # it is for another version of Palate
-            near = get_close_matches(hook, hooks, 1)
+            near = get_close_matches(hook, arguments, 1)
             return f"there is no hook {hook!r:.60}" + (f"; did you mean {near[0]!r}?" if near else "")
         other = implementing.setdefault(hook, name)
         if other != name:
             return f"it implements {hook} twice, as {other} and as {name}"
-        known = list(signature(hooks[hook]).parameters)
-        if problem := _arguments_problem(hook, getattr(plugin, name), known) or _unbound_problem(plugin, name):
+        function = getattr(plugin, name)
+        if problem := _arguments_problem(hook, function, arguments[hook]) or _unbound_problem(plugin, name):
             return problem
     return None
 

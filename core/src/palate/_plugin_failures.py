@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from types import CodeType, FrameType
 
-__all__ = ["describe_failure", "is_meant_for_host", "quote_failure", "type_name"]
+__all__ = ["describe_failure", "is_meant_for_host", "quote_failure", "type_name", "would_end_host"]
 
 # Of a failure's text; some quote all that they were given.
 _MAX_TEXT = 300
@@ -35,6 +35,11 @@ def is_meant_for_host(exc: BaseException) -> bool:
         if isinstance(kind, type) and isinstance(exc, kind):
             return True
     return _is_of_signal_handler(exc)
+
+
+def would_end_host(exc: BaseException) -> bool:
+    """Return whether *exc*, which came out of a plugin's code, would end the process and is not the host's to see."""
+    return not isinstance(exc, Exception) and not is_meant_for_host(exc)
 
 
 def quote_failure(exc: BaseException) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from palate._allow_list import ALLOWED_VARIABLE
 from palate._plugin_failures import is_meant_for_host
 from palate._plugin_record import FlavorRecord
 from palate._registry import default_registry
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from palate._flavor_project import FlavorProject, new_flavor
 
 __all__ = [
+    "ALLOWED_VARIABLE",
     "FlavorProject",
     "FlavorRecord",
     "SampleModel",

@@ -36,7 +36,7 @@ def list_flavors(*, as_json: bool) -> None:
             if record.error:
                 click.echo(f"{record.name} ({record.distribution}): {one_line(record.error)}", err=True)
     for name in flavors.unmatched_allowed_plugins():
-        text = f"PALATE_ALLOWED_PLUGINS lists {name}, and no installed plugin is of a distribution of that name"
+        text = f"{flavors.ALLOWED_VARIABLE} lists {name}, and no installed plugin is of a distribution of that name"
         click.echo(f"palate: {one_line(text)}", err=True)
 
 

@@ -25,7 +25,7 @@ from palate.errors import (
     PalateError,
     PredictionChanged,
 )
-from palate.flavors import FlavorRecord, SampleModel, list_flavors, sample_models
+from palate.flavors import ALLOWED_VARIABLE, FlavorRecord, SampleModel, list_flavors, sample_models
 from palate.inspection import ModelInfo
 from palate.loading import load_model
 from palate.saving import save_model
@@ -117,7 +117,7 @@ def _explain_unusable(records: Sequence[FlavorRecord]) -> PalateError:
     """Return why the flavor that the first of the records tells of cannot be shown."""
     first = records[0]
     if first.status == "blocked":
-        return FlavorBlocked(first.name, distribution=first.distribution, variable="PALATE_ALLOWED_PLUGINS")
+        return FlavorBlocked(first.name, distribution=first.distribution, variable=ALLOWED_VARIABLE)
     if first.status == "conflict":
         both = [record.distribution for record in records if record.name == first.name]
         name = f"The flavor name '{first.name}'"

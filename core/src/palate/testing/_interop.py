@@ -41,8 +41,7 @@ class InteropChecks(Subject):
     def test_stock_mlflow_predicts_the_same(self, saved: Saved, tmp_path: Path) -> None:
         """Stock MLflow opens the directory and predicts the same: nobody is locked in."""
         python = _mlflow_python()
-        document = yaml.safe_load((saved.path / "MLmodel").read_text())
-        loader = document["flavors"].get("python_function", {}).get("loader_module", "")
+        loader = (saved.loaded.metadata.pyfunc or {}).get("loader_module", "")
         if not loader:
             pytest.skip("the flavor leaves the python_function section out, which MLflow opens")
         if loader.partition(".")[0] == "palate" and python != sys.executable:

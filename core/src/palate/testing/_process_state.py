@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["ASPECTS", "attributes_of", "changed_aspects", "process_state", "set_back"]
+__all__ = ["ASPECTS", "attributes_of", "changed_aspects", "changed_attributes", "process_state", "set_back"]
 
 _MAX_VALUES = 200_000
 
@@ -155,6 +155,11 @@ def attributes_of(model: object) -> dict[str, object]:
             seen.add(id(value))
             pending += [(f"{place}{step}", part) for step, part in _parts(value)]
     return values
+
+
+def changed_attributes(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    """Return the ways to values that are other ones, or gone."""
+    return [place for place, value in before.items() if after.get(place) != value]
 
 
 def _parts(value: object) -> Iterator[tuple[str, object]]:

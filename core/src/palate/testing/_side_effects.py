@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 
 from palate.testing._predictions import answer_of
-from palate.testing._process_state import ASPECTS, attributes_of, changed_aspects, process_state, set_back
+from palate.testing._process_state import (
+    ASPECTS,
+    attributes_of,
+    changed_aspects,
+    changed_attributes,
+    process_state,
+    set_back,
+)
 from palate.testing._subject import Saved, Subject
 
 __all__ = ["SideEffectChecks"]
@@ -77,7 +84,7 @@ class SideEffectChecks(Subject):
         before = attributes_of(model)
         self.save(model, sample, tmp_path / "model")
         after = attributes_of(model)
-        changed = [place for place, value in before.items() if after.get(place) != value]
+        changed = changed_attributes(before, after)
         assert not changed, f"changed by saving: {', '.join(changed[:5])}"
         public = [place for place in after.keys() - before.keys() if "._" not in place and "['_" not in place]
         assert not public, f"added by saving: {', '.join(sorted(public)[:5])}"
@@ -119,8 +126,7 @@ class SideEffectChecks(Subject):
         model.predict(saved.rows())  # a framework may make ready what it predicts with
         before = attributes_of(model.native)
         model.predict(saved.rows())
-        after = attributes_of(model.native)
-        changed = [place for place, value in before.items() if after.get(place) != value]
+        changed = changed_attributes(before, attributes_of(model.native))
         assert not changed, f"changed by predicting: {', '.join(changed[:5])}"
 
 
