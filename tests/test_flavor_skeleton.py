@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import run_command
 from executed_page import read_blocks
 from packaging.specifiers import SpecifierSet
 
@@ -32,17 +33,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def run(*command: object, cwd: Path, site: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command, beside what is installed in *site*; its output is shown if it fails."""
     environment = {**os.environ, **({"PYTHONPATH": str(site)} if site else {}), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", *map(str, command)],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done
+    return run_command(sys.executable, "-m", *command, cwd=cwd, env=environment)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import run_command
 
 pytestmark = pytest.mark.slow
 
@@ -25,17 +26,7 @@ def clean_environment() -> dict[str, str]:
 
 def run(*command: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run a command outside the checkout; its output is shown if it fails."""
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done
+    return run_command(*command, cwd=cwd, env=clean_environment())
 
 
 @pytest.fixture(scope="module")
