@@ -104,6 +104,14 @@ def test_wrong_use_is_told_before_anything_runs(toy_flavor) -> None:
         check_flavor(toy_flavor, formats=["pickle"])
 
 
+def test_report_that_the_disk_refuses_costs_nothing_but_the_report(check, tmp_path) -> None:
+    """What was found is printed before, and the command has not succeeded."""
+    done = check(tmp_path, options=("--report", "/dev/full"))
+    assert done.returncode == 1
+    assert done.stdout.startswith("spring (checked, format json): ")
+    assert "Could not save to '/dev/full': No space left on device" in done.stderr
+
+
 @pytest.mark.parametrize("target", ["no such folder/report.json", "."])
 def test_report_that_cannot_be_written_is_refused_first(check, tmp_path, monkeypatch, target) -> None:
     """Nobody runs the checks for minutes and then has no report; the option is named in words."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kit_session import HEAD, run_kit
 
+from palate.errors import SaveFailed
+from palate.testing import write_report
 from palate.testing._contract import CHECKS, TOPICS, why
 
 CASES = f"""{HEAD}
@@ -157,3 +161,28 @@ def test_failure_says_why_it_is_asked(tmp_path) -> None:
     done = run_kit(tmp_path, CASES, "-k", "TestBroken and methods_survive")
     assert "why Palate asks for this" in done.text
     assert why("test_methods_survive") in done.text
+
+
+def test_report_that_the_disk_refuses_is_told_beside_what_was_found(tmp_path) -> None:
+    """The outcomes are shown as ever, the reason stands below them, and the session has not succeeded."""
+    done = run_kit(tmp_path, CASES, "-k", "TestLine and methods_survive", "--palate-report=/dev/full")
+    assert "1 passed" in done.text
+    assert "There is no conformance report: Could not save to '/dev/full': No space left on device" in done.text
+    assert done.code != 0
+
+
+def test_report_that_was_there_stays_when_the_new_one_does_not_fit(tmp_path) -> None:
+    """The new one takes its place whole, or not at all, and leaves nothing beside it."""
+    report = tmp_path / "report.md"
+    report.write_text("the old one")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(SaveFailed, match=r"report\.md"):
+            write_report([], report)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert report.read_text() == "the old one"
+    assert os.listdir(tmp_path) == ["report.md"]
+    write_report([], report)
+    assert report.read_text().startswith("## Conformance")

@@ -38,10 +38,12 @@ def check_flavor(*, name: str, formats: Sequence[str], patience: float, report: 
 
     Exits with 1 if a check fails.
     """
+    if report is not None:  # before the checks have run for minutes
+        testing.check_target(report, option="report")
     shown = sys.stderr.isatty()
     follow = _show if shown else None
     with _ending_orderly():
-        cases = testing.check_flavor(name, formats=formats, patience=patience, report=report, follow=follow)
+        cases = testing.check_flavor(name, formats=formats, patience=patience, follow=follow)
     if shown:
         click.echo(_ERASE, nl=False, err=True)
     if as_json:
@@ -49,6 +51,8 @@ def check_flavor(*, name: str, formats: Sequence[str], patience: float, report: 
     else:
         for case in cases:
             _echo_case(case)
+    if report is not None:
+        testing.write_report(cases, report)
     click.get_current_context().exit(0 if all(case.conforms for case in cases) else 1)
 
 

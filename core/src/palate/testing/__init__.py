@@ -13,17 +13,35 @@ from palate.errors import DependencyMissing
 if TYPE_CHECKING:
     from palate.testing._checking import check_flavor
     from palate.testing._contract import FlavorContract
-    from palate.testing._report import CheckResult, Conformance, render_json, render_markdown
+    from palate.testing._report import (
+        CheckResult,
+        Conformance,
+        check_target,
+        render_json,
+        render_markdown,
+        write_report,
+    )
 
-__all__ = ["CheckResult", "Conformance", "FlavorContract", "check_flavor", "render_json", "render_markdown"]
+__all__ = [
+    "CheckResult",
+    "Conformance",
+    "FlavorContract",
+    "check_flavor",
+    "check_target",
+    "render_json",
+    "render_markdown",
+    "write_report",
+]
 
 _HOMES = {
     "CheckResult": "palate.testing._report",
     "Conformance": "palate.testing._report",
     "FlavorContract": "palate.testing._contract",
     "check_flavor": "palate.testing._checking",
+    "check_target": "palate.testing._report",
     "render_json": "palate.testing._report",
     "render_markdown": "palate.testing._report",
+    "write_report": "palate.testing._report",
 }
 
 

@@ -18,7 +18,7 @@ from palate.errors import InvalidOption
 from palate.testing._notes import Note
 from palate.testing._processes import child_environment, describe_exit, end_group, last_words
 from palate.testing._progress import CheckRequest
-from palate.testing._report import Cases, Conformance, check_target, record_phase, write_report
+from palate.testing._report import Cases, Conformance, record_phase
 
 __all__ = ["check_flavor"]
 
@@ -36,7 +36,6 @@ def check_flavor(
     *,
     formats: Sequence[str] = (),
     patience: float = _PATIENCE,
-    report: Path | None = None,
     follow: Callable[[str, str], None] | None = None,
 ) -> list[Conformance]:
     """Run the conformance kit on each model that an installed flavor registers by its hook ``sample_models``.
@@ -47,7 +46,6 @@ def check_flavor(
         name: the flavor.
         formats: the formats to check; by default the flavor's default format.
         patience: how many seconds a single check may take.
-        report: a file to write a report to: Markdown when its name ends with ``.md``, JSON otherwise.
         follow: called with the case and the name of each check as it begins.
 
     Returns:
@@ -56,8 +54,7 @@ def check_flavor(
     Raises:
         FlavorNotFound, FlavorBlocked, FlavorConflict: there is no such flavor to be used.
         FlavorBroken: it cannot be activated, or its sample models cannot be had.
-        InvalidOption: it has no such format, or no sample models; or *report* cannot be written, which is found before
-            anything is run.
+        InvalidOption: it has no such format, or no sample models.
     """
     flavor = default_registry().get(name)
     if not patience > 0:
@@ -66,16 +63,11 @@ def check_flavor(
     if unknown:
         reason = f"the flavor '{flavor.name}' has no format {unknown[0]!r}"
         raise InvalidOption("format", reason=reason, hint=f"choose of {', '.join(flavor.formats)}")
-    if report is not None:
-        check_target(report, option="report")
     with tempfile.TemporaryDirectory(prefix="palate-check-") as folder:
         run = _Run(flavor, formats, Path(folder), patience, follow or (lambda _case, _check: None))
         while not run.finish():
             pass  # each time at least one check fewer is left
-    cases = list(run.cases.values())
-    if report is not None:
-        write_report(cases, report)
-    return cases
+    return list(run.cases.values())
 
 
 class _Run:

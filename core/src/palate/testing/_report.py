@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import pytest
 
-from palate.errors import InvalidOption
+from palate.errors import InvalidOption, SaveFailed
 from palate.testing._contract import CHECKS, TOPICS, why
 from palate.testing._notes import Note, is_skipped_by_kit, read_note
 
@@ -119,6 +119,7 @@ class ReportWriter:
             raise pytest.UsageError(str(exc)) from exc
         self._target = target
         self._cases: Cases = {}
+        self._written = f"Palate's conformance report: {target}"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take down how one phase of one check went."""
@@ -127,13 +128,17 @@ class ReportWriter:
             outcome, detail = outcome_of(report)
             record_phase(self._cases, note, outcome, detail, report.duration)
 
-    def pytest_sessionfinish(self) -> None:
-        """Write the report."""
-        write_report(_whole_cases(self._cases), self._target)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the report; where that fails, so has the session, and what it found is shown nevertheless."""
+        try:
+            write_report(_whole_cases(self._cases), self._target)
+        except SaveFailed as exc:
+            self._written = f"There is no conformance report: {exc}"
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say where the report is."""
-        terminalreporter.write_line(f"Palate's conformance report: {self._target}")
+        """Say where the report is, or why there is none."""
+        terminalreporter.write_line(self._written)
 
 
 def _whole_cases(found: Cases) -> list[Conformance]:
@@ -171,9 +176,26 @@ def check_target(target: Path, *, option: str) -> None:
 
 
 def write_report(cases: Sequence[Conformance], target: Path) -> None:
-    """Write the report to a file: Markdown when its name ends with ``.md``, JSON otherwise. Raises OSError."""
+    """Write the report to a file: Markdown when its name ends with ``.md``, JSON otherwise.
+
+    Raises:
+        SaveFailed: the disk refused; a report that was there stays.
+    """
     render = render_markdown if target.suffix == ".md" else render_json
-    target.write_text(render(cases), encoding="utf-8")
+    file = target.resolve()
+    # A pipe, or a terminal, is written to as it is.
+    written = file.with_name(f".{file.name}.new") if file.is_file() or not file.exists() else file
+    try:
+        try:
+            written.write_text(render(cases), encoding="utf-8")
+            if written != file:
+                written.replace(file)
+        except BaseException:
+            if written != file:
+                written.unlink(missing_ok=True)
+            raise
+    except OSError as exc:
+        raise SaveFailed(str(target), cause=exc) from exc
 
 
 def record_phase(cases: Cases, note: Note, outcome: Outcome, detail: str, seconds: float) -> None:
