@@ -1,0 +1,175 @@
+"""The forms that a setting's value has: one reader for the file, the environment, the command line and Python alike.
+
+A reader takes what any of the four brings (TOML's own types, or text) and raises ValueError with what is wrong of it,
+as the end of a sentence that began with the setting's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+__all__ = ["Form", "choice", "choices", "count", "duration", "names", "size", "switch", "text"]
+
+_SIZES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+_DURATIONS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_Number = TypeVar("_Number", int, float)
+_AMOUNT = re.compile(r"([0-9][0-9_]{0,20}(?:\.[0-9]{1,20})?)\s*([a-z]*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What a setting's values look like.
+
+    Attributes:
+        noun: what it is called in help texts: "size", "duration", "a|b".
+        read: makes the value from what was given.
+        show: writes a value as ``read`` takes it.
+    """
+
+    noun: str
+    read: Callable[[object], Any]
+    show: Callable[[Any], str] = str
+
+
+def count(lowest: int, highest: int) -> Form:
+    """A whole number."""
+
+    def read(given: object) -> int:
+        value = _amount(given, {"": 1}, "write a whole number")
+        if value != int(value):
+            raise ValueError(f"{given!r:.40} is not a whole number")
+        return _bounded(int(value), lowest, highest, str)
+
+    return Form(noun="number", read=read, show=str)
+
+
+def size(lowest: int, highest: int) -> Form:
+    """A number of bytes: 16777216 or "16MiB"; kB, MB and GB are powers of 1000, KiB, MiB and GiB of 1024."""
+
+    def read(given: object) -> int:
+        value = _amount(given, {"": 1.0, **_SIZES}, "write bytes, as a number or as 16MiB")
+        return _bounded(int(value), lowest, highest, _show_size)
+
+    return Form(noun="size", read=read, show=_show_size)
+
+
+def duration(lowest: float, highest: float) -> Form:
+    """A number of seconds: 30, 0.5, "30s", "500ms", "1m", "1h"."""
+
+    def read(given: object) -> float:
+        value = _amount(given, {"": 1.0, **_DURATIONS}, "write seconds, as a number or as 500ms, 30s, 1m, 1h")
+        return _bounded(float(value), lowest, highest, _show_duration)
+
+    return Form(noun="duration", read=read, show=_show_duration)
+
+
+def switch() -> Form:
+    """True or false."""
+
+    def read(given: object) -> bool:
+        if isinstance(given, bool):
+            return given
+        if isinstance(given, str) and given.strip().lower() in _SWITCHES:
+            return _SWITCHES[given.strip().lower()]
+        raise ValueError(f"{given!r:.40} is neither true nor false")
+
+    return Form(noun="true|false", read=read, show=lambda value: str(value).lower())
+
+
+def text(pattern: str, told: str, *, longest: int, optional: bool = False) -> Form:
+    """Text that matches *pattern*; *told* says what that is. None passes if it is *optional*."""
+
+    def read(given: object) -> str | None:
+        if given is None and optional:
+            return None
+        if not isinstance(given, str) or not re.fullmatch(pattern, given):
+            raise ValueError(f"{given!r:.40} is not {told}")
+        if len(given.encode("utf-8", "surrogateescape")) > longest:
+            raise ValueError(f"it is longer than {longest} bytes")
+        return given
+
+    return Form(noun="text", read=read, show=lambda value: value or "")
+
+
+def choice(allowed: Sequence[str]) -> Form:
+    """One of several words."""
+
+    def read(given: object) -> str:
+        if not isinstance(given, str) or given not in allowed:
+            raise ValueError(f"{given!r:.40} is none of {', '.join(allowed)}")
+        return given
+
+    return Form(noun="|".join(allowed), read=read)
+
+
+def choices(allowed: Sequence[str]) -> Form:
+    """Some of several words, at least one of them: a list, or text with commas."""
+
+    def read(given: object) -> tuple[str, ...]:
+        words = _listed(given)
+        for word in words:
+            if word not in allowed:
+                raise ValueError(f"{word!r:.40} is none of {', '.join(allowed)}")
+        if not words:
+            raise ValueError(f"there is none; give some of {', '.join(allowed)}")
+        return words
+
+    return Form(noun=f"some of {', '.join(allowed)}", read=read, show=",".join)
+
+
+def names(pattern: str, told: str) -> Form:
+    """Any number of texts that match *pattern*: a list, or text with commas."""
+
+    def read(given: object) -> tuple[str, ...]:
+        words = _listed(given)
+        for word in words:
+            if not re.fullmatch(pattern, word):
+                raise ValueError(f"{word!r:.60} is not {told}")
+        return words
+
+    return Form(noun="list", read=read, show=",".join)
+
+
+def _listed(given: object) -> tuple[str, ...]:
+    if isinstance(given, str):
+        given = [given]
+    if not isinstance(given, list | tuple) or not all(isinstance(word, str) for word in given):
+        raise ValueError("it is not a list of texts")
+    # The command line may repeat an option, each time with commas.
+    words = (word.strip() for part in given for word in part.split(","))
+    return tuple(dict.fromkeys(word for word in words if word))
+
+
+def _amount(given: object, units: dict[str, float], way: str) -> float:
+    if isinstance(given, str):
+        found = _AMOUNT.fullmatch(given.strip())
+        unit = units.get(found[2].lower()) if found else None
+        if found is None or unit is None:
+            raise ValueError(f"{given!r:.40} cannot be read: {way}")
+        number = found[1].replace("_", "")
+        return (float(number) if "." in number else int(number)) * unit
+    # To Python a bool is a number; to who wrote `port = true` it was something else.
+    if not isinstance(given, int | float) or isinstance(given, bool) or not -1e18 < given < 1e18:
+        raise ValueError(f"{given!r:.40} cannot be read: {way}")
+    return given
+
+
+def _bounded(value: _Number, lowest: _Number, highest: _Number, show: Callable[[_Number], str]) -> _Number:
+    if not lowest <= value <= highest:
+        raise ValueError(f"{show(value):.40} is not between {show(lowest)} and {show(highest)}")
+    return value
+
+
+def _show_size(value: int) -> str:
+    for unit in ("GiB", "MiB", "KiB"):
+        if value and value % _SIZES[unit.lower()] == 0:
+            return f"{value // _SIZES[unit.lower()]}{unit}"
+    return str(value)
+
+
+def _show_duration(value: float) -> str:
+    return f"{value * 1000:g}ms" if 0 < value < 1 else f"{value:g}s"
