@@ -364,19 +364,10 @@ def _read(given: Mapping[str, tuple[str, object]]) -> tuple[dict[str, Any], list
 def _contradictions(read: Mapping[str, Any], given: Mapping[str, tuple[str, object]]) -> list[Problem]:
     """Return what is wrong of values that can be read, but not together."""
     settled = {setting.name: read.get(setting.name, setting.default) for setting in SETTINGS}
-
-    def problem(name: str, told: str) -> Problem:
-        return Problem((given[name][0] if name in given else name,), "wrong_value", told)
-
-    problems = []
-    if not (settled["uds"] or settled["allow_public"] or _is_loopback(settled["host"])):
-        told = (
-            f"other machines reach {settled['host']}, and there is no authentication; if they may, set allow_public too"
-        )
-        problems.append(problem("host", told))
-    if settled["max_batch_rows"] > settled["max_queue_rows"]:
-        problems.append(problem("max_batch_rows", "it is more than max_queue_rows lets wait"))
-    return problems
+    if settled["uds"] or settled["allow_public"] or _is_loopback(settled["host"]):
+        return []
+    told = f"other machines reach {settled['host']}, and there is no authentication; if they may, set allow_public too"
+    return [Problem((given["host"][0],), "wrong_value", told)]
 
 
 def _is_loopback(host: str) -> bool:
