@@ -6,7 +6,7 @@ flavor, whatever is activated meanwhile in another thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from types import CoroutineType
@@ -55,6 +55,7 @@ class Flavor:
         self.load_options = frozenset(getattr(plugin, "LOAD_OPTIONS", ()))
         self.packages: tuple[str, ...] = tuple(getattr(plugin, "NATIVE_PACKAGES", ()))
         self.types: tuple[str, ...] = tuple(getattr(plugin, "NATIVE_TYPES", ()))
+        self.fork_after_load: bool = getattr(plugin, "FORK_AFTER_LOAD", True)
         self._observers = tuple(observers)
         manager = pluggy.PluginManager("palate")
         manager.add_hookspecs(hookspecs)
@@ -62,12 +63,15 @@ class Flavor:
             manager.register(observer, name=key)
         manager.register(plugin, name="flavor")
         self.hooks: tuple[str, ...] = tuple(caller.name for caller in manager.get_hookcallers(plugin) or ())
+        self._has_takes_array = "takes_array" in self.hooks
         self._hooks = manager.hook
         if is_traced():
             trace_calls(manager, name)
             self._predict: Callable[..., Any] = manager.hook.predict
+            self._takes_array: Callable[..., Any] = manager.hook.takes_array
         else:
             self._predict = _alone(manager.hook.predict)
+            self._takes_array = _alone(manager.hook.takes_array)
 
     def claims(self, cls: type) -> bool:
         """Whether the flavor owns the objects of that very class, not counting its bases."""
@@ -113,6 +117,24 @@ class Flavor:
             if would_end_host(exc):
                 raise self._ended("predict", exc) from exc
             raise
+
+    def takes_array(self, model: object, method: str, columns: Sequence[str | int]) -> bool:
+        """Whether *method* of what was prepared gives the same bits for the array of a table with these columns."""
+        if not self._has_takes_array:
+            return False
+        try:
+            answer = self._takes_array(model=model, method=method, columns=columns)
+        except BaseException as exc:
+            if would_end_host(exc):
+                raise self._ended("takes_array", exc) from exc
+            raise self.broken(f"its takes_array failed: {describe_failure(exc)}") from exc
+        if type(answer) is not bool:
+            raise self.broken(f"its takes_array {ANSWERS['takes_array'](answer)}")
+        return answer
+
+    def rows_are_independent(self, model: object, method: str) -> bool:
+        """Whether a row's answer depends on that row alone."""
+        return cast("bool", self._ask_optional("rows_are_independent", True, model=model, method=method))
 
     def run(self, prediction: CoroutineType[Any, Any, Any]) -> object:
         """Run what ``predict`` returned, if it was a coroutine, to its end."""

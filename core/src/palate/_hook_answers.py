@@ -57,6 +57,10 @@ def _pyfunc_section(answer: object) -> str | None:
     return problem
 
 
+def _truth(answer: object) -> str | None:
+    return None if isinstance(answer, bool) else f"must return True or False, not a {type(answer).__name__}"
+
+
 def _model(answer: object) -> str | None:
     return "returned None" if answer is None else None
 
@@ -135,5 +139,7 @@ ANSWERS: Mapping[str, Callable[..., str | None]] = {
     "guarantees": _guarantees,
     "embedded_types": _embedded_types,
     "sample_models": _sample_models,
+    "rows_are_independent": _truth,
+    "takes_array": _truth,
 }
 """The check of each hook's answer."""

@@ -123,6 +123,8 @@ def _constants_problem(plugin: object) -> str | None:
         names = getattr(plugin, constant, ())
         if not isinstance(names, tuple | list) or not all(type(name) is str for name in names):
             return f"its {constant} must be a tuple of names, such as ('name',)"
+    if not isinstance(getattr(plugin, "FORK_AFTER_LOAD", True), bool):
+        return "its FORK_AFTER_LOAD must be True or False"
     # Every class has object in its MRO: such a flavor would own whatever nobody else does.
     if "builtins" in getattr(plugin, "NATIVE_PACKAGES", ()) or "builtins.object" in getattr(plugin, "NATIVE_TYPES", ()):
         return "it claims every class there is, by builtins; name single classes in NATIVE_TYPES"

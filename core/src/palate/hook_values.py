@@ -6,14 +6,33 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from palate._late import LateModule
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
     from types import ModuleType
 
+    from palate._environment import distributions
     from palate.signature import Signature
+else:
+    distributions = LateModule("palate._environment.distributions")
 
-__all__ = ["CarriedCode", "EmbeddedType", "Guarantees", "LoadOptions", "ModelSource", "SampleModel", "SaveOptions"]
+__all__ = [
+    "CarriedCode",
+    "EmbeddedType",
+    "Guarantees",
+    "LoadOptions",
+    "ModelSource",
+    "SampleModel",
+    "SaveOptions",
+    "pin_installed",
+]
+
+
+def pin_installed(name: str) -> str:
+    """Return ``name==version`` for the installed distribution *name*, or *name* alone when there is none."""
+    return distributions.pin_installed(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ inside the hooks, never at module level, and declares besides its hooks these co
 ``FORMATS: tuple[str, ...]``          the values it takes for ``format=``; the first is the default and should be safe
 ``FORMATS_NEEDING_TRUST``             those of FORMATS whose directories only ``trust=True`` opens
 ``SAVE_OPTIONS``, ``LOAD_OPTIONS``    names of keyword arguments of its own
+``FORK_AFTER_LOAD: bool``             False where a process must not fork once a model is open, as with TensorFlow
 
 Hooks are called with keywords and may take fewer arguments than listed here, so a hook may gain arguments but never
 loses any. Required: save_model, load_model, predict, methods, requirements, executes_code. The rest is optional.
@@ -26,35 +27,27 @@ import pluggy
 
 from palate._disk.paths import confine
 from palate._disk.strict_json import parse_json
-from palate._late import LateModule
 from palate._process_lock import ForkLock
-from palate.hook_values import CarriedCode, EmbeddedType, Guarantees, LoadOptions, ModelSource, SampleModel, SaveOptions
+from palate.hook_values import (
+    CarriedCode,
+    EmbeddedType,
+    Guarantees,
+    LoadOptions,
+    ModelSource,
+    SampleModel,
+    SaveOptions,
+    pin_installed,
+)  # fmt: skip
 
 if TYPE_CHECKING:
-    from palate._environment import distributions
     from palate.errors import CodeReason
     from palate.schema import Schema
     from palate.signature import Signature
-else:
-    distributions = LateModule("palate._environment.distributions")
 
 __all__ = [
-    "ENTRY_POINT_GROUP",
-    "HOOK_API",
-    "PLUGIN_GROUP",
-    "CarriedCode",
-    "EmbeddedType",
-    "ForkLock",
-    "Guarantees",
-    "LoadOptions",
-    "ModelSource",
-    "SampleModel",
-    "SaveOptions",
-    "confine",
-    "hookimpl",
-    "parse_json",
-    "pin_installed",
-]
+    "ENTRY_POINT_GROUP", "HOOK_API", "PLUGIN_GROUP", "CarriedCode", "EmbeddedType", "ForkLock", "Guarantees",
+    "LoadOptions", "ModelSource", "SampleModel", "SaveOptions", "confine", "hookimpl", "parse_json", "pin_installed",
+]  # fmt: skip
 
 HOOK_API = 1
 ENTRY_POINT_GROUP = "palate.flavors"
@@ -62,11 +55,6 @@ PLUGIN_GROUP = "palate.plugins"
 
 hookspec = pluggy.HookspecMarker("palate")
 hookimpl = pluggy.HookimplMarker("palate")
-
-
-def pin_installed(name: str) -> str:
-    """Return ``name==version`` for the installed distribution *name*, or *name* alone when there is none."""
-    return distributions.pin_installed(name)
 
 
 @hookspec(firstresult=True)
@@ -107,6 +95,19 @@ def prepare(model: object, path: Path, config: Mapping[str, Any], options: LoadO
 @hookspec(firstresult=True)
 def methods(model: object) -> Sequence[str]:  # type: ignore[empty-body]
     """Return the names that *model* answers to, the default one first: ``("predict", "predict_proba")``."""
+
+
+@hookspec(firstresult=True)
+def rows_are_independent(model: object, method: str) -> bool:  # type: ignore[empty-body]
+    """Return whether a row's answer depends on that row alone, as servers that join requests need; without it, yes."""
+
+
+@hookspec(firstresult=True)
+def takes_array(model: object, method: str, columns: Sequence[str | int]) -> bool:  # type: ignore[empty-body]
+    """Return whether *method* gives the same bits for the array of a table with these *columns*, of one numeric dtype.
+
+    If so, ``predict`` is given the array, with *enforced*; without this hook, the table. Asked before each prediction.
+    """
 
 
 @hookspec(firstresult=True)

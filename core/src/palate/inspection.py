@@ -80,6 +80,8 @@ class ModelInfo:
         reasons: the code that loading would run.
         guarantees: what holds when it is opened without trust, whoever made it; None when the flavor does not say.
         plugin_problem: why the flavor's plugin cannot be used here, or None.
+        fork_after_load: whether a process may fork once the model is open; None when the plugin cannot be asked.
+        default_method: the method that ``predict`` calls, as far as the directory says.
         files: every file, with its purpose.
         requirements: the lines of requirements.txt.
         golden: whether golden predictions are stored, or why not.
@@ -96,6 +98,8 @@ class ModelInfo:
     reasons: tuple[CodeReason, ...]
     guarantees: Guarantees | None
     plugin_problem: str | None
+    fork_after_load: bool | None
+    default_method: str
     files: tuple[FileEntry, ...]
     requirements: tuple[str, ...]
     golden: str
@@ -154,6 +158,8 @@ def describe(opened: OpenedModel, registry: FlavorRegistry) -> ModelInfo:
         reasons=safety.reasons,
         guarantees=safety.guarantees,
         plugin_problem=safety.plugin_problem,
+        fork_after_load=safety.fork_after_load,
+        default_method=model_file.default_method,
         files=_files(opened, name),
         requirements=_requirements(opened.path),
         golden=_golden_state(palate.get("golden")),
@@ -175,6 +181,7 @@ class _Safety:
     reasons: tuple[CodeReason, ...] = ()
     guarantees: Guarantees | None = None
     plugin_problem: str | None = None
+    fork_after_load: bool | None = None
 
 
 def _safety(opened: OpenedModel, registry: FlavorRegistry, name: str) -> _Safety:
@@ -183,7 +190,7 @@ def _safety(opened: OpenedModel, registry: FlavorRegistry, name: str) -> _Safety
         reasons = code_reasons(opened, flavor)
         # Code can do anything, so a flavor is not even asked what holds nevertheless.
         stated = NO_GUARANTEES if reasons else flavor.guarantees(opened.path, opened.config(name))
-        return _Safety(reasons=reasons, guarantees=stated)
+        return _Safety(reasons=reasons, guarantees=stated, fork_after_load=flavor.fork_after_load)
     except (FlavorNotFound, FlavorBlocked, FlavorBroken, FlavorConflict, InvalidOption) as exc:
         return _Safety(plugin_problem=str(exc))
 

@@ -13,12 +13,13 @@ from palate._containers.kinds import is_ndarray, is_sparse, is_tabular
 from palate._coroutines import in_thread
 from palate._enforcement.features import ByFeatureNames
 from palate._enforcement.params import enforce_params
-from palate._enforcement.plan import InputPlan, compile_inputs
+from palate._enforcement.plan import ColumnPlan, InputPlan, compile_inputs
 from palate._flavor import Flavor
 from palate._late import LateModule
 from palate._outputs.container import Container, check_container
 from palate.errors import InvalidInput, MethodNotFound, Problem
 from palate.hookspecs import ModelSource
+from palate.matrix import Matrix
 from palate.model_file import ModelFile
 from palate.schema import ParamSpec
 from palate.signature import Signature
@@ -62,6 +63,7 @@ class PyFuncModel:
     """
 
     __slots__ = (
+        "_columns",
         "_features",
         "_flavor",
         "_named",
@@ -110,6 +112,8 @@ class PyFuncModel:
         self._plan: InputPlan = self._features or plan
         if metadata.type_from_example:
             self._plan = like_example.LikeExample(plan, path, metadata.saved_input_example_info)
+        # Only a plan that asks for columns by name and type takes a Matrix as it is.
+        self._columns = plan if self._plan is plan and isinstance(plan, ColumnPlan) else None
 
     @property
     def flavor(self) -> str:
@@ -196,13 +200,59 @@ class PyFuncModel:
             check_container(output)
         return self._predict_each(batches, given, name, output)
 
+    def enforce(
+        self, data: object, params: Mapping[str, object] | None = None, *, method: str | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Return data and params as the model takes them, without asking it.
+
+        Both fit then, so that the same call with them converts nothing: a server holds each request against the
+        signature by itself, and predicts on several at once.
+
+        Raises:
+            InvalidInput: listing every way in which data or params do not fit the signature.
+            MethodNotFound: see ``call``.
+        """
+        checked, given = self._check(self.default_method if method is None else method, data, params)
+        return checked, dict(given)
+
+    def fits(self, matrix: Matrix) -> bool:
+        """Whether the model takes *matrix* as it is, so that ``enforce`` would find nothing to do."""
+        return self._columns is not None and self._columns.fits(matrix)
+
+    def convert(self, predictions: object, container: Container, *, method: str | None = None) -> Any:
+        """Return what a method returned in a container, as ``output=`` does.
+
+        Raises:
+            InvalidOption, UnsupportedOutput: see ``predict``.
+            MethodNotFound: see ``call``.
+        """
+        name = self.default_method if method is None else method
+        self._signature_of(name)
+        check_container(container)
+        return self._convert(predictions, name, None, container)
+
+    def rows_are_independent(self, method: str) -> bool:
+        """Whether a row's answer depends on that row alone, up to rounding, so that requests may be joined.
+
+        Raises:
+            MethodNotFound: see ``call``.
+            FlavorBroken: the flavor failed to say.
+        """
+        self._signature_of(method)
+        return self._flavor.rows_are_independent(self.native, method)
+
+    @property
+    def fork_after_load(self) -> bool:
+        """Whether the process may fork now that the model is open."""
+        return self._flavor.fork_after_load
+
     def _predict_each(
         self, batches: Iterable[object], params: Mapping[str, Any], method: str, output: Container | None
     ) -> Iterator[Any]:
         number = 0
         for batch in batches:
             try:
-                checked = self._plan.enforce(batch)
+                checked = self._enforce(batch)
                 # A copy: the model may change a list it is given.
                 answer = self._finish(self._ask(method, batch, checked, deepcopy(params)), method, batch, output)
             except InvalidInput as exc:
@@ -230,12 +280,22 @@ class PyFuncModel:
         """Return data and params as the model takes them. Raises InvalidInput with the problems of both."""
         declared = self._signature_of(method).params
         try:
-            checked = self._plan.enforce(data)
+            checked = self._enforce(data)
         except InvalidInput as exc:
             raise InvalidInput([*exc.problems, *_problems_of(params, declared)]) from exc
         return checked, enforce_params(params, declared) if params is not None or declared else {}
 
+    def _enforce(self, data: object) -> object:
+        if type(data) is Matrix:
+            if self.fits(data):
+                return data
+            data = data.to_frame()
+        return self._plan.enforce(data)
+
     def _ask(self, method: str, data: object, checked: object, params: Mapping[str, Any]) -> Any:
+        if type(checked) is Matrix:
+            as_array = self._flavor.takes_array(self._prepared, method, checked.columns)
+            checked = checked.values if as_array else checked.to_frame()
         enforced = self._named or (self._features is not None and self._features.takes_names(data))
         return self._flavor.predict(self._prepared, checked, method, params, enforced=enforced, source=self._source)
 

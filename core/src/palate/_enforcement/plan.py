@@ -22,12 +22,13 @@ from palate._enforcement.nested import NUMPY_NAMES
 from palate._enforcement.routes import Route, Slot, convert_columns
 from palate._enforcement.tensors import NamedTensorPlan, TensorPlan
 from palate.errors import Problem
+from palate.matrix import Matrix
 from palate.schema import ColSpec, Schema
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["InputPlan", "compile_inputs"]
+__all__ = ["ColumnPlan", "InputPlan", "compile_inputs"]
 
 
 class InputPlan(Protocol):
@@ -55,7 +56,7 @@ def compile_inputs(schema: Schema | None, *, from_type_hints: bool = False) -> I
         return NamedTensorPlan(schema.tensors) if schema.is_named else TensorPlan(schema.tensors[0])
     if from_type_hints:
         return BatchPlan(schema)
-    return _ColumnPlan(schema.columns, named=schema.is_named)
+    return ColumnPlan(schema.columns, named=schema.is_named)
 
 
 class _OpenPlan:
@@ -67,16 +68,17 @@ class _OpenPlan:
         return data
 
 
-class _ColumnPlan:
+class ColumnPlan:
     """Enforces columns."""
 
-    __slots__ = ("_compiled", "_labels", "_route", "_specs")
+    __slots__ = ("_compiled", "_labels", "_matrix", "_route", "_specs")
 
     def __init__(self, specs: tuple[ColSpec, ...], *, named: bool) -> None:
         # A name that stands there twice counts as the last of them, as in MLflow.
         self._specs = tuple({spec.name: spec for spec in specs}.values()) if named else specs
         self._labels: Labels = ByName(self._specs) if named else ByPosition(self._specs)
         self._compiled: tuple[Column, ...] | None = None
+        self._matrix = _matrix_form(self._specs) if named else None
         # Replaced as a whole, so that no thread sees half of one.
         self._route: Route | None = None
 
@@ -94,6 +96,10 @@ class _ColumnPlan:
         if frame is not data and converted is not frame:
             keep_alive(frame, converted)
         return converted
+
+    def fits(self, matrix: Matrix) -> bool:
+        """Tell whether the cells of *matrix* are what the signature asks for, so that there is nothing to enforce."""
+        return (matrix.columns, matrix.values.dtype) == self._matrix
 
     def _find_route(self, frame: Any, dtypes: list[Any]) -> Route:
         columns = self._compiled or self._compile()
@@ -115,6 +121,15 @@ class _ColumnPlan:
         columns = (compile_column(spec, required=spec.required or by_position) for spec in self._specs)
         self._compiled = tuple(columns)
         return self._compiled
+
+
+def _matrix_form(specs: tuple[ColSpec, ...]) -> tuple[tuple[str | int, ...], str] | None:
+    """Return the columns and the dtype of the Matrix that needs no look at its cells; None where there is none."""
+    names = {NUMPY_NAMES.get(spec.type) if isinstance(spec.type, str) and spec.plain else None for spec in specs}
+    dtype = names.pop() if len(names) == 1 else None
+    if dtype not in ("float32", "float64", "int32", "int64"):
+        return None
+    return tuple(spec.name for spec in specs if spec.name is not None), dtype
 
 
 def _own_dtype(spec: ColSpec) -> np.dtype[Any] | None:

@@ -63,6 +63,12 @@ def methods(model: object) -> Sequence[str]:
 
 
 @hookimpl
+def rows_are_independent(model: object) -> bool:
+    """Return what an attribute of the model of that name says; user code may do anything, so without it, no."""
+    return getattr(unwrap(model), "rows_are_independent", False) is True
+
+
+@hookimpl
 def requirements(model: object) -> Sequence[str]:
     """Return the cloudpickle that wrote the model; its own imports are found in its code."""
     if model is None or isinstance(model, str):

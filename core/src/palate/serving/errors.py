@@ -1,16 +1,16 @@
 """What can go wrong between a client and a served model; each error names no HTTP status (``_statuses`` does).
 
-    ServingError (PalateError)
-    ├── MalformedBody (ValueError)         a body that is not what its content type says
-    ├── UnsupportedContent (ValueError)    a content type, charset or encoding that is not read here
-    ├── NotAcceptable (ValueError)         no form of the answer that the client takes
-    ├── BodyTooLarge (ValueError)          more bytes than the server takes, before or after decompression
-    ├── BodyTooSlow (TimeoutError)         the body did not arrive in time
-    ├── UnknownModel (LookupError)         no served model, or version, of that name
-    ├── QueueFull (RuntimeError)           more is waiting than the server lets wait
-    ├── NotReady (RuntimeError)            the model is not, or no longer, ready to predict
-    ├── PredictTimeout (TimeoutError)      the model did not answer in time
-    └── ModelFailed (RuntimeError)         the model itself raised on input that fits its signature
+ServingError (PalateError)
+├── MalformedBody (ValueError)         a body that is not what its content type says
+├── UnsupportedContent (ValueError)    a content type, charset or encoding that is not read here
+├── NotAcceptable (ValueError)         no form of the answer that the client takes
+├── BodyTooLarge (ValueError)          more bytes than the server takes, before or after decompression
+├── BodyTooSlow (TimeoutError)         the body did not arrive in time
+├── UnknownModel (LookupError)         no served model, or version, of that name
+├── QueueFull (RuntimeError)           more is waiting than the server lets wait
+├── NotReady (RuntimeError)            the model is not, or no longer, ready to predict
+├── PredictTimeout (TimeoutError)      the model did not answer in time
+└── ModelFailed (RuntimeError)         the model itself raised on input that fits its signature
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ class BodyTooSlow(ServingError, TimeoutError):
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        super().__init__(f"The body did not arrive within {seconds:g} s. Hint: send it at once, as long as it says it is.")
+        super().__init__(
+            f"The body did not arrive within {seconds:g} s. Hint: send it at once, as long as it says it is."
+        )
 
 
 class UnknownModel(ServingError, LookupError):
@@ -113,7 +115,9 @@ class PredictTimeout(ServingError, TimeoutError):
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        super().__init__(f"The model did not answer within {seconds:g} s. Hint: send fewer rows, or raise predict_timeout.")
+        super().__init__(
+            f"The model did not answer within {seconds:g} s. Hint: send fewer rows, or raise predict_timeout."
+        )
 
 
 class ModelFailed(ServingError, RuntimeError):

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from palate.errors import CodeReason, InvalidModelFile, InvalidOption, Problem
 from palate.hookspecs import Guarantees, confine, hookimpl
+from sklearn_flavor import _twins
 from sklearn_flavor._in_place import own_copy
 from sklearn_flavor._params import accepted_params
-from sklearn_flavor._twins import prepare_call
+from sklearn_flavor._row_mixing import mixes_rows
 
 if TYPE_CHECKING:
     from palate.hookspecs import LoadOptions, SampleModel, SaveOptions
@@ -31,8 +32,10 @@ __all__ = [
     "predict",
     "pyfunc_section",
     "requirements",
+    "rows_are_independent",
     "sample_models",
     "save_model",
+    "takes_array",
 ]
 
 HOOK_API = 1
@@ -127,8 +130,20 @@ def predict(model: Any, data: Any, method: str, params: Mapping[str, Any], enfor
     taken = accepted_params(model, method, params) if params else {}
     data = own_copy(model, data)
     if not taken:  # with params of its own a method may look at the table again
-        model, data = prepare_call(model, data, enforced=enforced)
+        model, data = _twins.prepare_call(model, data, enforced=enforced)
     return getattr(model, method)(data, **taken)
+
+
+@hookimpl
+def takes_array(model: Any, columns: Sequence[str | int]) -> bool:
+    """Return whether an array gives the same bits as the table: of an estimator that sees nothing but its numbers."""
+    return _twins.takes_array(model, columns)
+
+
+@hookimpl
+def rows_are_independent(model: Any) -> bool:
+    """Return whether every estimator in *model* is one of scikit-learn's that looks at each row by itself."""
+    return not mixes_rows(model)
 
 
 @hookimpl

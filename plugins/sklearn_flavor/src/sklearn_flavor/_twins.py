@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from sklearn_flavor._plain_estimators import SEARCHES, is_plain
 
-__all__ = ["prepare_call"]
+__all__ = ["prepare_call", "takes_array"]
 
 # Above, looking at a table is little beside predicting, and a copy, which an array of mixed columns may cost, is not.
 _MOST_CELLS = 1 << 17
@@ -54,6 +54,14 @@ def prepare_call(model: Any, data: Any, *, enforced: bool) -> tuple[Any, Any]:
         return model, data
     array = _as_array(data)
     return (model, data) if array is None else (twin.estimator, array)
+
+
+def takes_array(model: Any, columns: Sequence[str | int]) -> bool:
+    """Whether ``prepare_call`` would have *model* predict from the array of a table with these *columns*."""
+    if not _has_default_config():
+        return False
+    twin = _make_twin(model)
+    return twin is not None and (twin.names is None or twin.names == list(columns))
 
 
 def _has_default_config() -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from palate.schema import Schema
 
 __all__ = [
+    "FORK_AFTER_LOAD",
     "FORMATS",
     "FORMATS_NEEDING_TRUST",
     "HOOK_API",
@@ -39,6 +40,7 @@ FORMATS = ("keras", "saved_model")
 FORMATS_NEEDING_TRUST = ()
 SAVE_OPTIONS = ("custom_objects",)
 LOAD_OPTIONS = ("custom_objects", "compile")
+FORK_AFTER_LOAD = False  # TensorFlow's threads do not come along, and the child waits for them
 
 _DATA = "data"
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from palate.schema import Schema
 
 __all__ = [
+    "FORK_AFTER_LOAD",
     "FORMATS",
     "FORMATS_NEEDING_TRUST",
     "HOOK_API",
@@ -30,6 +31,7 @@ __all__ = [
     "predict",
     "pyfunc_section",
     "requirements",
+    "rows_are_independent",
     "save_model",
 ]
 
@@ -39,6 +41,7 @@ FORMATS = ("saved_model",)
 FORMATS_NEEDING_TRUST = ()
 SAVE_OPTIONS = ("signatures",)
 LOAD_OPTIONS = ("custom_objects", "compile")
+FORK_AFTER_LOAD = False  # TensorFlow's threads do not come along, and the child waits for them
 
 _FOLDER = "tf2model"
 
@@ -101,6 +104,12 @@ def methods(model: Any) -> Sequence[str]:
     from tf_flavor._predicting import methods_of
 
     return methods_of(model)
+
+
+@hookimpl
+def rows_are_independent(model: Any) -> bool:
+    """Return False for a graph, which may compute anything of its rows together; a Keras model's layers do not."""
+    return "keras" in {cls.__module__.partition(".")[0] for cls in type(model).__mro__}
 
 
 @hookimpl

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from palate.errors import CodeReason, InvalidModelFile, Problem
 from palate.hookspecs import EmbeddedType, Guarantees, confine, hookimpl, pin_installed
-from xgboost_flavor._prediction import call, method_names
+from xgboost_flavor import _prediction
 
 if TYPE_CHECKING:
     from palate.hookspecs import LoadOptions, SampleModel, SaveOptions
@@ -30,6 +30,7 @@ __all__ = [
     "requirements",
     "sample_models",
     "save_model",
+    "takes_array",
 ]
 
 HOOK_API = 1
@@ -73,13 +74,19 @@ def executes_code(config: Mapping[str, Any]) -> Sequence[CodeReason]:
 @hookimpl
 def predict(model: Any, data: Any, method: str, params: Mapping[str, Any]) -> object:
     """Call *method*: one of the model's class, or a kind of prediction in xgboost's own words."""
-    return call(model, data, method, params)
+    return _prediction.call(model, data, method, params)
+
+
+@hookimpl
+def takes_array(model: Any, columns: Sequence[str | int]) -> bool:
+    """Return whether an array gives the same bits as the table: for trees over plain numbers, in the model's order."""
+    return _prediction.takes_array(model, columns)
 
 
 @hookimpl
 def methods(model: Any) -> Sequence[str]:
     """Return ``predict``, what the model's class offers besides, and the kinds of prediction that its booster makes."""
-    return method_names(model)
+    return _prediction.method_names(model)
 
 
 @hookimpl

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from palate.errors import DependencyMissing, InvalidInput, Problem
 from palate.hookspecs import ForkLock
 
-__all__ = ["call", "method_names"]
+__all__ = ["call", "method_names", "takes_array"]
 
 # xgboost's own words for what a booster can be asked for besides its prediction.
 _KINDS = ("output_margin", "pred_leaf", "pred_contribs", "pred_interactions")
@@ -80,6 +80,16 @@ def method_names(model: Any) -> Sequence[str]:
     if estimator is not None and facts.kind != "gblinear":
         own += ("apply",)
     return own + facts.kinds
+
+
+def takes_array(model: Any, columns: Sequence[str | int]) -> bool:
+    """Whether *model* sees nothing of a table with these *columns* but its numbers."""
+    booster, _estimator = _parts(model)
+    facts = _facts_of(booster)
+    if facts.kind != "gbtree" or facts.categorical:
+        return False
+    names = booster.feature_names
+    return names is None or names == list(columns)
 
 
 def _parts(model: Any) -> tuple[Any, Any]:

@@ -1,0 +1,1 @@
+"""The protocols: each a way to write a call of a model, and its answer, as bytes."""
