@@ -1,0 +1,1 @@
+"""What the routes take and answer, as an OpenAPI 3.1 document made from signatures alone."""
