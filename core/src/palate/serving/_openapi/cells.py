@@ -42,7 +42,9 @@ _TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
 _ZONE = r"[ \t\n\r\f\v]?(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
 MOMENT = rf"^\s*{_DAY}(?:[T ]{_TIME}(?:{_ZONE})?)?\s*$"
 """ISO 8601 as enforcement reads it. No ``format``: date-time demands a zone, and these may have none."""
-BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+_SEXTET = r"(?:[A-Za-z0-9+/]\s*)"
+BASE64 = rf"^\s*(?:{_SEXTET}{{4}})*(?:{_SEXTET}{{2}}=\s*=\s*|{_SEXTET}{{3}}=\s*)?$"
+"""Base64 as RFC 4648 has it, and broken into lines as MIME has it."""
 FLOAT_LIMITS = {"float16": 65520.0, "float32": float(2**128 - 2**103)}
 """By dtype, the least number too large for it: halfway between its greatest and what would come next."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from importlib.metadata import version as installed_version
-from typing import Any
+from typing import Any, cast
 
 from palate.serving._contract import ModelContract
 from palate.serving._openapi.cells import JSONSchema
@@ -59,12 +59,22 @@ def openapi_document(
     paths |= _operations(problem, metrics=metrics, openapi=openapi, docs=docs)
     _name_operations(paths, components)
     number = contracts[0].version if len(contracts) == 1 else installed_version("palate")
-    return {
+    document = {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version or number},
         "paths": paths,
         "components": {"schemas": components.schemas},
     }
+    return cast(dict[str, Any], _as_text(document))
+
+
+def _as_text(value: Any) -> Any:
+    """Return plain data whose every text has a form in UTF-8: a signature's JSON can name half a surrogate pair."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_as_text(name): _as_text(member) for name, member in value.items()}
+    return [_as_text(item) for item in value] if isinstance(value, list) else value
 
 
 def _is_latest(contract: ModelContract, contracts: Sequence[ModelContract]) -> bool:
