@@ -1,0 +1,68 @@
+"""What the server answers to requests that never reach the application: problem documents of RFC 9457.
+
+No text shows anything of the request.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from http import HTTPStatus
+from typing import NamedTuple
+
+import httptools
+
+__all__ = ["Refusal", "refusal_of"]
+
+_METHOD = re.compile(rb"[A-Za-z-]+ ")
+_TLS_HELLO = b"\x16\x03"
+
+
+class Refusal(NamedTuple):
+    """Why a connection ends here.
+
+    Attributes:
+        status: the HTTP status.
+        kind: one word for the counters.
+        detail: a sentence for the client, with a hint.
+    """
+
+    status: int
+    kind: str
+    detail: str
+
+    def body(self) -> bytes:
+        """Return the problem document."""
+        title = HTTPStatus(self.status).phrase
+        fields = {"type": "about:blank", "title": title, "status": self.status, "detail": self.detail}
+        return json.dumps(fields).encode()
+
+    def response(self, defaults: bytes = b"") -> bytes:
+        """Return the whole response, after which the connection closes; *defaults* are header lines."""
+        body = self.body()
+        return b"".join(
+            (
+                b"HTTP/1.1 %d %b\r\n" % (self.status, HTTPStatus(self.status).phrase.encode()),
+                defaults,
+                b"retry-after: 1\r\n" if self.status == HTTPStatus.SERVICE_UNAVAILABLE else b"",
+                b"content-type: application/problem+json\r\ncontent-length: %d\r\n" % len(body),
+                b"connection: close\r\n\r\n",
+                body,
+            )
+        )
+
+
+def refusal_of(error: httptools.HttpParserError, data: bytes) -> Refusal:
+    """Return what to answer when the parser gave up on *data*."""
+    if data.startswith(_TLS_HELLO):
+        return Refusal(
+            400, "malformed", "This port speaks plain HTTP. Hint: the address begins with http://, not https://."
+        )
+    if isinstance(error, httptools.HttpParserInvalidMethodError) and _METHOD.match(data):
+        return Refusal(501, "unsupported", "The request's method is not known here. Hint: GET and POST are.")
+    reason = str(error)
+    if "version" in reason.lower():
+        return Refusal(505, "unsupported", "The HTTP version is not spoken here. Hint: HTTP/1.1 is.")
+    # The parser's own sentence says which rule was broken, without the bytes.
+    told = reason.strip(" .") or "the parser gave up"
+    return Refusal(400, "malformed", f"The request is not well-formed HTTP: {told}. Hint: nothing after it was read.")
