@@ -316,7 +316,7 @@ def _file_values(file: Path) -> Iterator[_Found]:
         return
     for key, value in table.items():
         place = f"{file}: [serve] {key}"
-        yield (key, place, value) if key in _NAMED else _unknown(place, key, list(_NAMED))
+        yield (key, place, value) if key in _NAMED else _unknown(place, key, {name: name for name in _NAMED})
 
 
 def _variables(environ: Mapping[str, str]) -> Iterator[_Found]:
@@ -327,7 +327,8 @@ def _variables(environ: Mapping[str, str]) -> Iterator[_Found]:
         if name in _NAMED and variable == _NAMED[name].variable:
             yield name, variable, environ[variable]
         else:
-            yield _unknown(variable, variable, [setting.variable for setting in SETTINGS] + [CONFIG_VARIABLE])
+            spelled = {setting.name: setting.variable for setting in SETTINGS}
+            yield _unknown(variable, name, {**spelled, "config": CONFIG_VARIABLE})
 
 
 def _is_service_link(variable: str, environ: Mapping[str, str]) -> bool:
@@ -341,12 +342,13 @@ def _flags(flags: Mapping[str, object]) -> Iterator[_Found]:
     for name, value in flags.items():
         if value is not None and value != ():
             place = _NAMED[name].flag if name in _NAMED else name
-            yield (name, place, value) if name in _NAMED else _unknown(name, name, list(_NAMED))
+            yield (name, place, value) if name in _NAMED else _unknown(name, name, {name: name for name in _NAMED})
 
 
-def _unknown(place: str, name: str, known: list[str]) -> Problem:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    return Problem((place,), "extra", "there is no such setting" + (f"; did you mean {close[0]}?" if close else ""))
+def _unknown(place: str, name: str, spelled: Mapping[str, str]) -> Problem:
+    close = difflib.get_close_matches(name, spelled, n=1, cutoff=0.7)
+    meant = f"; did you mean {spelled[close[0]]}?" if close else ""
+    return Problem((place,), "extra", f"there is no such setting{meant}")
 
 
 def _read(given: Mapping[str, tuple[str, object]]) -> tuple[dict[str, Any], list[Problem]]:
