@@ -130,7 +130,10 @@ def outputs_schema(outputs: Schema | None) -> JSONSchema:
     if outputs.is_named:
         return {"type": "array", "items": _members_of(cells)}
     listed = [_answered_cell(column) for column in outputs.columns]
-    return {"type": "array", "items": listed[0] if len(listed) == 1 else _row_schema(listed)}
+    if len(listed) > 1:
+        return {"type": "array", "items": _row_schema(listed)}
+    # A Series without a name is written as MLflow writes it.
+    return {"type": "array", "items": {"anyOf": [listed[0], _members_of({"0": listed[0]})]}}
 
 
 def _members_of(members: dict[str, JSONSchema]) -> JSONSchema:

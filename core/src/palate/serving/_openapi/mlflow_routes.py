@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from palate.serving._contract import ModelContract
-from palate.serving._openapi.cells import JSONSchema
+from palate.serving._openapi.cells import JSONSchema, or_null
 from palate.serving._openapi.components import Components
 from palate.serving._openapi.examples import mlflow_example
 from palate.serving._openapi.fields import columns_schema, inputs_schema, outputs_schema, params_schema, record_schema
-from palate.serving._openapi.responses import JSON, body_of, refusals, success
+from palate.serving._openapi.responses import (
+    ANSWER_FORMATS,
+    BODY_FORMATS,
+    JSON,
+    body_of,
+    bulk_bodies,
+    refusals,
+    success,
+)
 from palate.signature import Signature
 
 __all__ = ["execution_parameters", "invocations", "mlflow_information", "ping"]
 
-_CSV: dict[str, Any] = {
-    "text/csv": {"schema": {"type": "string", "description": "A line of column names, then a line for each row."}}
-}
-_PARQUET: dict[str, Any] = {"application/vnd.apache.parquet": {"schema": {"description": "A parquet file."}}}
 _SPLIT: JSONSchema = {
     "type": "object",
     "description": "A table as pandas' DataFrame.to_dict(orient='split') gives it.",
@@ -66,56 +70,47 @@ def execution_parameters(tag: str) -> dict[str, Any]:
 
 def invocations(contract: ModelContract, components: Components, tag: str) -> dict[str, Any]:
     """Return ``POST /invocations`` for the model that it calls."""
-    name = "invocations"
     signature = contract.signature
-    request = components.add(f"{name}_request", _request(signature, components))
-    answer = {"type": "object", "properties": {"predictions": {}}, "required": ["predictions"]}
-    if signature.outputs is None or signature.outputs.is_tensor:
-        answer["properties"] = {"predictions": outputs_schema(signature.outputs)}
-    content = {**body_of(request, JSON, example=mlflow_example(contract)), **_tables(signature)}
-    error = components.add("mlflow_error", _ERROR)
+    predictions = {"predictions": outputs_schema(signature.outputs)}
+    answer = {"type": "object", "properties": predictions, "required": ["predictions"]}
+    request = components.add("invocations_request", _request(signature, components))
+    example = mlflow_example(contract)
+    answers = {**body_of(components.add("invocations_answer", answer)), **bulk_bodies(ANSWER_FORMATS)}
     return {
         "post": {
             "tags": [tag],
             "summary": f"Call {contract.default_method} of {contract.name}, as MLflow's clients do",
-            "requestBody": {"required": True, "content": content},
-            "responses": {
-                **success("The predictions.", body_of(components.add(f"{name}_answer", answer))),
-                **refusals(error),
+            "requestBody": {
+                "required": True,
+                "content": {**body_of(request, JSON, example=example), **bulk_bodies(BODY_FORMATS)},
             },
+            "responses": {**success("The predictions.", answers), **refusals(components.add("mlflow_error", _ERROR))},
         }
     }
 
 
-def _tables(signature: Signature) -> dict[str, Any]:
-    takes_columns = signature.inputs is None or not signature.inputs.is_tensor
-    return {**_CSV, **_PARQUET} if takes_columns else {}
-
-
 def _request(signature: Signature, components: Components) -> JSONSchema:
-    """Return a body: exactly one of MLflow's four forms of the data, and perhaps params."""
-    return {"oneOf": [_form(key, schema, signature) for key, schema in _forms(signature, components).items()]}
-
-
-def _form(key: str, schema: JSONSchema, signature: Signature) -> JSONSchema:
+    """Return a body: exactly one of MLflow's forms of the data, and perhaps params; other keys are ignored."""
+    forms = _forms(signature, components)
+    params = {**params_schema(signature.params), "additionalProperties": True}
     return {
         "type": "object",
-        "title": key,
-        "properties": {key: schema, "params": params_schema(signature.params)},
-        "required": [key],
-        "additionalProperties": False,
+        "properties": {**forms, "params": or_null(params)},
+        "oneOf": [{"required": [key]} for key in forms],
     }
 
 
 def _forms(signature: Signature, components: Components) -> dict[str, JSONSchema]:
+    """Return the schema of the data under each key; a client with column names may send more columns."""
     inputs = signature.inputs
     data = inputs_schema(signature, components, "invocations")
-    if inputs is not None and inputs.is_tensor and not inputs.is_named:
-        return {"inputs": data, "instances": data}
-    split = {"dataframe_split": _SPLIT, "dataframe_records": {"type": "array", "items": {"type": "object"}}}
-    if inputs is None or inputs.is_tensor or not inputs.is_named:
-        return {**split, "inputs": data, "instances": {} if inputs is None or inputs.is_tensor else data}
-    record = components.add("invocations_row", record_schema(inputs.columns, closed=False))
-    rows = {"type": "array", "items": record}
+    tables = {"dataframe_split": _SPLIT, "dataframe_records": {"type": "array", "items": {"type": "object"}}}
+    if inputs is None:
+        return {**tables, "instances": {}, "inputs": {}}
+    if inputs.is_tensor or not inputs.is_named:
+        return {**tables, "instances": {"type": "array"} if inputs.is_named else data, "inputs": data}
+    rows = {"type": "array", "items": components.add("invocations_row", record_schema(inputs.columns, closed=False))}
     columns = {**columns_schema(inputs.columns), "additionalProperties": True}
-    return {**split, "dataframe_records": rows, "instances": rows, "inputs": {"anyOf": [rows, columns]}}
+    choices = [rows, columns] if len(inputs) > 1 else [rows, columns, {"type": "array"}]
+    whole = {"anyOf": choices}
+    return {**tables, "dataframe_records": rows, "instances": whole, "inputs": whole}

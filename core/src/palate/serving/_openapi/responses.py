@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
+from palate.codecs import DataFormat
 from palate.errors import ProblemKind
+from palate.serving._content import CONTENT_TYPES
 from palate.serving._openapi.cells import JSONSchema
 
-__all__ = ["JSON", "PROBLEM", "PROBLEM_SCHEMA", "REFUSALS", "body_of", "refusals", "success"]
+__all__ = [
+    "ANSWER_FORMATS",
+    "BODY_FORMATS",
+    "JSON",
+    "PROBLEM",
+    "PROBLEM_SCHEMA",
+    "REFUSALS",
+    "body_of",
+    "bulk_bodies",
+    "refusals",
+    "success",
+]
 
-JSON = "application/json"
+JSON = CONTENT_TYPES["json"].decode()
 PROBLEM = "application/problem+json"
 
 _TEXTS: Mapping[str, str] = {
@@ -34,6 +47,17 @@ _REQUEST_ID = {
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 0}}}
 _ALLOW = {"Allow": {"description": "The HTTP methods of the route.", "schema": {"type": "string"}}}
 _HEADERS: Mapping[str, dict[str, Any]] = {"503": _RETRY_AFTER, "405": _ALLOW}
+
+BODY_FORMATS: tuple[DataFormat, ...] = ("csv", "parquet", "arrow", "npy")
+"""The forms of a request besides JSON."""
+ANSWER_FORMATS: tuple[DataFormat, ...] = ("arrow", "npy", "csv")
+"""The forms of an answer besides JSON."""
+_BULK: Mapping[DataFormat, JSONSchema] = {
+    "csv": {"type": "string", "description": "A line of column names, then a line for each row."},
+    "parquet": {"description": "A parquet file."},
+    "arrow": {"description": "An Arrow IPC stream of one table."},
+    "npy": {"description": "An array as numpy.save writes it, without pickle."},
+}
 
 PROBLEM_SCHEMA: JSONSchema = {
     "type": "object",
@@ -64,6 +88,11 @@ PROBLEM_SCHEMA: JSONSchema = {
 def body_of(schema: JSONSchema, media_type: str = JSON, *, example: Any = None) -> dict[str, Any]:
     """Return the ``content`` of one media type."""
     return {media_type: {"schema": schema, **({} if example is None else {"example": example})}}
+
+
+def bulk_bodies(formats: Iterable[DataFormat]) -> dict[str, Any]:
+    """Return the ``content`` of bodies that are not JSON."""
+    return {CONTENT_TYPES[name].decode(): {"schema": _BULK[name]} for name in formats}
 
 
 def success(description: str, content: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -10,18 +10,19 @@ from palate.serving._openapi.cells import JSONSchema
 from palate.serving._openapi.components import Components, identifier
 from palate.serving._openapi.examples import typed_example
 from palate.serving._openapi.fields import inputs_schema, outputs_schema, params_schema
-from palate.serving._openapi.responses import JSON, PROBLEM, body_of, refusals, success
+from palate.serving._openapi.responses import (
+    ANSWER_FORMATS,
+    BODY_FORMATS,
+    JSON,
+    PROBLEM,
+    body_of,
+    bulk_bodies,
+    refusals,
+    success,
+)
 from palate.signature import Signature
 
-__all__ = ["ARROW", "NPY", "binary_bodies", "typed_paths"]
-
-ARROW = "application/vnd.apache.arrow.stream"
-NPY = "application/x-npy"
-
-_BINARY = {
-    ARROW: {"schema": {"description": "An Arrow IPC stream: one table, its columns as in the signature."}},
-    NPY: {"schema": {"description": "An array as numpy.save writes it, without pickle."}},
-}
+__all__ = ["typed_paths"]
 
 
 def typed_paths(
@@ -72,19 +73,14 @@ class _Bodies:
 
 def _operation(contract: ModelContract, method: str, bodies: _Bodies, problem: JSONSchema) -> dict[str, Any]:
     example = typed_example(contract, bodies.request, bodies.components)
-    binary = binary_bodies(bodies.signature)
-    answers = {**body_of(bodies.answer), **{kind: _BINARY[kind] for kind in (ARROW, NPY)}}
+    answers = {**body_of(bodies.answer), **bulk_bodies(ANSWER_FORMATS)}
+    content = {**body_of(bodies.request, JSON, example=example), **bulk_bodies(BODY_FORMATS)}
     return {
         "tags": [contract.name],
         "summary": f"Call {method} of {contract.name}",
-        "requestBody": {"required": True, "content": {**body_of(bodies.request, JSON, example=example), **binary}},
+        "requestBody": {
+            "required": True,
+            "content": {**body_of(bodies.request, JSON, example=example), **bulk_bodies(BODY_FORMATS)},
+        },
         "responses": {**success("The predictions.", answers), **refusals(problem, PROBLEM)},
     }
-
-
-def binary_bodies(signature: Signature) -> dict[str, Any]:
-    """Return the ``content`` of bulk bodies that can hold the inputs of a signature."""
-    inputs = signature.inputs
-    if inputs is None:
-        return dict(_BINARY)
-    return {NPY: _BINARY[NPY]} if inputs.is_tensor and not inputs.is_named else {ARROW: _BINARY[ARROW]}
