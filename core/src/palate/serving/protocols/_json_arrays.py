@@ -9,7 +9,17 @@ import numpy as np
 
 from palate.errors import InvalidInput, Problem, ProblemKind
 
-__all__ = ["Array", "Leaves", "Where", "object_array", "plain_array", "read_lists", "refuse", "round_decimals"]
+__all__ = [
+    "Array",
+    "Leaves",
+    "Where",
+    "object_array",
+    "plain_array",
+    "read_lists",
+    "refuse",
+    "round_decimals",
+    "writable",
+]
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Where: TypeAlias = tuple[str | int, ...]
@@ -117,3 +127,8 @@ def round_decimals(array: Array, dtype: np.dtype[Any], where: Where) -> Array:
     if bool((np.isinf(rounded) & np.isfinite(array)).any()):
         raise refuse(where, "wrong_value", f"holds numbers too large for {dtype}")
     return rounded
+
+
+def writable(array: Array) -> Array:
+    """Return an array of numbers as the writer of JSON takes it: the processor's own order of bytes, in one piece."""
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))

@@ -36,16 +36,21 @@ class InputForm(Protocol):
         """
 
 
-def compile_form(signature: Signature) -> InputForm:
-    """Return how arrays become what *signature* takes."""
+def compile_form(signature: Signature, *, nested_text: bool) -> InputForm:
+    """Return how arrays become what *signature* takes.
+
+    Args:
+        signature: of the model; all methods have the same inputs.
+        nested_text: whether nested values come as text, which is JSON, and not as what it says.
+    """
     fields = tensor_fields(signature.inputs, word="input")
     if signature.inputs is None:
         return _OpenForm()
     if signature.inputs.is_tensor:
         return _NamedTensors(fields) if signature.inputs.is_named else _OneTensor(fields)
     if signature.from_type_hints:
-        return _Batch(fields)
-    return _Columns(signature.inputs.columns, fields)
+        return _Batch(fields, nested_text=nested_text)
+    return _Columns(signature.inputs.columns, fields, nested_text=nested_text)
 
 
 # -- cells of text -----------------------------------------------------------------------------------------------------
@@ -82,6 +87,10 @@ def _to_value(cell: Any) -> Any:
 
 
 _CELLS: Mapping[str, Callable[[Any], Any]] = {"bytes": _to_bytes, "nested": _to_value}
+
+
+def _cell_type(field: TensorField, *, nested_text: bool) -> str:
+    return "object" if field.type == "nested" and not nested_text else field.type
 
 
 # -- tensors -----------------------------------------------------------------------------------------------------------
@@ -142,10 +151,10 @@ class _Columns:
 
     __slots__ = ("_columns", "_floats", "_labels", "_types", "fields")
 
-    def __init__(self, specs: tuple[ColSpec, ...], fields: tuple[TensorField, ...]) -> None:
+    def __init__(self, specs: tuple[ColSpec, ...], fields: tuple[TensorField, ...], *, nested_text: bool) -> None:
         self.fields = fields
         # A name that stands there twice counts as the last of them, as in MLflow.
-        self._types = {field.name: field.type for field in fields}
+        self._types = {field.name: _cell_type(field, nested_text=nested_text) for field in fields}
         pairs = zip(fields, specs, strict=True)
         self._labels = {
             field.name: place if spec.name is None else spec.name for place, (field, spec) in enumerate(pairs)
@@ -204,17 +213,18 @@ class _Columns:
 class _Batch:
     """The input of a function with type hints: a list, with an item for each row."""
 
-    __slots__ = ("fields",)
+    __slots__ = ("_type", "fields")
 
-    def __init__(self, fields: tuple[TensorField, ...]) -> None:
+    def __init__(self, fields: tuple[TensorField, ...], *, nested_text: bool) -> None:
         self.fields = fields
+        self._type = _cell_type(fields[0], nested_text=nested_text)
 
     def assemble(self, arrays: Mapping[str, Array]) -> object:
         _refuse_unknown(list(arrays)[1:], self.fields)
         array = next(iter(arrays.values()))
         if array.ndim == 2 and array.shape[1] == 1:
             array = array[:, 0]
-        return decode_cells(array, self.fields[0].type, ("inputs",)).tolist()
+        return decode_cells(array, self._type, ("inputs",)).tolist()
 
 
 def _pandas() -> Any:

@@ -26,6 +26,7 @@ from palate.serving.protocols._json_arrays import (
     read_lists,
     refuse,
     round_decimals,
+    writable,
 )
 
 __all__ = ["datatype_of", "read_binary", "read_json", "read_shape", "write_binary", "write_json"]
@@ -183,9 +184,7 @@ def write_json(array: Array, *, as_base64: bool) -> dict[str, Any]:
         UnsupportedOutput: it holds bytes that are no text, or is of no datatype.
     """
     if array.dtype != object:
-        # The writer of JSON wants numbers in the order of the processor's bytes, in one piece.
-        data: Any = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")).ravel()
-        return {"shape": list(array.shape), "datatype": _datatype(array.dtype), "data": data}
+        return {"shape": list(array.shape), "datatype": _datatype(array.dtype), "data": writable(array).ravel()}
     datatype, cells = _cells(array)
     tensor = {"shape": list(array.shape), "datatype": datatype}
     if not any(isinstance(cell, bytes) for cell in cells):

@@ -26,6 +26,7 @@ from palate.serving._contract import ModelContract
 from palate.serving._json import dump_json
 from palate.serving._wire import Answer, Call, Endpoint, Failure, Request
 from palate.serving.errors import MalformedBody
+from palate.serving.protocols._answers import encode_json
 from palate.serving.protocols._fields import TensorField, tensor_fields
 from palate.serving.protocols._json_arrays import Array
 from palate.serving.protocols._model_input import compile_form
@@ -72,7 +73,7 @@ class InferEndpoint:
 
     def __init__(self, contract: ModelContract) -> None:
         self._contract = contract
-        self._form = compile_form(contract.signature)
+        self._form = compile_form(contract.signature, nested_text=True)
         self._outputs = tensor_fields(contract.signature.outputs, word="output")
         self._bytes = frozenset(field.name for field in self._outputs if field.type == "bytes")
         self._params = frozenset(param.name for param in contract.signature.params)
@@ -139,10 +140,16 @@ class InferEndpoint:
             tensor, raw = write_binary(array) if binary else (write_json(array, as_base64=name in self._bytes), b"")
             tensors.append({"name": name, **tensor})
             parts.append(raw)
-        document = {"model_name": self._contract.name, "model_version": self._contract.version, "outputs": tensors}
-        head = dump_json(document if request_id is None else {**document, "id": request_id})
+        document: dict[str, Any] = {
+            "model_name": self._contract.name,
+            "model_version": self._contract.version,
+            "outputs": tensors,
+        }
+        if request_id is not None:
+            document["id"] = request_id
         if not any(binary for _, binary in outputs.values()):
-            return Answer(head)
+            return encode_json(document)
+        head = dump_json(document)
         length = (LENGTH_HEADER, str(len(head)).encode())
         return Answer(b"".join([head, *parts]), b"application/octet-stream", (length,))
 
