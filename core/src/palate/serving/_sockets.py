@@ -1,0 +1,143 @@
+"""The sockets a server listens on. They are bound before a model is loaded, so that a taken port is known at once."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import resource
+import socket
+import stat
+from collections.abc import Sequence
+
+from palate.serving.errors import ServingError
+from palate.serving.settings import ServingSettings
+
+__all__ = ["AddressUnavailable", "address_of", "bind_sockets", "raise_file_limit", "start_listening"]
+
+_HINTS = {
+    errno.EADDRINUSE: "choose another port, or 0 for any that is free",
+    errno.EACCES: "ports below 1024, and some folders, are the administrator's",
+    errno.EADDRNOTAVAIL: "listen at an address of this machine",
+}
+_BACKLOG = 2048  # uvicorn's; the system has its own limit
+_SPARE_FILES = 256  # beside those of the connections: libraries, model files, logs
+
+
+class AddressUnavailable(ServingError, OSError):
+    """The server cannot listen at its address."""
+
+    def __init__(self, address: str, *, reason: str, hint: str = "") -> None:
+        self.address, self.reason = address, reason
+        super().__init__(f"Cannot listen at {address}: {reason}." + (f" Hint: {hint}." if hint else ""))
+
+    @classmethod
+    def of(cls, where: Sequence[socket.socket] | str, exc: OSError) -> AddressUnavailable:
+        """Return the error for what the system said."""
+        shown = where if isinstance(where, str) else ", ".join(map(address_of, where))
+        reason = exc.strerror or type(exc).__name__
+        return cls(shown, reason=reason.lower(), hint=_HINTS.get(exc.errno or 0, ""))
+
+
+def bind_sockets(settings: ServingSettings) -> list[socket.socket]:
+    """Bind what the settings say; nothing is accepted before a server listens on it.
+
+    Raises:
+        AddressUnavailable: the address is taken or not this machine's; or it is reached by other machines, without
+            the setting that permits that.
+    """
+    if settings.uds is not None:
+        return [_bind_file(settings.uds)]
+    shown = _shown(settings.host, settings.port)
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as exc:
+        raise AddressUnavailable(shown, reason=f"the host is not known ({exc.strerror})") from exc
+    addresses = list(dict.fromkeys((family, address[0]) for family, _, _, _, address in found))
+    if not settings.allow_public and not all(_is_loopback(str(host)) for _, host in addresses):
+        raise AddressUnavailable(shown, reason="other machines reach it", hint="if they may, set allow_public")
+    bound: list[socket.socket] = []
+    port = settings.port
+    try:
+        for family, host in addresses:
+            bound.append(_bind(family, str(host), port, dual=settings.host == "::"))
+            port = bound[0].getsockname()[1]  # the same for each, if any will do
+    except OSError as exc:
+        for other in bound:
+            other.close()
+        raise AddressUnavailable.of(shown, exc) from exc
+    return bound
+
+
+def start_listening(bound: Sequence[socket.socket]) -> None:
+    """Let connections wait for a process that accepts them. Raises AddressUnavailable: somebody else listens there."""
+    try:
+        for one in bound:
+            one.listen(_BACKLOG)
+    except OSError as exc:
+        raise AddressUnavailable.of(bound, exc) from exc
+
+
+def address_of(bound: socket.socket) -> str:
+    """Return where a socket is reached: ``http://host:port`` or ``unix:path``."""
+    name = bound.getsockname()
+    return f"unix:{name}" if isinstance(name, str) else f"http://{_shown(*name[:2])}"
+
+
+def raise_file_limit(connections: int) -> None:
+    """Let this process have that many connections, as far as the administrator allows it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _SPARE_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _bind(family: int, host: str, port: int, *, dual: bool) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # The wildcard means every address, IPv4 too, whatever the machine's default; any other only itself.
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not dual))
+        made.bind((host, port))
+    except OSError:
+        made.close()
+        raise
+    made.setblocking(False)
+    return made
+
+
+def _bind_file(path: str) -> socket.socket:
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_abandoned(path)
+        made.bind(path)
+    except OSError as exc:
+        made.close()
+        raise AddressUnavailable.of(f"unix:{path}", exc) from exc
+    made.setblocking(False)
+    return made
+
+
+def _remove_abandoned(path: str) -> None:
+    """Remove the socket of a server that was killed: nobody answers there."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+
+
+def _shown(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _is_loopback(host: str) -> bool:
+    return ipaddress.ip_address(host.partition("%")[0]).is_loopback
