@@ -18,7 +18,7 @@ SOURCES := core/src $(wildcard plugins/*/src examples/*/src)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types format clean .venv-mlflow
+.PHONY: help demo test check lint types format clean .venv-mlflow .venv-peers
 
 help:
 	@echo "make demo    train, save, open and verify a real model of every flavor"
@@ -47,7 +47,7 @@ format: .venv/dev.stamp
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-mlflow build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-mlflow .venv-peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -79,4 +79,12 @@ clean:
 # Both environments take it from here, over their own numpy.
 .venv-mlflow/pandas-2/ready.stamp: .venv-mlflow/ready.stamp
 	.venv-mlflow/bin/python $(PIP_INSTALL) --no-deps --target .venv-mlflow/pandas-2 --upgrade $(OLDER_PANDAS)
+	touch $@
+
+# What benchmarks/serving.py measures beside Palate; neither tests nor checks need it.
+.venv-peers: .venv-peers/ready.stamp
+
+.venv-peers/ready.stamp: requirements-peers.txt
+	$(PYTHON) -m venv --clear .venv-peers
+	.venv-peers/bin/python $(PIP_INSTALL) -r requirements-peers.txt
 	touch $@
