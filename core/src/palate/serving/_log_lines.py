@@ -118,7 +118,7 @@ def _json_line(moment: str, head: str, record: AccessRecord) -> str:
 
 def _text_head(client: str, method: bytes, path: bytes, served: Served | None) -> str:
     asked = f"{client or '-'} {_shown(method)} {_shown(path)}"
-    return f"{asked} {served.model}/{served.version} {served.protocol}" if served else asked
+    return f"{asked} {_printable(served.model)}/{served.version} {served.protocol}" if served else asked
 
 
 def _text_line(moment: str, head: str, record: AccessRecord) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import threading
 from contextlib import suppress
 from queue import SimpleQueue
@@ -85,13 +86,12 @@ class LogWriter:
                 # Only one process writes at a time: a pipe takes more than 4096 bytes in pieces.
                 fcntl.lockf(self._lock, fcntl.LOCK_EX)
                 try:
-                    _write_all(stream, data)
+                    _write_all(stream, data, lines)
                 finally:
                     fcntl.lockf(self._lock, fcntl.LOCK_UN)
                 if stream.refused:
                     self._tell(stream, "its reader is too slow")
             except OSError as exc:
-                stream.failed += lines
                 self._tell(stream, exc.strerror or str(exc))
             self._done += len(data)
 
@@ -106,10 +106,20 @@ class LogWriter:
                 os.write(_STDERR, told.encode())
 
 
-def _write_all(stream: Stream, data: bytes) -> None:
+def _write_all(stream: Stream, data: bytes, lines: int) -> None:
     rest = memoryview(b"\n" + data if stream.torn else data)
     while rest:
-        written = os.write(stream.descriptor, rest)
+        try:
+            written = os.write(stream.descriptor, rest)
+        except BlockingIOError:
+            # Whoever made the pipe may have set it so, as Node.js does; it holds for all who have it.
+            writable = select.poll()
+            writable.register(stream.descriptor, select.POLLOUT)
+            writable.poll()
+            continue
+        except OSError:
+            stream.failed += min(lines, rest.tobytes().count(b"\n"))
+            raise
         rest = rest[written:]
         # Should the next write fail, the line that this one began must not run into a later one.
         stream.torn = bool(rest)
