@@ -19,8 +19,8 @@ from sklearn.linear_model import LinearRegression
 import palate
 import palate.flavors
 from palate._enforcement.plan import compile_inputs
-from palate.cli._data_files import decode_input, format_of
 from palate.cli.inspect import field_text
+from palate.codecs import decode_input, format_of
 from palate.errors import InvalidInput
 from palate.schema import ColSpec, Schema, TensorSpec
 
@@ -119,7 +119,7 @@ def test_csv_of_texts_feeds_a_text_model(run, tmp_path) -> None:
 def test_csv_cells_become_the_tensors_type(dtype, text, expected) -> None:
     """Empty cells are NaN, integers keep every digit, truth values are read."""
     from palate._enforcement.plan import compile_inputs
-    from palate.cli._data_files import decode_input
+    from palate.codecs import decode_input
     from palate.schema import Schema, TensorSpec
 
     schema = Schema((TensorSpec(dtype=dtype, shape=(-1, 2)),))

@@ -11,9 +11,8 @@ from typing import Any
 
 import click
 
-from palate.cli._data_files import FORMATS, DataFormat, decode_input, format_of
 from palate.cli._output import json_option, trust_option
-from palate.cli._predictions import encode_predictions
+from palate.codecs import FORMATS, DataFormat, decode_input, encode_predictions, format_of
 from palate.errors import InvalidOption, PalateError
 from palate.loading import load_model
 from palate.pyfunc import PyFuncModel

@@ -14,8 +14,8 @@ from typing import Any
 import click
 
 from palate.cli._output import echo_json, echo_table, json_option
-from palate.cli._predictions import plain
 from palate.cli.inspect import echo_files, field_text
+from palate.codecs import plain
 from palate.errors import (
     FlavorBlocked,
     FlavorBroken,

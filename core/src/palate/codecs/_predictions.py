@@ -1,4 +1,4 @@
-"""Writing predictions: csv, json, jsonl and parquet."""
+"""Writing predictions: csv, json, jsonl, parquet, Arrow and npy."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from palate.cli._data_files import DataFormat
-from palate.errors import DependencyMissing, InvalidOption
+from palate.codecs._binary_tables import require_pyarrow
+from palate.codecs._inputs import DataFormat
+from palate.errors import InvalidOption
 
 __all__ = ["encode_predictions", "plain"]
 
@@ -55,6 +56,10 @@ def encode_predictions(predictions: Any, format: DataFormat) -> bytes:
             return _csv(_table(rows)).encode()
         case "parquet":
             return _parquet(_table(rows))
+        case "arrow":
+            return _arrow(_table(rows))
+        case "npy":
+            return _npy(predictions)
 
 
 def _table(rows: Any) -> list[dict[str, Any]]:
@@ -91,11 +96,29 @@ def _csv(table: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _parquet(table: Sequence[Mapping[str, Any]]) -> bytes:
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as exc:
-        raise DependencyMissing("pyarrow", needed_for="writing parquet", install="palate[parquet]") from exc
+    pyarrow = require_pyarrow("writing parquet")
+    from pyarrow import parquet
+
     out = io.BytesIO()
-    parquet.write_table(pa.Table.from_pylist([dict(row) for row in table]), out)
+    parquet.write_table(pyarrow.Table.from_pylist([dict(row) for row in table]), out)
+    return out.getvalue()
+
+
+def _arrow(table: Sequence[Mapping[str, Any]]) -> bytes:
+    pyarrow = require_pyarrow("writing Arrow")
+    rows = pyarrow.Table.from_pylist([dict(row) for row in table])
+    out = io.BytesIO()
+    with pyarrow.ipc.new_stream(out, rows.schema) as writer:
+        writer.write_table(rows)
+    return out.getvalue()
+
+
+def _npy(predictions: Any) -> bytes:
+    import numpy as np
+
+    array = np.asarray(predictions)
+    if array.dtype == object:
+        raise InvalidOption("format", reason="these predictions are no array of numbers or texts", hint="use json")
+    out = io.BytesIO()
+    np.lib.format.write_array(out, array, allow_pickle=False)
     return out.getvalue()

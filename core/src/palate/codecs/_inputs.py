@@ -1,0 +1,61 @@
+"""Reading model input from files and bodies, typed by the signature."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
+
+from palate.codecs._binary_tables import read_arrow, read_npy, read_parquet, require_pandas
+from palate.codecs._csv_tables import read_csv
+from palate.codecs._decimals import refuse_body
+from palate.codecs._json_documents import ModelInput, parse_text, read_document, read_rows
+from palate.schema import Schema
+
+__all__ = ["FORMATS", "DataFormat", "decode_input", "format_of"]
+
+DataFormat: TypeAlias = Literal["csv", "json", "jsonl", "parquet", "arrow", "npy"]
+FORMATS: tuple[DataFormat, ...] = get_args(DataFormat)
+ENDINGS: dict[str, DataFormat] = {
+    **{known: known for known in FORMATS},
+    "ndjson": "jsonl",
+    "tsv": "csv",
+    "arrows": "arrow",
+    "feather": "arrow",
+}
+
+
+def format_of(name: str) -> DataFormat | None:
+    """Return the format that a file name's ending tells, or None."""
+    return ENDINGS.get(name.rpartition(".")[2].lower())
+
+
+def decode_input(body: bytes, format: DataFormat, schema: Schema | None, *, delimiter: str = ",") -> ModelInput:
+    """Read *body*; text becomes the types that *schema* declares, never by guessing where it declares one.
+
+    Raises:
+        InvalidInput: the text is not of that format, or a cell is not of its column's type.
+        DependencyMissing: parquet or Arrow without pyarrow.
+    """
+    match format:
+        case "csv":
+            return ModelInput(data=read_csv(_text(body), schema, delimiter))
+        case "json":
+            return read_document(parse_text(_text(body), "the file"), schema)
+        case "jsonl":
+            lines = [line for line in _text(body).splitlines() if line.strip()]
+            rows = [parse_text(line, f"line {number}") for number, line in enumerate(lines, 1)]
+            return ModelInput(data=read_rows(rows, schema))
+        case "npy":
+            return ModelInput(data=read_npy(body))
+        case "parquet" | "arrow":
+            table = read_parquet(body) if format == "parquet" else read_arrow(body)
+            if schema is None:  # nothing says what the model takes: a frame, as csv gives it
+                require_pandas()
+                return ModelInput(data=table.to_pandas())
+            return ModelInput(data=table)
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise refuse_body("the file is not UTF-8 text", exc) from exc

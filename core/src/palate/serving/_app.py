@@ -1,0 +1,222 @@
+"""The application: an ASGI callable whose hot routes can also be called directly, without ASGI in between."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from os import PathLike
+from typing import Any
+
+from palate.loading import load_model
+from palate.pyfunc import PyFuncModel
+from palate.serving._access_log import AccessLog, IncidentLog
+from palate.serving._bodies import ClientGone, receive_body
+from palate.serving._calls import CallThread
+from palate.serving._directory import contract_of
+from palate.serving._http_exchange import DirectHandler, Exchange
+from palate.serving._http_refusals import Refusal
+from palate.serving._information import information_app
+from palate.serving._log_writer import LogWriter
+from palate.serving._metrics import Metrics
+from palate.serving._predictions import Desk, Prediction, PredictRoute
+from palate.serving._request_ids import RequestIds
+from palate.serving._served import ServedModel
+from palate.serving._wire import Endpoint
+from palate.serving.errors import ServingError
+from palate.serving.protocols import inference_v2, mlflow, tf_serving, typed
+from palate.serving.settings import ProtocolName, ServingSettings
+
+__all__ = ["Application", "Servable", "create_app"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+Servable = str | PathLike[str] | PyFuncModel
+"""A model, or where it is."""
+
+_PATHS: dict[ProtocolName, Callable[[Any], Mapping[str, Endpoint]]] = {
+    "mlflow": mlflow.predict_paths,
+    "v2": inference_v2.predict_paths,
+    "tf": tf_serving.predict_paths,
+    "palate": typed.predict_paths,
+}
+
+
+def create_app(models: Servable | Mapping[str, Servable], settings: ServingSettings | None = None) -> Application:
+    """Return the ASGI application that serves models; it takes requests from its lifespan's beginning on.
+
+    Args:
+        models: one model, or several by their names in URLs; routes that name no model, such as ``/invocations``, are
+            the first's. Each is a loaded model or what ``palate.load_model`` takes.
+        settings: how to serve; those about addresses and processes are the server's that runs the application.
+
+    Raises:
+        PalateError: a model cannot be loaded, see ``palate.load_model``.
+    """
+    chosen = settings or ServingSettings()
+    given = models if isinstance(models, Mapping) else {None: models}
+    opened = {name: _open(model, chosen) for name, model in given.items()}
+    return Application(opened, chosen)
+
+
+def _open(model: Servable, settings: ServingSettings) -> PyFuncModel:
+    return model if isinstance(model, PyFuncModel) else load_model(model, trust=settings.trust)
+
+
+class Application:
+    """Serves models by ASGI (3.0). ``create_app`` makes it.
+
+    Attributes:
+        models: what is served.
+        direct: handlers of the hot routes, by method and path, for a server that has the whole request.
+    """
+
+    def __init__(self, models: Mapping[str | None, PyFuncModel], settings: ServingSettings) -> None:
+        self._settings = settings
+        contracts = {name: contract_of(model, name=name or settings.name) for name, model in models.items()}
+        known = [(contract.name, contract.version) for contract in contracts.values()]
+        # Both are shared by the workers that are forked later.
+        self._metrics = Metrics(models=known, workers=settings.workers, protocols=settings.protocols)
+        self._writer = LogWriter()
+        self._bound = self._metrics.bind(0)
+        self.models: Sequence[ServedModel] = [
+            ServedModel(contract, models[name], settings, self._bound.model(contract.name, contract.version))
+            for name, contract in contracts.items()
+        ]
+        self._routes: dict[str, PredictRoute] = {}
+        self._desk: Desk | None = None
+        self._route_models()
+        self._information = information_app(self.models, settings, self._metrics, self._routes)
+        self.direct: dict[tuple[str, str], DirectHandler] = {("POST", path): self._predict for path in self._routes}
+
+    def _route_models(self) -> None:
+        """Give each model its paths; those that name no model are the first's."""
+        for served in self.models:
+            contract = served.contract
+            metrics = self._bound.model(contract.name, contract.version)
+            for protocol in self._settings.protocols:
+                name = "mlflow" if protocol == "sagemaker" else protocol
+                for path, endpoint in _PATHS[name](contract).items():
+                    self._routes.setdefault(path, PredictRoute(endpoint, served, protocol, metrics))
+
+    # -- the process that serves ---------------------------------------------------------------------------------------
+
+    def begin_worker(self, index: int) -> None:
+        """Be the worker with that number; called once in a process that was forked to serve."""
+        self._bound = self._metrics.bind(index)
+        for served in self.models:
+            served.metrics = self._bound.model(served.contract.name, served.contract.version)
+        for route in self._routes.values():
+            route.metrics = route.served.metrics
+
+    def begin_drain(self) -> None:
+        """Say from now on that nothing is ready."""
+        for served in self.models:
+            served.stop("the server is shutting down")
+
+    def note_refusal(self, refusal: Refusal) -> None:
+        """Count a request that was refused before it came here."""
+        self._bound.server.responses.count(refusal.status)
+
+    def _start(self) -> None:
+        settings = self._settings
+        self._desk = Desk(
+            settings=settings,
+            metrics=self._bound,
+            access_log=AccessLog(self._writer, logged=settings.access_log, form=settings.log_format),
+            incidents=IncidentLog(self._writer, form=settings.log_format),
+            ids=RequestIds(),
+            decoder=CallThread(asyncio.get_running_loop()),
+        )
+        for served in self.models:
+            served.start(self._desk.incidents)
+
+    def _stop(self) -> None:
+        self.begin_drain()
+        for served in self.models:
+            served.close()
+        if self._desk is not None:
+            self._desk.decoder.stop()
+            self._desk.access_log.flush()
+        self._writer.close()
+
+    # -- requests ------------------------------------------------------------------------------------------------------
+
+    def _predict(self, exchange: Exchange) -> None:
+        """Answer a request for a prediction that has arrived whole."""
+        target, client = exchange.target, exchange.client
+        prediction = Prediction(
+            self._ready_desk(),
+            self._routes[target.path],
+            exchange.fields,
+            client="" if client is None else client[0],
+            path=target.raw_path,
+            deliver=exchange.respond,
+        )
+        exchange.on_disconnect = prediction.drop
+        prediction.start(exchange.body, target.query)
+
+    def _ready_desk(self) -> Desk:
+        assert self._desk is not None, "the lifespan has not begun"
+        return self._desk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or live through a lifespan."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] != "http":
+            await send({"type": "websocket.close"})
+        elif scope["method"] == "POST" and scope["path"] in self._routes:
+            await self._predict_by_asgi(scope, receive, send)
+        else:
+            await self._inform(scope, receive, send)
+
+    async def _predict_by_asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
+        delivered: asyncio.Future[tuple[int, list[tuple[bytes, bytes]], bytes]]
+        delivered = asyncio.get_running_loop().create_future()
+        headers, client = dict(scope["headers"]), scope.get("client")
+        prediction = Prediction(
+            self._ready_desk(),
+            self._routes[scope["path"]],
+            headers,
+            client=client[0] if client else "",
+            path=scope.get("raw_path") or scope["path"].encode(),
+            deliver=lambda *response: delivered.set_result(response),
+        )
+        settings = self._settings
+        try:
+            body = await receive_body(receive, headers, limit=settings.max_body_bytes, timeout=settings.body_timeout)
+        except ClientGone:
+            prediction.drop()
+            return
+        except ServingError as exc:
+            prediction.refuse(exc)
+        else:
+            prediction.start(body, scope["query_string"])
+        status, answered, content = await delivered
+        answered.append((b"content-length", str(len(content)).encode()))
+        await send({"type": "http.response.start", "status": status, "headers": answered})
+        await send({"type": "http.response.body", "body": content})
+
+    async def _inform(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def count(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                self._bound.server.responses.count(message["status"])
+            await send(message)
+
+        await self._information(scope, receive, count)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            self._start()
+        except Exception as exc:
+            print(f"palate: the server cannot start: {exc}", file=sys.stderr)
+            await send({"type": "lifespan.startup.failed", "message": str(exc)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._stop()
+        await send({"type": "lifespan.shutdown.complete"})

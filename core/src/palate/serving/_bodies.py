@@ -1,0 +1,107 @@
+"""The body of a request: whole within limits, and decompressed within them."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from palate.serving.errors import BodyTooLarge, BodyTooSlow, MalformedBody, UnsupportedContent
+
+__all__ = ["ClientGone", "inflate", "receive_body"]
+
+# zlib's window bits: 32 more finds out by itself whether it is gzip or zlib.
+_ANY_HEADER = 32 + zlib.MAX_WBITS
+_RAW = -zlib.MAX_WBITS
+_ENCODINGS = ("gzip", "deflate")
+_STEP = 1 << 20
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its request had arrived."""
+
+
+async def receive_body(
+    receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+    headers: Mapping[bytes, bytes],
+    *,
+    limit: int,
+    timeout: float,
+) -> bytes:
+    """Return the body that an ASGI server hands over, as it was sent.
+
+    Raises:
+        BodyTooLarge: it has more than *limit* bytes, or says it will.
+        BodyTooSlow: it did not arrive within *timeout* seconds.
+        ClientGone: nobody is there any more.
+    """
+    declared = headers.get(b"content-length", b"0")
+    if not declared.isdigit() or int(declared) > limit:
+        raise BodyTooLarge(limit)
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(timeout):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > limit:
+                    raise BodyTooLarge(limit)
+                if not message.get("more_body", False):
+                    return parts[0] if len(parts) == 1 else b"".join(parts)
+    except TimeoutError as exc:
+        if isinstance(exc, BodyTooSlow):
+            raise
+        raise BodyTooSlow(timeout) from exc
+
+
+def inflate(body: bytes, encoding: bytes, *, limit: int) -> bytes:
+    """Return a compressed body as it was before, holding never more than *limit* bytes of it and a step.
+
+    Args:
+        body: as it was sent.
+        encoding: the header Content-Encoding.
+        limit: how long the result may be.
+
+    Raises:
+        UnsupportedContent: an encoding, or several, that is not read here.
+        MalformedBody: the body is not of that encoding.
+        BodyTooLarge: the result is longer.
+    """
+    name = encoding.decode("latin-1").strip().lower().removeprefix("x-")
+    if name == "identity":
+        return body
+    if name not in _ENCODINGS:
+        raise UnsupportedContent("Content-Encoding", name, supported=_ENCODINGS)
+    try:
+        try:
+            return _inflate(body, _ANY_HEADER, limit)
+        except zlib.error:
+            if name == "gzip":
+                raise
+            return _inflate(body, _RAW, limit)  # "deflate" is zlib's form by the standard, and the bare one by custom
+    except zlib.error as exc:
+        raise MalformedBody(f"it is not {name}, as its Content-Encoding says") from exc
+
+
+def _inflate(body: bytes, window: int, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    rest = body
+    while rest:  # a gzip file may have several members
+        inflater = zlib.decompressobj(window)
+        while not inflater.eof:
+            part = inflater.decompress(rest, _STEP)
+            size += len(part)
+            if size > limit:
+                raise BodyTooLarge(limit, decompressed=True)
+            parts.append(part)
+            rest = inflater.unconsumed_tail
+            if not part and not rest and not inflater.eof:
+                raise zlib.error("it ends too early")
+        rest = inflater.unused_data
+    return b"".join(parts)

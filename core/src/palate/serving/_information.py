@@ -1,0 +1,228 @@
+"""The routes that tell instead of predict: health, metadata, documents, metrics. They are not hot, and starlette's."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from palate.serving._docs_page import docs_policy, render_docs
+from palate.serving._exposition import Exposition
+from palate.serving._json import dump_json
+from palate.serving._metrics import Metrics
+from palate.serving._openapi.document import openapi_document
+from palate.serving._responses import problem_answer
+from palate.serving._served import ServedModel
+from palate.serving._wire import Answer, Failure
+from palate.serving.protocols import inference_v2, sagemaker, tf_serving
+from palate.serving.settings import ServingSettings
+
+__all__ = ["information_app"]
+
+_Handler = Callable[[Request], Awaitable[Response]]
+
+
+def information_app(
+    models: Sequence[ServedModel], settings: ServingSettings, metrics: Metrics, predicting: Mapping[str, object]
+) -> Starlette:
+    """Return the ASGI application of everything but predictions.
+
+    Args:
+        models: what is served, the first for routes that name no model.
+        settings: which routes there are.
+        metrics: what ``/metrics`` shows.
+        predicting: the paths that only POST is for.
+    """
+    told = _Told(models, settings, metrics)
+    routes: list[BaseRoute] = [*_operations(told, settings)]
+    if {"mlflow", "sagemaker"} & set(settings.protocols):
+        routes.append(_get("/ping", told.ping))
+    if "mlflow" in settings.protocols:
+        routes += [_get("/health", told.ping), _get("/version", told.version)]
+    if "sagemaker" in settings.protocols:
+        routes.append(_get("/execution-parameters", told.execution_parameters))
+    if "v2" in settings.protocols:
+        routes += _v2(told)
+    if "tf" in settings.protocols:
+        routes += _tf(told)
+    return Starlette(routes=routes, exception_handlers={HTTPException: partial(_refuse, predicting), Exception: _fail})
+
+
+def _get(path: str, answer: Callable[[Request], Response]) -> Route:
+    async def endpoint(request: Request) -> Response:
+        return answer(request)
+
+    return Route(path, endpoint, methods=["GET"])
+
+
+def _operations(told: _Told, settings: ServingSettings) -> list[BaseRoute]:
+    routes: list[BaseRoute] = [_get("/live", told.live), _get("/ready", told.ready)]
+    if settings.metrics:
+        routes.append(_get("/metrics", told.metrics))
+    if settings.openapi:
+        routes.append(_get("/openapi.json", told.openapi))
+    if settings.openapi and settings.docs:
+        routes += [_get("/docs", told.docs), _get("/", lambda _: RedirectResponse("/docs"))]
+    return routes
+
+
+def _v2(told: _Told) -> list[BaseRoute]:
+    return [
+        _get("/v2", lambda _: _json(inference_v2.server_metadata())),
+        _get("/v2/health/live", lambda _: _json(inference_v2.server_live())),
+        _get("/v2/health/ready", told.v2_ready),
+        *_of_model("/v2/models", "", told.v2_metadata),
+        *_of_model("/v2/models", "/ready", told.v2_model_ready),
+    ]
+
+
+def _tf(told: _Told) -> list[BaseRoute]:
+    return [*_of_model("/v1/models", "", told.tf_status), *_of_model("/v1/models", "/metadata", told.tf_metadata)]
+
+
+def _of_model(base: str, end: str, answer: Callable[[Request], Response]) -> list[BaseRoute]:
+    return [_get(f"{base}/{{name}}{version}{end}", answer) for version in ("", "/versions/{version}")]
+
+
+def _json(document: Any, status: int = 200) -> Response:
+    return Response(dump_json(document), status, media_type="application/json")
+
+
+class _Told:
+    """The answers."""
+
+    def __init__(self, models: Sequence[ServedModel], settings: ServingSettings, metrics: Metrics) -> None:
+        self._models = models
+        self._settings = settings
+        self._exposition = Exposition(metrics) if settings.metrics else None
+        self._document: dict[str, Any] | None = None
+
+    @property
+    def _is_ready(self) -> bool:
+        return all(model.is_ready for model in self._models)
+
+    def live(self, _: Request) -> Response:
+        stuck = [model.contract.name for model in self._models if model.is_stuck]
+        return _json({"live": not stuck, **({"stuck": stuck} if stuck else {})}, 503 if stuck else 200)
+
+    def ready(self, _: Request) -> Response:
+        reasons = {model.contract.name: model.reason for model in self._models if model.reason is not None}
+        if not reasons:
+            return _json({"ready": True})
+        return _problem(503, "NotReady", "; ".join(f"{name}: {reason}" for name, reason in reasons.items()))
+
+    def ping(self, request: Request) -> Response:
+        # What MLflow's server answers; SageMaker sends requests once it is 200.
+        return Response(b"\n", media_type="application/json") if self._is_ready else self.ready(request)
+
+    def version(self, _: Request) -> Response:
+        return Response(version("palate"), media_type="application/json")
+
+    def execution_parameters(self, _: Request) -> Response:
+        limits = sagemaker.execution_parameters(
+            concurrency=self._settings.workers, max_body_bytes=self._settings.max_body_bytes
+        )
+        return _json(limits)
+
+    def metrics(self, request: Request) -> Response:
+        assert self._exposition is not None
+        page, content_type = self._exposition.render(request.headers.get("accept", "").encode("latin-1"))
+        return Response(page, headers={"content-type": content_type.decode()})
+
+    def openapi(self, _: Request) -> Response:
+        return _json(self._openapi())
+
+    def docs(self, request: Request) -> Response:
+        page = render_docs(self._openapi(), base_url=str(request.base_url).rstrip("/"))
+        policy = {"content-security-policy": docs_policy().decode(), "x-content-type-options": "nosniff"}
+        return Response(page, media_type="text/html", headers=policy)
+
+    def _openapi(self) -> dict[str, Any]:
+        if self._document is None:
+            contracts = [model.contract for model in self._models]
+            self._document = openapi_document(
+                contracts,
+                title=contracts[0].name if len(contracts) == 1 else "Palate",
+                protocols=self._settings.protocols,
+                metrics=self._settings.metrics,
+                openapi=self._settings.openapi,
+                docs=self._settings.docs,
+            )
+        return self._document
+
+    def v2_ready(self, _: Request) -> Response:
+        return _json(inference_v2.server_ready(ready=self._is_ready), 200 if self._is_ready else 503)
+
+    def v2_metadata(self, request: Request) -> Response:
+        found = self._find(request)
+        return _unknown_v2(request) if found is None else _json(inference_v2.model_metadata(found.contract))
+
+    def v2_model_ready(self, request: Request) -> Response:
+        found = self._find(request)
+        if found is None:
+            return _unknown_v2(request)
+        return _json(inference_v2.model_ready(found.contract, ready=found.is_ready), 200 if found.is_ready else 503)
+
+    def tf_status(self, request: Request) -> Response:
+        found = self._find(request)
+        if found is None:
+            return _unknown_tf(request)
+        return _json(tf_serving.model_status({found.contract.version: "AVAILABLE" if found.is_ready else "LOADING"}))
+
+    def tf_metadata(self, request: Request) -> Response:
+        found = self._find(request)
+        return _unknown_tf(request) if found is None else _json(tf_serving.model_metadata(found.contract))
+
+    def _find(self, request: Request) -> ServedModel | None:
+        asked = request.path_params
+        for model in self._models:
+            contract = model.contract
+            if contract.name == asked["name"] and asked.get("version", contract.version) == contract.version:
+                return model
+        return None
+
+
+def _unknown_v2(request: Request) -> Response:
+    asked = request.path_params
+    told = f"version {asked['version']!r:.40} of " if "version" in asked else ""
+    return _json({"error": f"There is no model {told}{asked['name']!r:.60} here."}, 404)
+
+
+def _unknown_tf(request: Request) -> Response:
+    asked = request.path_params
+    return _json(tf_serving.unknown_servable(asked["name"], model_version=asked.get("version")), 404)
+
+
+def _problem(status: int, kind: str, message: str) -> Response:
+    answer: Answer = problem_answer(Failure(status, kind, message, (), ""))
+    return Response(answer.body, status, headers={"content-type": answer.content_type.decode()})
+
+
+async def _refuse(predicting: Mapping[str, object], request: Request, exc: Exception) -> Response:
+    """Answer for a path or a method that is not served, in the protocol's form as far as the path tells which."""
+    assert isinstance(exc, HTTPException)
+    path, status = request.url.path, exc.status_code
+    headers = dict(exc.headers or {})
+    if path in predicting:
+        status, headers = 405, {"Allow": "POST"}
+    if status == 405:
+        kind, message = "MethodNotAllowed", f"This path is for {headers.get('Allow', 'other methods')}."
+    else:
+        kind, message = "NotFound", "Nothing is served at this path. Hint: /docs and /openapi.json tell what is."
+    if path.startswith(("/v1/", "/v2/")):
+        response = _json({"error": message}, status)
+    else:
+        response = _problem(status, kind, message)
+    response.headers.update(headers)
+    return response
+
+
+async def _fail(request: Request, exc: Exception) -> Response:  # noqa: ARG001 - starlette logs the error itself
+    return _problem(500, "InternalError", "The server failed on this request. Hint: its log has the cause.")

@@ -1,0 +1,304 @@
+"""Micro-batching without a timer: what arrived while the model was busy goes to it in one call.
+
+Each model has one lane. Light calls run on the event loop itself, after all requests of that turn of the loop have been
+read; heavier ones run in a thread, and what arrives meanwhile is the next call. Which they are is measured, call by
+call. A call of several requests that fails is halved until only the guilty ones have failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from palate.serving._calls import CallThread
+from palate.serving._joining import RowsDiffer, join_rows, split_rows
+from palate.serving._metrics import ModelMetrics
+from palate.serving.errors import PredictTimeout, QueueFull
+from palate.serving.settings import ServingSettings
+
+__all__ = ["Failed", "Lane", "Predict", "Waiting", "answer_together"]
+
+Predict = Callable[[str, Any, Mapping[str, Any] | None], Any]
+"""Calls a method of a model with data and params."""
+
+_log = logging.getLogger("palate.serving")
+
+# The event loop may stand still that long for a model, in seconds: other connections feel it as that much latency.
+_INLINE_SECONDS = 0.004
+# Calls that never came back hold a thread each. With so many the process is no good any more.
+_MOST_LOST = 4
+
+
+class Failed(NamedTuple):
+    """What stands for the answer of a request that has none."""
+
+    cause: Exception
+
+
+class Waiting:
+    """A request that waits for the model.
+
+    Attributes:
+        key: what requests of one call have in common, or None for a call of its own.
+        method: the method that is called.
+        data: what it is called with, enforced.
+        params: the same, or None for the defaults.
+        rows: how many rows the data has.
+        done: called once, on the event loop, with the model's answer or ``Failed``.
+        since: when it came, on the clock of ``perf_counter``.
+        rows_together: of the call that it was part of.
+        is_done: whether it has its answer, or needs none any more.
+    """
+
+    __slots__ = ("data", "done", "is_done", "key", "method", "params", "rows", "rows_together", "since")
+
+    def __init__(
+        self,
+        key: Hashable | None,
+        method: str,
+        data: Any,
+        params: Mapping[str, Any] | None,
+        rows: int,
+        done: Callable[[Any], None],
+    ) -> None:
+        self.key = key
+        self.method = method
+        self.data = data
+        self.params = params
+        self.rows = rows
+        self.done = done
+        self.since = perf_counter()
+        self.rows_together = rows
+        self.is_done = False
+
+    def drop(self) -> None:
+        """Need no answer any more: the client has gone."""
+        self.is_done, self.done = True, _tell_nobody
+
+    def resolve(self, answer: Any) -> None:
+        """Hand the answer over, unless nobody waits for it."""
+        if not self.is_done:
+            # What is told holds this request; it is let go of before, so that there is no circle to collect.
+            done, self.done, self.is_done = self.done, _tell_nobody, True
+            done(answer)
+
+
+def _tell_nobody(answer: Any) -> None:
+    """Stand where an answer was told already."""
+
+
+def answer_together(predict: Predict, requests: Sequence[Waiting]) -> tuple[list[Any], bool]:
+    """Return the answer of each request, ``Failed`` for those that the model fails on, and whether its rows add up.
+
+    Args:
+        predict: calls the model.
+        requests: of one key.
+    """
+    first = requests[0]
+    try:
+        if len(requests) == 1:
+            return [predict(first.method, first.data, first.params)], True
+        data = join_rows([request.data for request in requests])
+        return split_rows(predict(first.method, data, first.params), [request.rows for request in requests]), True
+    except RowsDiffer:
+        return [answer for request in requests for answer in answer_together(predict, [request])[0]], False
+    except Exception as exc:  # a model may fail in any way
+        if len(requests) == 1:
+            return [Failed(exc)], True
+    middle = len(requests) // 2
+    left, left_adds_up = answer_together(predict, requests[:middle])
+    right, right_adds_up = answer_together(predict, requests[middle:])
+    return left + right, left_adds_up and right_adds_up
+
+
+class _Run(NamedTuple):
+    """What came of a call in a thread."""
+
+    answers: list[Any]
+    adds_up: bool
+    seconds: float
+
+
+class _Call:
+    """A call that is under way in a thread."""
+
+    __slots__ = ("lost", "requests", "rows", "thread", "timer")
+
+    def __init__(self, requests: list[Waiting], rows: int, thread: CallThread) -> None:
+        self.requests, self.rows, self.thread = requests, rows, thread
+        self.timer: asyncio.TimerHandle | None = None
+        self.lost = False
+
+
+class Lane:
+    """The requests of one model, in the order in which they came; belongs to one event loop.
+
+    Args:
+        predict: calls the model.
+        settings: of the server.
+        metrics: where batches, waiting and times are counted.
+        threads: how many calls may be under way at once off the event loop.
+    """
+
+    def __init__(self, predict: Predict, settings: ServingSettings, metrics: ModelMetrics, *, threads: int = 1) -> None:
+        self._predict = predict
+        self._timeout = settings.predict_timeout
+        self._most_waiting = settings.max_queue_rows
+        self._most_together = settings.max_batch_rows
+        self._metrics = metrics
+        self._observe_wait = metrics.stages["queue"].observe
+        self._observe_predict = metrics.stages["predict"].observe
+        self._loop = asyncio.get_running_loop()
+        self._idle = [CallThread(self._loop) for _ in range(threads)]
+        self._busy: set[_Call] = set()
+        self._waiting: list[Waiting] = []
+        self._rows = 0
+        self._is_scheduled = False
+        # Calls of up to so many rows are known to be light. Nothing is, before the first one.
+        self._light_rows = 0
+        self._seconds_per_row = 0.0
+        self._lost = 0
+        self._never_joined: set[str] = set()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether so many calls never came back that the process should be replaced."""
+        return self._lost >= _MOST_LOST
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits or is under way."""
+        return not self._waiting and not self._busy
+
+    def submit(self, request: Waiting) -> None:
+        """Put a request in the lane; it is answered with the model's answer, what the model raised, or PredictTimeout.
+
+        Raises:
+            QueueFull: too many rows are waiting.
+        """
+        if self._rows + request.rows > self._most_waiting and self._waiting:
+            seconds = self._rows * self._seconds_per_row
+            raise QueueFull(waiting=self._rows, limit=self._most_waiting, retry_after=max(1, round(seconds)))
+        if request.method in self._never_joined:
+            request.key = None
+        self._waiting.append(request)
+        self._rows += request.rows
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            # After the callbacks of this turn, which read further requests.
+            self._loop.call_soon(self._advance)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        for thread in [*self._idle, *(call.thread for call in self._busy)]:
+            thread.stop()
+
+    def _schedule(self) -> None:
+        if self._waiting and not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self._advance)
+
+    def _advance(self) -> None:
+        """Start the next call, if one can be; one on the event loop in each turn, so that others get theirs."""
+        self._is_scheduled = False
+        if not self._waiting or not self._idle:
+            return
+        requests, rows = self._take()
+        self._metrics.queued_rows.set(self._rows)
+        if not requests:
+            self._schedule()
+        elif rows <= self._light_rows and not self._busy:
+            begin = perf_counter()
+            answers, adds_up = answer_together(self._predict, requests)
+            self._finish(requests, rows, _Run(answers, adds_up, perf_counter() - begin))
+        else:
+            self._start(requests, rows)
+        self._schedule()
+
+    def _take(self) -> tuple[list[Waiting], int]:
+        """Take those that go in the next call; who has waited too long, or has gone, is dismissed."""
+        waiting, now = self._waiting, perf_counter()
+        latest = now - self._timeout
+        together: list[Waiting] = []
+        left: list[Waiting] = []
+        rows = 0
+        key: Hashable | None = None
+        for request in waiting:
+            if request.since < latest or request.is_done:
+                self._rows -= request.rows
+                request.resolve(Failed(PredictTimeout(self._timeout)))
+            elif not together:
+                key, rows = request.key, request.rows
+                together.append(request)
+            elif key is not None and request.key == key and rows + request.rows <= self._most_together:
+                rows += request.rows
+                together.append(request)
+            else:
+                left.append(request)
+        self._waiting = left
+        self._rows -= rows
+        for request in together:
+            self._observe_wait(now - request.since)
+            request.rows_together = rows
+        return together, rows
+
+    def _start(self, requests: list[Waiting], rows: int) -> None:
+        call = _Call(requests, rows, self._idle.pop())
+        predict = self._predict
+
+        def run() -> _Run:
+            begin = perf_counter()
+            answers, adds_up = answer_together(predict, requests)
+            return _Run(answers, adds_up, perf_counter() - begin)
+
+        def done(result: _Run) -> None:
+            self._come_back(call, result)
+
+        self._busy.add(call)
+        left = min(request.since for request in requests) + self._timeout - perf_counter()
+        call.timer = self._loop.call_later(max(left, 0), self._give_up, call)
+        call.thread.start(run, done)
+
+    def _come_back(self, call: _Call, result: _Run) -> None:
+        if call.lost:
+            self._lost -= 1
+            return
+        if call.timer is not None:
+            call.timer.cancel()
+        self._busy.discard(call)
+        self._idle.append(call.thread)
+        self._finish(call.requests, call.rows, result)
+        self._schedule()
+
+    def _give_up(self, call: _Call) -> None:
+        """Leave a call that takes too long to itself; a thread cannot be stopped, only replaced."""
+        call.lost = True
+        self._lost += 1
+        self._busy.discard(call)
+        call.thread.stop()
+        for request in call.requests:
+            request.resolve(Failed(PredictTimeout(self._timeout)))
+        self._idle.append(CallThread(self._loop))
+        self._schedule()
+
+    def _finish(self, requests: list[Waiting], rows: int, run: _Run) -> None:
+        self._observe_predict(run.seconds)
+        self._metrics.batch_rows.observe(rows)
+        self._learn(rows, run.seconds)
+        if not run.adds_up:
+            method = requests[0].method
+            self._never_joined.add(method)
+            _log.warning("%s answered with another number of rows than it was given: requests are not joined", method)
+        for request, answer in zip(requests, run.answers, strict=True):
+            request.resolve(answer)
+
+    def _learn(self, rows: int, seconds: float) -> None:
+        """Remember what a call costs; a hiccup of the machine is forgotten with the next call."""
+        self._seconds_per_row = seconds / max(rows, 1)
+        if seconds > _INLINE_SECONDS:
+            self._light_rows = min(self._light_rows, rows // 2)
+        elif seconds < _INLINE_SECONDS / 4 and rows >= self._light_rows:
+            self._light_rows = 2 * rows

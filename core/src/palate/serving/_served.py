@@ -1,0 +1,135 @@
+"""A model that is served: ready or not, its requests enforced one by one and predicted together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, NamedTuple
+
+from palate.errors import MethodNotFound, PalateError, PredictionChanged
+from palate.golden import replay_golden
+from palate.matrix import Matrix
+from palate.pyfunc import PyFuncModel
+from palate.serving._access_log import IncidentLog
+from palate.serving._contract import ModelContract
+from palate.serving._joining import count_rows, find_join_key
+from palate.serving._lane import Lane, Waiting
+from palate.serving._metrics import ModelMetrics
+from palate.serving._wire import Call
+from palate.serving.errors import NotReady
+from palate.serving.settings import ServingSettings
+
+__all__ = ["Prepared", "ServedModel"]
+
+
+class Prepared(NamedTuple):
+    """A call whose data and params fit the signature."""
+
+    key: Hashable | None
+    method: str
+    data: Any
+    params: Mapping[str, Any] | None
+    rows: int
+
+
+class ServedModel:
+    """One model of a server.
+
+    Attributes:
+        contract: what clients see of it.
+        model: the model.
+        reason: why it is not ready, or None when it is.
+        metrics: where its work is counted; another worker's after a fork.
+    """
+
+    def __init__(
+        self, contract: ModelContract, model: PyFuncModel, settings: ServingSettings, metrics: ModelMetrics
+    ) -> None:
+        self.contract = contract
+        self.model = model
+        self.reason: str | None = "it has not been started"
+        self._settings = settings
+        self.metrics = metrics
+        self._lane: Lane | None = None
+        together = settings.batching == "auto"
+        self._joins = {name: together and model.rows_are_independent(name) for name in model.methods}
+        self._matrix_keys = {name: (name, "matrix") if joins else None for name, joins in self._joins.items()}
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it takes requests."""
+        return self.reason is None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether so many calls never came back that the process should be replaced."""
+        return self._lane is not None and self._lane.is_stuck
+
+    def prove(self) -> None:
+        """Hold its predictions against the golden ones, if the settings ask for that and there are some.
+
+        Raises:
+            PredictionChanged: it does not predict what it predicted when it was saved.
+            PalateError: it does not predict at all.
+        """
+        if self._settings.golden == "require" and (found := replay_golden(self.model)):
+            raise PredictionChanged(str(self.model.path), differences=found)
+
+    def start(self, log: IncidentLog) -> None:
+        """Take requests on the running event loop, if the golden predictions pass; else *log* says why not."""
+        self._lane = Lane(self._call, self._settings, self.metrics, threads=self._settings.threads)
+        try:
+            self.prove()
+        except PalateError as exc:
+            log.tell("not_ready", level="error", model=self.contract.name, cause=str(exc))
+            self.reason = "its golden predictions failed; the server's log says how"
+        else:
+            self.reason = None
+        self.metrics.ready.set(float(self.is_ready))
+
+    def stop(self, reason: str) -> None:
+        """Take no more requests; those that are waiting are still answered."""
+        self.reason = reason
+        self.metrics.ready.set(0)
+
+    def close(self) -> None:
+        """Let its threads end."""
+        if self._lane is not None:
+            self._lane.close()
+
+    def prepare(self, call: Call) -> Prepared:
+        """Return a call as it goes to the model; may run in any thread.
+
+        Raises:
+            InvalidInput: listing every way in which data or params do not fit the signature.
+            MethodNotFound: the model does not answer to the method.
+        """
+        method, data = call.method, call.data
+        if type(data) is Matrix and not call.params and self.model.fits(data):
+            if method not in self._matrix_keys:
+                raise MethodNotFound(method, available=self.model.methods)
+            return Prepared(self._matrix_keys[method], method, data, None, len(data.values))
+        data, params = self.model.enforce(data, call.params, method=method)
+        return Prepared(self._find_key(method, data, params), method, data, params or None, count_rows(data))
+
+    def submit(self, prepared: Prepared, done: Callable[[Any], None]) -> Waiting:
+        """Have the model called; *done* gets its answer, or ``Failed``, on the event loop.
+
+        Raises:
+            NotReady: it takes no requests.
+            QueueFull: too many are waiting.
+        """
+        if self.reason is not None or self._lane is None:
+            raise NotReady(self.contract.name, reason=str(self.reason))
+        request = Waiting(*prepared, done)
+        if prepared.rows == 0:
+            request.resolve([])  # no rows in, no rows out; frameworks raise on none
+        else:
+            self._lane.submit(request)
+        return request
+
+    def _find_key(self, method: str, data: Any, params: Mapping[str, Any]) -> Hashable | None:
+        shared = find_join_key(data) if self._joins[method] else None
+        return None if shared is None else (method, shared, repr(sorted(params.items())))
+
+    def _call(self, method: str, data: Any, params: Mapping[str, Any] | None) -> Any:
+        return self.model.call(method, data, params)
