@@ -43,6 +43,7 @@ OTHER = {
     "drain_timeout": "0",
     "max_queue_rows": "20_000",
     "max_batch_rows": "64",
+    "threads": "4",
     "batching": "off",
     "openapi": "no",
     "docs": "0",

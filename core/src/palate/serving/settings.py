@@ -201,6 +201,14 @@ class ServingSettings:
     max_batch_rows: int = field(
         default=1024, metadata=_as(count(1, 1_000_000_000), "The most rows of several requests in one call.")
     )
+    threads: int = field(
+        default=1,
+        metadata=_as(
+            count(1, 256),
+            "The most calls of one model at once, in threads beside the event loop. More than one is for models that "
+            "wait (for a network, a disk) and that may be called from several threads.",
+        ),
+    )
     batching: Batching = field(
         default="auto",
         metadata=_as(
