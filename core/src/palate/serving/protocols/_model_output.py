@@ -105,6 +105,8 @@ def _as_array(value: Any, container: str) -> Array:
         return object_array([value])
     if isinstance(value, list):
         return _list_array(value)
+    if (cells := _cells_with_gaps(value)) is not None:
+        return object_array(cells)
     try:
         if hasattr(value, "toarray"):  # a sparse matrix
             return np.asarray(value.toarray())
@@ -116,6 +118,17 @@ def _as_array(value: Any, container: str) -> Array:
     if array.dtype == object and array.ndim == 0:
         raise UnsupportedOutput(container, reason=f"a {type(value).__name__} is neither an array nor a table")
     return array
+
+
+def _cells_with_gaps(value: Any) -> list[Any] | None:
+    """Return the values of a column, with gaps, whose type is none of numpy's, which would round its integers."""
+    if hasattr(value, "iloc"):  # pandas
+        return None if isinstance(value.dtype, np.dtype) else value.astype(object).tolist()
+    if hasattr(value, "to_pylist"):  # Arrow
+        return value.to_pylist() if value.null_count else None
+    if hasattr(value, "null_count"):  # polars
+        return value.to_list() if value.null_count() else None
+    return None
 
 
 def _list_array(items: list[Any]) -> Array:
@@ -134,6 +147,8 @@ def _objects(array: Array, container: str) -> Array:
     kinds = set(map(type, cells))
     if kinds <= {float, int, type(None)} and float in kinds:
         return np.array(cells, dtype=np.float64).reshape(array.shape)
+    if float in kinds:  # NaN, which pandas has for missing text
+        cells = [None if cell != cell else cell for cell in cells]
     for kind, dtype in ((bool, np.bool_), (int, np.int64)):
         if kinds == {kind}:
             try:
