@@ -25,10 +25,39 @@ __all__ = ["HOSTILE_NAMES", "SCALARS", "SIGNATURES", "contract_of", "every_contr
 
 SCALARS: tuple[Scalar, ...] = ("boolean", "integer", "long", "float", "double", "string", "binary", "datetime")
 HOSTILE_NAMES = (
-    *("$ref", "~1", "~0", "", "/", "a/b", "..", "é", "日本", "\U0001f600", '"quoted"', "it's", "a b", "<script>", "&amp;"),
-    *("{name}", "%7B", "__proto__", "constructor", "$id", "$schema", "$defs", "discriminator", "\x00", "\n", "x" * 3000),
+    *(
+        "$ref",
+        "~1",
+        "~0",
+        "",
+        "/",
+        "a/b",
+        "..",
+        "é",
+        "日本",
+        "\U0001f600",
+        '"quoted"',
+        "it's",
+        "a b",
+        "<script>",
+        "&amp;",
+    ),
+    *(
+        "{name}",
+        "%7B",
+        "__proto__",
+        "constructor",
+        "$id",
+        "$schema",
+        "$defs",
+        "discriminator",
+        "\x00",
+        "\n",
+        "x" * 3000,
+    ),
 )
 
+_DAY = datetime(2024, 5, 6)  # noqa: DTZ001 - times of a signature have no zone
 _NESTED = Object(
     (
         Property("tags", Array("string")),
@@ -55,7 +84,7 @@ SIGNATURES: dict[str, Signature] = {
                 ColSpec(type="string", name="colour", categories=("red", "green"), closed=True),
                 ColSpec(type="long", name="grade", categories=(1, 2, 3), categorical=True, nullable=False),
                 ColSpec(type="string", name="city", categories=("Wien", "Graz")),
-                ColSpec(type="datetime", name="day", categories=(datetime(2024, 5, 6),), closed=True),
+                ColSpec(type="datetime", name="day", categories=(_DAY,), closed=True),
                 ColSpec(type="datetime", name="moment", timezone="Europe/Vienna"),
                 ColSpec(type="boolean", name="member", categories=(True,), closed=True),
             )
@@ -106,7 +135,7 @@ SIGNATURES: dict[str, Signature] = {
             ParamSpec(name="temperature", type="double", default=0.5),
             ParamSpec(name="seed", type="long", default=None),
             ParamSpec(name="stop", type="string", default=["a"], shape=(-1,)),
-            ParamSpec(name="since", type="datetime", default=datetime(2024, 5, 6)),
+            ParamSpec(name="since", type="datetime", default=_DAY),
             ParamSpec(name="deep", type=Object((Property("$ref", "string"),)), default={"$ref": "#/nowhere"}),
         ),
     ),

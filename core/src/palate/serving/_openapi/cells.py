@@ -49,6 +49,7 @@ FLOAT_LIMITS = {"float16": 65520.0, "float32": float(2**128 - 2**103)}
 """By dtype, the least number too large for it: halfway between its greatest and what would come next."""
 
 _MISSING_ITEMS = frozenset(["float", "double", "datetime"])  # an array has NaN or NaT for these
+_ASCII: JSONSchema = {"type": "string", "pattern": r"^[\x00-\x7f]*$", "description": "Bytes as text, not as base64."}
 _TIMES_TOLD = "ISO 8601, from 1677-09-22 to 2262-04-11; without an offset the time is UTC."
 _SHOWN_CATEGORIES = 20
 
@@ -153,12 +154,14 @@ def nested_schema(kind: FieldType, *, required: bool) -> JSONSchema:
     elif isinstance(kind, Object):
         return _object_schema(kind, required=required)
     else:
-        schema, lenient = scalar_schema(kind), False
+        schema, lenient = {"type": "string"} if kind == "binary" else scalar_schema(kind), False
     return schema if required and not lenient else or_null(schema)
 
 
 def _item_schema(kind: Array | SparkVector, *, required: bool) -> JSONSchema:
     items: FieldType = "double" if isinstance(kind, SparkVector) else kind.items
+    if items == "binary":
+        return _ASCII
     if isinstance(items, str):
         schema = scalar_schema(items)
         return or_null(schema) if items in _MISSING_ITEMS else schema

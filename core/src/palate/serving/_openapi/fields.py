@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from palate.schema import ColSpec, ParamSpec, Schema, TensorSpec
+from palate.schema import Array, ColSpec, Object, ParamSpec, Schema, SparkVector, TensorSpec
 from palate.serving._openapi.cells import (
     JSONSchema,
     cell_schema,
@@ -41,8 +41,10 @@ def inputs_schema(signature: Signature, components: Components, name: str) -> JS
     if not inputs.is_named:
         return _rows_schema(inputs.columns)
     record = components.add(f"{name}_record", record_schema(inputs.columns))
-    columns = components.add(f"{name}_columns", columns_schema(inputs.columns))
-    return {"anyOf": [{"type": "array", "items": record, "description": "One record for each row."}, columns]}
+    records = {"type": "array", "items": record, "description": "One record for each row."}
+    if any(isinstance(column.type, Array | Object | SparkVector) for column in inputs.columns):
+        return records  # an object of lists would then be one record, as it is to MLflow
+    return {"anyOf": [records, components.add(f"{name}_columns", columns_schema(inputs.columns))]}
 
 
 def record_schema(columns: Sequence[ColSpec], *, closed: bool = True) -> JSONSchema:
@@ -98,7 +100,7 @@ def params_schema(params: Sequence[ParamSpec]) -> JSONSchema:
     """Return the object that ``params`` is."""
     members = {param.name: _param_schema(param) for param in params}
     told = {} if params else {"description": "This method takes none."}
-    return {"type": "object", "properties": members, "additionalProperties": False, **told}
+    return {"type": ["object", "null"], "properties": members, "additionalProperties": False, **told}
 
 
 def _param_schema(param: ParamSpec) -> JSONSchema:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from palate.serving._contract import ModelContract
-from palate.serving._openapi.cells import JSONSchema, or_null
+from palate.serving._openapi.cells import JSONSchema
 from palate.serving._openapi.components import Components
 from palate.serving._openapi.examples import mlflow_example
 from palate.serving._openapi.fields import columns_schema, inputs_schema, outputs_schema, params_schema, record_schema
@@ -95,7 +95,7 @@ def _request(signature: Signature, components: Components) -> JSONSchema:
     params = {**params_schema(signature.params), "additionalProperties": True}
     return {
         "type": "object",
-        "properties": {**forms, "params": or_null(params)},
+        "properties": {**forms, "params": params},
         "oneOf": [{"required": [key]} for key in forms],
     }
 

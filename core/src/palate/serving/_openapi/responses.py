@@ -67,7 +67,8 @@ PROBLEM_SCHEMA: JSONSchema = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "What was wrong and what to do."},
-        "request_id": {"type": "string"},
+        "kind": {"type": "string", "description": "The name of the error's class."},
+        "request_id": {"type": "string", "description": "What the server's log calls the request."},
         "problems": {
             "type": "array",
             "items": {

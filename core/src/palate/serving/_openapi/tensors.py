@@ -12,10 +12,7 @@ _UNSAID: JSONSchema = {"not": {}, "description": "JSON has no form for it here: 
 
 def tensor_schema(tensor: TensorSpec) -> JSONSchema:
     """Return the nested arrays that a tensor is in JSON."""
-    item = item_schema(tensor.dtype)
-    if tensor.dtype == "object" and tensor.shape == (-1,):
-        return {}  # enforcement lets any list pass, nested or not
-    return nest(item, tensor.shape)
+    return nest(item_schema(tensor.dtype), tensor.shape)
 
 
 def nest(item: JSONSchema, shape: tuple[int, ...]) -> JSONSchema:
@@ -39,7 +36,8 @@ def item_schema(dtype: str) -> JSONSchema:
         return or_null(scalar_schema("datetime"))
     if dtype.startswith("timedelta64"):
         return _UNSAID
-    return {} if dtype == "object" else _float_schema(dtype)
+    # A list would be one more dimension.
+    return {"type": ["string", "number", "boolean", "object", "null"]} if dtype == "object" else _float_schema(dtype)
 
 
 def _integer_schema(dtype: str) -> JSONSchema:

@@ -78,9 +78,6 @@ def _operation(contract: ModelContract, method: str, bodies: _Bodies, problem: J
     return {
         "tags": [contract.name],
         "summary": f"Call {method} of {contract.name}",
-        "requestBody": {
-            "required": True,
-            "content": {**body_of(bodies.request, JSON, example=example), **bulk_bodies(BODY_FORMATS)},
-        },
+        "requestBody": {"required": True, "content": content},
         "responses": {**success("The predictions.", answers), **refusals(problem, PROBLEM)},
     }

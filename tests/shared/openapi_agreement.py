@@ -1,0 +1,49 @@
+"""What a schema of the document says of a body, and what enforcement says of the same."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from openapi_contracts import contract_of
+
+from palate._enforcement.params import enforce_params
+from palate._enforcement.plan import compile_inputs
+from palate.errors import InvalidInput
+from palate.matrix import Matrix
+from palate.serving._openapi.document import openapi_document
+from palate.serving._wire import Request
+from palate.serving.errors import MalformedBody
+from palate.serving.protocols.typed import TypedEndpoint
+from palate.signature import Signature
+
+__all__ = ["is_accepted", "is_described", "request_validator"]
+
+
+def request_validator(document: dict[str, Any], path: str) -> Draft202012Validator:
+    """Return what judges a JSON body of a route by the document."""
+    schema = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    return Draft202012Validator({**schema, "components": document["components"]})
+
+
+def is_described(signature: Signature, body: object) -> bool:
+    """Tell whether Palate's own route, by its document, takes a body."""
+    document = openapi_document([contract_of(signature)])
+    return bool(request_validator(document, "/models/model/predict").is_valid(body))
+
+
+def is_accepted(signature: Signature, body: dict[str, Any]) -> bool:
+    """Tell whether that route calls the model with what stands in a body."""
+    request = Request(json.dumps(body).encode(), {b"content-type": b"application/json"})
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            call = TypedEndpoint(contract_of(signature), "predict").decode(request)
+            enforce_params(call.params, signature.params)
+            data = call.data.to_frame() if isinstance(call.data, Matrix) else call.data
+            compile_inputs(signature.inputs, from_type_hints=signature.from_type_hints).enforce(data)
+    except (InvalidInput, MalformedBody):
+        return False
+    return True
