@@ -27,7 +27,7 @@ PLUGINS = sorted((ROOT / "plugins").glob("*/src/*/__init__.py"))
 # A module may import from its own layer and from those before it, and nothing may import in a circle.
 LAYERS = {
     "errors": "errors _late _plugin_failures",
-    "what a model takes": "_warning _field_types schema _containers _enforcement _schema_json signature _inference",
+    "what a model takes": "_warning _field_types matrix schema _containers _enforcement _schema_json signature _inference",
     "what it returns": "_outputs",
     "documents and files": "_disk model_file _stored",
     "what surrounds a model": "_code _coroutines _environment _process_lock _random_state",
@@ -38,6 +38,8 @@ LAYERS = {
     "the built-in flavor": "_python_function",
     "the front door": "__init__",
     "the conformance kit": "testing",
+    "bytes": "codecs",
+    "a server": "serving",
     "the command line": "cli __main__",
 }
 LAYER = {module: level for level, modules in enumerate(LAYERS.values()) for module in modules.split()}
