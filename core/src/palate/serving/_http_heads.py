@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from palate.serving._http_limits import HttpLimits
 from palate.serving._http_refusals import Refusal
 
-__all__ = ["LONGEST_URL", "chunk_overhead", "head_size", "objection_to", "unfinished_objection", "without_upgrade"]
+__all__ = [
+    "LONGEST_URL",
+    "chunk_overhead",
+    "head_size",
+    "objection_to",
+    "size_objection",
+    "unfinished_objection",
+    "without_upgrade",
+]
 
 LONGEST_URL = 8192  # bytes; RFC 9110 asks for 8000 at least
 _CHUNK_COST, _CHUNK_ALLOWANCE = 16, 16 << 10  # bytes around each chunk of a body, and besides
@@ -31,13 +39,19 @@ def objection_to(headers: Headers, fields: Mapping[bytes, bytes], version: str, 
     """Return what is wrong with a head that is complete, or None; *fields* are the headers by name."""
     if version not in ("1.0", "1.1"):
         return Refusal(505, "unsupported", "The HTTP version is not spoken here. Hint: HTTP/1.1 is.")
-    if len(headers) > limits.max_headers or head_size(headers) > limits.max_header_bytes:
-        return _headers_too_large(limits)
+    if objection := size_objection(headers, limits):
+        return objection
     if len(headers) != len(fields):
         names = [name for name, _ in headers]
         if any(names.count(name) > 1 for name in _ONCE):
             return Refusal(400, "malformed", "A header that may come once came twice (Host, Content-Length or such).")
     return _host_objection(fields.get(b"host"), version, limits) or _framing_objection(fields, version)
+
+
+def size_objection(headers: Headers, limits: HttpLimits) -> Refusal | None:
+    """Return what is wrong with headers, or trailers, that are too many or too long."""
+    fits = len(headers) <= limits.max_headers and head_size(headers) <= limits.max_header_bytes
+    return None if fits else _headers_too_large(limits)
 
 
 def unfinished_objection(url: bytes, size: int, limits: HttpLimits) -> Refusal | None:

@@ -21,6 +21,7 @@ from palate.serving._http_heads import (
     chunk_overhead,
     head_size,
     objection_to,
+    size_objection,
     unfinished_objection,
     without_upgrade,
 )
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpProtocol"]
 
+_SLICE = 1 << 16  # bytes the parser gets at once: limits are held between slices
 _PIPELINED = 256  # requests that wait for those before them
 
 
@@ -125,6 +127,13 @@ class HttpProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless a fault was found before."""
+        if len(data) <= _SLICE:
+            self._read(data)
+        else:
+            for start in range(0, len(data), _SLICE):
+                self._read(data[start : start + _SLICE])
+
+    def _read(self, data: bytes) -> None:
         if self.phase == CLOSING:
             return
         began = self.serial
@@ -229,7 +238,11 @@ class HttpProtocol(asyncio.Protocol):
         if self.downgraded is not None:
             return
         body = self.body if self.parts is None else b"".join(self.parts)
-        headers = self.headers if self.trailed is None else self.trailed
+        headers = self.headers
+        if self.trailed is not None:
+            if objection := size_objection(self.headers, self.limits):
+                self._throw(objection)
+            headers = self.trailed  # trailers are for nobody here
         keep_alive = self.version == "1.1" and self.parser.should_keep_alive() and not self.draining
         exchange = Exchange(self, self.target, headers, self.fields, body, self.version, keep_alive)
         self.phase = IDLE
@@ -358,7 +371,7 @@ class HttpProtocol(asyncio.Protocol):
             return
         self.parser = self._new_parser()
         self.span = 0
-        self.data_received(head + rest)
+        self._read(head + rest)
 
     def _check_unfinished(self, began: int) -> None:
         """Refuse a request that takes too much to tell, while it is still coming."""
