@@ -207,17 +207,6 @@ def test_names_that_a_host_header_may_have() -> None:
     assert ServingSettings(allowed_hosts=("a", "*")).accepted_hosts is None
 
 
-@pytest.mark.parametrize(
-    ("directory", "name"),
-    [("iris", "iris"), ("my model (2)", "my-model-2"), ("é", "model"), ("..", "model"), ("a" * 300, "a" * 128)],
-)
-def test_a_directory_becomes_a_name_for_urls(directory, name) -> None:
-    """The model's name in URLs is its directory's without what a URL would escape, unless one is set."""
-    assert ServingSettings().model_name(directory) == name
-    assert ServingSettings(name=name).name == name, "what is made is what may be set"
-    assert ServingSettings(name="set").model_name(directory) == "set"
-
-
 def test_what_kubernetes_says_of_a_service_is_no_setting() -> None:
     """A service called palate-serve puts PALATE_SERVE_PORT=tcp://... into every pod; the server starts nevertheless."""
     links = {

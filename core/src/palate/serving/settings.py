@@ -246,13 +246,6 @@ class ServingSettings:
         bound = f"[{self.host}]" if ":" in self.host else self.host
         return frozenset(host.lower() for host in (*_LOCAL, bound, *self.allowed_hosts))
 
-    def model_name(self, directory: str) -> str:
-        """Return the model's name in URLs, for a model in a directory of that name."""
-        if self.name is not None:
-            return self.name
-        safe = re.sub(r"[^A-Za-z0-9._-]+", "-", directory).strip("-._")
-        return safe[:128] or "model"
-
 
 SETTINGS: tuple[Setting, ...] = tuple(
     Setting(name=made.name, default=made.default, form=made.metadata["form"], help=made.metadata["help"])
