@@ -42,6 +42,9 @@ COMMANDS = {
     "verify": "Check a model's files, environment and golden predictions.",
 }
 
+# Commands that need an extra of the core's.
+EXTRAS = {"openapi": "serve", "serve": "serve"}
+
 # Wrong use exits with 2, as click's own usage errors do; every other refusal is a failed check and exits with 1.
 WRONG_USE = (
     DependencyMissing,
@@ -66,8 +69,7 @@ class _Commands(click.Group):
     def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"palate.cli.{cmd_name}").command
-        return command
+        return _import_command(cmd_name)
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -86,6 +88,17 @@ class _Commands(click.Group):
             # The reader of our output has gone, as `palate ... | head` does: end quietly.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(1)
+
+
+def _import_command(name: str) -> click.Command:
+    try:
+        command: click.Command = importlib.import_module(f"palate.cli.{name}").command
+    except ModuleNotFoundError as exc:
+        if name not in EXTRAS or str(exc.name).startswith("palate"):
+            raise
+        package, install = str(exc.name).partition(".")[0], f"palate[{EXTRAS[name]}]"
+        raise DependencyMissing(package, needed_for=f"palate {name}", install=install) from exc
+    return command
 
 
 @contextmanager
