@@ -14,11 +14,13 @@ TOY_FILES := $(shell find tests/toy_plugin -name '*.py' -o -name '*.toml')
 OLDER_MLFLOW := 2.22.0 3.9.0
 # Data is enforced as stock MLflow does it with this pandas, too; with it comes what newer ones do without.
 OLDER_PANDAS := pandas==2.3.3 pytz==2026.6 tzdata==2026.6
+# Of the tensorflow in constraints.txt.
+TF_SERVING_MESSAGES := tensorflow-serving-api==2.21.0
 SOURCES := core/src $(wildcard plugins/*/src examples/*/src)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types format clean .venv-mlflow .venv-peers
+.PHONY: help demo test check lint types format clean .venv-clients .venv-mlflow .venv-peers
 
 help:
 	@echo "make demo    train, save, open and verify a real model of every flavor"
@@ -30,7 +32,7 @@ help:
 demo: .venv/demo.stamp
 	$(BIN)/palate quickstart --directory build/demo
 
-test: .venv/dev.stamp .venv-mlflow
+test: .venv/dev.stamp .venv-mlflow .venv-clients
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: lint types test
@@ -47,7 +49,7 @@ format: .venv/dev.stamp
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-mlflow .venv-peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-clients .venv-mlflow .venv-peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -79,6 +81,15 @@ clean:
 # Both environments take it from here, over their own numpy.
 .venv-mlflow/pandas-2/ready.stamp: .venv-mlflow/ready.stamp
 	.venv-mlflow/bin/python $(PIP_INSTALL) --no-deps --target .venv-mlflow/pandas-2 --upgrade $(OLDER_PANDAS)
+	touch $@
+
+# Clients of the server that others wrote, apart from it; the messages of TensorFlow Serving stand over our tensorflow.
+.venv-clients: .venv-clients/ready.stamp
+
+.venv-clients/ready.stamp: requirements-clients.txt
+	$(PYTHON) -m venv --clear .venv-clients
+	.venv-clients/bin/python $(PIP_INSTALL) -r requirements-clients.txt
+	.venv-clients/bin/python $(PIP_INSTALL) --no-deps --target .venv-clients/messages $(TF_SERVING_MESSAGES)
 	touch $@
 
 # What benchmarks/serving.py measures beside Palate; neither tests nor checks need it.
