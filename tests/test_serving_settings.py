@@ -163,7 +163,7 @@ def test_the_error_is_wrong_use_and_says_where_to_look() -> None:
     """One problem is told in one sentence, several in a list; both are an InvalidOption and end with a hint."""
     with pytest.raises(InvalidOption, match=r"^--port: -1 is not between 0 and 65535\. Hint: 'palate serve --help'"):
         load_settings(None, {}, {"port": -1})
-    with pytest.raises(InvalidSettings, match=r"^settings: 2 of them do not work\n  - port: .*\n  - workers: .*Hint"):
+    with pytest.raises(InvalidSettings, match=r"^settings: 2 of them do not work:\n  - port: .*\n  - workers: .*Hint"):
         ServingSettings(port=-1, workers=0)
 
 

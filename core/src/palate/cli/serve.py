@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,13 +11,11 @@ import click
 
 from palate import serving
 from palate.cli._output import echo_json, echo_table, json_option, printable
-from palate.errors import DependencyMissing, InvalidOption
+from palate.errors import InvalidOption
 from palate.serving.checking import check_server
 from palate.serving.settings import CONFIG_VARIABLE, PREFIX, SETTINGS, ServingSettings, Setting, load_settings
 
 __all__ = ["command"]
-
-_PACKAGES = ("uvicorn", "httptools", "starlette", "orjson", "prometheus_client")
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -53,16 +50,13 @@ def _option(setting: Setting) -> Callable[[Decorated], Decorated]:
 def command(
     ctx: click.Context, /, uri: str, *, config: Path | None, check: bool, as_json: bool, **flags: object
 ) -> None:
-    """Serve a model over HTTP until SIGTERM or Ctrl+C.
+    """Serve a model over HTTP: MLflow's, KServe's, TensorFlow Serving's, SageMaker's and a typed protocol.
 
-    MLflow's clients, the Open Inference Protocol v2, TensorFlow Serving's REST and SageMaker's contract are answered at
-    one address. Exits with 0 when every request under way was answered.
+    It stops at SIGTERM or Ctrl+C, and exits with 0 when every request under way was answered. Standard output is the
+    access log; standard error has the address, and the traceback of each incident.
 
     --check exits with 1 when something would keep the server from becoming ready.
     """
-    for package in _PACKAGES:
-        if find_spec(package) is None:
-            raise DependencyMissing(package, needed_for="palate serve", install="'palate[serve]'")
     settings = load_settings(config, os.environ, flags)
     if check:
         found = check_server(uri, settings)

@@ -58,7 +58,7 @@ class InvalidSettings(InvalidOption):
             super().__init__(str(problems[0].where[0]), reason=problems[0].message, hint=hint)
             return
         listed = "".join(f"\n  - {problem}" for problem in problems)
-        super().__init__("settings", reason=f"{len(problems)} of them do not work{listed}", hint=hint)
+        super().__init__("settings", reason=f"{len(problems)} of them do not work:{listed}", hint=hint)
 
 
 class Setting(NamedTuple):
