@@ -81,8 +81,8 @@ def test_rows_of_one_tensor(matrix: Served) -> None:
     """Instances are rows, inputs the tensor; with one output its name is dropped, and the key is the request's own."""
     assert answer(matrix, instances=[[1, 2.5], [3, 4]]) == {"predictions": [[1.0, 2.5], [3.0, 4.0]]}
     assert answer(matrix, inputs=[[1, 2.5]]) == {"outputs": [[1.0, 2.5]]}
-    assert answer(matrix, inputs={"inputs": [[1, 2.5]]}) == {"outputs": [[1.0, 2.5]]}
-    assert answer(matrix, instances=[{"inputs": [1, 2]}]) == {"predictions": [[1.0, 2.0]]}
+    assert answer(matrix, inputs={"input-0": [[1, 2.5]]}) == {"outputs": [[1.0, 2.5]]}
+    assert answer(matrix, instances=[{"input-0": [1, 2]}]) == {"predictions": [[1.0, 2.0]]}
 
 
 def test_scalars_of_one_tensor() -> None:
@@ -124,7 +124,7 @@ def test_decimals_become_the_nearest_float(matrix: Served) -> None:
     """JSON gives decimals no type, so that 0.1 is the float32 next to it; whole numbers have to be exact."""
     assert ask(matrix, instances=[[0.1, 3]]).output.tolist() == [[float(np.float32(0.1)), 3.0]]
     assert places(matrix, instances=[[2**24 + 1, 0]]) == [("inputs",)]
-    assert places(matrix, instances=[[1e300, 0.5]]) == [("inputs", "inputs")]
+    assert places(matrix, instances=[[1e300, 0.5]]) == [("inputs", "input-0")]
 
 
 @pytest.mark.parametrize("key", ["instances", "inputs"])
@@ -293,8 +293,8 @@ def test_requests_that_are_none(matrix: Served, body: bytes) -> None:
 def test_instances_that_do_not_fit(matrix: Served, several: Served, doubles: Served) -> None:
     """Rows of unequal names, shapes or kinds are refused, and the name is told where there is one, no value."""
     assert places(matrix, instances={"a": 1}) == [("instances",)]
-    assert places(matrix, instances=[[1, 2], [3]]) == [("inputs", "inputs")]
-    assert places(matrix, instances=[[1, 2], {"inputs": [1, 2]}]) == [("instances",)]
+    assert places(matrix, instances=[[1, 2], [3]]) == [("inputs", "input-0")]
+    assert places(matrix, instances=[[1, 2], {"input-0": [1, 2]}]) == [("instances",)]
     assert places(matrix, instances=[[1, 2, 3]]) == [("inputs",)]
     assert places(several, instances=[1]) == [("instances",)]
     assert places(several, inputs=[1]) == [("inputs",)]

@@ -216,7 +216,7 @@ def test_metadata_name_what_may_be_sent() -> None:
             {"name": "b", "datatype": "BYTES", "shape": [-1]},
             {"name": "c", "datatype": "INT32", "shape": [-1]},
         ],
-        "outputs": [{"name": "outputs", "datatype": "FP32", "shape": [-1, 3]}],
+        "outputs": [{"name": "output-0", "datatype": "FP32", "shape": [-1, 3]}],
     }
 
 

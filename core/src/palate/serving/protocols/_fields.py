@@ -28,8 +28,7 @@ class TensorField:
     """One input or output as a tensor.
 
     Attributes:
-        name: its name; "inputs" or "outputs" for the only tensor of a schema without names, "input-0", "input-1", … for
-            columns without.
+        name: its name; of fields without names "input-0", "input-1", … or "output-0", ….
         type: a numpy dtype's name for numbers and truth values; "text", "bytes", "moment" (ISO 8601 text), "nested"
             (JSON) or "object" (anything).
         shape: the size of each dimension, -1 for any.
@@ -56,12 +55,11 @@ def tensor_fields(schema: Schema | None, *, word: str) -> tuple[TensorField, ...
 
 def _field(spec: ColSpec | TensorSpec, place: int, word: str) -> TensorField:
     named = spec.name is not None
+    name = str(spec.name) if named else f"{word}-{place}"
     if isinstance(spec, TensorSpec):
         dtype = np.dtype(spec.dtype)
         kind = _KINDS.get(dtype.kind, dtype.name)
-        name = str(spec.name) if named else f"{word}s"
         return TensorField(name=name, type=kind, shape=spec.shape, named=named, column=False)
-    name = str(spec.name) if named else f"{word}-{place}"
     return TensorField(name=name, type=_column_type(spec), shape=(-1,), named=named, column=True)
 
 

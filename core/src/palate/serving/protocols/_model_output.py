@@ -51,10 +51,8 @@ def _columns_of(array: Array, fields: Sequence[TensorField]) -> list[Any]:
 
 
 def _name_arrays(arrays: list[Any], fields: Sequence[TensorField], container: str) -> dict[str, Array]:
-    if len(arrays) == len(fields) and fields[0].named:
-        names = [field.name for field in fields]
-    else:
-        names = [f"output-{place}" for place in range(len(arrays))]
+    known = [field.name for field in fields]
+    names = known if len(arrays) == len(known) else [f"output-{place}" for place in range(len(arrays))]
     return {name: _array(array, container) for name, array in zip(names, arrays, strict=True)}
 
 

@@ -112,7 +112,7 @@ class TfForm:
     def _only(self, where: Where) -> str:
         if len(self._names) > 1:
             raise refuse(where, "wrong_type", f"needs objects, for the model has {len(self._names)} inputs")
-        return self._names[0] if self._names else "inputs"
+        return self._names[0] if self._names else "input-0"
 
     def _check_names(self, rows: Sequence[Mapping[str, Any]], required: Sequence[str]) -> None:
         """Refuse names that are not the signature's, and the lack of those that are; any are right without one."""
@@ -152,7 +152,7 @@ def _empty(field: TensorField) -> Array:
     return np.empty((0, *tail), object if field.type in (*_RAW, "text", "bytes", "moment") else field.type)
 
 
-_NO_ROWS = {"inputs": np.empty(0, dtype=np.float64)}
+_NO_ROWS = {"input-0": np.empty(0, dtype=np.float64)}
 
 
 def _round(array: Array, kind: str, where: Where) -> Array:
