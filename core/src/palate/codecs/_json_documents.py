@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from palate.codecs._decimals import FLOATS, read_decimals, refuse_body
+from palate.errors import InvalidInput, Problem
 from palate.schema import Schema
 
 __all__ = ["JSON_WRAPPERS", "ModelInput", "parse_text", "read_document", "read_rows"]
@@ -50,13 +51,22 @@ def read_document(document: Any, schema: Schema | None) -> ModelInput:
     return ModelInput(data=read_rows(data, schema), params=document.get("params"))
 
 
-def _records(split: Any) -> list[dict[Any, Any]]:
+def _records(split: Any) -> Any:
+    """Return a table as records; one without rows as its columns, which would get lost with them."""
     rows = split.get("data") if isinstance(split, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
         raise refuse_body("dataframe_split needs 'columns' and, under 'data', a list of rows")
     columns = split.get("columns", list(range(len(rows[0]) if rows else 0)))
+    if not isinstance(columns, list) or not all(type(name) in (str, int) for name in columns):
+        raise refuse_body("the columns must be a list of names")
+    if len(set(columns)) < len(columns):
+        raise refuse_body("two columns have the same name")
     if any(len(row) != len(columns) for row in rows):
         raise refuse_body("a row has more or fewer cells than there are columns")
+    if not rows:
+        import numpy as np
+
+        return {name: np.empty(0, dtype=object) for name in columns}
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
@@ -88,6 +98,18 @@ def _single(cell: Any, column: object) -> Any:
     return read_decimals(cell, FLOATS["float"], column) if isinstance(cell, float) else cell
 
 
+def _number(kind: str) -> Callable[[Any, object], Any]:
+    """Among other numbers, pandas takes true and false for 1 and 0."""
+
+    def number(cell: Any, column: object) -> Any:
+        if type(cell) is bool:
+            message = f"needs {kind}, got true or false"
+            raise InvalidInput([Problem(("inputs", str(column)), "wrong_type", message)])
+        return _single(cell, column) if kind == "float" else cell
+
+    return number
+
+
 def _base64(cell: str, column: object) -> bytes:
     try:
         return base64.b64decode("".join(cell.split()), validate=True)
@@ -95,4 +117,7 @@ def _base64(cell: str, column: object) -> bytes:
         raise refuse_body(f"column '{column}' holds bytes, which must be written as base64", exc) from exc
 
 
-_DECODERS: dict[Any, Callable[[Any, object], Any]] = {"binary": _base64, "float": _single}
+_DECODERS: dict[Any, Callable[[Any, object], Any]] = {
+    "binary": _base64,
+    **{kind: _number(kind) for kind in ("integer", "long", "float", "double")},
+}

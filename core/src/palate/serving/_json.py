@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -10,7 +9,7 @@ import orjson
 from palate.hookspecs import parse_json as parse_slowly
 from palate.serving.errors import MalformedBody
 
-__all__ = ["dump_json", "parse_json"]
+__all__ = ["check_said_once", "dump_json", "parse_json", "parse_unchecked"]
 
 _MOST_DEEP = 200  # of lists and objects in each other; no signature needs more, and walking them must not overflow
 
@@ -18,22 +17,36 @@ _MOST_DEEP = 200  # of lists and objects in each other; no signature needs more,
 def parse_json(body: bytes) -> Any:
     """Return the document in *body*.
 
-    orjson refuses NaN, numbers beyond all doubles, lone surrogates, a byte order mark and other encodings than UTF-8; what
-    it does not see is a key that stands twice in an object, of which it takes the last.
-
     Raises:
         MalformedBody: it is not JSON, has a key twice, or is nested too deeply.
     """
+    document = parse_unchecked(body)
+    # An escape may be a colon.
+    if b"\\u" in body or body.count(b":") != _count_colons(document, _MOST_DEEP):
+        check_said_once(body)
+    return document
+
+
+def parse_unchecked(body: bytes) -> Any:
+    """Return the document in *body*, in which a key that stands twice in an object counts as its last.
+
+    orjson refuses NaN, numbers beyond all doubles, lone surrogates, a byte order mark and other encodings than UTF-8.
+
+    Raises:
+        MalformedBody: it is not JSON.
+    """
     try:
-        document = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError as exc:
         raise MalformedBody(_explain(body, exc)) from exc
-    if not _is_said_once(body, document):
-        try:
-            parse_slowly(body)
-        except (ValueError, UnicodeError) as exc:
-            raise MalformedBody(f"it is not JSON that all readers understand alike, {exc}") from exc
-    return document
+
+
+def check_said_once(body: bytes) -> None:
+    """Read *body* a second time, slowly. Raises MalformedBody where a key stands twice in an object."""
+    try:
+        parse_slowly(body)
+    except (ValueError, UnicodeError) as exc:
+        raise MalformedBody(f"it is not JSON that all readers understand alike, {exc}") from exc
 
 
 def _explain(body: bytes, exc: orjson.JSONDecodeError) -> str:
@@ -44,43 +57,30 @@ def _explain(body: bytes, exc: orjson.JSONDecodeError) -> str:
     return f"it is not JSON ({exc.msg.partition(': line')[0]})"
 
 
-def _is_said_once(body: bytes, document: Any) -> bool:
-    """Tell whether no object can have a key twice: all colons of the text are those of its keys and inside its strings.
+def _count_colons(value: Any, deep: int) -> int:
+    """Return how many colons a text of *value* has: one for each key, and those inside of its strings.
 
-    A quick look that may be wrong in one direction only, which costs a second reading.
+    With more in the text, a key may have been there that is not in *value*; with as many, none was.
     """
-    if b"\\u" in body:  # a colon may be written as an escape
-        return False
-    return body.count(b":") == sum(_colons(document, _MOST_DEEP))
-
-
-def _colons(value: Any, deep: int) -> Iterator[int]:
     kind = type(value)
+    if kind is str:
+        return int(value.count(":"))
+    if kind is not dict and kind is not list:
+        return 0
+    if deep <= 0:
+        raise MalformedBody(f"lists and objects are nested more than {_MOST_DEEP} deep in it")
     if kind is dict:
-        _check_depth(deep)
-        yield len(value)
-        for key, item in value.items():
-            if ":" in key:
-                yield key.count(":")
-            if type(item) in _WITH_COLONS:
-                yield from _colons(item, deep - 1)
-    elif kind is list:
-        _check_depth(deep)
-        kinds = set(map(type, value))
-        if kinds & _WITH_COLONS:
-            for item in value:
-                if type(item) in _WITH_COLONS:
-                    yield from _colons(item, deep - 1)
-    elif kind is str:
-        yield value.count(":")
+        inside = sum(_count_colons(item, deep - 1) for item in value.values() if type(item) in _WITH_COLONS)
+        return len(value) + "".join(value).count(":") + inside
+    kinds = set(map(type, value))
+    if kinds == {str}:
+        return "".join(value).count(":")
+    if kinds.isdisjoint(_WITH_COLONS):
+        return 0
+    return sum(_count_colons(item, deep - 1) for item in value if type(item) in _WITH_COLONS)
 
 
 _WITH_COLONS = frozenset([dict, list, str])
-
-
-def _check_depth(deep: int) -> None:
-    if deep <= 0:
-        raise MalformedBody(f"lists and objects are nested more than {_MOST_DEEP} deep in it")
 
 
 def dump_json(document: Any) -> bytes:
