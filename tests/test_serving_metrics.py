@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import timeit
@@ -208,3 +209,20 @@ def test_observing_costs_less_than_the_client_librarys() -> None:
         min(timeit.repeat(lambda observe=observe: observe(0.002), number=2000, repeat=20)) for observe in (ours, theirs)
     )
     assert ours_took < theirs_took
+
+
+def test_the_page_about_operation_names_every_metric() -> None:
+    """Each of our families with its labels, and each kind of error, is documented, and nothing else is."""
+    page = (Path(__file__).parent.parent / "docs" / "serving-settings.md").read_text()
+    rows = [[cell.strip() for cell in row.split("|")[1:3]] for row in page.splitlines() if row.startswith("| `palate_")]
+    documented = {name.strip("`"): set(filter(None, labels.split(", "))) for name, labels in rows}
+    metrics = Metrics(models=[MODEL])
+    metrics.bind()
+    found: dict[str, set[str]] = {}
+    for sample, *labels in samples(metrics):
+        name = re.sub("_(bucket|sum|count)$", "", re.sub("^palate_process_.*", "palate_process_*", sample))
+        found.setdefault(name, set()).update(label.partition("=")[0] for label in labels)
+    del found["python_info"]
+    assert documented == {name: labels - {"le"} for name, labels in found.items()}
+    kinds = page.partition("An error's `kind` is one of ")[2].partition(".")[0]
+    assert re.findall(r"`(\w+)`", kinds) == list(ErrorKind.__args__)

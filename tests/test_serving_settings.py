@@ -283,3 +283,9 @@ def test_sizes_and_durations_are_shown_as_they_are_read(size, seconds) -> None:
     assert forms["max_body_bytes"].read(forms["max_body_bytes"].show(size)) == size
     shown = forms["body_timeout"].show(seconds)
     assert forms["body_timeout"].read(shown) == pytest.approx(seconds, rel=1e-5)
+
+
+def test_the_page_about_operation_is_up_to_date() -> None:
+    """Its table of settings is the one that is made from them."""
+    page = (Path(__file__).parent.parent / "docs" / "serving-settings.md").read_text()
+    assert page.split("<!-- settings -->\n")[1].split("<!-- /settings -->")[0] == settings_table()
