@@ -100,7 +100,7 @@ def connect(
     host: str, port: int, *, timeout: float = 10.0, buffer: int | None = None
 ) -> Iterator[RawConnection]:
     """Connect; *buffer* is what the kernel takes in for a client that does not read."""
-    with socket.socket() as raw:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as raw:
         if buffer is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         raw.settimeout(timeout)

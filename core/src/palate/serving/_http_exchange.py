@@ -190,6 +190,9 @@ class Exchange:
             await app(self.scope(), self._receive, self._send)
             if not (self.complete or self.disconnected):
                 self.fail("the application returned without an answer that is complete")
+        except asyncio.CancelledError:
+            self.fail("a request was cut off, since the server ends")
+            raise
         except BaseException as exc:
             self.fail(exc)
             if not isinstance(exc, Exception):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
-import math
 import os
 import signal
 import socket
@@ -116,9 +115,9 @@ def run_server(
         proxy_headers=False,  # its middleware believes what any local client says of itself
         access_log=False,
         log_config=None,
-        timeout_graceful_shutdown=math.ceil(settings.drain_timeout),
+        timeout_graceful_shutdown=cast(int, settings.drain_timeout),  # asyncio.wait_for takes any number
     )
-    server = _Server(config, app, patient=patient, on_started=on_started, last=settings.drain_timeout + _LAST)
+    server = _Server(config, app, patient=patient, on_started=on_started, drain=settings.drain_timeout)
     server.run(sockets=list(sockets))
 
 
@@ -130,10 +129,10 @@ class _Server(uvicorn.Server):
         *,
         patient: bool,
         on_started: Callable[[asyncio.AbstractEventLoop], None],
-        last: float,
+        drain: float,
     ) -> None:
         super().__init__(config)
-        self._app, self._patient, self._on_started, self._last = app, patient, on_started, last
+        self._app, self._patient, self._on_started, self._drain = app, patient, on_started, drain
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen; what was loaded before is never looked at by the garbage collector again."""
@@ -150,10 +149,11 @@ class _Server(uvicorn.Server):
         """Take nothing new and let what is under way come to its end."""
         self._app.begin_drain()
         # A lifespan that does not end, or a thread that the loop waits for, would keep the process for ever.
-        asyncio.get_running_loop().call_later(self._last, _end_now)
+        asyncio.get_running_loop().call_later(self._drain + _LAST, _end_now)
+        began = asyncio.get_running_loop().time()
         await super().shutdown(sockets)
-        if self.server_state.connections:
-            _end_now()
+        if asyncio.get_running_loop().time() - began > self._drain:
+            _end_now()  # something was cut off, and a thread may still be busy with it
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

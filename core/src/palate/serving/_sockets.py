@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import resource
 import socket
@@ -43,8 +42,7 @@ def bind_sockets(settings: ServingSettings) -> list[socket.socket]:
     """Bind what the settings say; nothing is accepted before a server listens on it.
 
     Raises:
-        AddressUnavailable: the address is taken or not this machine's; or it is reached by other machines, without
-            the setting that permits that.
+        AddressUnavailable: the address is taken, not known, or not this machine's.
     """
     if settings.uds is not None:
         return [_bind_file(settings.uds)]
@@ -54,8 +52,6 @@ def bind_sockets(settings: ServingSettings) -> list[socket.socket]:
     except OSError as exc:
         raise AddressUnavailable(shown, reason=f"the host is not known ({exc.strerror})") from exc
     addresses = list(dict.fromkeys((family, address[0]) for family, _, _, _, address in found))
-    if not settings.allow_public and not all(_is_loopback(str(host)) for _, host in addresses):
-        raise AddressUnavailable(shown, reason="other machines reach it", hint="if they may, set allow_public")
     bound: list[socket.socket] = []
     port = settings.port
     try:
@@ -137,7 +133,3 @@ def _remove_abandoned(path: str) -> None:
 
 def _shown(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _is_loopback(host: str) -> bool:
-    return ipaddress.ip_address(host.partition("%")[0]).is_loopback

@@ -179,7 +179,8 @@ class _Workers:
             code = os.waitstatus_to_exitcode(status)
             worker.ended()
             if draining:
-                self._code = self._code or (FAILED if code else 0)
+                # By SIGTERM itself ends one that did not serve yet.
+                self._code = self._code or (FAILED if code not in (0, -signal.SIGTERM) else 0)
             elif code == CANNOT_START and not self._announced:
                 self._code = FAILED  # it has said why; the others would say the same
             else:
@@ -189,8 +190,11 @@ class _Workers:
         self._table.reset(worker.index)
         sys.stdout.flush()
         sys.stderr.flush()
+        # A signal meant for the worker must not end up in the parent's handler, which it has until it has its own.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
         pid = os.fork()
         if pid:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
             worker.began(pid)
             return
         code = CANNOT_START
@@ -213,6 +217,8 @@ class _Workers:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # A terminal's Ctrl-C goes to all of them; it is the parent who hears it and tells the workers.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
         app = self._app if self._app is not None else self._build_app()
         parent = os.getppid()
 
