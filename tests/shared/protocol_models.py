@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +63,15 @@ def serve_model(
     answer: Callable[[Any, Mapping[str, Any]], Any] | None = None,
 ) -> Served:
     """Save and load a model with this signature, and put an endpoint in front of it."""
-    signature = Signature(inputs=inputs, outputs=outputs, params=params)
-    with tempfile.TemporaryDirectory() as folder:
-        palate.save_model(Giver(answer), Path(folder) / "giver", signature=signature)
-        model = palate.load_model(Path(folder) / "giver", trust=True)
+    model = _open_model(Signature(inputs=inputs, outputs=outputs, params=params), answer)
     contract = ModelContract(
         name="giver", version="3", default_method="predict", signatures=model.signatures, flavor=model.flavor
     )
     return Served(model=model, contract=contract, endpoint=make_endpoint(contract))
+
+
+@cache
+def _open_model(signature: Signature, answer: Callable[[Any, Mapping[str, Any]], Any] | None) -> PyFuncModel:
+    with tempfile.TemporaryDirectory() as folder:
+        palate.save_model(Giver(answer), Path(folder) / "giver", signature=signature)
+        return palate.load_model(Path(folder) / "giver", trust=True)
