@@ -12,10 +12,12 @@ import mmap
 from array import array
 from bisect import bisect_left
 from collections.abc import Hashable, Iterator, Sequence
+from typing import TypeAlias
 
 __all__ = ["Carver", "Cells", "Counter", "CounterSet", "Gauge", "Histogram", "SharedRows"]
 
-Cells = memoryview
+# In quotes: to a type checker a memoryview has items of some type, to Python before 3.14 it has no brackets.
+Cells: TypeAlias = "memoryview[float]"
 """Consecutive doubles of a row."""
 
 # Two workers that write to one cache line slow each other down.
@@ -48,7 +50,7 @@ class Carver:
     __slots__ = ("_cells", "used")
 
     def __init__(self, cells: Cells | None = None) -> None:
-        self._cells = memoryview(array("d")) if cells is None else cells
+        self._cells = memoryview(b"").cast("d") if cells is None else cells
         self.used = 0
 
     def take(self, count: int) -> Cells:

@@ -1,7 +1,4 @@
-"""What ``/metrics`` answers: a server's numbers in the formats of Prometheus, as prometheus-client writes them.
-
-Importing this imports prometheus-client; a server without ``/metrics`` does not.
-"""
+"""What ``/metrics`` answers: a server's numbers in the formats of Prometheus, as prometheus-client writes them."""
 
 from __future__ import annotations
 
