@@ -7,14 +7,16 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from datetime import date
 from html.parser import HTMLParser
+from itertools import product
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from openapi_agreement import is_accepted, is_described, request_validator
+from openapi_agreement import call_with, is_accepted, is_described, request_validator
 from openapi_contracts import HOSTILE_NAMES, SCALARS, SIGNATURES, contract_of, every_contract
 
 from palate.schema import AnyType, Array, ColSpec, FieldType, Map, Object, ParamSpec, Property, Schema, TensorSpec
@@ -22,24 +24,25 @@ from palate.serving._docs_page import docs_policy, render_docs
 from palate.serving._openapi.components import Components
 from palate.serving._openapi.document import PROTOCOLS, openapi_document
 from palate.serving._openapi.fitting import fits
+from palate.serving._openapi.moments import ANY_MOMENT, CELL_MOMENT
 from palate.serving._openapi.outline import sample_of
 from palate.serving._openapi.responses import ANSWER_FORMATS, BODY_FORMATS
-from palate.serving.protocols import _answers
+from palate.serving._wire import Endpoint
+from palate.serving.protocols import _answers, inference_v2, tf_serving
 from palate.signature import MethodSignature, Signature
 
 JSON = "application/json"
 SMALL = (0, 1, -1, 1.0, 1.7, 0.1, 2**31, -(2**31) - 1, 2**40, 2**53)
 NUMBERS = (*SMALL, 2**63 - 1, 2**63, 1e30, 1e300, -1e300, 3.4028235e38)
 TEXTS = ("", "a", "1", "true", "YQ==", "YQ", "Y Q = =", "é", "07:08")
-DAYS = ("2024-05-06", " 2024-05-06 ", "2024-05-06Z", "2024-13-01")
+DAYS = ("2024-05-06", " 2024-05-06 ", "2024-05-06Z", "2024-13-01", "2024-02-30", "1600-01-01")
 TIMES = ("2024-05-06T07:08:09Z", "2024-05-06 07:08", "2024-05-06T07:08:09,123456789+0200", "2024-05-06T07")
 LEAVES = (None, True, False, *NUMBERS, *TEXTS, *DAYS, *TIMES)
 CELLS = (*LEAVES, [], [1], [None], ["a"], [[1.5]], [True], {}, {"a": 1}, {"k": None}, {"k": 1.5})
-# What no word of JSON Schema can say: the number is no double, the day does not exist, nanoseconds do not reach it.
+# What no word of JSON Schema can say: that a whole number is no float of its column.
 UNSAYABLE = {
     "float": (-(2**31) - 1, 2**63 - 1, 2**53 + 1),
     "double": (2**63 - 1, 2**53 + 1),
-    "datetime": ("2024-02-30", "1600-01-01"),
 }
 
 
@@ -172,6 +175,26 @@ def test_accepted_is_described(column: ColSpec, cell: object) -> None:
     assert is_described(signature, body) or not is_accepted(signature, body)
 
 
+YEARS = (0, 1, 1600, *range(1672, 1705), 1900, *range(1996, 2005), 2100, *range(2256, 2264), 9999)
+
+
+@pytest.mark.parametrize(("pattern", "years"), [(ANY_MOMENT, (1, 9999)), (CELL_MOMENT, (1677, 2262))])
+def test_days_exist(pattern: str, years: tuple[int, int]) -> None:
+    """The pattern of a time has just the days of the calendar, and of the years that its type reaches."""
+    for year, month, day in product(YEARS, range(14), (0, 1, 10, 21, 22, *range(28, 33))):
+        try:
+            exists = _reaches(date(year, month, day), years)
+        except ValueError:
+            exists = False
+        assert bool(re.search(pattern, f"{year:04}-{month:02}-{day:02}")) == exists
+
+
+def _reaches(day: date, years: tuple[int, int]) -> bool:
+    """Tell whether all of a day is within what a type of those years holds."""
+    whole = (date(1677, 9, 22), date(2262, 4, 10)) if years == (1677, 2262) else (date.min, date.max)
+    return whole[0] <= day <= whole[1]
+
+
 # -- fitting and samples -----------------------------------------------------------------------------------------------
 
 
@@ -262,6 +285,21 @@ def test_unnamed_example_as_rows() -> None:
 def test_no_wrong_example(body: object) -> None:
     """An example that does not fit the signature, or that a reader of the document would stumble over, is not shown."""
     assert _example(SIGNATURES["params"], body) is None
+
+
+@pytest.mark.parametrize("name", sorted(set(SIGNATURES) - {"none", "hints", "hints_whole", "tensor_dtypes"}))
+def test_tensor_examples_are_read(name: str) -> None:
+    """The example of each protocol of tensors is one that its endpoint reads and the signature takes."""
+    contract = contract_of(SIGNATURES[name])
+    paths = openapi_document([contract])["paths"]
+    endpoints: dict[str, Endpoint] = {**inference_v2.predict_paths(contract), **tf_serving.predict_paths(contract)}
+    for path in ("/v2/models/model/infer", "/v1/models/model:predict"):
+        body = paths[path]["post"]["requestBody"]["content"][JSON].get("example")
+        if body is not None:
+            call_with(endpoints[path], SIGNATURES[name], body)
+        else:
+            assert path.startswith("/v1")
+            assert "binary" in str(SIGNATURES[name].inputs)
 
 
 # -- the document ------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from functools import cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -14,12 +15,12 @@ from palate._enforcement.plan import compile_inputs
 from palate.errors import InvalidInput
 from palate.matrix import Matrix
 from palate.serving._openapi.document import openapi_document
-from palate.serving._wire import Request
+from palate.serving._wire import Endpoint, Request
 from palate.serving.errors import MalformedBody
 from palate.serving.protocols.typed import TypedEndpoint
 from palate.signature import Signature
 
-__all__ = ["is_accepted", "is_described", "request_validator"]
+__all__ = ["call_with", "is_accepted", "is_described", "request_validator"]
 
 
 def request_validator(document: dict[str, Any], path: str) -> Draft202012Validator:
@@ -28,22 +29,32 @@ def request_validator(document: dict[str, Any], path: str) -> Draft202012Validat
     return Draft202012Validator({**schema, "components": document["components"]})
 
 
+@cache
+def _typed_route(signature: Signature) -> tuple[Draft202012Validator, TypedEndpoint]:
+    contract = contract_of(signature)
+    validator = request_validator(openapi_document([contract]), "/models/model/predict")
+    return validator, TypedEndpoint(contract, "predict")
+
+
 def is_described(signature: Signature, body: object) -> bool:
     """Tell whether Palate's own route, by its document, takes a body."""
-    document = openapi_document([contract_of(signature)])
-    return bool(request_validator(document, "/models/model/predict").is_valid(body))
+    return bool(_typed_route(signature)[0].is_valid(body))
 
 
 def is_accepted(signature: Signature, body: dict[str, Any]) -> bool:
     """Tell whether that route calls the model with what stands in a body."""
-    request = Request(json.dumps(body).encode(), {b"content-type": b"application/json"})
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            call = TypedEndpoint(contract_of(signature), "predict").decode(request)
-            enforce_params(call.params, signature.params)
-            data = call.data.to_frame() if isinstance(call.data, Matrix) else call.data
-            compile_inputs(signature.inputs, from_type_hints=signature.from_type_hints).enforce(data)
+        call_with(_typed_route(signature)[1], signature, body)
     except (InvalidInput, MalformedBody):
         return False
     return True
+
+
+def call_with(endpoint: Endpoint, signature: Signature, body: dict[str, Any]) -> None:
+    """Do with a body what is done with it before the model is called. Raises InvalidInput, MalformedBody."""
+    call = endpoint.decode(Request(json.dumps(body).encode(), {b"content-type": b"application/json"}))
+    data = call.data.to_frame() if isinstance(call.data, Matrix) else call.data
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        enforce_params(call.params, signature.params)
+        compile_inputs(signature.inputs, from_type_hints=signature.from_type_hints).enforce(data)

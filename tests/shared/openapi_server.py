@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
 
 import palate
 from palate.schema import Array, ColSpec, Map, Object, ParamSpec, Property, Schema, TensorSpec
@@ -51,7 +51,9 @@ _IMAGES = palate.Signature(
     outputs=Schema((TensorSpec(dtype="float32", shape=(-1,)),)),
 )
 _PAIRS = palate.Signature(
-    inputs=Schema((TensorSpec(dtype="float64", shape=(-1,), name="a"), TensorSpec(dtype="bool", shape=(-1,), name="b"))),
+    inputs=Schema(
+        (TensorSpec(dtype="float64", shape=(-1,), name="a"), TensorSpec(dtype="bool", shape=(-1,), name="b"))
+    ),
     outputs=Schema((TensorSpec(dtype="float64", shape=(-1,), name="sum"),)),
 )
 
@@ -93,7 +95,7 @@ class Pairs(palate.PythonModel):
 def save_models(folder: Path) -> dict[str, Path]:
     """Save the models under *folder*; return where each is, by name."""
     flowers = pd.DataFrame({"length": [1.0, 2.0, 3.0, 4.0], "width": [1.5, 1.0, 0.5, 0.25]})
-    fitted = LogisticRegression().fit(flowers, [0, 0, 1, 1])
+    fitted = DecisionTreeClassifier().fit(flowers, [0, 0, 1, 1])  # a tree knows what to do with NaN
     palate.save_model(fitted, folder / "flowers", input_example=flowers)
     own = {"customers": (Customers, CUSTOMERS), "baskets": (Baskets, _BASKETS), "images": (Images, _IMAGES)}
     for name, (kind, signature) in {**own, "pairs": (Pairs, _PAIRS)}.items():

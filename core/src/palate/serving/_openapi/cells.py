@@ -1,7 +1,7 @@
 """Cells of columns as JSON Schema (2020-12): what enforcement takes of the JSON that a client can send.
 
-Where a rule has no word in JSON Schema (that the day of a date exists), the schema is the wider one and its
-description says the rest.
+Where a rule has no word in JSON Schema (that an integer is a double), the schema is the wider one and its description
+says the rest.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from palate.schema import (
     SparkVector,
     whole_bounds,
 )
+from palate.serving._openapi.moments import ANY_MOMENT, CELL_MOMENT
 
 __all__ = [
     "BASE64",
     "FLOAT_LIMITS",
-    "MOMENT",
     "JSONSchema",
     "cell_schema",
     "hinted_schema",
@@ -37,11 +37,6 @@ __all__ = [
 
 JSONSchema: TypeAlias = dict[str, Any]
 
-_DAY = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
-_TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
-_ZONE = r"[ \t\n\r\f\v]?(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
-MOMENT = rf"^\s*{_DAY}(?:[T ]{_TIME}(?:{_ZONE})?)?\s*$"
-"""ISO 8601 as enforcement reads it. No ``format``: date-time demands a zone, and these may have none."""
 _SEXTET = r"(?:[A-Za-z0-9+/]\s*)"
 BASE64 = rf"^\s*(?:{_SEXTET}{{4}})*(?:{_SEXTET}{{2}}=\s*=\s*|{_SEXTET}{{3}}=\s*)?$"
 """Base64 as RFC 4648 has it, and broken into lines as MIME has it."""
@@ -50,7 +45,7 @@ FLOAT_LIMITS = {"float16": 65520.0, "float32": float(2**128 - 2**103)}
 
 _MISSING_ITEMS = frozenset(["float", "double", "datetime"])  # an array has NaN or NaT for these
 _ASCII: JSONSchema = {"type": "string", "pattern": r"^[\x00-\x7f]*$", "description": "Bytes as text, not as base64."}
-_TIMES_TOLD = "ISO 8601, from 1677-09-22 to 2262-04-11; without an offset the time is UTC."
+_TIMES_TOLD = "ISO 8601, from 1677-09-22 to 2262-04-10; without an offset the time is UTC."
 _SHOWN_CATEGORIES = 20
 
 
@@ -82,7 +77,7 @@ def scalar_schema(kind: Scalar) -> JSONSchema:
         case "binary":
             return {"type": "string", "contentEncoding": "base64", "pattern": BASE64}
         case "datetime":
-            return {"type": "string", "pattern": MOMENT, "description": _TIMES_TOLD}
+            return {"type": "string", "pattern": CELL_MOMENT, "description": _TIMES_TOLD}
 
 
 def cell_schema(column: ColSpec, *, named: bool = True) -> JSONSchema:
@@ -204,7 +199,7 @@ def hinted_schema(kind: FieldType, *, required: bool = True) -> JSONSchema:
         case "float":
             schema = {"type": "number"}  # as Python's own, it has 64 bits
         case "datetime":
-            schema = {"type": "string", "pattern": MOMENT, "description": "ISO 8601, to the microsecond."}
+            schema = {"type": "string", "pattern": ANY_MOMENT, "description": "ISO 8601, to the microsecond."}
         case _:
             schema = scalar_schema(kind)
     return schema if required else or_null(schema)

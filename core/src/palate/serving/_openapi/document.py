@@ -55,7 +55,7 @@ def openapi_document(
     paths: dict[str, dict[str, Any]] = {}
     for contract in contracts:
         paths |= _model_paths(contract, components, problem, protocols, latest=_is_latest(contract, contracts))
-    paths |= _server_paths(contracts[0], components, protocols) if contracts else {}
+    paths |= _server_paths(contracts[0], components, problem, protocols) if contracts else {}
     paths |= _operations(problem, metrics=metrics, openapi=openapi, docs=docs)
     _name_operations(paths, components)
     number = contracts[0].version if len(contracts) == 1 else installed_version("palate")
@@ -99,15 +99,15 @@ def _model_paths(
 
 
 def _server_paths(
-    first: ModelContract, components: Components, protocols: Collection[ProtocolName]
+    first: ModelContract, components: Components, problem: JSONSchema, protocols: Collection[ProtocolName]
 ) -> dict[str, dict[str, Any]]:
     """Return the routes of protocols that do not name a model, or are about the server."""
     paths: dict[str, dict[str, Any]] = {}
     tag = _TAGS["mlflow" if "mlflow" in protocols else "sagemaker"]
     if {"mlflow", "sagemaker"} & set(protocols):
-        paths |= {"/invocations": invocations(first, components, tag), "/ping": ping(tag)}
+        paths |= {"/invocations": invocations(first, components, tag), "/ping": ping(tag, problem)}
     if "mlflow" in protocols:
-        paths |= mlflow_information(tag)
+        paths |= mlflow_information(tag, problem)
     if "sagemaker" in protocols:
         paths["/execution-parameters"] = execution_parameters(_TAGS["sagemaker"])
     return {**paths, **(v2_server(_TAGS["v2"]) if "v2" in protocols else {})}

@@ -15,6 +15,7 @@ from palate.serving._openapi.cells import (
     scalar_schema,
 )
 from palate.serving._openapi.components import Components, mentions_reference
+from palate.serving._openapi.moments import ANY_MOMENT
 from palate.serving._openapi.tensors import item_schema, nest, tensor_schema
 from palate.signature import Signature
 
@@ -110,6 +111,8 @@ def _param_schema(param: ParamSpec) -> JSONSchema:
         value = or_null(_PARAM_INTEGER)  # MLflow lets Python's own integers through, whatever their size
     elif param.type in ("float", "double"):
         value = {"type": ["number", "null"], "format": "double"}
+    elif param.type == "datetime":
+        value = {"type": ["string", "null"], "pattern": ANY_MOMENT, "description": "ISO 8601."}
     else:
         value = or_null(scalar_schema(param.type))
     schema = value if param.shape is None else {"type": "array", "items": value}

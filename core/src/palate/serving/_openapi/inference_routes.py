@@ -13,6 +13,7 @@ from palate.serving._contract import ModelContract
 from palate.serving._openapi.cells import JSONSchema
 from palate.serving._openapi.components import Components
 from palate.serving._openapi.responses import body_of, refusals, success
+from palate.serving._openapi.tensor_examples import tf_example, v2_example
 
 __all__ = ["tf_paths", "v2_paths", "v2_server"]
 
@@ -61,6 +62,9 @@ _INFERRED: JSONSchema = {
     },
     "required": ["model_name", "outputs"],
 }
+_BINARY: dict[str, Any] = {
+    "application/octet-stream": {"schema": {"description": "The same JSON, then the tensors that shall be binary."}}
+}
 _DESCRIBED: JSONSchema = {
     "type": "object",
     "properties": {"name": _TEXT, "datatype": _TEXT, "shape": {"type": "array", "items": {"type": "integer"}}},
@@ -90,6 +94,7 @@ _PREDICT: JSONSchema = {
         "inputs": {"description": "The column form: all rows of the only input, or an object of inputs."},
     },
     "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
+    "additionalProperties": False,
 }
 _PREDICTED: JSONSchema = {
     "type": "object",
@@ -127,13 +132,14 @@ def _get(tag: str, summary: str, schema: JSONSchema, *, refused: tuple[str, ...]
     return {"get": {"tags": [tag], "summary": summary, "responses": answers}}
 
 
-def _post(tag: str, summary: str, request: JSONSchema, answer: JSONSchema, error: JSONSchema) -> dict[str, Any]:
+def _post(tag: str, summary: str, request: dict[str, Any], answer: dict[str, Any], error: JSONSchema) -> dict[str, Any]:
+    """Return a route that predicts; *request* and *answer* are the content of the bodies."""
     return {
         "post": {
             "tags": [tag],
             "summary": summary,
-            "requestBody": {"required": True, "content": body_of(request)},
-            "responses": {**success("The predictions.", body_of(answer)), **refusals(error)},
+            "requestBody": {"required": True, "content": request},
+            "responses": {**success("The predictions.", answer), **refusals(error)},
         }
     }
 
@@ -150,12 +156,12 @@ def v2_server(tag: str) -> dict[str, dict[str, Any]]:
 def v2_paths(contract: ModelContract, components: Components, tag: str, *, latest: bool) -> dict[str, dict[str, Any]]:
     """Return the routes of the Open Inference Protocol for a model."""
     request, answer, error = _shared(components, ("v2_request", _INFER), ("v2_answer", _INFERRED), ("v2_error", _ERROR))
-    name = contract.name
+    name, sent = contract.name, body_of(request, example=v2_example(contract))
     paths: dict[str, dict[str, Any]] = {}
     for place in _places("/v2", contract, latest=latest):
         paths[place] = _get(tag, f"What {name} takes and returns", _MODEL)
         paths[f"{place}/ready"] = _get(tag, f"Whether {name} is ready", _flag("ready"), refused=("503",))
-        paths[f"{place}/infer"] = _post(tag, f"Call {name}, tensors in and out", request, answer, error)
+        paths[f"{place}/infer"] = _post(tag, f"Call {name}, tensors in and out", sent, body_of(answer) | _BINARY, error)
     return paths
 
 
@@ -163,12 +169,12 @@ def tf_paths(contract: ModelContract, components: Components, tag: str, *, lates
     """Return TensorFlow Serving's routes for a model."""
     shapes = (("tf_request", _PREDICT), ("tf_answer", _PREDICTED), ("tf_error", _ERROR))
     request, answer, error = _shared(components, *shapes)
-    name = contract.name
+    name, sent = contract.name, body_of(request, example=tf_example(contract))
     paths: dict[str, dict[str, Any]] = {}
     for place in _places("/v1", contract, latest=latest):
         paths[place] = _get(tag, f"The state of {name}", _STATUS)
         paths[f"{place}/metadata"] = _get(tag, f"What {name} takes and returns", _METADATA)
-        paths[f"{place}:predict"] = _post(tag, f"Call {name}, rows or columns", request, answer, error)
+        paths[f"{place}:predict"] = _post(tag, f"Call {name}, rows or columns", sent, body_of(answer), error)
     return paths
 
 

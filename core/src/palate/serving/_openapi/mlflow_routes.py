@@ -13,6 +13,7 @@ from palate.serving._openapi.responses import (
     ANSWER_FORMATS,
     BODY_FORMATS,
     JSON,
+    PROBLEM,
     body_of,
     bulk_bodies,
     refusals,
@@ -31,7 +32,6 @@ _SPLIT: JSONSchema = {
         "data": {"type": "array", "items": {"type": "array"}},
     },
     "required": ["data"],
-    "additionalProperties": False,
 }
 _ERROR: JSONSchema = {
     "type": "object",
@@ -42,24 +42,25 @@ _PARAMETERS: JSONSchema = {
     "type": "object",
     "properties": {
         "MaxConcurrentTransforms": {"type": "integer", "minimum": 1},
-        "BatchStrategy": {"enum": ["MultiRecord", "SingleRecord"]},
+        "BatchStrategy": {"enum": ["MULTI_RECORD", "SINGLE_RECORD"]},
         "MaxPayloadInMB": {"type": "integer", "minimum": 0},
     },
     "required": ["MaxConcurrentTransforms", "BatchStrategy", "MaxPayloadInMB"],
 }
 
 
-def ping(tag: str) -> dict[str, Any]:
+def ping(tag: str, problem: JSONSchema) -> dict[str, Any]:
     """Return ``GET /ping``, and MLflow's other name for it."""
-    answers = {**success("The model is ready.", body_of({})), **refusals(_ERROR, statuses=["503"])}
+    # Its body is a line's end, which MLflow calls JSON and is none: nothing is said of it.
+    answers = {**success("The model is ready."), **refusals(problem, PROBLEM, statuses=["503"])}
     return {"get": {"tags": [tag], "summary": "Whether the model can predict", "responses": answers}}
 
 
-def mlflow_information(tag: str) -> dict[str, dict[str, Any]]:
+def mlflow_information(tag: str, problem: JSONSchema) -> dict[str, dict[str, Any]]:
     """Return the routes of MLflow's scoring server that do not predict."""
-    version = success("The version of MLflow whose server this one stands in for.", body_of({}))
-    told = {"tags": [tag], "summary": "MLflow's version", "responses": version}
-    return {"/ping": ping(tag), "/health": ping(tag), "/version": {"get": told}}
+    answers = success("The version, as bare text.")
+    told = {"tags": [tag], "summary": "The version of the server", "responses": answers}
+    return {"/ping": ping(tag, problem), "/health": ping(tag, problem), "/version": {"get": told}}
 
 
 def execution_parameters(tag: str) -> dict[str, Any]:

@@ -6,14 +6,15 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from palate.serving._openapi.cells import BASE64, MOMENT, JSONSchema
+from palate.serving._openapi.cells import BASE64, JSONSchema
+from palate.serving._openapi.moments import ANY_MOMENT, CELL_MOMENT
 
 __all__ = ["Field", "list_fields", "resolve", "sample_of"]
 
 _DEEPEST = 5
 _SHOWN_VALUES = 12
 _MOST_LEAVES = 500  # of a sample; an image's pixels say nothing more
-_TEXTS = {MOMENT: "2024-05-06T07:08:09", BASE64: "aGVsbG8="}
+_TEXTS = dict.fromkeys((ANY_MOMENT, CELL_MOMENT), "2024-05-06T07:08:09") | {BASE64: "aGVsbG8="}
 _LIMITS = {
     "minimum": "at least {}",
     "exclusiveMinimum": "more than {}",
