@@ -159,6 +159,17 @@ def test_compressed_bodies_are_read(client: TestClient, encoding: str) -> None:
     assert answer.json() == {"predictions": SUMS}
 
 
+def test_answers_are_compressed_for_who_asks_for_it(client: TestClient) -> None:
+    """A client that takes gzip, and nothing else, gets it for a body that is worth it; others are spared the time."""
+    many = {"dataframe_split": {"columns": COLUMNS, "data": ROWS * 500}}
+    for encoding in ("gzip", "deflate"):
+        answer = post(client, many, accept_encoding=encoding)
+        assert answer.headers["content-encoding"] == encoding
+        assert answer.json() == {"predictions": SUMS * 500}
+        assert "content-encoding" not in post(client, SPLIT, accept_encoding=encoding).headers
+    assert "content-encoding" not in post(client, many, accept_encoding="gzip, deflate, br").headers
+
+
 def test_a_bomb_is_refused_before_it_goes_off(client: TestClient) -> None:
     """A body that grows beyond the limit is 413, and the next request is answered."""
     bomb = gzip.compress(b" " * (50 << 20))

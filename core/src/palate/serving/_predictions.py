@@ -12,7 +12,7 @@ from typing import Any
 
 from palate.errors import InvalidInput, PalateError
 from palate.serving._access_log import AccessLog, IncidentLog
-from palate.serving._bodies import inflate
+from palate.serving._bodies import compress, inflate
 from palate.serving._calls import CallThread
 from palate.serving._lane import Failed, Waiting
 from palate.serving._log_lines import Served
@@ -205,9 +205,12 @@ class Prediction:
             *answer.headers,
             *extra,
         ]
+        body, encoding = compress(answer.body, self._headers.get(b"accept-encoding"))
+        if encoding is not None:
+            headers += [(b"content-encoding", encoding), (b"vary", b"accept-encoding")]
         deliver, self._deliver = self._deliver, _deliver_nothing
-        deliver(status, headers, answer.body)
-        self._count(status, len(answer.body), error, incident)
+        deliver(status, headers, body)
+        self._count(status, len(body), error, incident)
 
     def _count(self, status: int, bytes_out: int, error: ErrorKind | None = None, incident: str | None = None) -> None:
         desk, route, waiting = self._desk, self._route, self._waiting
