@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from functools import cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -29,11 +28,17 @@ def request_validator(document: dict[str, Any], path: str) -> Draft202012Validat
     return Draft202012Validator({**schema, "components": document["components"]})
 
 
-@cache
+_ROUTES: dict[str, tuple[Draft202012Validator, TypedEndpoint]] = {}
+
+
 def _typed_route(signature: Signature) -> tuple[Draft202012Validator, TypedEndpoint]:
-    contract = contract_of(signature)
-    validator = request_validator(openapi_document([contract]), "/models/model/predict")
-    return validator, TypedEndpoint(contract, "predict")
+    """Return what judges a body of the route, and the route itself, made once for each signature."""
+    key = repr(signature)  # defaults of params have no hash
+    if key not in _ROUTES:
+        contract = contract_of(signature)
+        validator = request_validator(openapi_document([contract]), "/models/model/predict")
+        _ROUTES[key] = validator, TypedEndpoint(contract, "predict")
+    return _ROUTES[key]
 
 
 def is_described(signature: Signature, body: object) -> bool:
