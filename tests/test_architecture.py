@@ -27,7 +27,8 @@ PLUGINS = sorted((ROOT / "plugins").glob("*/src/*/__init__.py"))
 # A module may import from its own layer and from those before it, and nothing may import in a circle.
 LAYERS = {
     "errors": "errors _late _plugin_failures",
-    "what a model takes": "_warning _field_types matrix schema _containers _enforcement _schema_json signature _inference",
+    "what a model takes": "_warning _field_types schema _containers matrix _enforcement _schema_json signature "
+    "_inference",
     "what it returns": "_outputs",
     "documents and files": "_disk model_file _stored",
     "what surrounds a model": "_code _coroutines _environment _process_lock _random_state",
@@ -37,9 +38,9 @@ LAYERS = {
     "verification mlflow_loader",
     "the built-in flavor": "_python_function",
     "the front door": "__init__",
-    "the conformance kit": "testing",
     "bytes": "codecs",
     "a server": "serving",
+    "the conformance kit": "testing",
     "the command line": "cli __main__",
 }
 LAYER = {module: level for level, modules in enumerate(LAYERS.values()) for module in modules.split()}
@@ -58,8 +59,12 @@ PUBLIC_NAMES = {
     "verify_model",
 }
 RING_0_MAY_IMPORT = sys.stdlib_module_names | {"palate", "pluggy", "yaml", "packaging"}
+# What the extra of a package brings, by the folder that may import it at module level besides.
+SERVER = {"httptools", "orjson", "prometheus_client", "starlette", "uvicorn", "uvloop"}
+EXTRAS = {"testing": {"pytest"}, "serving": SERVER, "serving/protocols": {"numpy"}}
+RING_1 = ("codecs", "serving")
 FRAMEWORKS = "numpy pandas pyarrow polars scipy sklearn skops torch tensorflow keras xgboost mlflow"
-WEB_AND_MORE = "pydantic cloudpickle starlette fastapi uvicorn requests click matplotlib"
+WEB_AND_MORE = f"pydantic cloudpickle fastapi requests click matplotlib {' '.join(sorted(SERVER))}"
 
 
 def modules(root: Path = CORE) -> list[Path]:
@@ -190,11 +195,44 @@ def test_what_modules_take_from_each_other_is_offered(file: Path) -> None:
 
 @pytest.mark.parametrize("file", [f for f in modules() if unit_of(f) not in ("cli", "__main__")], ids=relative)
 def test_kernel_imports_little(file: Path) -> None:
-    """At module level the kernel imports the standard library, pluggy, PyYAML and packaging, and no framework."""
+    """At module level the kernel imports the standard library, pluggy, PyYAML and packaging, and no framework; what has
+    an extra of its own also what that brings."""
     tree = ast.parse(file.read_text())
     passed_over = late(tree) | typing_only(tree)
     roots = {name.split(".")[0] for node, name in imports(tree) if node not in passed_over}
-    assert roots <= RING_0_MAY_IMPORT | ({"pytest"} if unit_of(file) == "testing" else set())
+    folders = {folder.as_posix() for folder in file.relative_to(CORE).parents}
+    assert roots <= RING_0_MAY_IMPORT.union(*(packages for folder, packages in EXTRAS.items() if folder in folders))
+
+
+@pytest.mark.parametrize("file", [f for f in modules() if unit_of(f) in RING_1], ids=relative)
+def test_ring_1_uses_public_names(file: Path) -> None:
+    """What is built on the kernel gets no more than a stranger's package, so it could become one by a rename."""
+    own = rf"palate\.{unit_of(file)}\."
+    names = {name for _, name in imports(ast.parse(file.read_text())) if not re.match(own, name)}
+    assert [name for name in names if re.search(r"\._", name)] == []
+
+
+@pytest.mark.parametrize("package", RING_1)
+def test_the_kernel_does_without_ring_1(package: str) -> None:
+    """Nothing of ring 0 imports what is built on it, and to import that brings no framework and no pandas."""
+    users = {unit_of(f) for f in modules() if any(unit(n) == package for _, n in imports(ast.parse(f.read_text())))}
+    assert users <= {*RING_1, "testing", "cli"}
+    heavy = set(FRAMEWORKS.split()) - {"numpy"}
+    code = f"import sys, palate.{package}; print([n for n in {sorted(heavy)!r} if n in sys.modules])"
+    assert run_python(code).strip() == "[]"
+
+
+@pytest.mark.parametrize("package", ["httptools", "orjson", "prometheus_client", "starlette", "uvicorn"])
+@pytest.mark.parametrize("command", ["serve", "openapi"])
+def test_command_says_which_extra_it_needs(command: str, package: str) -> None:
+    """Where the extra is not installed, the commands of the server name what to install, in one line."""
+    code = f"import sys; sys.modules[{package!r}] = None; from palate.cli import main; main([{command!r}, 'model'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("palate: ")
+    assert "palate[serve]" in done.stderr
+    assert package in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("file", [f for f in modules() if unit_of(f) == "cli"], ids=relative)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -18,8 +19,18 @@ import palate
 from palate import hookspecs
 from palate._code.model_code import ModelCode
 from palate._registry import Flavor, FlavorRegistry
-from palate.errors import LoadFailed, SaveFailed, UnsafeModel, UnsafePath, UnsupportedModel
+from palate.errors import (
+    FlavorBroken,
+    LoadFailed,
+    MethodNotFound,
+    SaveFailed,
+    UnsafeModel,
+    UnsafePath,
+    UnsupportedModel,
+)
 from palate.hookspecs import CarriedCode, LoadOptions, ModelSource, SaveOptions, hookimpl
+from palate.matrix import Matrix
+from palate.pyfunc import PyFuncModel
 from palate.schema import Schema, TensorSpec
 
 X = np.array([0.0, 1.0, 2.0])
@@ -183,6 +194,138 @@ def test_predict_is_told_which_model_it_is(toy_flavor: str, line: object, tmp_pa
 def test_hook_methods(flavor: Flavor, line: object) -> None:
     """The default method comes first."""
     assert flavor.methods(line) == ("predict", "invert")
+
+
+class Answering:
+    """A plugin of the toy kind over named columns, which says of its models what it was made to say."""
+
+    FORMATS = ("json",)
+
+    def __init__(self, plugin: ModuleType, *, array: Any = True, independent: Any = True) -> None:
+        self.answers = {"takes_array": array, "rows_are_independent": independent}
+        self.asked: list[tuple[object, ...]] = []
+        self.given: list[tuple[object, bool]] = []
+        for name in ("save_model", "load_model", "methods", "requirements", "executes_code"):
+            setattr(self, name, getattr(plugin, name))
+
+    @hookimpl
+    def prepare(self, model: object) -> object:
+        """Return the line in a tuple, so that it can be told which of the two a hook is given."""
+        return (model,)
+
+    @hookimpl
+    def takes_array(self, model: object, method: str, columns: Sequence[str | int]) -> object:
+        """Answer, or raise."""
+        return self._answer("takes_array", type(model).__name__, method, tuple(columns))
+
+    @hookimpl
+    def rows_are_independent(self, model: object, method: str) -> object:
+        """Answer, or raise."""
+        return self._answer("rows_are_independent", type(model).__name__, method)
+
+    @hookimpl
+    def predict(self, model: Any, data: Any, method: str, enforced: bool) -> object:
+        """Sum up the rows."""
+        self.given.append((data, enforced))
+        return np.asarray(data).sum(axis=1) * (1 if method == "predict" else -1)
+
+    def _answer(self, hook: str, *asked: object) -> object:
+        self.asked.append((hook, *asked))
+        if isinstance(self.answers[hook], BaseException):
+            raise self.answers[hook]
+        return self.answers[hook]
+
+
+@pytest.fixture
+def answering(toy_flavor: str, line: object, tmp_path: Path, request: pytest.FixtureRequest) -> tuple[Any, PyFuncModel]:
+    """Return a plugin with the answers that the test asks for, and a model of its flavor."""
+    plugin = Answering(import_module("palate_toy"), **getattr(request, "param", {}))
+    name = f"toy_answering_{tmp_path.name}"
+    palate.register_flavor(plugin, name=name)
+    palate.save_model(line, tmp_path / "model", flavor=name, input_example=FRAME)
+    model = palate.load_model(tmp_path / "model")
+    plugin.asked.clear()
+    plugin.given.clear()
+    return plugin, model
+
+
+FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+MATRIX = Matrix(FRAME.to_numpy(), ("a", "b"))
+
+
+def test_hook_takes_array(answering: tuple[Any, PyFuncModel]) -> None:
+    """Asked with what was prepared and the columns, before each prediction from a Matrix; yes means that very array."""
+    plugin, model = answering
+    assert model.fits(MATRIX)
+    np.testing.assert_array_equal(model.predict(MATRIX), [4.0, 6.0])
+    np.testing.assert_array_equal(model.invert(MATRIX), [-4.0, -6.0])
+    assert plugin.asked == [
+        ("takes_array", "tuple", "predict", ("a", "b")),
+        ("takes_array", "tuple", "invert", ("a", "b")),
+    ]
+    assert [(data is MATRIX.values, enforced) for data, enforced in plugin.given] == [(True, True)] * 2
+    model.predict(FRAME)
+    assert len(plugin.asked) == 2  # a DataFrame is no Matrix
+
+
+@pytest.mark.parametrize("answering", [{"array": False}], indirect=True)
+def test_without_takes_array_the_table_is_given(answering: tuple[Any, PyFuncModel]) -> None:
+    """No means a DataFrame that shares the array's memory, with the columns' names."""
+    plugin, model = answering
+    np.testing.assert_array_equal(model.predict(MATRIX), [4.0, 6.0])
+    [(data, enforced)] = plugin.given
+    assert list(data.columns) == ["a", "b"]
+    assert np.shares_memory(data.to_numpy(), MATRIX.values)
+    assert enforced
+
+
+def test_hook_rows_are_independent(answering: tuple[Any, PyFuncModel], flavor: Flavor, line: object) -> None:
+    """Asked with the native model and a method; a flavor without the hook says yes of each."""
+    plugin, model = answering
+    plugin.answers["rows_are_independent"] = False
+    assert model.rows_are_independent("invert") is False
+    assert plugin.asked == [("rows_are_independent", "Line", "invert")]
+    assert "rows_are_independent" not in flavor.hooks
+    assert flavor.rows_are_independent(line, "predict") is True
+    with pytest.raises(MethodNotFound):
+        model.rows_are_independent("transform")
+
+
+@pytest.mark.parametrize(
+    ("answering", "message"),
+    [
+        ({"array": 1, "independent": 1}, "must return True or False, not a int"),
+        ({"array": None, "independent": None}, "must return True or False, not a NoneType"),
+        ({"array": np.True_, "independent": np.True_}, "must return True or False, not a bool"),
+        ({"array": KeyError("a"), "independent": KeyError("a")}, "failed: KeyError: 'a'"),
+        ({"array": SystemExit(3), "independent": SystemExit(3)}, "raised SystemExit: 3, which would have ended"),
+    ],
+    indirect=["answering"],
+)
+def test_what_a_flavor_says_of_rows_and_arrays_is_checked(
+    answering: tuple[Any, PyFuncModel], message: str, request: pytest.FixtureRequest
+) -> None:
+    """Any other answer than True or False, and any failure, is that of the flavor, which is named."""
+    _, model = answering
+    for ask in (lambda: model.predict(MATRIX), lambda: model.rows_are_independent("predict")):
+        with pytest.raises(FlavorBroken, match=f"'{model.flavor}'.*{re.escape(message)}"):
+            ask()
+
+
+@pytest.mark.parametrize("said", ["yes", 1, None])
+def test_whether_a_process_may_fork_is_true_or_false(toy_flavor: str, said: object) -> None:
+    """Something else than a truth value under FORK_AFTER_LOAD keeps a plugin from being a flavor."""
+    plugin = Answering(import_module("palate_toy"))
+    plugin.FORK_AFTER_LOAD = said  # type: ignore[attr-defined]
+    with pytest.raises(FlavorBroken, match="its FORK_AFTER_LOAD must be True or False"):
+        palate.register_flavor(plugin, name=f"toy_forking_{said}")
+
+
+def test_a_model_tells_whether_the_process_may_fork(answering: tuple[Any, PyFuncModel], toy_flavor: str) -> None:
+    """Yes unless the flavor's constant says no; ``inspect_model`` says it before anything is loaded."""
+    _, model = answering
+    assert model.fork_after_load is True
+    assert palate.inspect_model(model.path).fork_after_load is True
 
 
 def test_hook_requirements(flavor: Flavor, line: object) -> None:

@@ -52,7 +52,6 @@ __all__ = [
 HOOK_API = 1
 ENTRY_POINT_GROUP = "palate.flavors"
 PLUGIN_GROUP = "palate.plugins"
-
 hookspec = pluggy.HookspecMarker("palate")
 hookimpl = pluggy.HookimplMarker("palate")
 
