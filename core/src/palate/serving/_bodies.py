@@ -16,6 +16,7 @@ _ANY_HEADER = 32 + zlib.MAX_WBITS
 _RAW = -zlib.MAX_WBITS
 _ENCODINGS = ("gzip", "deflate")
 _STEP = 1 << 20
+_MOST_DIGITS = 18  # of a length; Python refuses to read a number of thousands
 # Shorter bodies do not get shorter by much.
 _WORTH_COMPRESSING = 1 << 10
 _WINDOWS = {b"gzip": 16 + zlib.MAX_WBITS, b"deflate": zlib.MAX_WBITS}
@@ -40,7 +41,7 @@ async def receive_body(
         ClientGone: nobody is there any more.
     """
     declared = headers.get(b"content-length", b"0")
-    if not declared.isdigit() or int(declared) > limit:
+    if not declared.isdigit() or len(declared) > _MOST_DIGITS or int(declared) > limit:
         raise BodyTooLarge(limit)
     parts: list[bytes] = []
     size = 0
@@ -57,8 +58,6 @@ async def receive_body(
                 if not message.get("more_body", False):
                     return parts[0] if len(parts) == 1 else b"".join(parts)
     except TimeoutError as exc:
-        if isinstance(exc, BodyTooSlow):
-            raise
         raise BodyTooSlow(timeout) from exc
 
 
