@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from logging_workers import EACH, WORKERS
 
 from palate.serving._access_log import AccessLog, IncidentLog
+from palate.serving._counters import Carver, Counter, SharedRows
 from palate.serving._log_lines import AccessLines, AccessRecord, Served
 from palate.serving._log_writer import LogWriter
 from palate.serving._request_ids import RequestIds, accept_id
@@ -177,12 +178,14 @@ def test_many_lines_do_not_wait_for_the_timer(writer, tmp_path) -> None:
 def test_a_full_disk_costs_lines_and_nothing_else(writer, capfd) -> None:
     """What cannot be written is counted and told once on standard error; the server is not disturbed."""
     with Path("/dev/full").open("wb") as full:
-        log = AccessLog(writer, descriptor=full.fileno())
+        counter = Counter(Carver(SharedRows(width=1, workers=1).row(0)))
+        log = AccessLog(writer, descriptor=full.fileno(), lost=counter)
     for _ in range(3):
         asyncio.run(add(log, *[PLAIN] * 10))
         log.flush()
-    writer.close()
+        writer.close()
     assert log.lost == 30
+    assert counter.value == 20, "of the last ones it will hear when the next is written"
     told = capfd.readouterr().err
     assert told.count("\n") == 1
     assert "the access log cannot be written (No space left on device)" in told

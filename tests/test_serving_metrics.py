@@ -94,7 +94,6 @@ def test_what_was_counted_is_on_the_page_in_both_formats() -> None:
     worker.server.errors.count("unknown_model")
     worker.server.in_flight.add(3)
     worker.server.in_flight.add(-1)
-    worker.server.connections.add(5)
     worker.server.lost_lines.count(4)
     served = ("model=iris", "version=2")
     wanted = {
@@ -116,7 +115,6 @@ def test_what_was_counted_is_on_the_page_in_both_formats() -> None:
         ("palate_errors_total", "kind=timeout", *served): 0,
         ("palate_errors_total", "kind=unknown_model", "model=", "version="): 1,
         ("palate_requests_in_flight",): 2,
-        ("palate_connections",): 5,
         ("palate_workers",): 1,
         ("palate_log_lines_lost_total",): 4,
     }

@@ -11,6 +11,7 @@ import time
 import traceback
 from typing import Literal
 
+from palate.serving._counters import Counter
 from palate.serving._log_lines import AccessLines, AccessRecord, Served, event_line
 from palate.serving._log_writer import LogWriter, Stream
 from palate.serving.settings import AccessLog as Logged
@@ -37,17 +38,24 @@ class AccessLog:
         logged: which requests: all, those with an error, or none.
         form: JSON or text.
         descriptor: where to; standard output by default.
+        lost: counts the lines that could not be written.
     """
 
     __slots__ = ("_armed", "_form", "_lowest", "_records", "_stream", "_writer")
 
     def __init__(
-        self, writer: LogWriter, *, logged: Logged = "all", form: LogFormat = "json", descriptor: int = 1
+        self,
+        writer: LogWriter,
+        *,
+        logged: Logged = "all",
+        form: LogFormat = "json",
+        descriptor: int = 1,
+        lost: Counter | None = None,
     ) -> None:
         self._writer = writer
         self._lowest = _LOWEST_STATUS[logged]
         self._form = AccessLines(form)
-        self._stream = Stream(descriptor, "access log")
+        self._stream = Stream(descriptor, "access log", lost)
         self._records: list[AccessRecord] = []
         self._armed = False
 
@@ -124,10 +132,12 @@ class IncidentLog:
 
     __slots__ = ("_form", "_left", "_second", "_stream", "_writer")
 
-    def __init__(self, writer: LogWriter, *, form: LogFormat = "json", descriptor: int = 2) -> None:
+    def __init__(
+        self, writer: LogWriter, *, form: LogFormat = "json", descriptor: int = 2, lost: Counter | None = None
+    ) -> None:
         self._writer = writer
         self._form: LogFormat = form
-        self._stream = Stream(descriptor, "incident log")
+        self._stream = Stream(descriptor, "incident log", lost)
         self._second, self._left = 0, 0
 
     def failed(self, request_id: str, error: BaseException, **facts: object) -> None:

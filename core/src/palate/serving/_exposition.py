@@ -129,4 +129,3 @@ def _gauges(total: WorkerMetrics) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "palate_requests_in_flight", "Requests that came and are not answered yet.", total.server.in_flight.value
     )
-    yield GaugeMetricFamily("palate_connections", "Open connections.", total.server.connections.value)

@@ -14,6 +14,8 @@ import threading
 from contextlib import suppress
 from queue import SimpleQueue
 
+from palate.serving._counters import Counter
+
 __all__ = ["LogWriter", "Stream"]
 
 # Ten thousand lines and more.
@@ -22,12 +24,19 @@ _STDERR = 2
 
 
 class Stream:
-    """Where lines go: a descriptor that nobody else closes, and how much of it was lost."""
+    """Where lines go: a descriptor that nobody else closes, and how many of them were lost.
 
-    __slots__ = ("descriptor", "failed", "name", "refused", "torn")
+    Args:
+        descriptor: a copy of it is used.
+        name: what it is called where losses are told.
+        counter: counts the losses too, as far as they are known when something is written.
+    """
 
-    def __init__(self, descriptor: int, name: str) -> None:
+    __slots__ = ("_counted", "_counter", "descriptor", "failed", "name", "refused", "torn")
+
+    def __init__(self, descriptor: int, name: str, counter: Counter | None = None) -> None:
         self.name = name
+        self._counter, self._counted = counter, 0
         # A closed descriptor's number goes to the next socket that is opened, whose client would get our log.
         try:
             self.descriptor = os.dup(descriptor)
@@ -41,6 +50,12 @@ class Stream:
     def lost(self) -> int:
         """The lines that were not, or not wholly, written."""
         return self.refused + self.failed
+
+    def count_lost(self) -> None:
+        """Bring the counter up to date; from the event loop's thread, which alone counts."""
+        if self._counter is not None and (lost := self.lost) != self._counted:
+            self._counter.count(lost - self._counted)
+            self._counted = lost
 
 
 class LogWriter:
@@ -62,8 +77,10 @@ class LogWriter:
 
     def write(self, stream: Stream, data: bytes, lines: int) -> None:
         """Have *data*, that many whole lines, written soon; from the event loop's thread only."""
-        if self._put - self._done + len(data) > _BACKLOG_LIMIT:
-            stream.refused += lines
+        refused = self._put - self._done + len(data) > _BACKLOG_LIMIT
+        stream.refused += lines * refused
+        stream.count_lost()
+        if refused:
             return
         # A thread does not survive a fork, so it is started where it is needed.
         if self._thread is None:

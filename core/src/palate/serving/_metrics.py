@@ -64,7 +64,7 @@ _KIND_OF: Mapping[type[BaseException], ErrorKind] = {
 
 # The statuses that a server of ours gives; any other, which would be a mistake, is counted as the last.
 _STATUSES = (
-    *(200, 204, 304, 400, 401, 403, 404, 405, 406, 408, 411, 413, 414, 415, 417, 421, 422, 429, 431),
+    *(200, 204, 304, 400, 401, 403, 404, 405, 406, 408, 411, 413, 414, 415, 417, 421, 422, 429, 431, 499),
     *(500, 501, 503, 504, 505, "other"),
 )
 # From the decoding of one row to the deadline of a heavy model; three to a decade, so that a quantile read off the
@@ -121,17 +121,15 @@ class ServerMetrics:
         responses: to requests that were for no model: pages, probes, unknown paths, what is not HTTP.
         errors: of those, by ``ErrorKind``.
         in_flight: requests that came and are not answered yet.
-        connections: open ones.
         lost_lines: lines of the logs that could not be written.
     """
 
-    __slots__ = ("connections", "errors", "in_flight", "lost_lines", "responses")
+    __slots__ = ("errors", "in_flight", "lost_lines", "responses")
 
     def __init__(self, carver: Carver) -> None:
         self.responses = CounterSet(carver, _STATUSES)
         self.errors = CounterSet(carver, get_args(ErrorKind))
         self.in_flight = Gauge(carver)
-        self.connections = Gauge(carver)
         self.lost_lines = Counter(carver)
 
 
@@ -190,7 +188,7 @@ class Metrics:
         The counts of a predecessor go on. Only one process may be a worker at one time, and write from one thread.
         """
         bound = self._over(Carver(self._rows.row(worker)))
-        current = [bound.server.in_flight, bound.server.connections]
+        current = [bound.server.in_flight]
         for model in bound.models.values():
             current += [model.queued_rows, model.ready]
         for gauge in current:
