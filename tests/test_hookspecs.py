@@ -312,15 +312,6 @@ def test_what_a_flavor_says_of_rows_and_arrays_is_checked(
             ask()
 
 
-@pytest.mark.parametrize("said", ["yes", 1, None])
-def test_whether_a_process_may_fork_is_true_or_false(toy_flavor: str, said: object) -> None:
-    """Something else than a truth value under FORK_AFTER_LOAD keeps a plugin from being a flavor."""
-    plugin = Answering(import_module("palate_toy"))
-    plugin.FORK_AFTER_LOAD = said  # type: ignore[attr-defined]
-    with pytest.raises(FlavorBroken, match="its FORK_AFTER_LOAD must be True or False"):
-        palate.register_flavor(plugin, name=f"toy_forking_{said}")
-
-
 def test_a_model_tells_whether_the_process_may_fork(answering: tuple[Any, PyFuncModel], toy_flavor: str) -> None:
     """Yes unless the flavor's constant says no; ``inspect_model`` says it before anything is loaded."""
     _, model = answering

@@ -129,7 +129,7 @@ class Flavor:
                 raise self._ended("takes_array", exc) from exc
             raise self.broken(f"its takes_array failed: {describe_failure(exc)}") from exc
         if type(answer) is not bool:
-            raise self.broken(f"its takes_array {ANSWERS['takes_array'](answer)}")
+            raise self.broken(f"its takes_array {find_unfinished(answer) or ANSWERS['takes_array'](answer)}")
         return answer
 
     def rows_are_independent(self, model: object, method: str) -> bool:
