@@ -71,6 +71,14 @@ def number(server: LiveServer, sample: str) -> float:
     return float(re.findall(rf"^{re.escape(sample)} (\S+)$", page, re.MULTILINE)[0])
 
 
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for what comes soon: a worker counts a request when the client has its answer already."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def workers(server: LiveServer) -> list[int]:
     """Return the processes that it has started."""
     return [
@@ -196,13 +204,12 @@ def test_counts_outlive_the_worker_that_counted(saved) -> None:
         served = 'palate_requests_total{model="m",protocol="mlflow",status="200",version="1"}'
         ready = 'palate_model_ready{model="m",version="1"}'
         assert [ask(server) for _ in range(20)] == [200] * 20
+        wait_until(lambda: number(server, served) >= 20)
         assert {number(server, served) for _ in range(10)} == {20}
         before = workers(server)
         os.kill(before[0], signal.SIGKILL)
-        deadline = time.monotonic() + 20
-        while len(workers(server)) < 2 or before[0] in workers(server) or number(server, ready) < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: before[0] not in workers(server) and len(workers(server)) == number(server, ready) == 2)
         assert [ask(server) for _ in range(10)] == [200] * 10
+        wait_until(lambda: number(server, served) >= 30)
         assert {number(server, served) for _ in range(10)} == {30}
         assert server.stop() == 0
