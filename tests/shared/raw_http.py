@@ -96,9 +96,7 @@ class RawConnection:
 
 
 @contextmanager
-def connect(
-    host: str, port: int, *, timeout: float = 10.0, buffer: int | None = None
-) -> Iterator[RawConnection]:
+def connect(host: str, port: int, *, timeout: float = 10.0, buffer: int | None = None) -> Iterator[RawConnection]:
     """Connect; *buffer* is what the kernel takes in for a client that does not read."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as raw:
         if buffer is not None:
