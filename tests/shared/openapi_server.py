@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 import palate
 from palate.schema import Array, ColSpec, Map, Object, ParamSpec, Property, Schema, TensorSpec
@@ -95,7 +95,7 @@ class Pairs(palate.PythonModel):
 def save_models(folder: Path) -> dict[str, Path]:
     """Save the models under *folder*; return where each is, by name."""
     flowers = pd.DataFrame({"length": [1.0, 2.0, 3.0, 4.0], "width": [1.5, 1.0, 0.5, 0.25]})
-    fitted = DecisionTreeClassifier().fit(flowers, [0, 0, 1, 1])  # a tree knows what to do with NaN
+    fitted = HistGradientBoostingClassifier().fit(flowers, [0, 0, 1, 1])  # takes NaN, and doubles of any size
     palate.save_model(fitted, folder / "flowers", input_example=flowers)
     own = {"customers": (Customers, CUSTOMERS), "baskets": (Baskets, _BASKETS), "images": (Images, _IMAGES)}
     for name, (kind, signature) in {**own, "pairs": (Pairs, _PAIRS)}.items():

@@ -45,7 +45,8 @@ _INFER: JSONSchema = {
         "parameters": {"type": "object", "description": "The signature's params, and binary_data_output."},
         "inputs": {"type": "array", "items": _TENSOR, "minItems": 1},
         "outputs": {
-            "type": "array",
+            "type": ["array", "null"],
+            "description": "The outputs that are wanted; all where none is named.",
             "items": {"type": "object", "properties": {"name": _TEXT, "parameters": _ANY_OBJECT}, "required": ["name"]},
         },
     },

@@ -28,7 +28,7 @@ _SPLIT: JSONSchema = {
     "description": "A table as pandas' DataFrame.to_dict(orient='split') gives it.",
     "properties": {
         "columns": {"type": "array", "items": {"type": ["string", "integer"]}},
-        "index": {"type": "array"},
+        "index": {"description": "Read past."},
         "data": {"type": "array", "items": {"type": "array"}},
     },
     "required": ["data"],
