@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 import numpy as np
 import pytest
 
+from palate.errors import InvalidInput, Problem
 from palate.serving._lane import Failed, Lane, Waiting
 from palate.serving._metrics import Metrics, ModelMetrics
 from palate.serving.errors import PredictTimeout, QueueFull
@@ -26,7 +27,13 @@ class Model:
         self.threads: set[str] = set()
         self.seconds = seconds
 
-    def __call__(self, method: str, data: Any, params: Any) -> Any:
+    def check(self, method: str, data: Any) -> Any:
+        if np.any(data == 99):
+            raise InvalidInput([Problem(("inputs",), "wrong_value", "is too much")])
+        return data
+
+    def predict(self, method: str, data: Any, params: Any) -> Any:
+        self.check(method, data)
         self.calls.append(len(data))
         self.params.append(params)
         self.threads.add(threading.current_thread().name)
@@ -41,10 +48,10 @@ class Model:
 class Asker:
     """Puts requests in a lane and collects the answers."""
 
-    def __init__(self, predict: Callable[..., Any], **settings: Any) -> None:
+    def __init__(self, model: Any, **settings: Any) -> None:
         self.metrics: ModelMetrics = Metrics(models=[("m", "1")]).bind().model("m", "1")
         chosen = ServingSettings(**settings)
-        self.lane = Lane(predict, chosen, self.metrics, threads=chosen.threads)
+        self.lane = Lane(model, chosen, self.metrics, threads=chosen.threads)
         self.requests: list[Waiting] = []
 
     def ask(self, *values: float, key: Any = "k", method: str = "predict", params: Any = None) -> asyncio.Future[Any]:
@@ -121,6 +128,20 @@ def test_only_the_guilty_request_fails() -> None:
         assert isinstance(answers[13].cause, ValueError)
         assert [answer[0] for n, answer in enumerate(answers) if n != 13] == [2 * n for n in range(32) if n != 13]
         assert len(model.calls) <= 12  # halved, not one by one
+
+    run(test())
+
+
+def test_what_does_not_fit_is_found_among_the_others() -> None:
+    """Records are enforced together; if that fails, each by itself, and the good ones are one call."""
+    model = Model()
+
+    async def test() -> None:
+        asker = Asker(model)
+        answers = await asyncio.gather(*(asker.ask(n) for n in (1, 99, 2, 99, 3)))
+        assert [type(answer) is Failed for answer in answers] == [False, True, False, True, False]
+        assert isinstance(answers[1].cause, InvalidInput)
+        assert model.calls == [3]
 
     run(test())
 
@@ -209,13 +230,14 @@ def test_a_call_that_never_ends_is_left_behind() -> None:
     """Its requests get PredictTimeout, those that waited are answered by a new thread, and enough of them is stuck."""
     release = threading.Event()
 
-    def predict(method: str, data: Any, params: Any) -> Any:
-        if data[0] == 0:
-            release.wait(20)
-        return data
+    class Stubborn(Model):
+        def predict(self, method: str, data: Any, params: Any) -> Any:
+            if data[0] == 0:
+                release.wait(20)
+            return data
 
     async def test() -> None:
-        asker = Asker(predict, predict_timeout=0.2)
+        asker = Asker(Stubborn(), predict_timeout=0.2)
         await asker.ask(1)
         for lost in range(4):
             stuck, behind = asker.ask(0, *range(1000)), asker.ask(7, key="other")

@@ -11,18 +11,27 @@ import asyncio
 import logging
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from palate.errors import InvalidInput
 from palate.serving._calls import CallThread
 from palate.serving._joining import RowsDiffer, join_rows, split_rows
 from palate.serving._metrics import ModelMetrics
 from palate.serving.errors import PredictTimeout, QueueFull
 from palate.serving.settings import ServingSettings
 
-__all__ = ["Failed", "Lane", "Predict", "Waiting", "answer_together"]
+__all__ = ["Caller", "Failed", "Lane", "Waiting", "answer_together"]
 
-Predict = Callable[[str, Any, Mapping[str, Any] | None], Any]
-"""Calls a method of a model with data and params."""
+
+class Caller(Protocol):
+    """Calls a model; from one thread at a time, or from several if the lane has several."""
+
+    def predict(self, method: str, data: Any, params: Mapping[str, Any] | None) -> Any:
+        """Return what a method answers."""
+
+    def check(self, method: str, data: Any) -> Any:
+        """Return data as the model takes it. Raises InvalidInput."""
+
 
 _log = logging.getLogger("palate.serving")
 
@@ -44,7 +53,7 @@ class Waiting:
     Attributes:
         key: what requests of one call have in common, or None for a call of its own.
         method: the method that is called.
-        data: what it is called with, enforced.
+        data: what it is called with, enforced, or records that will be when they are together.
         params: the same, or None for the defaults.
         rows: how many rows the data has.
         done: called once, on the event loop, with the model's answer or ``Failed``.
@@ -90,28 +99,47 @@ def _tell_nobody(answer: Any) -> None:
     """Stand where an answer was told already."""
 
 
-def answer_together(predict: Predict, requests: Sequence[Waiting]) -> tuple[list[Any], bool]:
+def answer_together(model: Caller, requests: Sequence[Waiting]) -> tuple[list[Any], bool]:
     """Return the answer of each request, ``Failed`` for those that the model fails on, and whether its rows add up.
 
     Args:
-        predict: calls the model.
+        model: is called.
         requests: of one key.
     """
     first = requests[0]
     try:
         if len(requests) == 1:
-            return [predict(first.method, first.data, first.params)], True
+            return [model.predict(first.method, first.data, first.params)], True
         data = join_rows([request.data for request in requests])
-        return split_rows(predict(first.method, data, first.params), [request.rows for request in requests]), True
+        answer = model.predict(first.method, data, first.params)
+        return split_rows(answer, [request.rows for request in requests]), True
     except RowsDiffer:
-        return [answer for request in requests for answer in answer_together(predict, [request])[0]], False
+        return [answer for request in requests for answer in answer_together(model, [request])[0]], False
+    except InvalidInput as exc:
+        return ([Failed(exc)], True) if len(requests) == 1 else _answer_those_that_fit(model, requests)
     except Exception as exc:  # a model may fail in any way
         if len(requests) == 1:
             return [Failed(exc)], True
     middle = len(requests) // 2
-    left, left_adds_up = answer_together(predict, requests[:middle])
-    right, right_adds_up = answer_together(predict, requests[middle:])
+    left, left_adds_up = answer_together(model, requests[:middle])
+    right, right_adds_up = answer_together(model, requests[middle:])
     return left + right, left_adds_up and right_adds_up
+
+
+def _answer_those_that_fit(model: Caller, requests: Sequence[Waiting]) -> tuple[list[Any], bool]:
+    """Hold each request against the signature by itself, which they were not together, and ask for the good ones."""
+    answers: dict[int, Any] = {}
+    for place, request in enumerate(requests):
+        try:
+            model.check(request.method, request.data)
+        except InvalidInput as exc:
+            answers[place] = Failed(exc)
+    if not answers:  # each fits: the model itself refuses something, or they do not fit together
+        return [answer for request in requests for answer in answer_together(model, [request])[0]], True
+    good = [place for place in range(len(requests)) if place not in answers]
+    found, adds_up = answer_together(model, [requests[place] for place in good]) if good else ([], True)
+    answers.update(zip(good, found, strict=True))
+    return [answers[place] for place in range(len(requests))], adds_up
 
 
 class _Run(NamedTuple):
@@ -137,14 +165,14 @@ class Lane:
     """The requests of one model, in the order in which they came; belongs to one event loop.
 
     Args:
-        predict: calls the model.
+        model: is called.
         settings: of the server.
         metrics: where batches, waiting and times are counted.
         threads: how many calls may be under way at once off the event loop.
     """
 
-    def __init__(self, predict: Predict, settings: ServingSettings, metrics: ModelMetrics, *, threads: int = 1) -> None:
-        self._predict = predict
+    def __init__(self, model: Caller, settings: ServingSettings, metrics: ModelMetrics, *, threads: int = 1) -> None:
+        self._model = model
         self._timeout = settings.predict_timeout
         self._most_waiting = settings.max_queue_rows
         self._most_together = settings.max_batch_rows
@@ -212,7 +240,7 @@ class Lane:
             self._schedule()
         elif rows <= self._light_rows and not self._busy:
             begin = perf_counter()
-            answers, adds_up = answer_together(self._predict, requests)
+            answers, adds_up = answer_together(self._model, requests)
             self._finish(requests, rows, _Run(answers, adds_up, perf_counter() - begin))
         else:
             self._start(requests, rows)
@@ -247,11 +275,11 @@ class Lane:
 
     def _start(self, requests: list[Waiting], rows: int) -> None:
         call = _Call(requests, rows, self._idle.pop())
-        predict = self._predict
+        model = self._model
 
         def run() -> _Run:
             begin = perf_counter()
-            answers, adds_up = answer_together(predict, requests)
+            answers, adds_up = answer_together(model, requests)
             return _Run(answers, adds_up, perf_counter() - begin)
 
         def done(result: _Run) -> None:

@@ -20,9 +20,12 @@ from palate.serving.settings import ServingSettings
 
 __all__ = ["Prepared", "ServedModel"]
 
+# Of so many it takes longer to enforce them than to find out that there is something to enforce.
+_MOST_RECORDS = 64
+
 
 class Prepared(NamedTuple):
-    """A call whose data and params fit the signature."""
+    """A call as it goes to the model: what fits the signature, or records of which that is not known yet."""
 
     key: Hashable | None
     method: str
@@ -52,6 +55,7 @@ class ServedModel:
         self._lane: Lane | None = None
         together = settings.batching == "auto"
         self._joins = {name: together and model.rows_are_independent(name) for name in model.methods}
+        self._takes_records = _are_enforced_row_by_row(model)
         self._matrix_keys = {name: (name, "matrix") if joins else None for name, joins in self._joins.items()}
 
     @property
@@ -76,7 +80,7 @@ class ServedModel:
 
     def start(self, log: IncidentLog) -> None:
         """Take requests on the running event loop, if the golden predictions pass; else *log* says why not."""
-        self._lane = Lane(self._call, self._settings, self.metrics, threads=self._settings.threads)
+        self._lane = Lane(_Caller(self.model), self._settings, self.metrics, threads=self._settings.threads)
         try:
             self.prove()
         except PalateError as exc:
@@ -108,6 +112,10 @@ class ServedModel:
             if method not in self._matrix_keys:
                 raise MethodNotFound(method, available=self.model.methods)
             return Prepared(self._matrix_keys[method], method, data, None, len(data.values))
+        if type(data) is list and self._takes_records and not call.params:
+            key = self._find_record_key(method, data)
+            if key is not None:
+                return Prepared(key, method, data, None, len(data))
         data, params = self.model.enforce(data, call.params, method=method)
         return Prepared(self._find_key(method, data, params), method, data, params or None, count_rows(data))
 
@@ -131,5 +139,45 @@ class ServedModel:
         shared = find_join_key(data) if self._joins[method] else None
         return None if shared is None else (method, shared, repr(sorted(params.items())))
 
-    def _call(self, method: str, data: Any, params: Mapping[str, Any] | None) -> Any:
-        return self.model.call(method, data, params)
+    def _find_record_key(self, method: str, data: list[Any]) -> Hashable | None:
+        """Return the key of a few records, all with the same members: enforcing them together costs as much as one.
+
+        Where a value is missing there is none: what stands for it depends on the column's other values.
+        """
+        if not 0 < len(data) <= _MOST_RECORDS or not self._joins.get(method):
+            return None
+        first = data[0]
+        if not all(type(record) is dict and record.keys() == first.keys() for record in data):
+            return None
+        if any(value is None for record in data for value in record.values()):
+            return None
+        return (method, "records", frozenset(first))
+
+
+class _Caller:
+    """The model as its lane calls it."""
+
+    __slots__ = ("_model",)
+
+    def __init__(self, model: PyFuncModel) -> None:
+        self._model = model
+
+    def predict(self, method: str, data: Any, params: Mapping[str, Any] | None) -> Any:
+        """Return what a method answers."""
+        return self._model.call(method, data, params)
+
+    def check(self, method: str, data: Any) -> Any:
+        """Return data as the model takes it. Raises InvalidInput."""
+        return self._model.enforce(data, method=method)[0]
+
+
+def _are_enforced_row_by_row(model: PyFuncModel) -> bool:
+    """Tell whether what becomes of a record by the signature is the same with other records around it.
+
+    So it is for columns with names and types of their own; "any" takes what pandas makes of all rows together.
+    """
+    signature = model.signature
+    if signature is None or signature.inputs is None or signature.from_type_hints or model.metadata.type_from_example:
+        return False
+    columns = signature.inputs.columns
+    return bool(columns) and all(isinstance(c.type, str) and isinstance(c.name, str) for c in columns)
