@@ -61,6 +61,22 @@ def test_a_request_may_come_in_any_pieces(path: str, line: RawConnection) -> Non
 
 
 @pytest.mark.parametrize("path", ECHOES)
+def test_a_head_that_was_read_before_is_good_for_any_body_of_its_length(path: str, line: RawConnection) -> None:
+    """It is known again by its bytes, and the body still comes in any pieces, and other requests behind it."""
+    sent = post(path, b"one\r\n\r\n", "X-Once: only in this test")
+    other = sent.replace(b"one", b"two")
+    for request, body in ((sent, b"one\r\n\r\n"), (sent, b"one\r\n\r\n"), (other, b"two\r\n\r\n")):
+        line.send(request)
+        assert line.reply().body == body
+    for cut in range(1, len(sent), 7):
+        mixed = sent[:cut] + other[cut:]
+        line.send(mixed[:cut], mixed[cut:] + sent + post(path, b"last"), pause=0.005)
+        assert [line.reply().body for _ in range(3)] == [mixed[-7:], b"one\r\n\r\n", b"last"]
+    line.send(sent + b"BREW / HTTP/1.1\r\n\r\n")
+    assert [line.reply().status, line.reply().status] == [200, 501]
+
+
+@pytest.mark.parametrize("path", ECHOES)
 def test_requests_sent_ahead_are_answered_in_order(path: str, line: RawConnection) -> None:
     """However long the first one takes, and whatever stands behind them."""
     bodies = [b"%d" % number for number in range(200)]

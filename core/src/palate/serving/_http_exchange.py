@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
 from palate.serving._http_refusals import Refusal
 
-__all__ = ["AsgiApp", "Connection", "DirectHandler", "Exchange", "Target"]
+__all__ = ["AsgiApp", "Connection", "DirectHandler", "Exchange", "Head", "Target"]
 
 logger = logging.getLogger("palate.serving")
 
@@ -38,6 +38,24 @@ class Target(NamedTuple):
 DirectHandler = Callable[["Exchange"], None]
 
 
+class Head(NamedTuple):
+    """The head of a request that is good.
+
+    Attributes:
+        target: the request line.
+        headers: as they came, names in lower case; not to be changed.
+        fields: the same by name; of a name that came several times, the last.
+        version: of HTTP.
+        length: of the body.
+    """
+
+    target: Target
+    headers: Sequence[tuple[bytes, bytes]]
+    fields: Mapping[bytes, bytes]
+    version: str
+    length: int
+
+
 class Connection(Protocol):
     """What an exchange needs of the connection it came on."""
 
@@ -62,9 +80,9 @@ class Exchange:
     else goes through ``run``.
 
     Attributes:
+        head: of the request; shared with others that have the same.
         target: the request line.
-        headers: as they came, names in lower case.
-        fields: the same by name; of a name that came several times, the last.
+        fields: the headers by name; of a name that came several times, the last.
         body: whole.
         keep_alive: whether the connection stays open after the answer.
         disconnected: the client is gone; what is still sent is dropped.
@@ -85,29 +103,18 @@ class Exchange:
         "complete",
         "disconnected",
         "fields",
-        "headers",
+        "head",
         "keep_alive",
         "on_disconnect",
         "target",
-        "version",
     )
 
-    def __init__(
-        self,
-        connection: Connection,
-        target: Target,
-        headers: list[tuple[bytes, bytes]],
-        fields: dict[bytes, bytes],
-        body: bytes,
-        version: str,
-        keep_alive: bool,
-    ) -> None:
+    def __init__(self, connection: Connection, head: Head, body: bytes, *, keep_alive: bool) -> None:
         self._connection = connection
-        self.target = target
-        self.headers = headers
-        self.fields = fields
+        self.head = head
+        self.target = head.target
+        self.fields = head.fields
         self.body = body
-        self.version = version
         self.keep_alive = keep_alive
         self.complete = False
         self.disconnected = False
@@ -163,7 +170,7 @@ class Exchange:
         return {
             "type": "http",
             "asgi": _ASGI,
-            "http_version": self.version,
+            "http_version": self.head.version,
             "server": connection.server,
             "client": connection.client,
             "scheme": "http",
@@ -172,7 +179,7 @@ class Exchange:
             "path": target.path,
             "raw_path": target.raw_path,
             "query_string": target.query,
-            "headers": self.headers,
+            "headers": list(self.head.headers),
             "state": connection.app_state.copy(),
         }
 
@@ -245,7 +252,7 @@ class Exchange:
             self._left = None if self._silent else int(given[b"content-length"])
         elif not (more or status in _BODILESS):
             framing, self._left = b"content-length: %d\r\n" % len(body), None if self._silent else len(body)
-        elif not self._silent and self.version == "1.0":
+        elif not self._silent and self.head.version == "1.0":
             self.keep_alive = False  # the end of the connection is the end of the body
         elif not self._silent:
             framing, self._chunked = b"transfer-encoding: chunked\r\n", True

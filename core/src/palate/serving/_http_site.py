@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import httptools
 
-from palate.serving._http_exchange import DirectHandler, Target
+from palate.serving._http_exchange import DirectHandler, Head, Target
 from palate.serving._http_limits import HttpLimits
 from palate.serving._http_sweep import Sweep
 
@@ -15,6 +15,7 @@ __all__ = ["HttpSite"]
 
 _REMEMBERED = 256  # request lines; those of clients who ask for the same thing again, which are all that count
 _LONGEST = 512  # bytes of one that is remembered
+_HEADS, _LONGEST_HEAD = 512, 2048  # as many whole heads, and their bytes
 
 
 class HttpSite:
@@ -23,15 +24,17 @@ class HttpSite:
     Attributes:
         limits: what a connection may take.
         sweep: looks after the deadlines.
+        heads: of requests that were good, by their bytes: each is good again as long as its body has that length.
     """
 
-    __slots__ = ("_direct", "_headers", "_lines", "_targets", "limits", "sweep")
+    __slots__ = ("_direct", "_headers", "_lines", "_targets", "heads", "limits", "sweep")
 
     def __init__(self, limits: HttpLimits, direct: Mapping[tuple[str, str], DirectHandler]) -> None:
         """Serve within *limits*; *direct* has the handlers of hot routes by method and path."""
         self.limits = limits
         self.sweep = Sweep(limits)
         self._direct = direct
+        self.heads: dict[bytes, Head] = {}
         self._targets: dict[tuple[bytes, bytes], Target] = {}
         self._headers: list[tuple[bytes, bytes]] = []
         self._lines = b""
@@ -40,6 +43,13 @@ class HttpSite:
         """Return what a request line asks for. Raises HttpParserError for what is no URL."""
         found = self._targets.get((method, url))
         return found if found is not None else self._parse(method, url)
+
+    def remember(self, key: bytes, head: Head) -> None:
+        """Know a head again by its bytes."""
+        if len(key) <= _LONGEST_HEAD:
+            if len(self.heads) >= _HEADS:
+                self.heads.clear()
+            self.heads[key] = head
 
     def header_lines(self, headers: list[tuple[bytes, bytes]]) -> bytes:
         """Return *headers* as lines; uvicorn makes a new list of them once a second, with the date."""
