@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from os import PathLike
+from time import perf_counter
 from typing import Any
 
 from palate.loading import load_model
@@ -13,21 +14,22 @@ from palate.pyfunc import PyFuncModel
 from palate.serving._access_log import AccessLog, IncidentLog
 from palate.serving._bodies import ClientGone, receive_body
 from palate.serving._calls import CallThread
+from palate.serving._contract import ModelContract
 from palate.serving._directory import contract_of
 from palate.serving._http_exchange import DirectHandler, Exchange
 from palate.serving._http_refusals import Refusal
 from palate.serving._information import information_app
-from palate.serving._log_writer import LogWriter
-from palate.serving._metrics import Metrics
+from palate.serving._metrics import ErrorKind
 from palate.serving._predictions import Desk, Prediction, PredictRoute
-from palate.serving._request_ids import RequestIds
+from palate.serving._request_ids import RequestIds, accept_id
 from palate.serving._served import ServedModel
+from palate.serving._shared import Shared
 from palate.serving._wire import Endpoint
 from palate.serving.errors import ServingError
 from palate.serving.protocols import inference_v2, mlflow, tf_serving, typed
 from palate.serving.settings import ProtocolName, ServingSettings
 
-__all__ = ["Application", "Servable", "create_app"]
+__all__ = ["Application", "Servable", "by_name", "create_app", "open_models"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -44,6 +46,10 @@ _PATHS: dict[ProtocolName, Callable[[Any], Mapping[str, Endpoint]]] = {
 }
 
 
+_REFUSED: dict[int, ErrorKind] = {408: "too_slow", 413: "too_large", 431: "too_large", 503: "queue_full"}
+"""What a request is counted as that was refused before it came to the application."""
+
+
 def create_app(models: Servable | Mapping[str, Servable], settings: ServingSettings | None = None) -> Application:
     """Return the ASGI application that serves models; it takes requests from its lifespan's beginning on.
 
@@ -56,13 +62,26 @@ def create_app(models: Servable | Mapping[str, Servable], settings: ServingSetti
         PalateError: a model cannot be loaded, see ``palate.load_model``.
     """
     chosen = settings or ServingSettings()
-    given = models if isinstance(models, Mapping) else {None: models}
-    opened = {name: _open(model, chosen) for name, model in given.items()}
-    return Application(opened, chosen)
+    opened = open_models(models, chosen)
+    return Application(opened, chosen, Shared.of([contract for contract, _ in opened], chosen))
 
 
-def _open(model: Servable, settings: ServingSettings) -> PyFuncModel:
-    return model if isinstance(model, PyFuncModel) else load_model(model, trust=settings.trust)
+def open_models(
+    models: Servable | Mapping[str, Servable], settings: ServingSettings
+) -> list[tuple[ModelContract, PyFuncModel]]:
+    """Return models, loaded, with what clients see of them."""
+    opened = []
+    for name, given in by_name(models, settings).items():
+        model = given if isinstance(given, PyFuncModel) else load_model(given, trust=settings.trust)
+        opened.append((contract_of(model, name=name), model))
+    return opened
+
+
+def by_name(models: Servable | Mapping[str, Servable], settings: ServingSettings) -> dict[str | None, Servable]:
+    """Return models by their names in URLs; None stands for that of the directory."""
+    if isinstance(models, Mapping):
+        return {name: model for name, model in models.items()}  # noqa: C416 - a dict of its own type of keys
+    return {settings.name: models}
 
 
 class Application:
@@ -73,23 +92,21 @@ class Application:
         direct: handlers of the hot routes, by method and path, for a server that has the whole request.
     """
 
-    def __init__(self, models: Mapping[str | None, PyFuncModel], settings: ServingSettings) -> None:
+    def __init__(
+        self, models: Sequence[tuple[ModelContract, PyFuncModel]], settings: ServingSettings, shared: Shared
+    ) -> None:
         self._settings = settings
-        contracts = {name: contract_of(model, name=name or settings.name) for name, model in models.items()}
-        known = [(contract.name, contract.version) for contract in contracts.values()]
-        # Both are shared by the workers that are forked later.
-        self._metrics = Metrics(models=known, workers=settings.workers, protocols=settings.protocols)
-        self._writer = LogWriter()
-        self._bound = self._metrics.bind(0)
+        self._shared = shared
+        self._bound = shared.metrics.bind(0)
         self.models: Sequence[ServedModel] = [
-            ServedModel(contract, models[name], settings, self._bound.model(contract.name, contract.version))
-            for name, contract in contracts.items()
+            ServedModel(contract, model, settings, self._bound.model(contract.name, contract.version))
+            for contract, model in models
         ]
         self._routes: dict[str, PredictRoute] = {}
         self._desk: Desk | None = None
         self._route_models()
-        self._information = information_app(self.models, settings, self._metrics, self._routes)
-        self.direct: dict[tuple[str, str], DirectHandler] = {("POST", path): self._predict for path in self._routes}
+        self._information = information_app(self.models, settings, shared.metrics, self._routes)
+        self.direct: Mapping[tuple[str, str], DirectHandler] = {("POST", path): self._predict for path in self._routes}
 
     def _route_models(self) -> None:
         """Give each model its paths; those that name no model are the first's."""
@@ -105,7 +122,7 @@ class Application:
 
     def begin_worker(self, index: int) -> None:
         """Be the worker with that number; called once in a process that was forked to serve."""
-        self._bound = self._metrics.bind(index)
+        self._bound = self._shared.metrics.bind(index)
         for served in self.models:
             served.metrics = self._bound.model(served.contract.name, served.contract.version)
         for route in self._routes.values():
@@ -118,15 +135,17 @@ class Application:
 
     def note_refusal(self, refusal: Refusal) -> None:
         """Count a request that was refused before it came here."""
-        self._bound.server.responses.count(refusal.status)
+        server = self._bound.server
+        server.responses.count(refusal.status)
+        server.errors.count(_REFUSED.get(refusal.status, "malformed"))
 
     def _start(self) -> None:
-        settings = self._settings
+        settings, writer, lost = self._settings, self._shared.writer, self._bound.server.lost_lines
         self._desk = Desk(
             settings=settings,
             metrics=self._bound,
-            access_log=AccessLog(self._writer, logged=settings.access_log, form=settings.log_format),
-            incidents=IncidentLog(self._writer, form=settings.log_format),
+            access_log=AccessLog(writer, logged=settings.access_log, form=settings.log_format, lost=lost),
+            incidents=IncidentLog(writer, form=settings.log_format, lost=lost),
             ids=RequestIds(),
             decoder=CallThread(asyncio.get_running_loop()),
         )
@@ -140,7 +159,7 @@ class Application:
         if self._desk is not None:
             self._desk.decoder.stop()
             self._desk.access_log.flush()
-        self._writer.close()
+        self._shared.writer.close()
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
@@ -201,12 +220,24 @@ class Application:
         await send({"type": "http.response.body", "body": content})
 
     async def _inform(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def count(message: MutableMapping[str, Any]) -> None:
+        desk, begin, sent, client = self._ready_desk(), perf_counter(), [0, 0], scope.get("client")
+        given = dict(scope["headers"]).get(b"x-request-id")
+        request_id = (accept_id(given) if given is not None else None) or desk.ids.next()
+
+        async def note(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                self._bound.server.responses.count(message["status"])
+                sent[0] = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            else:
+                sent[1] += len(message.get("body", b""))
             await send(message)
 
-        await self._information(scope, receive, count)
+        await self._information(scope, receive, note)
+        status, size = sent
+        self._bound.server.responses.count(status)
+        method, path = scope["method"].encode(), scope.get("raw_path") or scope["path"].encode()
+        seconds = perf_counter() - begin
+        desk.access_log.add(request_id, client[0] if client else "", method, path, status, seconds, 0, size)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

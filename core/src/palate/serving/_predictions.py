@@ -136,6 +136,7 @@ class Prediction:
         if self._waiting is not None and not self._waiting.is_done:
             self._waiting.drop()
             self._deliver = _deliver_nothing
+            self._route.metrics.errors.count("client_gone")
             self._count(499, 0, "client_gone")
 
     def refuse(self, error: PalateError, *, incident: str | None = None) -> None:

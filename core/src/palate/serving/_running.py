@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from palate.inspection import inspect_model
 from palate.pyfunc import PyFuncModel
 from palate.serving import _workers
-from palate.serving._app import Application, Servable, create_app
+from palate.serving._app import Application, Servable, by_name, open_models
+from palate.serving._contract import ModelContract
+from palate.serving._directory import contract_of, read_contract
+from palate.serving._shared import Shared
 from palate.serving.settings import ServingSettings
 
 __all__ = ["serve"]
@@ -30,13 +33,20 @@ def serve(
         PalateError: a model cannot be loaded, or nothing can be bound to the address.
     """
     chosen = settings or ServingSettings()
-    listed = list(models.values()) if isinstance(models, Mapping) else [models]
+    named = by_name(models, chosen)
+    preload = chosen.workers == 1 or all(map(_forks_after_load, named.values()))
+    # Workers that load for themselves have these in common nevertheless.
+    shared = None if preload else Shared.of([_contract(model, name) for name, model in named.items()], chosen)
 
     def build() -> Application:
-        return create_app(models, chosen)
+        opened = open_models(models, chosen)
+        return Application(opened, chosen, shared or Shared.of([contract for contract, _ in opened], chosen))
 
-    preload = all(map(_forks_after_load, listed)) if chosen.workers > 1 else True
     return _workers.serve(build, chosen, preload=preload, on_listening=on_listening or _say_nothing)
+
+
+def _contract(model: Servable, name: str | None) -> ModelContract:
+    return contract_of(model, name=name) if isinstance(model, PyFuncModel) else read_contract(model, name=name)
 
 
 def _forks_after_load(model: Servable) -> bool:
