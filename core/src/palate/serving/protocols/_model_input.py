@@ -105,6 +105,8 @@ class _OpenForm:
         self.fields: tuple[TensorField, ...] = ()
 
     def assemble(self, arrays: Mapping[str, Array]) -> object:
+        if not arrays:
+            raise refuse(("inputs",), "missing", "needs at least one input")
         decoded = {name: decode_cells(array, "object", ("inputs", name)) for name, array in arrays.items()}
         return decoded if len(decoded) > 1 else next(iter(decoded.values()))
 
