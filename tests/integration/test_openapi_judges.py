@@ -51,7 +51,23 @@ def _judge(server: LiveServer, folder: Path, *options: object) -> tuple[int, str
     command = [clients_python().with_name("schemathesis"), "run", f"{server.base_url}/openapi.json", "--no-color"]
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": "openapi_hooks", "PYTHONPATH": str(SHARED)}
     done = subprocess.run(
-        list(map(str, [*command, "--seed", 1, "--warnings", "off", "--generation-database", "none", *options])),
+        list(
+            map(
+                str,
+                [
+                    *command,
+                    "--seed",
+                    1,
+                    "--phases",
+                    "examples,coverage,fuzzing",
+                    "--warnings",
+                    "off",
+                    "--generation-database",
+                    "none",
+                    *options,
+                ],
+            )
+        ),
         cwd=folder,
         env=environment,
         capture_output=True,

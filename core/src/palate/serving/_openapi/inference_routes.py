@@ -19,6 +19,7 @@ __all__ = ["tf_paths", "v2_paths", "v2_server"]
 
 _TEXT: JSONSchema = {"type": "string"}
 _ANY_OBJECT: JSONSchema = {"type": "object"}
+_PARAMETERS: JSONSchema = {"type": ["object", "null"]}
 _ERROR: JSONSchema = {"type": "object", "properties": {"error": _TEXT}, "required": ["error"]}
 _SHAPE: JSONSchema = {"type": "array", "items": {"type": "integer", "minimum": 0}}
 _DATATYPE: JSONSchema = {
@@ -33,24 +34,33 @@ _TENSOR: JSONSchema = {
         "name": _TEXT,
         "shape": _SHAPE,
         "datatype": _DATATYPE,
-        "parameters": _ANY_OBJECT,
+        "parameters": _PARAMETERS,
         "data": {"type": "array", "description": "Flat in row-major order, or nested; absent where it is binary."},
     },
     "required": ["name", "shape", "datatype"],
+    "additionalProperties": False,
 }
 _INFER: JSONSchema = {
     "type": "object",
     "properties": {
-        "id": _TEXT,
-        "parameters": {"type": "object", "description": "The signature's params, and binary_data_output."},
+        "id": {"type": ["string", "null"]},
+        "model_name": {},
+        "model_version": {},
+        "parameters": {**_PARAMETERS, "description": "The signature's params, and binary_data_output."},
         "inputs": {"type": "array", "items": _TENSOR, "minItems": 1},
         "outputs": {
             "type": ["array", "null"],
             "description": "The outputs that are wanted; all where none is named.",
-            "items": {"type": "object", "properties": {"name": _TEXT, "parameters": _ANY_OBJECT}, "required": ["name"]},
+            "items": {
+                "type": "object",
+                "properties": {"name": _TEXT, "parameters": _PARAMETERS},
+                "required": ["name"],
+                "additionalProperties": False,
+            },
         },
     },
     "required": ["inputs"],
+    "additionalProperties": False,
 }
 _INFERRED: JSONSchema = {
     "type": "object",
