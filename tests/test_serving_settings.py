@@ -42,6 +42,7 @@ OTHER = {
     "keep_alive_timeout": "5s",
     "drain_timeout": "0",
     "max_queue_rows": "20_000",
+    "max_queue_requests": "7",
     "max_batch_rows": "64",
     "threads": "4",
     "batching": "off",

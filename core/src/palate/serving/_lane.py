@@ -37,6 +37,10 @@ _log = logging.getLogger("palate.serving")
 
 # The event loop may stand still that long for a model, in seconds: other connections feel it as that much latency.
 _INLINE_SECONDS = 0.004
+# Seconds that nobody minds to wait.
+_SHORT_WAIT = 0.1
+# How much of a new measurement goes into what is known.
+_LEARNING = 0.25
 # Calls that never came back hold a thread each. With so many the process is no good any more.
 _MOST_LOST = 4
 
@@ -175,6 +179,7 @@ class Lane:
         self._model = model
         self._timeout = settings.predict_timeout
         self._most_waiting = settings.max_queue_rows
+        self._most_requests = settings.max_queue_requests
         self._most_together = settings.max_batch_rows
         self._metrics = metrics
         self._observe_wait = metrics.stages["queue"].observe
@@ -207,9 +212,8 @@ class Lane:
         Raises:
             QueueFull: too many rows are waiting.
         """
-        if self._rows + request.rows > self._most_waiting and self._waiting:
-            seconds = self._rows * self._seconds_per_row
-            raise QueueFull(waiting=self._rows, limit=self._most_waiting, retry_after=max(1, round(seconds)))
+        if self._waiting:
+            self._refuse_if_full(request)
         if request.method in self._never_joined:
             request.key = None
         self._waiting.append(request)
@@ -218,6 +222,13 @@ class Lane:
             self._is_scheduled = True
             # After the callbacks of this turn, which read further requests.
             self._loop.call_soon(self._advance)
+
+    def _refuse_if_full(self, request: Waiting) -> None:
+        expected = self._rows * self._seconds_per_row
+        count, limit = len(self._waiting), self._most_requests
+        too_many = count >= limit and expected > _SHORT_WAIT
+        if too_many or expected > self._timeout or self._rows + request.rows > self._most_waiting:
+            raise QueueFull(requests=count, rows=self._rows, retry_after=max(1, round(expected)))
 
     def close(self) -> None:
         """Let the threads end."""
@@ -325,7 +336,7 @@ class Lane:
 
     def _learn(self, rows: int, seconds: float) -> None:
         """Remember what a call costs; a hiccup of the machine is forgotten with the next call."""
-        self._seconds_per_row = seconds / max(rows, 1)
+        self._seconds_per_row += _LEARNING * (seconds / max(rows, 1) - self._seconds_per_row)
         if seconds > _INLINE_SECONDS:
             self._light_rows = min(self._light_rows, rows // 2)
         elif seconds < _INLINE_SECONDS / 4 and rows >= self._light_rows:

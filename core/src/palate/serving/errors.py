@@ -95,11 +95,14 @@ class UnknownModel(ServingError, LookupError):
 
 
 class QueueFull(ServingError, RuntimeError):
-    """As many rows are waiting for the model as the server lets wait; nothing was done with this request."""
+    """As much is waiting for the model as the server lets wait; nothing was done with this request."""
 
-    def __init__(self, *, waiting: int, limit: int, retry_after: int) -> None:
-        self.waiting, self.limit, self.retry_after = waiting, limit, retry_after
-        super().__init__(f"{waiting:,} rows are waiting, of {limit:,} at most. Hint: try again in {retry_after} s.")
+    def __init__(self, *, requests: int, rows: int, retry_after: int) -> None:
+        self.requests, self.rows, self.retry_after = requests, rows, retry_after
+        super().__init__(
+            f"{requests:,} requests with {rows:,} rows are waiting for the model, which is as much as the server lets "
+            f"wait. Hint: try again in {retry_after} s."
+        )
 
 
 class NotReady(ServingError, RuntimeError):

@@ -188,14 +188,22 @@ class ServingSettings:
             duration(0, 86400), "The time for requests under way to be answered when the server is told to stop."
         ),
     )
-    # At 1 ms a row the last of these waits for 10 s, at 5 ms it would come near predict_timeout; and they are small
-    # beside max_connections bodies of max_body_bytes, which is what memory has to be planned for.
+    # Rows are what takes memory; together with what has yet to be decoded they stay below max_connections bodies.
     max_queue_rows: int = field(
         default=10_000,
         metadata=_as(
             count(1, 1_000_000_000),
             "The most rows that wait for a model in each worker; what comes then is answered 503 at once. A single "
             "request of more rows is taken when nothing waits.",
+        ),
+    )
+    # With as many waiting as answered in one call, who is accepted waits about twice as long as without any queue.
+    max_queue_requests: int = field(
+        default=100,
+        metadata=_as(
+            count(1, 1_000_000),
+            "The most requests that wait for a model in each worker, if the last of them would wait for longer than a "
+            "tenth of a second; what comes then is answered 503 at once.",
         ),
     )
     max_batch_rows: int = field(
