@@ -27,6 +27,11 @@ class Case:
         """What tables and options call it."""
         return f"{self.connections}x{self.rows}"
 
+    @property
+    def least(self) -> float:
+        """The seconds in which even the slowest server answers often enough to be measured."""
+        return 4.0 if self.rows >= 10_000 else 1.0
+
 
 CASES = tuple(
     Case(rows=rows, connections=connections) for connections, rows in ((64, 1), (8, 1), (1, 1), (8, 100), (2, 10_000))
@@ -75,6 +80,12 @@ class Goal:
         than = results.get((self.than, self.case))
         return ours.rate / than.rate if than else None
 
+    def by_processor(self, results: Results) -> str:
+        """Return the ratio of the processor time of a request, which others on the machine hardly disturb."""
+        if self.than is None:
+            return ""
+        return times(results[self.than, self.case].processor / results[self.form or self.ours, self.case].processor)
+
     def reached(self, value: float) -> bool:
         """Whether that is good enough."""
         return value <= self.limit if self.than is None else value >= self.limit
@@ -98,7 +109,7 @@ GOALS = (
 
 # -- tables ------------------------------------------------------------------------------------------------------------
 
-_FIGURES = ("requests/s", "p50 ms", "p99 ms", "longest ms", "server µs/request", "server busy", "not answered")
+_FIGURES = ("requests/s", "p50 ms", "p99 ms", "longest ms", "server µs/request", "server busy", "refused, failed")
 
 
 def figures(kind: str, results: Results) -> Table:
@@ -112,7 +123,7 @@ def figures(kind: str, results: Results) -> Table:
             milli(sample.longest),
             f"{sample.processor * 1e6:,.0f}",
             f"{sample.busy:.0%}",
-            f"{sample.failed + sample.refused}",
+            f"{sample.refused}, {sample.failed}",
         ]
         for (name, case), sample in results.items()
     ]
@@ -128,5 +139,5 @@ def goals(kind: str, results: Results) -> Table:
             continue
         shown = f"{value * 1e3:.2f} ms" if goal.than is None else times(value)
         limit = f"≤ {goal.limit * 1e3:g} ms" if goal.than is None else f"≥ {goal.limit:g}"
-        rows.append([goal.title, shown, limit, "yes" if goal.reached(value) else "no"])
-    return Table(f"{kind}: what Palate is held to", ["", "measured", "goal", "reached"], rows)
+        rows.append([goal.title, shown, goal.by_processor(results), limit, "yes" if goal.reached(value) else "no"])
+    return Table(f"{kind}: what Palate is held to", ["", "measured", "by processor time", "goal", "reached"], rows)

@@ -26,11 +26,11 @@ class Sample:
     """What one run of wrk saw. Times are in seconds.
 
     Attributes:
-        rate: requests answered in a second.
+        rate: requests in a second that were answered as asked.
         p50, p99, longest: of the time until the answer.
         failed: connections that broke, and requests without an answer.
         refused: answers with another status than 2xx or 3xx.
-        processor: time on the processor that the server took for a request.
+        processor: time on the processor that the server took for one of these.
         busy: the share of the time in which the server was on its processor; 1.0 is all of one core.
     """
 
@@ -59,17 +59,18 @@ def run_wrk(running: Running, body: Body, *, connections: int, seconds: float, c
     )
     used = running.processor_seconds() - before
     found = _RESULT.search(done.stdout)
-    if found is None or not int(found["requests"]):
+    if found is None or found["requests"] == found["refused"]:
         raise SystemExit(f"wrk got no answer from {running.server.name}:\n{done.stdout}{done.stderr}")
-    requests, took = int(found["requests"]), float(found["seconds"])
+    took = float(found["seconds"])
+    answered = int(found["requests"]) - int(found["refused"])
     return Sample(
-        rate=requests / took,
+        rate=answered / took,
         p50=float(found["p50"]),
         p99=float(found["p99"]),
         longest=float(found["longest"]),
         failed=int(found["failed"]),
         refused=int(found["refused"]),
-        processor=used / requests,
+        processor=used / answered,
         busy=used / took,
     )
 

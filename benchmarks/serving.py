@@ -70,15 +70,15 @@ class Task:
     key: Key
     running: Running
     body: Body
-    connections: int
+    case: Case
 
     def sample(self, plan: Plan, seconds: float) -> Sample:
-        """Measure it once."""
+        """Measure it once, for so long at least."""
         return run_wrk(
             self.running,
             self.body,
-            connections=self.connections,
-            seconds=seconds,
+            connections=self.case.connections,
+            seconds=max(seconds, self.case.least),
             core=plan.client_core,
             folder=plan.folder,
         )
@@ -103,12 +103,12 @@ def _tasks(case: Case, running: Mapping[str, Running]) -> Iterator[Task]:
     rows = rows_of(case.rows)
     for name, process in running.items():
         body = make_body(process.server.form, rows)
-        yield Task(key=(name, case.name), running=process, body=body, connections=case.connections)
-    if case.rows == max(each.rows for each in CASES):
+        yield Task(key=(name, case.name), running=process, body=body, case=case)
+    if case == CASES[-1]:
         for form, name in BULK.items():
             if name in running:
                 body = make_body(form, rows)
-                yield Task(key=(form, case.name), running=running[name], body=body, connections=case.connections)
+                yield Task(key=(form, case.name), running=running[name], body=body, case=case)
 
 
 def _require_right(task: Task, served: Served, rows: int) -> None:
@@ -124,7 +124,7 @@ def _in_turn(tasks: Sequence[Task], plan: Plan) -> dict[Key, Sample]:
     """Measure every task once a round, every other round backwards, after one that warms up."""
     samples: dict[Key, list[Sample]] = {task.key: [] for task in tasks}
     for task in tasks:
-        task.sample(plan, 1)
+        task.sample(plan, 0)
     for number in range(plan.rounds):
         for task in reversed(tasks) if number % 2 else tasks:
             samples[task.key].append(task.sample(plan, plan.seconds))
