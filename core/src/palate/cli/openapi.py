@@ -9,8 +9,7 @@ import click
 
 from palate.cli._output import echo_json
 from palate.errors import SaveFailed
-from palate.serving._directory import read_contract
-from palate.serving._openapi.document import openapi_document
+from palate.serving import openapi_document, read_contract
 
 __all__ = ["command"]
 

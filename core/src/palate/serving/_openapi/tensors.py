@@ -5,7 +5,7 @@ from __future__ import annotations
 from palate.schema import TensorSpec
 from palate.serving._openapi.cells import FLOAT_LIMITS, JSONSchema, or_null, scalar_schema
 
-__all__ = ["item_schema", "tensor_schema"]
+__all__ = ["item_schema", "nest", "tensor_schema"]
 
 _UNSAID: JSONSchema = {"not": {}, "description": "JSON has no form for it here: send a binary body."}
 
