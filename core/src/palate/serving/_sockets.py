@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from palate.serving.errors import ServingError
 from palate.serving.settings import ServingSettings
 
-__all__ = ["AddressUnavailable", "address_of", "bind_sockets", "raise_file_limit", "start_listening"]
+__all__ = [
+    "AddressUnavailable",
+    "address_of",
+    "bind_sockets",
+    "bind_workers",
+    "close_sockets",
+    "raise_file_limit",
+    "start_listening",
+]
 
 _HINTS = {
     errno.EADDRINUSE: "choose another port, or 0 for any that is free",
@@ -44,25 +52,45 @@ def bind_sockets(settings: ServingSettings) -> list[socket.socket]:
     Raises:
         AddressUnavailable: the address is taken, not known, or not this machine's.
     """
+    return bind_workers(settings, 1)[0]
+
+
+def bind_workers(settings: ServingSettings, count: int) -> list[list[socket.socket]]:
+    """Bind for several workers: each has sockets of its own at one port, and the system spreads connections over them.
+
+    Of a socket that they share, the one who is awake takes a burst of connections alone. A socket file is shared.
+
+    Raises:
+        AddressUnavailable: see ``bind_sockets``.
+    """
     if settings.uds is not None:
-        return [_bind_file(settings.uds)]
+        return [[_bind_file(settings.uds)]] * count
     shown = _shown(settings.host, settings.port)
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as exc:
         raise AddressUnavailable(shown, reason=f"the host is not known ({exc.strerror})") from exc
-    addresses = list(dict.fromkeys((family, address[0]) for family, _, _, _, address in found))
-    bound: list[socket.socket] = []
-    port = settings.port
+    addresses = list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
+    bound: list[list[socket.socket]] = [[] for _ in range(count)]
+    port, dual = settings.port, settings.host == "::"
     try:
         for family, host in addresses:
-            bound.append(_bind(family, str(host), port, dual=settings.host == "::"))
-            port = bound[0].getsockname()[1]  # the same for each, if any will do
+            # Who shares a port shares it with another server of the same user too; whether there is one shows before.
+            with _bind(family, host, port, dual=dual) as probe:
+                port = probe.getsockname()[1]
+            for sockets in bound:
+                sockets.append(_bind(family, host, port, dual=dual, shared=count > 1))
     except OSError as exc:
-        for other in bound:
-            other.close()
+        close_sockets(bound)
         raise AddressUnavailable.of(shown, exc) from exc
     return bound
+
+
+def close_sockets(bound: Sequence[Sequence[socket.socket]]) -> None:
+    """Close the sockets of workers."""
+    for sockets in bound:
+        for one in sockets:
+            one.close()
 
 
 def start_listening(bound: Sequence[socket.socket]) -> None:
@@ -90,10 +118,12 @@ def raise_file_limit(connections: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _bind(family: int, host: str, port: int, *, dual: bool) -> socket.socket:
+def _bind(family: int, host: str, port: int, *, dual: bool, shared: bool = False) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             # The wildcard means every address, IPv4 too, whatever the machine's default; any other only itself.
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not dual))

@@ -21,7 +21,7 @@ from contextlib import suppress
 from types import FrameType
 
 from palate.serving._server import FAILED, ServedApp, run_server
-from palate.serving._sockets import address_of, bind_sockets, start_listening
+from palate.serving._sockets import address_of, bind_workers, close_sockets, start_listening
 from palate.serving._watchdog import GRACE, HeartbeatTable, StillnessGauge, start_heartbeat, start_watchdog
 from palate.serving.settings import ServingSettings
 
@@ -53,14 +53,13 @@ def serve(
     Raises:
         AddressUnavailable: nothing can be bound there, or somebody else listens there.
     """
-    sockets = bind_sockets(settings)
+    sockets = bind_workers(settings, settings.workers)
     try:
         if settings.workers == 1:
-            return _serve_alone(build_app(), settings, sockets, on_listening)
+            return _serve_alone(build_app(), settings, sockets[0], on_listening)
         return _Workers(build_app, settings, sockets, on_listening, preload=preload).run()
     finally:
-        for one in sockets:
-            one.close()
+        close_sockets(sockets)
         if settings.uds is not None:
             with suppress(OSError):
                 os.unlink(settings.uds)
@@ -112,14 +111,14 @@ class _Workers:
         self,
         build_app: Callable[[], ServedApp],
         settings: ServingSettings,
-        sockets: Sequence[socket.socket],
+        sockets: Sequence[Sequence[socket.socket]],
         on_listening: Callable[[Sequence[str]], None],
         *,
         preload: bool,
     ) -> None:
         self._build_app, self._settings, self._sockets = build_app, settings, sockets
         self._on_listening = on_listening
-        self._addresses = [address_of(one) for one in sockets]
+        self._addresses = [address_of(one) for one in sockets[0]]
         self._table = HeartbeatTable(settings.workers)
         limit = settings.predict_timeout + GRACE
         self._workers = [_Worker(index, limit) for index in range(settings.workers)]
@@ -131,7 +130,8 @@ class _Workers:
 
     def run(self) -> int:
         """Keep the workers running until a signal, then see them to their end."""
-        start_listening(self._sockets)
+        for sockets in self._sockets:
+            start_listening(sockets)
         gc.collect()
         gc.freeze()  # so that the collector's marks do not copy the pages that are shared
         woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -219,6 +219,8 @@ class _Workers:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+        # The others' would go on taking connections here, when those have closed them.
+        close_sockets([sockets for sockets in self._sockets if sockets is not self._sockets[index]])
         app = self._app if self._app is not None else self._build_app()
         parent = os.getppid()
 
@@ -230,11 +232,10 @@ class _Workers:
             if os.getppid() != parent:  # killed: there is nobody left who would look after this process
                 os.kill(os.getpid(), signal.SIGTERM)
 
-        run_server(app, self._settings, self._sockets, index=index, patient=True, on_started=begin)
+        run_server(app, self._settings, self._sockets[index], index=index, patient=True, on_started=begin)
 
     def _drain(self, woken: int) -> None:
-        for one in self._sockets:
-            one.close()  # otherwise they would still take connections, which nobody answers
+        close_sockets(self._sockets)  # otherwise they would still take connections, which nobody answers
         self._tell_all(signal.SIGTERM)
         deadline = time.monotonic() + self._settings.drain_timeout + _LAST
         while any(worker.pid for worker in self._workers):
