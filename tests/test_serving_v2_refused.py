@@ -184,3 +184,11 @@ def test_inputs_that_are_not_the_models(doubles: Served) -> None:
     with pytest.raises(InvalidInput) as caught:
         ask(doubles, secret)
     assert "41" not in str(caught.value)
+
+
+def test_texts_too_different_in_length() -> None:
+    """An array of text is as wide as its longest element: a small body must not become one of a gigabyte."""
+    served = serve(Schema((TensorSpec(dtype="str", shape=(-1,)),)))
+    assert ask(served, tensor("x", ["a" * 10_000, *["b"] * 1000], "BYTES")).output.shape == (1001,)
+    problem = refusal(served, tensor("x", ["a" * 100_000, *["b"] * 2500], "BYTES"))
+    assert (problem.kind, "too long" in problem.message) == ("wrong_value", True)

@@ -58,7 +58,7 @@ def read_lists(data: object, where: Where) -> Leaves:
         if len(lengths) != 1 or len(shape) == _MOST_DIMENSIONS:
             raise refuse(where, "wrong_shape", "lists of unequal lengths, or nested too deeply, make no array")
         shape.append(lengths.pop())
-        level = list(chain.from_iterable(level))
+        level = level[0] if len(level) == 1 else list(chain.from_iterable(level))
     return Leaves(level, tuple(shape), kinds)
 
 

@@ -111,6 +111,21 @@ class _OpenForm:
         return decoded if len(decoded) > 1 else next(iter(decoded.values()))
 
 
+# numpy's arrays of text have four bytes for each letter of the longest, in every element.
+_MOST_TEXT = 2**28
+
+
+def _decode_tensor(array: Array, kind: str, where: Where) -> Array:
+    decoded = decode_cells(array, kind, where)
+    if kind in ("text", "bytes") and decoded.dtype == object and decoded.size:
+        longest = max((len(cell) for cell in decoded.flat if isinstance(cell, str | bytes)), default=0)
+        if 4 * longest * decoded.size > _MOST_TEXT:
+            raise refuse(
+                where, "wrong_value", f"needs more than {_MOST_TEXT:,} bytes as an array: one text is too long"
+            )
+    return decoded
+
+
 class _OneTensor:
     """One tensor, which the signature does not name, so that any name is right."""
 
@@ -121,7 +136,7 @@ class _OneTensor:
 
     def assemble(self, arrays: Mapping[str, Array]) -> object:
         _refuse_unknown(list(arrays)[1:], self.fields)
-        return decode_cells(next(iter(arrays.values())), self.fields[0].type, ("inputs",))
+        return _decode_tensor(next(iter(arrays.values())), self.fields[0].type, ("inputs",))
 
 
 class _NamedTensors:
@@ -135,7 +150,7 @@ class _NamedTensors:
 
     def assemble(self, arrays: Mapping[str, Array]) -> object:
         _refuse_unknown([name for name in arrays if name not in self._types], self.fields)
-        return {name: decode_cells(array, self._types[name], ("inputs", name)) for name, array in arrays.items()}
+        return {name: _decode_tensor(array, self._types[name], ("inputs", name)) for name, array in arrays.items()}
 
 
 def _refuse_unknown(names: list[str], fields: tuple[TensorField, ...]) -> None:

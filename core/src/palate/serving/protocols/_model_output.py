@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from palate.errors import UnsupportedOutput
+from palate.errors import InvalidInput, UnsupportedOutput
 from palate.serving.protocols._fields import TensorField
-from palate.serving.protocols._json_arrays import Array, object_array
+from palate.serving.protocols._json_arrays import Array, Leaves, object_array, plain_array, read_lists
 
 __all__ = ["name_outputs"]
 
@@ -130,32 +130,34 @@ def _cells_with_gaps(value: Any) -> list[Any] | None:
 
 
 def _list_array(items: list[Any]) -> Array:
-    if all(isinstance(item, bool | int | float | np.generic | np.ndarray | list) for item in items):
-        try:
-            array = np.asarray(items)
-        except ValueError:  # rows of unequal length
-            return object_array(items)
-        # numpy joins [0.5, 2**53 + 1] to rounded floats, and truth values to numbers.
-        return array if array.dtype.kind not in "SU" else np.asarray(items, dtype=object)
-    return object_array(items)
+    try:
+        leaves = read_lists(items, ())
+        if leaves.kinds and all(issubclass(kind, np.number | np.bool_ | np.ndarray) for kind in leaves.kinds):
+            return np.asarray(items)
+        # numpy by itself makes numbers of truth values among them, and each text as wide as the longest.
+        array = plain_array(leaves, ()) if leaves.items else np.empty(0)
+    except (InvalidInput, ValueError):  # of unequal lengths, or mixed
+        return object_array(items)
+    return array.reshape(leaves.shape)
 
 
 def _objects(array: Array, container: str) -> Array:
     cells = [_cell(cell, container) for cell in array.ravel().tolist()]
     kinds = set(map(type, cells))
-    if kinds <= {float, int, type(None)} and float in kinds:
-        return np.array(cells, dtype=np.float64).reshape(array.shape)
-    if float in kinds:  # NaN, which pandas has for missing text
+    if float in kinds and not kinds <= _NUMBERS:  # NaN, which pandas has for missing text
         cells = [None if cell != cell else cell for cell in cells]
-    for kind, dtype in ((bool, np.bool_), (int, np.int64)):
-        if kinds == {kind}:
-            try:
-                return np.array(cells, dtype=dtype).reshape(array.shape)
-            except OverflowError as exc:
-                raise UnsupportedOutput(container, reason="they are whole numbers beyond 64 bits") from exc
-    return object_array(cells).reshape(array.shape)
+        kinds = set(map(type, cells))
+    try:
+        plain = plain_array(Leaves(cells, array.shape, kinds), ())
+    except InvalidInput as exc:
+        words = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise UnsupportedOutput(container, reason=f"they mix {words}") from exc
+    if plain.dtype == object and not all(abs(cell) < 2**63 for cell in cells if type(cell) is int):
+        raise UnsupportedOutput(container, reason="they are whole numbers beyond 64 bits")
+    return plain.reshape(array.shape)
 
 
+_NUMBERS = {float, int, type(None)}
 _PLAIN = (str, bytes, bool, int, dict, list)
 
 
