@@ -208,13 +208,15 @@ class RequestReader(ABC):
     def _parse(self, data: bytes) -> None:
         if self.phase == CLOSING:
             return
+        fresh, began = self.phase == IDLE, self.serial
         self._span += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._pass_over_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            self.refuse(self._refusal or refusal_of(error, data))
+            begins = fresh and self.serial <= began + 1
+            self.refuse(self._refusal or refusal_of(error, data if begins else b""))
         else:
             if self.phase == IDLE:
                 self._span = 0

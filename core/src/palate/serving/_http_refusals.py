@@ -53,7 +53,7 @@ class Refusal(NamedTuple):
 
 
 def refusal_of(error: httptools.HttpParserError, data: bytes) -> Refusal:
-    """Return what to answer when the parser gave up on *data*."""
+    """Return what to answer when the parser gave up on a request; *data* is its beginning, if that is known."""
     if data.startswith(_TLS_HELLO):
         return Refusal(
             400, "malformed", "This port speaks plain HTTP. Hint: the address begins with http://, not https://."
