@@ -91,12 +91,11 @@ def test_every_form_of_mlflow_gives_the_same(client: TestClient, body: Any) -> N
     [
         [dict(zip(COLUMNS, row, strict=True)) for row in ROWS],
         {name: [row[n] for row in ROWS] for n, name in enumerate(COLUMNS)},
-        [{**dict(zip(COLUMNS, row, strict=True)), "more": 1} for row in ROWS],
     ],
-    ids=["records", "columns", "an extra column"],
+    ids=["records", "columns"],
 )
 def test_typed_route_takes_records_and_columns(client: TestClient, inputs: Any) -> None:
-    """The route of a method reads rows by name, also when they hold a column that the signature does not know."""
+    """The route of a method reads rows by name."""
     answer = post(client, {"inputs": inputs, "params": {"factor": 2}}, "/models/adder/predict")
     assert (answer.status_code, answer.json()) == (200, {"predictions": [15.0, 30.0]})
     assert post(client, {"inputs": inputs}, "/models/adder/versions/1/predict").json() == {"predictions": SUMS}
@@ -132,6 +131,54 @@ def test_bulk_bodies_are_the_same_rows(client: TestClient, path: str, content_ty
     """csv, parquet and Arrow hold what JSON holds."""
     answer = post(client, body, path, content_type=content_type)
     assert (answer.status_code, answer.json()) == (200, {"predictions": SUMS})
+
+
+def test_csv_without_a_header_is_read_in_the_signatures_order(client: TestClient) -> None:
+    """Rows that a batch transform has split off, which say so, need no line of names."""
+    answer = post(client, b"1.5,2.5,3.5\n4,5,6\n", content_type="text/csv; header=absent")
+    assert answer.json() == {"predictions": SUMS}
+    assert post(client, b"1.5,2.5,3.5\n4,5,6\n", content_type="text/csv").status_code == 400
+
+
+TYPED_MISFITS = {
+    "an extra column": ([{"a": 1, "b:c": 2, "truel": 3, "more": 4}], ["inputs", 0, "more"]),
+    "a missing one": ([{"a": 1, "b:c": 2, "truel": 3}, {"a": 1, "b:c": 2}], ["inputs", 1, "truel"]),
+    "text": ([{"a": "1", "b:c": 2, "truel": 3}], ["inputs", 0, "a"]),
+    "true": ([{"a": True, "b:c": 2, "truel": 3}], ["inputs", 0, "a"]),
+    "a list": ([{"a": [1], "b:c": 2, "truel": 3}], ["inputs", 0, "a"]),
+    "no record": ([[1, 2, 3]], ["inputs", 0]),
+    "one record": ({"a": 1, "b:c": 2, "truel": 3}, ["inputs", "a"]),
+    "uneven columns": ({"a": [1], "b:c": [2], "truel": [3, 4]}, ["inputs"]),
+    "a number": (5, ["inputs"]),
+}
+
+
+@pytest.mark.parametrize(("inputs", "where"), TYPED_MISFITS.values(), ids=TYPED_MISFITS)
+def test_typed_route_takes_nothing_but_what_it_says(client: TestClient, inputs: Any, where: list[Any]) -> None:
+    """Names, types and lengths that the document does not have are 400, with the place of each."""
+    answer = post(client, {"inputs": inputs}, "/models/adder/predict")
+    assert answer.status_code == 400, answer.text
+    assert where in [problem["where"] for problem in answer.json()["problems"]]
+
+
+def test_typed_route_knows_its_params(client: TestClient) -> None:
+    """A param that the signature has not is refused, and so is another key beside inputs and params."""
+    rows = [dict(zip(COLUMNS, row, strict=True)) for row in ROWS]
+    for body in (
+        {"inputs": rows, "params": {"fctor": 2}},
+        {"inputs": rows, "parms": {}},
+        {"inputs": rows, "params": []},
+    ):
+        assert post(client, body, "/models/adder/predict").status_code == 400
+    assert post(client, {"inputs": []}, "/models/adder/predict").json() == {"predictions": []}
+
+
+def test_long_texts_are_not_widened(client: TestClient) -> None:
+    """A text among numbers is refused without an array in which every item has its room."""
+    rows = [["x" * 500_000, 1, 2], *[[1, 2, 3]] * 20_000]
+    assert post(client, {"dataframe_split": {"columns": COLUMNS, "data": rows}}).status_code == 400
+    records = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    assert post(client, {"inputs": records[:5000]}, "/models/adder/predict").status_code == 400
 
 
 def test_answers_come_in_the_form_that_is_asked_for(client: TestClient) -> None:

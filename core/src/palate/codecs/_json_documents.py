@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from palate.codecs._decimals import FLOATS, read_decimals, refuse_body
 from palate.errors import InvalidInput, Problem
-from palate.schema import Schema
+from palate.schema import Array, FieldType, Schema
 
 __all__ = ["JSON_WRAPPERS", "ModelInput", "parse_text", "read_document", "read_rows"]
 
@@ -47,7 +47,10 @@ def read_document(document: Any, schema: Schema | None) -> ModelInput:
         data = _records(document) if set(document) in ({"columns", "data"}, {"columns", "data", "index"}) else document
         return ModelInput(data=read_rows(data, schema))
     payload = document[wrappers[0]]
-    data = _records(payload) if wrappers[0] == "dataframe_split" else payload
+    data = payload
+    if wrappers[0] == "dataframe_split":
+        by_position = schema is not None and not schema.is_named and "columns" not in payload
+        data = payload.get("data") if by_position else _records(payload)
     return ModelInput(data=read_rows(data, schema), params=document.get("params"))
 
 
@@ -71,53 +74,81 @@ def _records(split: Any) -> Any:
 
 
 def read_rows(data: Any, schema: Schema | None) -> Any:
-    """JSON has no bytes, and one type of decimals: cells become what their column is."""
+    """Return rows from JSON, which has no bytes and one type of decimals, with cells of their columns' types.
+
+    Args:
+        data: records, an object of columns, or lists of rows, or of cells, for a schema without names.
+        schema: says what the columns are.
+
+    Raises:
+        InvalidInput: a cell is none of its column's type.
+    """
     columns = schema.columns if schema else ()
-    decode: dict[object, Callable[[Any, object], Any]] = {
-        column.name: _DECODERS[column.type]
-        for column in columns
-        if isinstance(column.type, str) and column.type in _DECODERS
-    }
-    if not decode:
+    if not columns:
         return data
-
-    def decoded(value: Any, key: object) -> Any:
-        if isinstance(value, list):
-            return [decoded(item, key) for item in value]
-        return value if value is None else decode[key](value, key)
-
-    def row(cells: Any) -> Any:
-        if not isinstance(cells, dict):
-            return cells
-        return {key: decoded(value, key) if key in decode else value for key, value in cells.items()}
-
-    return [row(item) for item in data] if isinstance(data, list) else row(data)
+    if columns[0].name is not None:
+        named: dict[object, _Reader]
+        named = {column.name: cell for column in columns if (cell := _cell_reader(column.type, column.name))}
+        return [_read_members(row, named) for row in data] if isinstance(data, list) else _read_members(data, named)
+    cells = [_cell_reader(column.type, place) for place, column in enumerate(columns)]
+    if not isinstance(data, list) or not any(cells):
+        return data
+    return [_read_cells(row, cells) for row in data]
 
 
-def _single(cell: Any, column: object) -> Any:
-    return read_decimals(cell, FLOATS["float"], column) if isinstance(cell, float) else cell
+_Reader: TypeAlias = Callable[[Any], Any]
 
 
-def _number(kind: str) -> Callable[[Any, object], Any]:
-    """Among other numbers, pandas takes true and false for 1 and 0."""
+def _read_members(record: Any, cells: Mapping[object, _Reader]) -> Any:
+    """Return a record, or an object of columns, with its cells read."""
+    if not isinstance(record, dict):
+        return record
+    return {name: _read(value, cells[name]) if name in cells else value for name, value in record.items()}
 
-    def number(cell: Any, column: object) -> Any:
-        if type(cell) is bool:
-            message = f"needs {kind}, got true or false"
-            raise InvalidInput([Problem(("inputs", str(column)), "wrong_type", message)])
-        return _single(cell, column) if kind == "float" else cell
 
-    return number
+def _read_cells(row: Any, cells: Sequence[_Reader | None]) -> Any:
+    """Return a row without names, or the cell of a lone column."""
+    if not isinstance(row, list):
+        lone = cells[0] if len(cells) == 1 else None
+        return row if lone is None else _read(row, lone)
+    read = [value if cell is None else _read(value, cell) for value, cell in zip(row, cells, strict=False)]
+    return [*read, *row[len(cells) :]]
+
+
+def _read(value: Any, cell: _Reader) -> Any:
+    if isinstance(value, list):
+        return [_read(item, cell) for item in value]
+    return value if value is None else cell(value)
+
+
+def _cell_reader(kind: FieldType, column: object) -> _Reader | None:
+    """Return what reads a cell of that type, or None where JSON says it all."""
+    match kind:
+        case "binary":
+            return partial(_base64, column=column)
+        case "integer" | "long" | "double" | "float":
+            return partial(_number, column=column, kind=kind)
+        case Array(items=items):
+            return None if items == "binary" else _cell_reader(items, column)  # MLflow leaves those as they are
+        case _:
+            return None
+
+
+def _number(cell: Any, column: object, kind: str) -> Any:
+    # Among other numbers, pandas takes true and false for 1 and 0.
+    if type(cell) is bool:
+        message = f"needs {kind}, got true or false"
+        raise InvalidInput([Problem(("inputs", _place(column)), "wrong_type", message)])
+    return read_decimals(cell, FLOATS["float"], column) if kind == "float" and isinstance(cell, float) else cell
 
 
 def _base64(cell: str, column: object) -> bytes:
     try:
         return base64.b64decode("".join(cell.split()), validate=True)
-    except (binascii.Error, AttributeError) as exc:
-        raise refuse_body(f"column '{column}' holds bytes, which must be written as base64", exc) from exc
+    except (ValueError, AttributeError) as exc:
+        message = "holds bytes, which must be written as base64"
+        raise InvalidInput([Problem(("inputs", _place(column)), "wrong_value", message)]) from exc
 
 
-_DECODERS: dict[Any, Callable[[Any, object], Any]] = {
-    "binary": _base64,
-    **{kind: _number(kind) for kind in ("integer", "long", "float", "double")},
-}
+def _place(column: object) -> str | int:
+    return column if isinstance(column, int) else str(column)

@@ -18,7 +18,7 @@ from palate.serving._contract import ModelContract
 from palate.serving._directory import contract_of
 from palate.serving._http_exchange import DirectHandler, Exchange
 from palate.serving._http_refusals import Refusal
-from palate.serving._information import information_app
+from palate.serving._information import information_app, only_post
 from palate.serving._metrics import ErrorKind
 from palate.serving._predictions import Desk, Prediction, PredictRoute
 from palate.serving._request_ids import RequestIds, accept_id
@@ -105,7 +105,7 @@ class Application:
         self._routes: dict[str, PredictRoute] = {}
         self._desk: Desk | None = None
         self._route_models()
-        self._information = information_app(self.models, settings, shared.metrics, self._routes)
+        self._information = information_app(self.models, settings, shared.metrics)
         self.direct: Mapping[tuple[str, str], DirectHandler] = {("POST", path): self._predict for path in self._routes}
 
     def _route_models(self) -> None:
@@ -232,7 +232,8 @@ class Application:
                 sent[1] += len(message.get("body", b""))
             await send(message)
 
-        await self._information(scope, receive, note)
+        predicts = scope["path"] in self._routes
+        await (only_post(scope["path"]) if predicts else self._information)(scope, receive, note)
         status, size = sent
         self._bound.server.responses.count(status)
         method, path = scope["method"].encode(), scope.get("raw_path") or scope["path"].encode()

@@ -8,7 +8,7 @@ from email.message import Message
 from palate.codecs import DataFormat
 from palate.serving.errors import NotAcceptable, UnsupportedContent
 
-__all__ = ["CONTENT_TYPES", "choose_format", "format_of_body"]
+__all__ = ["CONTENT_TYPES", "choose_format", "format_of_body", "has_header_line"]
 
 CONTENT_TYPES: Mapping[DataFormat, bytes] = {
     "json": b"application/json",
@@ -45,6 +45,13 @@ def format_of_body(headers: Mapping[bytes, bytes], readable: Sequence[DataFormat
     if found is None or found not in readable or charset.lower() not in ("utf-8", "utf8", "us-ascii") or "," in text:
         raise UnsupportedContent("Content-Type", text, supported=supported)
     return found
+
+
+def has_header_line(headers: Mapping[bytes, bytes]) -> bool:
+    """Tell whether csv begins with a line of names: unless its content type says ``header=absent`` (RFC 4180)."""
+    header = Message()
+    header["content-type"] = headers.get(b"content-type", b"").decode("latin-1")
+    return header.get_param("header") != "absent"
 
 
 def choose_format(headers: Mapping[bytes, bytes], available: Sequence[DataFormat]) -> DataFormat:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -24,21 +24,18 @@ from palate.serving._wire import Answer, Failure
 from palate.serving.protocols import inference_v2, sagemaker, tf_serving
 from palate.serving.settings import ServingSettings
 
-__all__ = ["information_app"]
+__all__ = ["information_app", "only_post"]
 
 _Handler = Callable[[Request], Awaitable[Response]]
 
 
-def information_app(
-    models: Sequence[ServedModel], settings: ServingSettings, metrics: Metrics, predicting: Mapping[str, object]
-) -> Starlette:
+def information_app(models: Sequence[ServedModel], settings: ServingSettings, metrics: Metrics) -> Starlette:
     """Return the ASGI application of everything but predictions.
 
     Args:
         models: what is served, the first for routes that name no model.
         settings: which routes there are.
         metrics: what ``/metrics`` shows.
-        predicting: the paths that only POST is for.
     """
     told = _Told(models, settings, metrics)
     routes: list[BaseRoute] = [*_operations(told, settings)]
@@ -52,7 +49,7 @@ def information_app(
         routes += _v2(told)
     if "tf" in settings.protocols:
         routes += _tf(told)
-    return Starlette(routes=routes, exception_handlers={HTTPException: partial(_refuse, predicting), Exception: _fail})
+    return Starlette(routes=routes, exception_handlers={HTTPException: _refuse, Exception: _fail})
 
 
 def _get(path: str, answer: Callable[[Request], Response]) -> Route:
@@ -162,12 +159,14 @@ class _Told:
 
     def v2_metadata(self, request: Request) -> Response:
         found = self._find(request)
-        return _unknown_v2(request) if found is None else _json(inference_v2.model_metadata(found.contract))
+        return (
+            _unknown_v2(**request.path_params) if found is None else _json(inference_v2.model_metadata(found.contract))
+        )
 
     def v2_model_ready(self, request: Request) -> Response:
         found = self._find(request)
         if found is None:
-            return _unknown_v2(request)
+            return _unknown_v2(**request.path_params)
         return _json(inference_v2.model_ready(found.contract, ready=found.is_ready), 200 if found.is_ready else 503)
 
     def tf_status(self, request: Request) -> Response:
@@ -189,10 +188,9 @@ class _Told:
         return None
 
 
-def _unknown_v2(request: Request) -> Response:
-    asked = request.path_params
-    told = f"version {asked['version']!r:.40} of " if "version" in asked else ""
-    return _json({"error": f"There is no model {told}{asked['name']!r:.60} here."}, 404)
+def _unknown_v2(name: str, version: str | None = None) -> Response:
+    told = "" if version is None else f"version {version!r:.40} of "
+    return _json({"error": f"There is no {told}model {name!r:.60} here."}, 404)
 
 
 def _unknown_tf(request: Request) -> Response:
@@ -205,21 +203,35 @@ def _problem(status: int, kind: str, message: str) -> Response:
     return Response(answer.body, status, headers={"content-type": answer.content_type.decode()})
 
 
-async def _refuse(predicting: Mapping[str, object], request: Request, exc: Exception) -> Response:
-    """Answer for a path or a method that is not served, in the protocol's form as far as the path tells which."""
+def only_post(path: str) -> Response:
+    """Return the answer to another method than POST at a path that predicts."""
+    return _refusal(path, 405, {"Allow": "POST"})
+
+
+# Where models predict, whose own paths never come here.
+_PREDICTING = re.compile(
+    r"/v1/models/([^/:]+)(?:/versions/([^/:]+))?:\w+|/v2/models/([^/]+)(?:/versions/([^/]+))?/infer"
+)
+
+
+async def _refuse(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)
-    path, status = request.url.path, exc.status_code
-    headers = dict(exc.headers or {})
-    if path in predicting:
-        status, headers = 405, {"Allow": "POST"}
+    if unknown := _PREDICTING.fullmatch(request.url.path):
+        name, version, named, numbered = unknown.groups()
+        if name is not None:
+            return _json(tf_serving.unknown_servable(name, model_version=version), 404)
+        return _unknown_v2(named, numbered)
+    return _refusal(request.url.path, exc.status_code, exc.headers or {})
+
+
+def _refusal(path: str, status: int, headers: Mapping[str, str]) -> Response:
+    """Answer for a path or a method that is not served, in the protocol's form as far as the path tells which."""
     if status == 405:
         kind, message = "MethodNotAllowed", f"This path is for {headers.get('Allow', 'other methods')}."
     else:
         kind, message = "NotFound", "Nothing is served at this path. Hint: /docs and /openapi.json tell what is."
-    if path.startswith(("/v1/", "/v2/")):
-        response = _json({"error": message}, status)
-    else:
-        response = _problem(status, kind, message)
+    is_of_tensors = path.startswith(("/v1/", "/v2/"))
+    response = _json({"error": message}, status) if is_of_tensors else _problem(status, kind, message)
     response.headers.update(headers)
     return response
 

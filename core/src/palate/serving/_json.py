@@ -9,21 +9,23 @@ import orjson
 from palate.hookspecs import parse_json as parse_slowly
 from palate.serving.errors import MalformedBody
 
-__all__ = ["check_said_once", "dump_json", "parse_json", "parse_unchecked"]
+__all__ = ["dump_json", "parse_json", "parse_unchecked", "read_again"]
 
 _MOST_DEEP = 200  # of lists and objects in each other; no signature needs more, and walking them must not overflow
 
 
 def parse_json(body: bytes) -> Any:
-    """Return the document in *body*.
+    """Return the document in *body*; integers are integers, however long.
 
     Raises:
         MalformedBody: it is not JSON, has a key twice, or is nested too deeply.
     """
     document = parse_unchecked(body)
+    seen = _Seen()
+    seen.look(document, _MOST_DEEP)
     # An escape may be a colon.
-    if b"\\u" in body or body.count(b":") != _count_colons(document, _MOST_DEEP):
-        check_said_once(body)
+    if seen.is_beyond or body.count(b":") != seen.colons or (b"\\" in body and b"\\u" in body):
+        return read_again(body)
     return document
 
 
@@ -41,10 +43,14 @@ def parse_unchecked(body: bytes) -> Any:
         raise MalformedBody(_explain(body, exc)) from exc
 
 
-def check_said_once(body: bytes) -> None:
-    """Read *body* a second time, slowly. Raises MalformedBody where a key stands twice in an object."""
+def read_again(body: bytes) -> Any:
+    """Return the document in *body*, slowly, with integers that are integers however long they are.
+
+    Raises:
+        MalformedBody: a key stands twice in an object.
+    """
     try:
-        parse_slowly(body)
+        return parse_slowly(body)
     except (ValueError, UnicodeError) as exc:
         raise MalformedBody(f"it is not JSON that all readers understand alike, {exc}") from exc
 
@@ -57,30 +63,58 @@ def _explain(body: bytes, exc: orjson.JSONDecodeError) -> str:
     return f"it is not JSON ({exc.msg.partition(': line')[0]})"
 
 
-def _count_colons(value: Any, deep: int) -> int:
-    """Return how many colons a text of *value* has: one for each key, and those inside of its strings.
+class _Seen:
+    """What was found in a document that orjson has read.
 
-    With more in the text, a key may have been there that is not in *value*; with as many, none was.
+    Attributes:
+        colons: how many a text of it has: one for each key, and those inside of its strings. With more in the text, a
+            key may have been there that is not in the document; with as many, none was.
+        is_beyond: whether there is a number that no int64 holds. orjson makes a double of such an integer.
     """
-    kind = type(value)
-    if kind is str:
-        return int(value.count(":"))
-    if kind is not dict and kind is not list:
-        return 0
-    if deep <= 0:
-        raise MalformedBody(f"lists and objects are nested more than {_MOST_DEEP} deep in it")
-    if kind is dict:
-        inside = sum(_count_colons(item, deep - 1) for item in value.values() if type(item) in _WITH_COLONS)
-        return len(value) + "".join(value).count(":") + inside
-    kinds = set(map(type, value))
-    if kinds == {str}:
-        return "".join(value).count(":")
-    if kinds.isdisjoint(_WITH_COLONS):
-        return 0
-    return sum(_count_colons(item, deep - 1) for item in value if type(item) in _WITH_COLONS)
+
+    __slots__ = ("colons", "is_beyond")
+
+    def __init__(self) -> None:
+        self.colons = 0
+        self.is_beyond = False
+
+    def look(self, value: Any, deep: int) -> None:
+        """Look through a value, in which lists and objects stand at most so deep in each other."""
+        if deep <= 0:
+            raise MalformedBody(f"lists and objects are nested more than {_MOST_DEEP} deep in it")
+        kind = type(value)
+        if kind is dict:
+            self.colons += len(value) + "".join(value).count(":")
+            self._look_at(list(value.values()), deep)
+        elif kind is list:
+            if not (value and type(value[0]) in _NUMBERS and self._are_numbers(value)):
+                self._look_at(value, deep)
+        else:
+            self._look_at([value], deep)
+
+    def _are_numbers(self, values: list[Any]) -> bool:
+        """Look at a list of numbers in the quickest way there is, and tell whether it was one."""
+        try:
+            high, low = max(values), min(values)
+        except TypeError:
+            return False
+        self.is_beyond = self.is_beyond or high >= _END or low <= -_END
+        return True
+
+    def _look_at(self, values: list[Any], deep: int) -> None:
+        for value in values:
+            kind = type(value)
+            if kind is str:
+                self.colons += value.count(":")
+            elif kind is float:
+                if not -_END < value < _END:
+                    self.is_beyond = True
+            elif kind is dict or kind is list:
+                self.look(value, deep - 1)
 
 
-_WITH_COLONS = frozenset([dict, list, str])
+_NUMBERS = frozenset([float, int])
+_END = 2.0**63
 
 
 def dump_json(document: Any) -> bytes:

@@ -27,9 +27,10 @@ class MatrixReader:
         columns: their names, as a Matrix has them.
         names: the same as JSON has them.
         colons: how many colons are in the names.
+        quotes: how many quotes the names have in JSON.
     """
 
-    __slots__ = ("_dtype", "_width", "colons", "columns", "names")
+    __slots__ = ("_dtype", "_width", "colons", "columns", "names", "quotes")
 
     def __init__(self, names: Sequence[str], dtype: str) -> None:
         import numpy as np
@@ -37,6 +38,7 @@ class MatrixReader:
         self.columns = tuple(names)
         self.names = list(names)
         self.colons = sum(name.count(":") for name in names)
+        self.quotes = sum(2 + name.count('"') for name in names)
         self._dtype = np.dtype(dtype)
         self._width = len(names)
 
@@ -52,7 +54,10 @@ class MatrixReader:
         return cls(names, dtype)
 
     def read(self, rows: Any, body: bytes) -> Matrix | None:
-        """Return *rows*, a list of lists that was parsed from *body*, or None if they are not plainly numbers."""
+        """Return *rows*, a list of lists that was parsed from *body*, or None if they are not plainly numbers.
+
+        There must be no text in them: numpy gives every item the room of the longest.
+        """
         if type(rows) is not list or not rows:
             return None
         array = _read(rows, self._dtype, body)
@@ -80,7 +85,10 @@ class TensorReader:
         return None
 
     def read(self, nested: Any, body: bytes) -> Any:
-        """Return nested lists that were parsed from *body* as an array, or None if they are not plainly numbers."""
+        """Return nested lists that were parsed from *body* as an array, or None if they are not plainly numbers.
+
+        There must be no text in them: numpy gives every item the room of the longest.
+        """
         if type(nested) is not list or not nested:
             return None
         return _read(nested, self._dtype, body)

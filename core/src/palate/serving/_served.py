@@ -130,10 +130,17 @@ class ServedModel:
             raise NotReady(self.contract.name, reason=str(self.reason))
         request = Waiting(*prepared, done)
         if prepared.rows == 0:
-            request.resolve([])  # no rows in, no rows out; frameworks raise on none
+            request.resolve(self._no_rows(prepared.method))  # frameworks raise on none
         else:
             self._lane.submit(request)
         return request
+
+    def _no_rows(self, method: str) -> Any:
+        """Return the answer for no rows: none, under the names that the outputs have."""
+        outputs = self.contract.signatures[method].outputs if method in self.contract.signatures else None
+        if outputs is not None and outputs.is_tensor and outputs.is_named:
+            return {str(tensor.name): [] for tensor in outputs}
+        return []
 
     def _find_key(self, method: str, data: Any, params: Mapping[str, Any]) -> Hashable | None:
         shared = find_join_key(data) if self._joins[method] else None

@@ -25,7 +25,7 @@ def shape_predictions(output: Any) -> Any:
     kind = type(output)
     if hasattr(output, "to_dict") and hasattr(output, "columns"):
         return [_members(row) for row in output.to_dict(orient="records")]
-    if hasattr(output, "to_frame") and hasattr(output, "dtype") and kind.__module__.startswith("pandas."):
+    if hasattr(output, "to_frame") and hasattr(output, "dtype") and kind.__module__.partition(".")[0] == "pandas":
         name = "0" if output.name is None else str(output.name)
         return [{name: shape_predictions(item)} for item in output.tolist()]
     if hasattr(output, "to_pylist"):

@@ -7,18 +7,22 @@ the caller's data.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping
 from typing import Any
 
 from palate.codecs import ModelInput, decode_input, read_document
 from palate.errors import InvalidInput, Problem
-from palate.serving._content import choose_format, format_of_body
+from palate.schema import Schema
+from palate.serving._content import choose_format, format_of_body, has_header_line
 from palate.serving._contract import ModelContract
 from palate.serving._json import dump_json, parse_json, parse_unchecked
 from palate.serving._numbers import MatrixReader, TensorReader
 from palate.serving._wire import Answer, Call, Failure, Request
 from palate.serving.errors import MalformedBody
 from palate.serving.protocols._answers import ANSWER_FORMATS, BODY_FORMATS, encode_output
+from palate.serving.protocols._typed_input import check_text
 
 __all__ = ["InvocationsEndpoint", "predict_paths"]
 
@@ -46,7 +50,10 @@ class InvocationsEndpoint:
         wanted = choose_format(request.headers, ANSWER_FORMATS)
         given = format_of_body(request.headers, BODY_FORMATS)
         if given != "json":
-            return Call(self._method, decode_input(request.body, given, self._schema).data, None, wanted)
+            body = request.body
+            if given == "csv" and not has_header_line(request.headers):
+                body = _header_line(self._schema) + body
+            return Call(self._method, decode_input(body, given, self._schema).data, None, wanted)
         data = self._read_numbers(request.body)
         if data is not None:
             return Call(self._method, data, None, wanted)
@@ -71,13 +78,25 @@ class InvocationsEndpoint:
             return None
         if self._tensor is not None:
             nested = document.get("inputs") or document.get("instances")
-            # With one key in the text, none stands there twice.
-            return self._tensor.read(nested, body) if body.count(b":") == 1 else None
+            # With one key in the text, none stands there twice; with two quotes, it is all the text there is.
+            return self._tensor.read(nested, body) if body.count(b":") == 1 and body.count(b'"') == 2 else None
         matrix = self._matrix
         split = document.get("dataframe_split")
         if matrix is None or type(split) is not dict or len(split) != 2 or split.get("columns") != matrix.names:
             return None
-        return matrix.read(split.get("data"), body) if body.count(b":") == 3 + matrix.colons else None
+        if body.count(b":") != 3 + matrix.colons or body.count(b'"') != 6 + matrix.quotes:
+            return None
+        return matrix.read(split.get("data"), body)
+
+
+def _header_line(schema: Schema | None) -> bytes:
+    """Return the line of names that rows of csv are read with which came without one, in the signature's order."""
+    if schema is None or schema.is_tensor:
+        raise MalformedBody("rows of csv without a header line are for signatures of columns", hint="add the line")
+    out = io.StringIO()
+    names = [place if column.name is None else column.name for place, column in enumerate(schema.columns)]
+    csv.writer(out, lineterminator="\n").writerow(names)
+    return out.getvalue().encode()
 
 
 def _read_slowly(body: bytes, schema: Any) -> ModelInput:
@@ -91,9 +110,35 @@ def _read_slowly(body: bytes, schema: Any) -> ModelInput:
     params = document.get("params")
     if not (params is None or isinstance(params, dict)):
         raise InvalidInput([Problem(("params",), "wrong_type", "must be an object")])
-    if schema is not None and schema.is_named:
-        document = {**document, given[0]: _by_name(document[given[0]], given[0], schema)}
-    return read_document(document, schema)
+    payload = document[given[0]]
+    if schema is None:
+        payload = _by_position(payload) if given[0] == "instances" else payload
+    elif schema.is_named:
+        payload = _by_name(payload, given[0], schema)
+    if schema is not None and schema.is_tensor:
+        check_text(payload, schema)
+    return read_document({**document, given[0]: payload}, schema)
+
+
+def _by_position(instances: Any) -> Any:
+    """Return rows that are objects as an object of arrays, as MLflow has them where nothing says what they are."""
+    if not isinstance(instances, list) or not instances or not all(isinstance(row, dict) for row in instances):
+        return instances
+    import numpy as np
+
+    columns = _stack(instances)
+    # Of text, and of lists of different lengths, no array is made.
+    return {
+        name: np.array(cells) if {bool, int, float}.issuperset(map(type, cells)) else cells
+        for name, cells in columns.items()
+    }
+
+
+def _stack(records: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    names = list(records[0])
+    if any(record.keys() != records[0].keys() for record in records):
+        raise InvalidInput([Problem(("inputs",), "missing", "the rows have not all the same keys")])
+    return {name: [record[name] for record in records] for name in names}
 
 
 def _by_name(payload: Any, wrapper: str, schema: Any) -> Any:
@@ -104,10 +149,7 @@ def _by_name(payload: Any, wrapper: str, schema: Any) -> Any:
     if not records and len(schema) == 1:
         return {schema.fields[0].name: payload}
     if records and schema.is_tensor and payload:
-        names = list(payload[0])
-        if any(list(row) != names for row in payload):
-            raise InvalidInput([Problem(("inputs",), "missing", "the rows have not all the same keys")])
-        return {name: [row[name] for row in payload] for name in names}
+        return _stack(payload)
     return payload
 
 

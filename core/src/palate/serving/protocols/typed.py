@@ -9,12 +9,13 @@ problem documents (RFC 9457).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 from urllib.parse import quote
 
 from palate.codecs import decode_input, read_rows
-from palate.errors import InvalidInput, Problem
+from palate.schema import Schema
 from palate.serving._content import choose_format, format_of_body
 from palate.serving._contract import ModelContract
 from palate.serving._json import parse_json
@@ -23,10 +24,12 @@ from palate.serving._responses import problem_answer
 from palate.serving._wire import Answer, Call, Failure, Request
 from palate.serving.errors import MalformedBody
 from palate.serving.protocols._answers import ANSWER_FORMATS, BODY_FORMATS, encode_output
+from palate.serving.protocols._typed_input import check_inputs, check_params
 
 __all__ = ["TypedEndpoint", "predict_paths"]
 
 _KEYS = frozenset(["inputs", "params"])
+_NUMBERS = frozenset([int, float])
 
 
 def predict_paths(contract: ModelContract) -> Mapping[str, TypedEndpoint]:
@@ -43,11 +46,13 @@ def predict_paths(contract: ModelContract) -> Mapping[str, TypedEndpoint]:
 class TypedEndpoint:
     """One method of a model."""
 
-    __slots__ = ("_matrix", "_method", "_pick", "_schema", "_tensor")
+    __slots__ = ("_from_type_hints", "_matrix", "_method", "_params", "_pick", "_schema", "_tensor")
 
     def __init__(self, contract: ModelContract, method: str) -> None:
         self._method = method
         self._schema = contract.signature.inputs
+        self._from_type_hints = contract.signature.from_type_hints
+        self._params = contract.signatures[method].params
         self._matrix = MatrixReader.of(self._schema)
         self._tensor = TensorReader.of(self._schema)
         names = self._matrix.names if self._matrix is not None else []
@@ -62,9 +67,7 @@ class TypedEndpoint:
         document = parse_json(request.body)
         if not isinstance(document, dict) or "inputs" not in document or not _KEYS.issuperset(document):
             raise MalformedBody("it must be an object with the key inputs, and params if you like, and no other")
-        params = document.get("params")
-        if not (params is None or isinstance(params, dict)):
-            raise InvalidInput([Problem(("params",), "wrong_type", "must be an object")])
+        params = check_params(document.get("params"), self._params)
         return Call(self._method, self._read(document["inputs"], request.body), params, wanted)
 
     def encode(self, output: Any, call: Call) -> Answer:
@@ -77,12 +80,28 @@ class TypedEndpoint:
         return problem_answer(failure)
 
     def _read(self, inputs: Any, body: bytes) -> Any:
+        if self._schema is None:
+            return inputs
         data = None
         if self._tensor is not None:
             data = self._tensor.read(inputs, body)
         elif self._matrix is not None and self._pick is not None:
             data = self._matrix.read(_rows_of_records(inputs, self._pick, len(self._matrix.names)), body)
-        return read_rows(inputs, self._schema) if data is None else data
+        if data is not None:
+            return data
+        if not self._from_type_hints:
+            check_inputs(inputs, self._schema)
+        return read_rows(_no_rows(self._schema) if inputs == [] else inputs, self._schema)
+
+
+def _no_rows(schema: Schema) -> Any:
+    """Return no rows in the form of a schema, whose columns an empty list does not have."""
+    import numpy as np
+
+    if not schema.is_tensor:
+        return {column.name: np.empty(0, dtype=object) for column in schema.columns} if schema.is_named else []
+    [tensor] = schema.tensors
+    return np.empty([max(size, 0) for size in tensor.shape], dtype=tensor.dtype)
 
 
 def _rows_of_records(inputs: Any, pick: itemgetter[Any], width: int) -> list[list[Any]] | None:
@@ -90,6 +109,8 @@ def _rows_of_records(inputs: Any, pick: itemgetter[Any], width: int) -> list[lis
     if type(inputs) is not list or not all(type(record) is dict and len(record) == width for record in inputs):
         return None
     try:
-        return [list(pick(record)) for record in inputs]
+        rows = [list(pick(record)) for record in inputs]
     except KeyError:
         return None
+    # In records there may be text of any length, of which numpy would make arrays of any size.
+    return rows if _NUMBERS.issuperset(map(type, chain.from_iterable(rows))) else None
