@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import echo_server
@@ -210,16 +211,13 @@ def test_a_client_that_reads_slowly_gets_all_of_it(server: LiveServer) -> None:
 
 def test_idle_connections_end_and_block_nobody(server: LiveServer) -> None:
     """Two hundred of them do not keep a request from its answer, and are closed in the end (H57)."""
-    with connect(server.host, server.port) as used:
+    with connect(server.host, server.port) as used, ExitStack() as opened:
         used.send(post("/asgi/echo", b"1"))
         assert used.reply().body == b"1"
-        opened = [connect(server.host, server.port) for _ in range(200)]
-        idle = [one.__enter__() for one in opened]
+        idle = [opened.enter_context(connect(server.host, server.port)) for _ in range(200)]
         assert server.request("POST", "/asgi/echo", b"good").body == b"good"
         assert used.closes_within(4.0) > 0.8
         assert all(one.closes_within(4.0) < 4.0 for one in idle)
-        for one in opened:
-            one.__exit__(None, None, None)
 
 
 def test_a_client_that_is_gone_is_noticed(server: LiveServer) -> None:
@@ -234,18 +232,23 @@ def test_a_client_that_is_gone_is_noticed(server: LiveServer) -> None:
 
 
 def test_more_connections_than_there_may_be_are_told_so() -> None:
-    """503 at once, and a place that becomes free is taken again."""
-    with live_server(sys.executable, SCRIPT, "max_connections=3", ready="/asgi/facts") as server:
-        opened = [connect(server.host, server.port) for _ in range(4)]
-        connections = [one.__enter__() for one in opened]
-        connections[0].send(post("/asgi/echo", b"1"))
-        assert connections[0].reply().status == 200
-        refused = connections[3].reply()
+    """The one that was idle longest makes room; if all are busy it is 503 at once, and a free place is taken again."""
+    with live_server(sys.executable, SCRIPT, "max_connections=3", ready="/asgi/facts") as server, ExitStack() as opened:
+        lines = [opened.enter_context(connect(server.host, server.port)) for _ in range(3)]
+        for line in lines:
+            line.send(post("/asgi/echo", b"1"))
+            assert line.reply().status == 200
+        lines[0].send(post("/asgi/slow?1.5"))
+        lines[1].send(post("/asgi/slow?1.5"))
+        time.sleep(0.1)
+        fourth = opened.enter_context(connect(server.host, server.port))
+        assert lines[2].closes_within(1.0) < 1.0
+        fourth.send(post("/asgi/slow?1.5"))
+        time.sleep(0.1)
+        refused = opened.enter_context(connect(server.host, server.port)).reply()
         assert (refused.status, refused.problem()["title"]) == (503, "Service Unavailable")
         assert refused.header("retry-after") == "1"
-        for one in opened:
-            one.__exit__(None, None, None)
-        time.sleep(0.2)
+        assert [line.reply().body for line in (lines[0], lines[1], fourth)] == [b"slow"] * 3
         assert server.request("POST", "/asgi/echo", b"again").body == b"again"
 
 

@@ -22,6 +22,7 @@ from raw_http import connect, post
 
 from palate.serving._sockets import AddressUnavailable, address_of, bind_sockets
 from palate.serving._watchdog import STOOD_STILL, StillnessGauge
+from palate.serving._workers import Worker
 from palate.serving.settings import ServingSettings
 
 SCRIPT = Path(echo_server.__file__)
@@ -192,6 +193,43 @@ def test_a_burst_of_connections_is_spread_over_the_workers() -> None:
         served = Counter(line.reply().body.split()[0] for line in lines)
         assert len(served) == 2
         assert min(served.values()) > 10
+
+
+def test_what_was_loaded_before_the_fork_is_in_memory_once() -> None:
+    """Workers share it: each has a few megabytes of its own, of whatever size the models are."""
+    script = (
+        "import echo_server, sys\n"
+        "from palate.serving._workers import serve\n"
+        "from palate.serving.settings import ServingSettings\n"
+        "class Large(echo_server.EchoApp):\n"
+        "    weights = b'x' * (200 << 20)\n"
+        "serve(Large, ServingSettings(port=0, workers=3), on_listening=echo_server.announce)\n"
+    )
+    with live_server(sys.executable, "-c", script, ready="/asgi/facts") as server:
+        wait_until(lambda: len(_children(server.process.pid)) == 3)
+        assert server.request("POST", "/direct/echo", b"good").body == b"good"
+        together = sum(map(_proportional_memory, [server.process.pid, *_children(server.process.pid)]))
+        assert (200 << 10) < together < (350 << 10)
+
+
+def _proportional_memory(pid: int) -> int:
+    found = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(next(line.split()[1] for line in found.splitlines() if line.startswith("Pss:")))
+
+
+def test_a_worker_that_keeps_dying_is_waited_for() -> None:
+    """Longer each time, up to a limit; one that lived for a while is started again at once."""
+    worker = Worker(0, 1.0)
+    waits = []
+    for _ in range(9):
+        worker.began(1)
+        worker.ended()
+        waits.append(round(worker.due - time.monotonic(), 1))
+    assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
+    worker.began(1)
+    worker.started_at -= 10
+    worker.ended()
+    assert worker.due <= time.monotonic()
 
 
 @pytest.mark.slow

@@ -68,11 +68,19 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
         """Begin."""
         self.transport = cast(asyncio.Transport, transport)  # uvloop's, which is one in all but its bases
         self.client, self.server = get_remote_addr(self.transport), get_local_addr(self.transport)
-        full = len(self.connections) >= self.limits.max_connections
+        self.seen_at = self.loop.time()
+        full = len(self.connections) >= self.limits.max_connections and not self._make_room()
         self.connections.add(self)
         self.site.sweep.watch(self.connections, self.loop)
         if full:
             self.refuse(Refusal(503, "overloaded", "The server has as many connections as it takes. Hint: try again."))
+
+    def _make_room(self) -> bool:
+        """Close the connection that has been idle longest, as nginx does: it is of less use than a new one."""
+        idle = [one for one in self.connections if one.phase == IDLE and one.exchange is None]
+        if idle:
+            min(idle, key=lambda one: one.seen_at)._hang_up()
+        return bool(idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; what is still being answered hears of it."""

@@ -25,7 +25,7 @@ from palate.serving._sockets import address_of, bind_workers, close_sockets, sta
 from palate.serving._watchdog import GRACE, HeartbeatTable, StillnessGauge, start_heartbeat, start_watchdog
 from palate.serving.settings import ServingSettings
 
-__all__ = ["CANNOT_START", "serve"]
+__all__ = ["CANNOT_START", "Worker", "serve"]
 
 CANNOT_START = 3  # the exit code of a worker whose application does not begin; uvicorn's own
 _LOOK = 0.25  # seconds between two looks at the workers
@@ -83,7 +83,7 @@ def _serve_alone(
     return 0
 
 
-class _Worker:
+class Worker:
     """What the parent knows of one worker."""
 
     def __init__(self, index: int, limit: float) -> None:
@@ -121,7 +121,7 @@ class _Workers:
         self._addresses = [address_of(one) for one in sockets[0]]
         self._table = HeartbeatTable(settings.workers)
         limit = settings.predict_timeout + GRACE
-        self._workers = [_Worker(index, limit) for index in range(settings.workers)]
+        self._workers = [Worker(index, limit) for index in range(settings.workers)]
         self._limit = limit
         self._app = build_app() if preload else None
         self._signals = 0
@@ -186,7 +186,7 @@ class _Workers:
             else:
                 _tell(f"worker {worker.index} ended ({_ending(code)}); it is started again")
 
-    def _start(self, worker: _Worker) -> None:
+    def _start(self, worker: Worker) -> None:
         self._table.reset(worker.index)
         sys.stdout.flush()
         sys.stderr.flush()
