@@ -35,6 +35,7 @@ class TestPythonFunction(FlavorContract):
     """User code, through the same door."""
 
     flavor = "python_function"
+    rows_are_independent = True  # of this function; the flavor cannot know it of any
 
     @pytest.fixture
     def model(self) -> Callable[[Any], Any]:

@@ -72,6 +72,12 @@ def methods(model):
 
 
 @hookimpl
+def takes_array(model, method, columns):
+    """Say that a line sees nothing but numbers."""
+    return True
+
+
+@hookimpl
 def requirements(model, options):
     """Name the framework."""
     return (pin_installed("lines"),)

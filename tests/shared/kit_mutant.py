@@ -30,6 +30,8 @@ def hook(name: str, body: str, message: str, *, members: str = "", before: str =
         "load_model": "path, config, options",
         "predict": "model, data, method",
         "methods": "model",
+        "rows_are_independent": "model, method",
+        "takes_array": "model, method, columns",
         "requirements": "model, options",
         "executes_code": "path, config",
         "guarantees": "path, config",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kit_mutant import Mutant
 from kit_mutants_host import PLACES, SAVING, SIDE_EFFECTS
-from kit_mutants_model import DIRECTORY, INPUTS, ROUND_TRIP
+from kit_mutants_model import DIRECTORY, INPUTS, ROUND_TRIP, SERVING
 from kit_mutants_stranger import DAMAGE, INTEROP, PLUGIN, TRUST
 
 __all__ = ["BY_NO_HOOK", "MUTANTS"]
@@ -16,6 +16,7 @@ MUTANTS: dict[str, Mutant] = {
     **SAVING,
     **PLACES,
     **INPUTS,
+    **SERVING,
     **TRUST,
     **DAMAGE,
     **PLUGIN,

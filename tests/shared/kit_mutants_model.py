@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kit_mutant import hook, loads, published, saves
 
-__all__ = ["DIRECTORY", "INPUTS", "ROUND_TRIP"]
+__all__ = ["DIRECTORY", "INPUTS", "ROUND_TRIP", "SERVING"]
 
 ROUND_TRIP = {
     "test_loaded_model_predicts_the_same": hook(
@@ -189,5 +189,31 @@ INPUTS = {
         return write_line(model, path, options)
         """,
         "values",
+    ),
+}
+
+SERVING = {
+    "test_rows_are_independent_if_the_flavor_says_so": hook(
+        "predict", "return ask_line(model, data, method) + (method == 'sign') * len(data)", "sign, row 0: "
+    ),
+    "test_array_is_predicted_as_its_table": hook(
+        "takes_array",
+        "return method == 'sign'",
+        "sign: 4 rows differ",
+        before="""
+            @hookimpl
+            def predict(model, data, method):
+                return ask_line(model, data, method).astype(float if hasattr(data, "columns") else complex)
+        """,
+    ),
+    "test_server_answers_as_the_model": hook(
+        "predict",
+        """
+        import threading
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("no context of its own in this thread")
+        return ask_line(model, data, method)
+        """,
+        "predict: the server answered 500",
     ),
 }

@@ -63,6 +63,7 @@ class TestTensorflow(FlavorContract):
     """A module with one function, as a SavedModel."""
 
     flavor = "tensorflow"
+    rows_are_independent = True  # of this graph; the flavor cannot know it of any
 
     @pytest.fixture
     def model(self):

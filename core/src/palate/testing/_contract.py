@@ -20,6 +20,7 @@ from palate.testing._places import PlaceChecks
 from palate.testing._plugin import PluginChecks
 from palate.testing._round_trip import RoundTripChecks
 from palate.testing._saving import SavingChecks
+from palate.testing._serving import ServingChecks
 from palate.testing._side_effects import SideEffectChecks
 from palate.testing._trust import TrustChecks
 
@@ -33,6 +34,7 @@ class FlavorContract(
     SavingChecks,
     PlaceChecks,
     InputChecks,
+    ServingChecks,
     TrustChecks,
     DamageChecks,
     PluginChecks,
@@ -42,8 +44,8 @@ class FlavorContract(
 
     A subclass sets ``flavor`` and defines two fixtures: ``model``, a trained native model, and ``sample``, some rows of
     input. Everything else is optional: ``format``, ``save_options``, ``load_options``, ``rtol``, ``atol``,
-    ``import_budget_ms``, ``patience_s``, and the fixtures ``expected`` (what the framework itself predicts for the
-    sample) and ``foreign_model`` (an object of somebody else's)::
+    ``rows_are_independent``, ``import_budget_ms``, ``patience_s``, and the fixtures ``expected`` (what the framework
+    itself predicts for the sample) and ``foreign_model`` (an object of somebody else's)::
 
         class TestMyFlavor(FlavorContract):
             flavor = "my_flavor"

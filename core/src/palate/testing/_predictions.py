@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from palate._stored.differences import differences
 from palate._stored.snapshots import JSON, snapshot
 from palate.pyfunc import PyFuncModel
 
-__all__ = ["Answer", "NoRows", "answer_of", "compare_answers", "count_rows", "take_rows"]
+__all__ = ["Answer", "NoRows", "answer_of", "compare_answers", "count_rows", "take_rows", "unwarned"]
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,20 @@ def answer_of(model: PyFuncModel, method: str, data: object) -> Answer:
 
     A method may not take the rows that another one takes; then it shall say so in the same way after loading.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # frameworks warn of data; whether they do is theirs
+    with unwarned():
         try:
             prediction = model.call(method, data)
         except Exception as exc:
             return Answer(error=f"{type(exc).__module__}.{type(exc).__qualname__}")
     return Answer(is_known=False) if prediction is NotImplemented else Answer(snapshot(prediction))
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Ignore warnings: frameworks warn of data, and whether they do is theirs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def compare_answers(expected: Answer, given: Answer, *, rtol: float, atol: float) -> list[str]:

@@ -111,8 +111,8 @@ class Subject:
     """The same, absolutely."""
     import_budget_ms: ClassVar[float] = 100.0
     """How much computing time importing the plugin may take, beyond importing Palate."""
-    rows_are_independent: ClassVar[bool] = True
-    """Whether a row's prediction is the same whatever rows stand around it; of a model of sequences it is not."""
+    rows_are_independent: ClassVar[bool | None] = None
+    """Whether a row's prediction is the same whatever rows stand around it; None is what the flavor says of it."""
     patience_s: ClassVar[float] = 180.0
     """How long loading and predicting may take in a process of its own, on a busy machine, before it is ended."""
 

@@ -69,6 +69,12 @@ def methods() -> Sequence[str]:
 
 
 @hookimpl
+def rows_are_independent() -> bool:
+    """A graph may compute anything of its rows together."""
+    return False
+
+
+@hookimpl
 def requirements() -> Sequence[str]:
     """The graph's format and its engine, whichever build of that is installed."""
     pins = [pin_installed(name) for name in _RUNTIMES]
