@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,14 +32,23 @@ class Footprint:
 
 
 def footprint(
-    served: Served, servers: Mapping[str, Server], repeat: int, cores: tuple[int, int], folder: Path
+    served: Served, servers: Mapping[str, Server], python: str, repeat: int, cores: tuple[int, int], folder: Path
 ) -> Table:
-    """Start everything in turn, each alone, *repeat* times; *cores* are the servers' and the client's."""
+    """Start everything in turn, each alone, *repeat* times.
+
+    Args:
+        served: the model.
+        servers: what serves it.
+        python: the interpreter that opens it with the framework alone.
+        repeat: how often, after once to warm up.
+        cores: the servers' and the client's.
+        folder: for what they write.
+    """
     taken: dict[str, list[Footprint]] = {name: [] for name in (NATIVE, *servers)}
     for number in range(repeat + 1):
         for name, values in taken.items():
             server = servers.get(name)
-            found = _of_server(server, cores, folder) if server else _natively(served, cores[0])
+            found = _of_server(server, cores, folder) if server else _natively(served, python, cores[0])
             if number:  # the first round warms up
                 values.append(found)
     native = _middle(taken[NATIVE])
@@ -83,11 +91,11 @@ def _of_server(server: Server, cores: tuple[int, int], folder: Path) -> Footprin
         return Footprint(seconds=running.seconds, resident=resident, proportional=proportional)
 
 
-def _natively(served: Served, core: int) -> Footprint:
+def _natively(served: Served, python: str, core: int) -> Footprint:
     """Import, load, tell so, predict, tell so, wait."""
     told = "print(flush=True)"
     program = f"{served.load}; {told}; {served.predict_row}; {told}; sys.stdin.read()"
-    words = ["taskset", "--cpu-list", str(core), sys.executable, "-W", "ignore", "-c", program, str(served.native)]
+    words = ["taskset", "--cpu-list", str(core), python, "-W", "ignore", "-c", program, str(served.native)]
     started = time.perf_counter()
     with subprocess.Popen(
         words, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True

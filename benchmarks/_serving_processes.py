@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,11 +19,12 @@ from _serving_models import MODEL_NAME, Served
 
 __all__ = [
     "ENVIRONMENT",
-    "Peers",
+    "Environments",
     "Running",
     "Server",
     "answer_of",
     "memory_of",
+    "palate_server",
     "require_tools",
     "servers_of",
     "start",
@@ -42,9 +42,10 @@ _HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Peers:
-    """Interpreters of other environments; None leaves theirs out."""
+class Environments:
+    """Interpreters: Palate's, which runs the floor too, and others'; None leaves theirs out."""
 
+    palate: str
     mlflow: str | None
     mlserver: str | None
 
@@ -86,26 +87,33 @@ class Running:
         return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def servers_of(served: Served, peers: Peers, options: Sequence[str], folder: Path) -> dict[str, Server]:
+def servers_of(served: Served, python: Environments, options: Sequence[str], folder: Path) -> dict[str, Server]:
     """Return every server of a model by name, as its users start it; *options* are added to ``palate serve``."""
-    found = [_palate("palate split", served.columns, "split", options), _floor("floor split", served, "split")]
-    if peers.mlflow:
-        found.append(_mlflow("mlflow split", served.columns, "split", peers.mlflow, folder))
-    found += [_palate("palate inputs", served.tensor, "inputs", options), _floor("floor inputs", served, "inputs")]
-    if peers.mlflow:
-        found.append(_mlflow("mlflow inputs", served.tensor, "inputs", peers.mlflow, folder))
-    if peers.mlserver:
-        found.append(_mlserver("mlserver v2", served, peers.mlserver))
+    found = [
+        palate_server("palate split", served.columns, "split", python.palate, options),
+        _floor("floor split", served, "split", python.palate),
+    ]
+    if python.mlflow:
+        found.append(_mlflow("mlflow split", served.columns, "split", python.mlflow, folder))
+    found += [
+        palate_server("palate inputs", served.tensor, "inputs", python.palate, options),
+        _floor("floor inputs", served, "inputs", python.palate),
+    ]
+    if python.mlflow:
+        found.append(_mlflow("mlflow inputs", served.tensor, "inputs", python.mlflow, folder))
+    if python.mlserver:
+        found.append(_mlserver("mlserver v2", served, python.mlserver))
     return {server.name: server for server in found}
 
 
-def _palate(name: str, model: Path, form: str, options: Sequence[str]) -> Server:
-    words = [sys.executable, "-m", "palate", "serve", str(model), "--port", "{port}", "--name", MODEL_NAME, *options]
+def palate_server(name: str, model: Path, form: str, python: str, options: Sequence[str]) -> Server:
+    """Return ``palate serve`` of a model."""
+    words = [python, "-m", "palate", "serve", str(model), "--port", "{port}", "--name", MODEL_NAME, *options]
     return Server(name=name, command=words, form=form, ready="/v2/health/ready")
 
 
-def _floor(name: str, served: Served, form: str) -> Server:
-    words = [sys.executable, "-m", "uvicorn", "_serving_floor:app", "--app-dir", str(_HERE), "--port", "{port}"]
+def _floor(name: str, served: Served, form: str, python: str) -> Server:
+    words = [python, "-m", "uvicorn", "_serving_floor:app", "--app-dir", str(_HERE), "--port", "{port}"]
     words += ["--http", "httptools", "--loop", "uvloop", "--no-access-log", "--log-level", "warning"]
     environment = {"FLOOR_MODEL": str(served.native), "FLOOR_FORM": form}
     return Server(name=name, command=words, form=form, ready="/", environment=environment)

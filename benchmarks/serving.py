@@ -33,7 +33,7 @@ from _serving_footprint import footprint
 from _serving_load import Sample, middle, run_wrk
 from _serving_models import KINDS, Served, prepare, rows_of
 from _serving_overload import overload
-from _serving_processes import Peers, Running, Server, answer_of, require_tools, servers_of, start
+from _serving_processes import Environments, Running, Server, answer_of, require_tools, servers_of, start
 from _serving_soak import soak
 from _tables import Table
 
@@ -138,13 +138,14 @@ def _in_turn(tasks: Sequence[Task], plan: Plan) -> dict[Key, Sample]:
 def run(options: argparse.Namespace, plan: Plan, document: dict[str, object]) -> Iterator[Table]:
     """Yield one table after the other; figures go into *document* too."""
     # Relative to where this was started, and not resolved: the link is what makes it an environment's.
-    peers = Peers(
+    python = Environments(
+        palate=os.path.abspath(options.palate),
         mlflow=os.path.abspath(options.mlflow) if options.mlflow else None,
         mlserver=os.path.abspath(options.mlserver) if options.mlserver else None,
     )
     ours = options.palate_options.split()
     for kind, served in prepare(plan.folder, KINDS[:1] if options.quick else options.models).items():
-        everyone = servers_of(served, peers, ours, plan.folder)
+        everyone = servers_of(served, python, ours, plan.folder)
         servers = {name: server for name, server in everyone.items() if plan.wants(name)}
         if "load" in options.parts:
             results = measure(served, servers, plan)
@@ -153,13 +154,13 @@ def run(options: argparse.Namespace, plan: Plan, document: dict[str, object]) ->
             yield goals(kind, results)
         if "footprint" in options.parts:
             alone = {name: server for name, server in servers.items() if not name.endswith("inputs")}
-            yield footprint(served, alone, plan.rounds, plan.cores, plan.folder)
+            yield footprint(served, alone, python.palate, plan.rounds, plan.cores, plan.folder)
         if options.soak:
             for name in ("palate split", "palate inputs"):
                 with start(everyone[name], plan.server_core, plan.folder) as running:
                     yield soak(running, served, options.soak, columns=name == "palate split").table(f"{kind}, {name}")
     if "overload" in options.parts:
-        yield overload(ours, plan.seconds, plan.cores, plan.folder)
+        yield overload(python.palate, ours, plan.seconds, plan.cores, plan.folder)
 
 
 def describe() -> str:
@@ -182,6 +183,9 @@ def write_page(page: Path, parts: Sequence[str]) -> None:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--palate", metavar="PYTHON", default=sys.executable, help="an interpreter with Palate as users install it"
+    )
     parser.add_argument("--mlflow", metavar="PYTHON", help="an interpreter with stock MLflow")
     parser.add_argument("--mlserver", metavar="PYTHON", help="an interpreter with MLServer")
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
