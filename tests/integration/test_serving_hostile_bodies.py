@@ -56,6 +56,7 @@ MLFLOW: dict[str, tuple[bytes, dict[str, str], set[int]]] = {
     "H11": (b"null", {}, {400}),
     "H12": (split('["x",1,"x"]'), {}, {400}),
     "H13": (split('[1.5,1,"x"]', "[1.5]"), {}, {400}),
+    "H14": (split('[1.5,1,"x",9]'), {}, {400}),
     "H15": (split("[1.5,1]", columns='["a","b"]'), {}, {400}),
     "H17": (b'{"nope":1}', {}, {400}),
     "H18": (split('[1.5,1,"\\ud800"]'), {}, {400}),
@@ -138,9 +139,10 @@ def test_the_missing_column_is_named(server: LiveServer) -> None:
 
 
 def test_what_only_looks_hostile_is_answered(server: LiveServer) -> None:
-    """Zero rows (H16), a gzip body (H28), and numbers at the edges of their types."""
+    """Zero rows (H16), a gzip body (H28), numbers at the edges of their types, a column too many (as in MLflow, H14)."""
     empty = ask(server, split())
     assert (empty.status, json.loads(empty.body)) == (200, {"predictions": []})
+    assert ask(server, split('[1.5,1,"x",9]', columns='["a","b","c","d"]')).body == b'{"predictions":[3.0]}'
     assert ask(server, gzip.compress(GOOD), **{"Content-Encoding": "gzip"}).body == b'{"predictions":[3.0]}'
     assert ask(server, split('[1.7976931348623157e308,-9223372036854775808,""]')).status in (200, 500)
 

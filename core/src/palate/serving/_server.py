@@ -105,8 +105,13 @@ def run_server(
     """
     raise_file_limit(settings.max_connections)
     app.begin_worker(index)
+    server = _Server(_config(app, settings), app, patient=patient, on_started=on_started, drain=settings.drain_timeout)
+    server.run(sockets=list(sockets))
+
+
+def _config(app: ServedApp, settings: ServingSettings) -> uvicorn.Config:
     site = HttpSite(limits_of(settings, app.note_refusal), app.direct)
-    config = uvicorn.Config(
+    return uvicorn.Config(
         cast(Any, app),
         http=cast(Any, functools.partial(HttpProtocol, site=site)),
         ws="none",
@@ -117,8 +122,6 @@ def run_server(
         log_config=None,
         timeout_graceful_shutdown=cast(int, settings.drain_timeout),  # asyncio.wait_for takes any number
     )
-    server = _Server(config, app, patient=patient, on_started=on_started, drain=settings.drain_timeout)
-    server.run(sockets=list(sockets))
 
 
 class _Server(uvicorn.Server):
