@@ -139,7 +139,7 @@ def test_the_missing_column_is_named(server: LiveServer) -> None:
 
 
 def test_what_only_looks_hostile_is_answered(server: LiveServer) -> None:
-    """Zero rows (H16), a gzip body (H28), numbers at the edges of their types, a column too many (as in MLflow, H14)."""
+    """Zero rows (H16), a gzip body (H28), numbers at the edges of types, a column too many (as in MLflow, H14)."""
     empty = ask(server, split())
     assert (empty.status, json.loads(empty.body)) == (200, {"predictions": []})
     assert ask(server, split('[1.5,1,"x",9]', columns='["a","b","c","d"]')).body == b'{"predictions":[3.0]}'
