@@ -192,6 +192,22 @@ def test_answers_come_in_the_form_that_is_asked_for(client: TestClient) -> None:
     assert post(client, SPLIT, accept="image/png").status_code == 406
 
 
+def test_an_answer_without_the_form_asked_for_is_406(tmp_path: Path) -> None:
+    """Nested predictions are no table: whoever asks for one is told that there is JSON."""
+    palate.save_model(_nest, tmp_path / "nest", signature=palate.infer_signature(pd.DataFrame({"a": [1.0]})))
+    app = create_app(tmp_path / "nest", ServingSettings(trust=True, access_log="off"))
+    with TestClient(app, base_url="http://localhost") as client:
+        body = {"dataframe_split": {"columns": ["a"], "data": [[1.0]]}}
+        assert post(client, body).json() == {"predictions": [{"deep": [1.0]}]}
+        for accept in ("text/csv", "application/x-npy"):
+            refused = post(client, body, accept=accept)
+            assert (refused.status_code, "application/json" in refused.json()["message"]) == (406, True)
+
+
+def _nest(table: Any) -> list[dict[str, Any]]:
+    return [{"deep": [cell]} for cell in table["a"].tolist()]
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "raw deflate"])
 def test_compressed_bodies_are_read(client: TestClient, encoding: str) -> None:
     """gzip and both forms of deflate are inflated."""

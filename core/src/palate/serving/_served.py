@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
-from palate.errors import MethodNotFound, PalateError, PredictionChanged
+from palate.errors import InvalidInput, MethodNotFound, PalateError, PredictionChanged
 from palate.golden import replay_golden
 from palate.matrix import Matrix
 from palate.pyfunc import PyFuncModel
@@ -14,7 +14,7 @@ from palate.serving._contract import ModelContract
 from palate.serving._joining import count_rows, find_join_key
 from palate.serving._lane import Lane, Waiting
 from palate.serving._metrics import ModelMetrics
-from palate.serving._wire import Call
+from palate.serving._wire import NO_ROWS, Call
 from palate.serving.errors import NotReady
 from palate.serving.settings import ServingSettings
 
@@ -108,6 +108,9 @@ class ServedModel:
             MethodNotFound: the model does not answer to the method.
         """
         method, data = call.method, call.data
+        if data is NO_ROWS:
+            self._check_params(call)
+            return Prepared(None, method, data, None, 0)
         if type(data) is Matrix and not call.params and self.model.fits(data):
             if method not in self._matrix_keys:
                 raise MethodNotFound(method, available=self.model.methods)
@@ -134,6 +137,14 @@ class ServedModel:
         else:
             self._lane.submit(request)
         return request
+
+    def _check_params(self, call: Call) -> None:
+        """Raise InvalidInput for the params of a call without rows."""
+        try:
+            self.model.enforce(None, call.params, method=call.method)
+        except InvalidInput as exc:
+            if problems := [problem for problem in exc.problems if problem.where[:1] == ("params",)]:
+                raise InvalidInput(problems) from exc
 
     def _no_rows(self, method: str) -> Any:
         """Return the answer for no rows: none, under the names that the outputs have."""

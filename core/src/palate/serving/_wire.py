@@ -6,11 +6,14 @@ An endpoint knows nothing of sockets, queues or other requests, and is called wi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from palate.errors import Problem
 
-__all__ = ["Answer", "Call", "Endpoint", "Failure", "Request"]
+__all__ = ["NO_ROWS", "Answer", "Call", "Endpoint", "Failure", "Request"]
+
+NO_ROWS: Final = object()
+"""Data without rows, of which nothing can be held against a signature."""
 
 
 class Request(NamedTuple):
@@ -32,7 +35,7 @@ class Call(NamedTuple):
 
     Attributes:
         method: one of the model's methods.
-        data: what ``PyFuncModel.call`` takes for it, not yet held against the signature.
+        data: what ``PyFuncModel.call`` takes for it, not yet held against the signature; or NO_ROWS.
         params: values of the signature's params, or None.
         note: what the endpoint needs again to write the answer; the server hands it back untouched.
     """

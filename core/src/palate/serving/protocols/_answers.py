@@ -6,10 +6,11 @@ import io
 from typing import Any
 
 from palate.codecs import DataFormat, encode_predictions
-from palate.errors import InvalidOption, UnsupportedOutput
+from palate.errors import InvalidOption
 from palate.serving._content import CONTENT_TYPES
 from palate.serving._json import dump_json
 from palate.serving._wire import Answer
+from palate.serving.errors import NotAcceptable
 from palate.serving.protocols._json_shapes import shape_predictions
 
 __all__ = ["ANSWER_FORMATS", "BODY_FORMATS", "encode_json", "encode_output"]
@@ -27,7 +28,8 @@ def encode_output(output: Any, wanted: DataFormat) -> Answer:
     """Return an answer of MLflow's shape, ``{"predictions": …}``, or a table or an array.
 
     Raises:
-        UnsupportedOutput: the predictions have no such form.
+        UnsupportedOutput: the predictions have no form in JSON.
+        NotAcceptable: they have none in what the client prefers.
     """
     if wanted == "json":
         return encode_json({"predictions": shape_predictions(output)})
@@ -36,7 +38,11 @@ def encode_output(output: Any, wanted: DataFormat) -> Answer:
     try:
         return Answer(encode_predictions(output, wanted), CONTENT_TYPES[wanted])
     except (InvalidOption, ValueError, TypeError) as exc:
-        raise UnsupportedOutput(wanted, reason=f"they are a {type(output).__name__} without that form") from exc
+        raise _not_in(wanted) from exc
+
+
+def _not_in(wanted: DataFormat) -> NotAcceptable:
+    return NotAcceptable(CONTENT_TYPES[wanted].decode(), available=[CONTENT_TYPES["json"].decode()])
 
 
 def encode_json(document: dict[str, Any]) -> Answer:
@@ -52,8 +58,8 @@ def _encode_arrow(array: Any) -> bytes:
     columns = {"prediction": array} if array.ndim == 1 else {f"prediction_{n}": part for n, part in enumerate(array.T)}
     try:
         batch = pa.RecordBatch.from_arrays([pa.array(part) for part in columns.values()], names=list(columns))
-    except pa.ArrowException as exc:
-        raise UnsupportedOutput("Arrow", reason=f"they are an array of shape {array.shape}") from exc
+    except pa.ArrowException as exc:  # of another dtype than Arrow has, or with more dimensions than a table
+        raise _not_in("arrow") from exc
     out = io.BytesIO()
     with pa.ipc.new_stream(out, batch.schema) as writer:
         writer.write_batch(batch)

@@ -15,13 +15,12 @@ from typing import Any
 from urllib.parse import quote
 
 from palate.codecs import decode_input, read_rows
-from palate.schema import Schema
 from palate.serving._content import choose_format, format_of_body
 from palate.serving._contract import ModelContract
 from palate.serving._json import parse_json
 from palate.serving._numbers import MatrixReader, TensorReader
 from palate.serving._responses import problem_answer
-from palate.serving._wire import Answer, Call, Failure, Request
+from palate.serving._wire import NO_ROWS, Answer, Call, Failure, Request
 from palate.serving.errors import MalformedBody
 from palate.serving.protocols._answers import ANSWER_FORMATS, BODY_FORMATS, encode_output
 from palate.serving.protocols._typed_input import check_inputs, check_params
@@ -82,6 +81,8 @@ class TypedEndpoint:
     def _read(self, inputs: Any, body: bytes) -> Any:
         if self._schema is None:
             return inputs
+        if inputs == []:
+            return NO_ROWS
         data = None
         if self._tensor is not None:
             data = self._tensor.read(inputs, body)
@@ -91,17 +92,7 @@ class TypedEndpoint:
             return data
         if not self._from_type_hints:
             check_inputs(inputs, self._schema)
-        return read_rows(_no_rows(self._schema) if inputs == [] else inputs, self._schema)
-
-
-def _no_rows(schema: Schema) -> Any:
-    """Return no rows in the form of a schema, whose columns an empty list does not have."""
-    import numpy as np
-
-    if not schema.is_tensor:
-        return {column.name: np.empty(0, dtype=object) for column in schema.columns} if schema.is_named else []
-    [tensor] = schema.tensors
-    return np.empty([max(size, 0) for size in tensor.shape], dtype=tensor.dtype)
+        return read_rows(inputs, self._schema)
 
 
 def _rows_of_records(inputs: Any, pick: itemgetter[Any], width: int) -> list[list[Any]] | None:
