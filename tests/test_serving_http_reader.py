@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import re
 from collections.abc import Sequence
@@ -139,6 +140,20 @@ def test_a_head_is_remembered_for_its_own_length_only() -> None:
     for sent in WHOLE:
         answers(site, [sent])
     assert sorted(head.target.path for head in site.heads.values()) == ["/a", "/b", "/c"]
+
+
+def test_requests_and_connections_leave_nothing_to_collect() -> None:
+    """What refers to itself would have to be found by the garbage collector, which costs all requests time."""
+    site = new_site()
+    answers(site, WHOLE[:2])
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            answers(site, WHOLE[:4])
+        assert not [one for one in gc.get_objects() if isinstance(one, Exchange | HttpProtocol)]
+    finally:
+        gc.enable()
 
 
 def test_any_host_may_be_allowed() -> None:
