@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+from tokenize import TokenError
 from typing import Any
 
 from palate.codecs._decimals import refuse_body
 from palate.errors import DependencyMissing
 
 __all__ = ["read_arrow", "read_npy", "read_parquet", "require_pandas", "require_pyarrow"]
+
+# numpy reads a header as Python's own parser and, where that fails, its tokenizer do.
+_NPY_ERRORS = (EOFError, MemoryError, OverflowError, RecursionError, SyntaxError, TokenError, TypeError, ValueError)
 
 
 def require_pandas() -> Any:
@@ -37,9 +41,11 @@ def read_parquet(body: bytes) -> Any:
     from pyarrow import parquet
 
     try:
-        return parquet.read_table(io.BytesIO(body))
-    except (pyarrow.ArrowException, OSError) as exc:
+        table = parquet.read_table(io.BytesIO(body))
+        table.validate(full=True)
+    except (pyarrow.ArrowException, OSError, ValueError) as exc:
         raise refuse_body("the file is not parquet", exc) from exc
+    return table
 
 
 def read_arrow(body: bytes) -> Any:
@@ -63,8 +69,11 @@ def read_npy(body: bytes) -> Any:
     file = io.BytesIO(body)
     try:
         array = np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError, OverflowError, MemoryError, SyntaxError, TypeError, UnicodeError) as exc:
+    except _NPY_ERRORS as exc:
         raise refuse_body("it is not an array in npy form", exc) from exc
     if file.read(1):
         raise refuse_body("something follows the array")
+    # Items of no bytes, and rows of no columns, cost nothing here and anything later.
+    if max(array.shape, default=0) > len(body):
+        raise refuse_body("its shape tells of more rows than the file has bytes")
     return array

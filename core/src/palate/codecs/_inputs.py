@@ -41,8 +41,9 @@ def decode_input(body: bytes, format: DataFormat, schema: Schema | None, *, deli
         case "json":
             return read_document(parse_text(_text(body), "the file"), schema)
         case "jsonl":
-            lines = [line for line in _text(body).splitlines() if line.strip()]
-            rows = [parse_text(line, f"line {number}") for number, line in enumerate(lines, 1)]
+            # Not splitlines: a text may hold other separators, such as U+2028.
+            lines = enumerate(_text(body).split("\n"), 1)
+            rows = [parse_text(line, f"line {number}") for number, line in lines if line.strip()]
             return ModelInput(data=read_rows(rows, schema))
         case "npy":
             return ModelInput(data=read_npy(body))

@@ -49,7 +49,8 @@ def read_document(document: Any, schema: Schema | None) -> ModelInput:
     payload = document[wrappers[0]]
     data = payload
     if wrappers[0] == "dataframe_split":
-        by_position = schema is not None and not schema.is_named and "columns" not in payload
+        nameless = schema is not None and not schema.is_named
+        by_position = nameless and isinstance(payload, dict) and "columns" not in payload
         data = payload.get("data") if by_position else _records(payload)
     return ModelInput(data=read_rows(data, schema), params=document.get("params"))
 

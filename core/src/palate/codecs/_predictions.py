@@ -16,35 +16,80 @@ from palate.errors import InvalidOption
 
 __all__ = ["encode_predictions", "plain"]
 
+# What pandas has for a missing value, by the names of their classes.
+_MISSING = ("NAType", "NaTType")
+# Units of moments finer than Python's.
+_FINER = ("ns", "ps", "fs", "as")
+
 
 def plain(value: Any) -> Any:
-    """Return predictions as JSON data: frames as records, arrays as nested lists, NaN and infinities as null."""
-    if hasattr(value, "to_dict") and hasattr(value, "columns"):
-        return [plain(row) for row in value.to_dict(orient="records")]
-    if hasattr(value, "toarray"):
-        return plain(value.toarray())
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+    """Return predictions as JSON data: frames as records, arrays as nested lists, NaN and infinities as null.
+
+    Raises:
+        InvalidOption: two columns have the same name, of which one would be lost.
+    """
+    if value is None or type(value).__name__ in _MISSING:
+        return None
+    if isinstance(value, str | int):
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
-    if value is None or isinstance(value, str | int):
-        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    unpacked = _unpack(value)
+    if type(unpacked) is not type(value):
+        return plain(unpacked)
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _unpack(value: Any) -> Any:
+    """Return what a container holds as lists, records and Python's own values; the value itself if it is none."""
+    if hasattr(value, "to_dict") and hasattr(value, "iloc"):  # pandas; a Series has tolist too
+        return _records(value) if hasattr(value, "columns") else value.tolist()
+    for unpack in ("to_dicts", "to_pylist", "to_list", "toarray"):  # polars, Arrow, a polars Series, scipy
+        if hasattr(value, unpack):
+            return getattr(value, unpack)()
+    if hasattr(value, "dtype") and hasattr(value, "astype"):
+        return _unpack_array(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return value.numpy() if hasattr(value, "numpy") else value
+
+
+def _records(frame: Any) -> Any:
+    if not frame.columns.is_unique:
+        raise InvalidOption("format", reason="two columns of these predictions have the same name", hint="rename one")
+    return frame.to_dict(orient="records")
+
+
+def _unpack_array(array: Any) -> Any:
+    """Return a numpy array, or a scalar of numpy's, as Python's values."""
+    import numpy as np
+
+    if array.dtype.kind == "M" and np.datetime_data(array.dtype)[0] in _FINER:  # of which tolist makes whole numbers
+        rounded: Any = array.astype("datetime64[us]")
+        if not bool(((rounded == array) | np.isnat(array)).all()):
+            texts = np.asarray(np.datetime_as_string(array)).astype(object)
+            texts[np.isnat(array)] = None
+            return texts.tolist()
+        return rounded.tolist()
+    # Of longer floats than Python has, tolist makes floats of the same length.
+    return (array.astype(float) if array.dtype.char == "g" else array).tolist()
 
 
 def encode_predictions(predictions: Any, format: DataFormat) -> bytes:
     """Return predictions as a file of *format*.
 
     Raises:
-        InvalidOption: predictions that are no table, for csv and parquet.
-        DependencyMissing: parquet without pyarrow.
+        InvalidOption: predictions that are no table, for csv, parquet and Arrow; or no array, for npy.
+        DependencyMissing: parquet or Arrow without pyarrow.
     """
+    if format == "npy":
+        return _npy(predictions)
     rows = plain(predictions)
     match format:
         case "json":
@@ -58,8 +103,6 @@ def encode_predictions(predictions: Any, format: DataFormat) -> bytes:
             return _parquet(_table(rows))
         case "arrow":
             return _arrow(_table(rows))
-        case "npy":
-            return _npy(predictions)
 
 
 def _table(rows: Any) -> list[dict[str, Any]]:
@@ -96,29 +139,47 @@ def _csv(table: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _parquet(table: Sequence[Mapping[str, Any]]) -> bytes:
-    pyarrow = require_pyarrow("writing parquet")
+    rows = _arrow_table(table, "writing parquet")
     from pyarrow import parquet
 
     out = io.BytesIO()
-    parquet.write_table(pyarrow.Table.from_pylist([dict(row) for row in table]), out)
+    parquet.write_table(rows, out)
     return out.getvalue()
 
 
 def _arrow(table: Sequence[Mapping[str, Any]]) -> bytes:
-    pyarrow = require_pyarrow("writing Arrow")
-    rows = pyarrow.Table.from_pylist([dict(row) for row in table])
+    rows = _arrow_table(table, "writing Arrow")
+    import pyarrow
+
     out = io.BytesIO()
     with pyarrow.ipc.new_stream(out, rows.schema) as writer:
         writer.write_table(rows)
     return out.getvalue()
 
 
+def _arrow_table(table: Sequence[Mapping[str, Any]], needed_for: str) -> Any:
+    pyarrow = require_pyarrow(needed_for)
+    names = list(dict.fromkeys(name for row in table for name in row))
+    try:
+        return pyarrow.table({name: [row.get(name) for row in table] for name in names})
+    except (pyarrow.ArrowException, OverflowError) as exc:
+        reason = "a column of these predictions holds values that have no type in common"
+        raise InvalidOption("format", reason=reason, hint="use json") from exc
+
+
 def _npy(predictions: Any) -> bytes:
     import numpy as np
 
-    array = np.asarray(predictions)
+    try:
+        array = np.asarray(predictions)
+    except (ValueError, TypeError, RuntimeError) as exc:  # rows of unequal length, a tensor that is part of a graph
+        raise _no_array() from exc
     if array.dtype == object:
-        raise InvalidOption("format", reason="these predictions are no array of numbers or texts", hint="use json")
+        raise _no_array()
     out = io.BytesIO()
     np.lib.format.write_array(out, array, allow_pickle=False)
     return out.getvalue()
+
+
+def _no_array() -> InvalidOption:
+    return InvalidOption("format", reason="these predictions are no array of numbers or texts", hint="use json")
