@@ -7,7 +7,7 @@ from tokenize import TokenError
 from typing import Any
 
 from palate.codecs._decimals import refuse_body
-from palate.errors import DependencyMissing
+from palate.errors import DependencyMissing, InvalidInput
 
 __all__ = ["read_arrow", "read_npy", "read_parquet", "require_pandas", "require_pyarrow"]
 
@@ -35,17 +35,31 @@ def require_pyarrow(needed_for: str) -> Any:
     return pyarrow
 
 
-def read_parquet(body: bytes) -> Any:
-    """Return a parquet file as a pyarrow Table. Raises InvalidInput."""
+def read_parquet(body: bytes, *, max_cells: int | None = None) -> Any:
+    """Return a parquet file as a pyarrow Table.
+
+    Args:
+        body: the file.
+        max_cells: how many cells it may have. A few bytes can tell of any number of equal ones.
+
+    Raises:
+        InvalidInput: it is not parquet, or has more cells.
+    """
     pyarrow = require_pyarrow("reading parquet")
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(io.BytesIO(body))
+        file = parquet.ParquetFile(io.BytesIO(body))
+        cells = file.metadata.num_rows * file.metadata.num_columns
+        if max_cells is not None and cells > max_cells:
+            raise refuse_body(f"it has {cells:,} cells, and {max_cells:,} are taken at once")
+        table = file.read()
         table.validate(full=True)
+    except InvalidInput:
+        raise
     except (pyarrow.ArrowException, OSError, ValueError) as exc:
         raise refuse_body("the file is not parquet", exc) from exc
-    return table
+    return _refuse_valueless(table, body)
 
 
 def read_arrow(body: bytes) -> Any:
@@ -59,6 +73,14 @@ def read_arrow(body: bytes) -> Any:
         table.validate(full=True)
     except (pyarrow.ArrowException, OSError, ValueError) as exc:
         raise refuse_body("it is not an Arrow IPC stream or file", exc) from exc
+    return _refuse_valueless(table, body)
+
+
+def _refuse_valueless(table: Any, body: bytes) -> Any:
+    """Return the table, unless columns without a bit for each row have more rows than *body* has bits."""
+    valueless = sum(8 * column.nbytes < table.num_rows for column in table.columns)
+    if table.num_rows * (valueless or not table.num_columns) > 8 * len(body):
+        raise refuse_body("it tells of more rows without values than it has bits")
     return table
 
 

@@ -28,11 +28,20 @@ def format_of(name: str) -> DataFormat | None:
     return ENDINGS.get(name.rpartition(".")[2].lower())
 
 
-def decode_input(body: bytes, format: DataFormat, schema: Schema | None, *, delimiter: str = ",") -> ModelInput:
+def decode_input(
+    body: bytes, format: DataFormat, schema: Schema | None, *, delimiter: str = ",", max_cells: int | None = None
+) -> ModelInput:
     """Read *body*; text becomes the types that *schema* declares, never by guessing where it declares one.
 
+    Args:
+        body: a file, or what came in a request.
+        format: what it is.
+        schema: of the model's inputs.
+        delimiter: between the cells of csv.
+        max_cells: how many cells a parquet file may have, see ``read_parquet``.
+
     Raises:
-        InvalidInput: the text is not of that format, or a cell is not of its column's type.
+        InvalidInput: it is not of that format, or a cell is not of its column's type.
         DependencyMissing: parquet or Arrow without pyarrow.
     """
     match format:
@@ -48,7 +57,7 @@ def decode_input(body: bytes, format: DataFormat, schema: Schema | None, *, deli
         case "npy":
             return ModelInput(data=read_npy(body))
         case "parquet" | "arrow":
-            table = read_parquet(body) if format == "parquet" else read_arrow(body)
+            table = read_parquet(body, max_cells=max_cells) if format == "parquet" else read_arrow(body)
             if schema is None:  # nothing says what the model takes: a frame, as csv gives it
                 require_pandas()
                 return ModelInput(data=table.to_pandas())
