@@ -148,12 +148,12 @@ def test_everything_wrong_is_told_at_once_with_its_place(config) -> None:
     found = problems(file, environ, {"workers": "0", "header_timeout": True})
     assert found == {
         f"{file}: [serve] port": "70000 is not between 0 and 65535",
-        f"{file}: [serve] max_body_byte": "there is no such setting; did you mean max_body_bytes?",
+        f"{file}: [serve] max_body_byte": "there is no such setting; max_body_bytes may be meant",
         f"{file}: [serve] golden": "'perhaps' is none of require, skip",
         f"{file}: server": "only the table [serve] is known here",
         "PALATE_SERVE_MAX_BODY_BYTES": "'16M' cannot be read: write bytes, as a number or as 16MiB",
         "PALATE_SERVE_TIMEOUT": found["PALATE_SERVE_TIMEOUT"],
-        "PALATE_SERVE_port": "there is no such setting; did you mean PALATE_SERVE_PORT?",
+        "PALATE_SERVE_port": "there is no such setting; PALATE_SERVE_PORT may be meant",
         "--workers": "0 is not between 1 and 256",
         "--header-timeout": "True cannot be read: write seconds, as a number or as 500ms, 30s, 1m, 1h",
     }

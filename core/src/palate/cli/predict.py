@@ -20,6 +20,7 @@ from palate.pyfunc import PyFuncModel
 __all__ = ["command"]
 
 STANDARD = "-"
+BINARY = ("parquet", "arrow", "npy")
 
 
 class ModelFailed(PalateError, RuntimeError):
@@ -82,6 +83,8 @@ def command(
         )
     separator = _separator(delimiter, source)
     write_as = "json" if as_json else output_format or format_of(output) or read_as
+    if output == STANDARD and write_as in BINARY and sys.stdout.isatty():
+        raise InvalidOption("--output", reason=f"{write_as} is no text for a terminal", hint="name a file with -o")
     model = load_model(uri, trust=trust)
     schema = model.signature.inputs if model.signature else None
     given = decode_input(_read(source), read_as, schema, delimiter=separator)

@@ -72,7 +72,7 @@ def command(
 
 def _say(uri: str, settings: ServingSettings) -> Callable[[Sequence[str]], None]:
     """Return what tells the operator, in one line, where the model is served."""
-    name = settings.name or Path(uri).resolve().name
+    name = settings.name or serving.url_name(Path(uri).resolve().name)
     page = " (docs: /docs)" if settings.docs and settings.openapi else ""
 
     def say(addresses: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from palate.serving._app import Application, Servable, create_app
 from palate.serving._contract import ModelContract
-from palate.serving._directory import read_contract
+from palate.serving._directory import read_contract, url_name
 from palate.serving._openapi.document import openapi_document
 from palate.serving._running import serve
 from palate.serving.settings import InvalidSettings, ServingSettings, load_settings
@@ -18,4 +18,5 @@ __all__ = [
     "openapi_document",
     "read_contract",
     "serve",
+    "url_name",
 ]

@@ -18,7 +18,7 @@ from palate.serving._contract import ModelContract
 from palate.serving._directory import contract_of
 from palate.serving._http_exchange import DirectHandler, Exchange
 from palate.serving._http_refusals import Refusal
-from palate.serving._information import information_app, only_post
+from palate.serving._information import REQUEST_ID, information_app, only_post
 from palate.serving._metrics import ErrorKind
 from palate.serving._predictions import Desk, Prediction, PredictRoute
 from palate.serving._request_ids import RequestIds, accept_id
@@ -178,7 +178,9 @@ class Application:
         prediction.start(exchange.body, target.query)
 
     def _ready_desk(self) -> Desk:
-        assert self._desk is not None, "the lifespan has not begun"
+        if self._desk is None:
+            told = "the application takes requests from its lifespan's beginning on"
+            raise RuntimeError(f"{told}. Hint: with TestClient(app) as client: ...")
         return self._desk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -232,8 +234,9 @@ class Application:
                 sent[1] += len(message.get("body", b""))
             await send(message)
 
+        scope[REQUEST_ID] = request_id
         predicts = scope["path"] in self._routes
-        await (only_post(scope["path"]) if predicts else self._information)(scope, receive, note)
+        await (only_post(scope["path"], request_id) if predicts else self._information)(scope, receive, note)
         status, size = sent
         self._bound.server.responses.count(status)
         method, path = scope["method"].encode(), scope.get("raw_path") or scope["path"].encode()

@@ -24,7 +24,10 @@ from palate.serving._wire import Answer, Failure
 from palate.serving.protocols import inference_v2, sagemaker, tf_serving
 from palate.serving.settings import ServingSettings
 
-__all__ = ["information_app", "only_post"]
+__all__ = ["REQUEST_ID", "information_app", "only_post"]
+
+REQUEST_ID = "palate.request_id"
+"""The key in an ASGI scope under which the request's id is."""
 
 _Handler = Callable[[Request], Awaitable[Response]]
 
@@ -109,11 +112,12 @@ class _Told:
         stuck = [model.contract.name for model in self._models if model.is_stuck]
         return _json({"live": not stuck, **({"stuck": stuck} if stuck else {})}, 503 if stuck else 200)
 
-    def ready(self, _: Request) -> Response:
+    def ready(self, request: Request) -> Response:
         reasons = {model.contract.name: model.reason for model in self._models if model.reason is not None}
         if not reasons:
             return _json({"ready": True})
-        return _problem(503, "NotReady", "; ".join(f"{name}: {reason}" for name, reason in reasons.items()))
+        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        return _problem(503, "NotReady", told, request.scope.get(REQUEST_ID, ""))
 
     def ping(self, request: Request) -> Response:
         # What MLflow's server answers; SageMaker sends requests once it is 200.
@@ -198,14 +202,14 @@ def _unknown_tf(request: Request) -> Response:
     return _json(tf_serving.unknown_servable(asked["name"], model_version=asked.get("version")), 404)
 
 
-def _problem(status: int, kind: str, message: str) -> Response:
-    answer: Answer = problem_answer(Failure(status, kind, message, (), ""))
+def _problem(status: int, kind: str, message: str, request_id: str) -> Response:
+    answer: Answer = problem_answer(Failure(status, kind, message, (), request_id))
     return Response(answer.body, status, headers={"content-type": answer.content_type.decode()})
 
 
-def only_post(path: str) -> Response:
+def only_post(path: str, request_id: str) -> Response:
     """Return the answer to another method than POST at a path that predicts."""
-    return _refusal(path, 405, {"Allow": "POST"})
+    return _refusal(path, 405, {"Allow": "POST"}, request_id)
 
 
 # Where models predict, whose own paths never come here.
@@ -221,20 +225,21 @@ async def _refuse(request: Request, exc: Exception) -> Response:
         if name is not None:
             return _json(tf_serving.unknown_servable(name, model_version=version), 404)
         return _unknown_v2(named, numbered)
-    return _refusal(request.url.path, exc.status_code, exc.headers or {})
+    return _refusal(request.url.path, exc.status_code, exc.headers or {}, request.scope.get(REQUEST_ID, ""))
 
 
-def _refusal(path: str, status: int, headers: Mapping[str, str]) -> Response:
+def _refusal(path: str, status: int, headers: Mapping[str, str], request_id: str) -> Response:
     """Answer for a path or a method that is not served, in the protocol's form as far as the path tells which."""
     if status == 405:
         kind, message = "MethodNotAllowed", f"This path is for {headers.get('Allow', 'other methods')}."
     else:
         kind, message = "NotFound", "Nothing is served at this path. Hint: /docs and /openapi.json tell what is."
     is_of_tensors = path.startswith(("/v1/", "/v2/"))
-    response = _json({"error": message}, status) if is_of_tensors else _problem(status, kind, message)
+    response = _json({"error": message}, status) if is_of_tensors else _problem(status, kind, message, request_id)
     response.headers.update(headers)
     return response
 
 
-async def _fail(request: Request, exc: Exception) -> Response:  # noqa: ARG001 - starlette logs the error itself
-    return _problem(500, "InternalError", "The server failed on this request. Hint: its log has the cause.")
+async def _fail(request: Request, exc: Exception) -> Response:  # noqa: ARG001 - starlette raises the error itself
+    told = "The server failed on this request. Hint: its log has the cause."
+    return _problem(500, "InternalError", told, request.scope.get(REQUEST_ID, ""))

@@ -64,7 +64,7 @@ _KIND_OF: Mapping[type[BaseException], ErrorKind] = {
 
 # The statuses that a server of ours gives; any other, which would be a mistake, is counted as the last.
 _STATUSES = (
-    *(200, 204, 304, 400, 401, 403, 404, 405, 406, 408, 411, 413, 414, 415, 417, 421, 422, 429, 431, 499),
+    *(200, 204, 304, 307, 400, 401, 403, 404, 405, 406, 408, 411, 413, 414, 415, 417, 421, 422, 429, 431, 499),
     *(500, 501, 503, 504, 505, "other"),
 )
 # From the decoding of one row to the deadline of a heavy model; three to a decade, so that a quantile read off the

@@ -60,7 +60,7 @@ class MatrixReader:
         """
         if type(rows) is not list or not rows:
             return None
-        array = _read(rows, self._dtype, body)
+        array = _read(rows, self._dtype, body, body.find(b'"data"'))
         if array is None or array.ndim != 2 or array.shape[1] != self._width:
             return None
         return Matrix(array, self.columns)
@@ -91,10 +91,11 @@ class TensorReader:
         """
         if type(nested) is not list or not nested:
             return None
-        return _read(nested, self._dtype, body)
+        return _read(nested, self._dtype, body, body.find(b":"))
 
 
-def _read(nested: list[Any], dtype: Any, body: bytes) -> Any:
+def _read(nested: list[Any], dtype: Any, body: bytes, begin: int) -> Any:
+    """Return nested lists as an array of *dtype*, or None; in *body* their text begins behind *begin*."""
     import numpy as np
 
     try:
@@ -105,7 +106,7 @@ def _read(nested: list[Any], dtype: Any, body: bytes) -> Any:
     if found.kind == "f" and found == dtype and _is_one_row_of_decimals(nested):
         return array
     # numpy takes truth values among numbers for 1 and 0.
-    if found.kind not in "fi" or not array.size or _may_hold_words(body):
+    if found.kind not in "fi" or not array.size or _may_hold_words(body, begin):
         return None
     if found.kind == "i":
         return _from_integers(array, dtype)
@@ -115,12 +116,11 @@ def _read(nested: list[Any], dtype: Any, body: bytes) -> Any:
     return _rounded(array, dtype)
 
 
-def _may_hold_words(body: bytes) -> bool:
-    """Tell whether true or false may be in a body, from where its data begins: no number has a u or an l in it.
+def _may_hold_words(body: bytes, begin: int) -> bool:
+    """Tell whether true or false may be in a body, behind its first key of data: no number has a u or an l in it.
 
     A letter is found ten times sooner than a word.
     """
-    begin = body.find(b'"data"')
     if begin < 0 or body.find(b"u", begin) >= 0 or body.find(b"l", begin) >= 0:
         return b"true" in body or b"false" in body
     return False

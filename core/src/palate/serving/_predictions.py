@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from palate.errors import InvalidInput, PalateError
+from palate.errors import InvalidInput, PalateError, UnsupportedOutput
 from palate.serving._access_log import AccessLog, IncidentLog
 from palate.serving._bodies import compress, inflate
 from palate.serving._calls import CallThread
@@ -139,11 +139,11 @@ class Prediction:
             self._route.metrics.errors.count("client_gone")
             self._count(499, 0, "client_gone")
 
-    def refuse(self, error: PalateError, *, incident: str | None = None) -> None:
-        """Answer with an error."""
+    def refuse(self, error: PalateError, kind: ErrorKind | None = None, *, incident: str | None = None) -> None:
+        """Answer with an error, and count it as what it is or as *kind*."""
         failure = describe_error(error, self._request_id)
         answer = self._route.endpoint.refuse(failure)
-        kind = error_kind(error)
+        kind = kind or error_kind(error)
         self._route.metrics.errors.count(kind)
         self._send(failure.status, answer, retry_after(error), kind, incident)
 
@@ -190,7 +190,8 @@ class Prediction:
             incident = self._request_id
             served = self._route.served.contract
             self._desk.incidents.failed(incident, cause, model=served.name, version=served.version)
-            self.refuse(ModelFailed(incident), incident=incident)
+            kind: ErrorKind = "unsupported_output" if isinstance(cause, UnsupportedOutput) else "model_failed"
+            self.refuse(ModelFailed(incident), kind, incident=incident)
 
     def _send(
         self,

@@ -53,6 +53,7 @@ class ServedModel:
         self._settings = settings
         self.metrics = metrics
         self._lane: Lane | None = None
+        self._retry_after: int | None = None
         together = settings.batching == "auto"
         self._joins = {name: together and model.rows_are_independent(name) for name in model.methods}
         self._takes_records = _are_enforced_row_by_row(model)
@@ -91,8 +92,8 @@ class ServedModel:
         self.metrics.ready.set(float(self.is_ready))
 
     def stop(self, reason: str) -> None:
-        """Take no more requests; those that are waiting are still answered."""
-        self.reason = reason
+        """Take no more requests; those that are waiting are still answered, and what comes is for another server."""
+        self.reason, self._retry_after = reason, 1
         self.metrics.ready.set(0)
 
     def close(self) -> None:
@@ -130,7 +131,7 @@ class ServedModel:
             QueueFull: too many are waiting.
         """
         if self.reason is not None or self._lane is None:
-            raise NotReady(self.contract.name, reason=str(self.reason))
+            raise NotReady(self.contract.name, reason=str(self.reason), retry_after=self._retry_after)
         request = Waiting(*prepared, done)
         if prepared.rows == 0:
             request.resolve(self._no_rows(prepared.method))  # frameworks raise on none

@@ -8,7 +8,6 @@ from palate.errors import (
     MethodNotFound,
     PalateError,
     Problem,
-    UnsupportedOutput,
 )
 from palate.serving._wire import Failure
 from palate.serving.errors import (
@@ -35,7 +34,6 @@ _STATUS_OF: dict[type[PalateError], int] = {
     BodyTooLarge: 413,
     UnsupportedContent: 415,
     DependencyMissing: 415,  # of a body in a form for which a package is missing here
-    UnsupportedOutput: 500,
     QueueFull: 503,
     NotReady: 503,
     PredictTimeout: 504,
@@ -56,6 +54,6 @@ def describe_error(error: PalateError, request_id: str) -> Failure:
 
 def retry_after(error: PalateError) -> tuple[tuple[bytes, bytes], ...]:
     """Return the header that tells when to try again, for errors that pass."""
-    if isinstance(error, QueueFull | NotReady):
+    if isinstance(error, QueueFull | NotReady) and error.retry_after is not None:
         return ((b"retry-after", str(error.retry_after).encode()),)
     return ()

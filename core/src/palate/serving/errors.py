@@ -106,11 +106,12 @@ class QueueFull(ServingError, RuntimeError):
 
 
 class NotReady(ServingError, RuntimeError):
-    """The model is not ready yet, or the server is shutting down."""
+    """The model takes no requests: its golden predictions failed, or the server is shutting down."""
 
-    def __init__(self, name: str, *, reason: str, retry_after: int = 1) -> None:
+    def __init__(self, name: str, *, reason: str, retry_after: int | None = None) -> None:
         self.name, self.reason, self.retry_after = name, reason, retry_after
-        super().__init__(f"The model '{name}' does not take requests: {reason}. Hint: try again in {retry_after} s.")
+        hint = "" if retry_after is None else f" Hint: try again in {retry_after} s."
+        super().__init__(f"The model '{name}' does not take requests: {reason}.{hint}")
 
 
 class PredictTimeout(ServingError, TimeoutError):

@@ -188,9 +188,9 @@ class ServingSettings:
             duration(0, 86400), "The time for requests under way to be answered when the server is told to stop."
         ),
     )
-    # Rows are what takes memory; together with what has yet to be decoded they stay below max_connections bodies.
+    # Rows are what takes memory; bodies of max_body_bytes have some ten thousands of them.
     max_queue_rows: int = field(
-        default=10_000,
+        default=1_000_000,
         metadata=_as(
             count(1, 1_000_000_000),
             "The most rows that wait for a model in each worker; what comes then is answered 503 at once. A single "
@@ -356,7 +356,7 @@ def _flags(flags: Mapping[str, object]) -> Iterator[_Found]:
 
 def _unknown(place: str, name: str, spelled: Mapping[str, str]) -> Problem:
     close = difflib.get_close_matches(name, spelled, n=1, cutoff=0.7)
-    meant = f"; did you mean {spelled[close[0]]}?" if close else ""
+    meant = f"; {spelled[close[0]]} may be meant" if close else ""
     return Problem((place,), "extra", f"there is no such setting{meant}")
 
 
@@ -377,7 +377,8 @@ def _contradictions(read: Mapping[str, Any], given: Mapping[str, tuple[str, obje
     settled = {setting.name: read.get(setting.name, setting.default) for setting in SETTINGS}
     if settled["uds"] or settled["allow_public"] or _is_loopback(settled["host"]):
         return []
-    told = f"other machines reach {settled['host']}, and there is no authentication; if they may, set allow_public too"
+    told = f"other machines reach {settled['host']}, and there is no authentication"
+    told += "; if they may, set allow_public (--allow-public) too"
     return [Problem((given["host"][0],), "wrong_value", told)]
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from typing import Any
 
-from palate.codecs import DataFormat, encode_predictions
+from palate.codecs import DataFormat, decode_input, encode_predictions
 from palate.errors import InvalidOption
-from palate.serving._content import CONTENT_TYPES
+from palate.matrix import Matrix
+from palate.schema import Schema
+from palate.serving._content import CONTENT_TYPES, has_header_line
 from palate.serving._json import dump_json
-from palate.serving._wire import Answer
-from palate.serving.errors import NotAcceptable
+from palate.serving._wire import Answer, Request
+from palate.serving.errors import MalformedBody, NotAcceptable
 from palate.serving.protocols._json_shapes import shape_predictions
 
-__all__ = ["ANSWER_FORMATS", "BODY_FORMATS", "encode_json", "encode_output"]
+__all__ = ["ANSWER_FORMATS", "BODY_FORMATS", "encode_json", "encode_output", "read_table"]
 
 BODY_FORMATS: tuple[DataFormat, ...] = ("json", "csv", "parquet", "arrow", "npy")
 """The forms of a body."""
@@ -22,6 +25,56 @@ ANSWER_FORMATS: tuple[DataFormat, ...] = ("json", "arrow", "npy", "csv")
 
 # JSON has no NaN; whoever has to tell it from a missing value asks for a binary form.
 _NULLS = ((b"palate-nan-as-null", b"true"),)
+
+
+def read_table(request: Request, form: DataFormat, schema: Schema | None) -> Any:
+    """Return the data of a body that is no JSON.
+
+    An array without names has the columns in the signature's order, and so have rows of csv that say they came without
+    a header line.
+
+    Raises:
+        InvalidInput, MalformedBody: it is not of that form.
+        DependencyMissing: pyarrow is needed, and not installed.
+    """
+    body = request.body
+    if form == "csv" and not has_header_line(request.headers):
+        body = _header_line(schema) + body
+    data = decode_input(body, form, schema).data
+    if schema is None or schema.is_tensor or not schema.is_named:
+        return data
+    names = tuple(column.name for column in schema.columns if column.name is not None)
+    if form == "npy":
+        is_table = data.ndim == 2 and data.dtype.kind in "iuf" and data.shape[1] == len(names)
+        return Matrix(data, names) if is_table else data
+    return _matrix_of(data, names) if form in ("parquet", "arrow") else data
+
+
+def _matrix_of(table: Any, names: tuple[str | int, ...]) -> Any:
+    """Return an Arrow table of nothing but the columns of a signature, all of one type of numbers, as a Matrix.
+
+    Of a table that is anything else, all is left to the signature's enforcement.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    kinds = set(table.schema.types)
+    is_plain = len(kinds) == 1 and (pa.types.is_floating(kind := kinds.pop()) or pa.types.is_integer(kind))
+    if not is_plain or table.num_columns != len(names) or set(table.column_names) != set(names):
+        return table
+    columns = [table.column(name) for name in names]
+    if any(column.null_count for column in columns):
+        return table
+    return Matrix(np.stack([column.to_numpy() for column in columns]).T, names)
+
+
+def _header_line(schema: Schema | None) -> bytes:
+    if schema is None or schema.is_tensor:
+        raise MalformedBody("rows of csv without a header line are for signatures of columns", hint="add the line")
+    out = io.StringIO()
+    names = [place if column.name is None else column.name for place, column in enumerate(schema.columns)]
+    csv.writer(out, lineterminator="\n").writerow(names)
+    return out.getvalue().encode()
 
 
 def encode_output(output: Any, wanted: DataFormat) -> Answer:

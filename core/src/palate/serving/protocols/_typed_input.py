@@ -72,8 +72,9 @@ def _find_wrong_record(row: int, record: Any, columns: Mapping[str, ColSpec]) ->
     if not isinstance(record, dict):
         yield Problem(("inputs", row), "wrong_type", "must be a record: an object with a cell for each column")
         return
-    for name in record.keys() - columns.keys():
-        yield Problem(("inputs", row, name), "extra", "there is no column of this name")
+    for name in record:
+        if name not in columns:
+            yield Problem(("inputs", row, name), "extra", "there is no column of this name")
     for name, column in columns.items():
         if name not in record:
             if column.required:

@@ -7,21 +7,18 @@ the caller's data.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from typing import Any
 
-from palate.codecs import ModelInput, decode_input, read_document
+from palate.codecs import ModelInput, read_document
 from palate.errors import InvalidInput, Problem
-from palate.schema import Schema
-from palate.serving._content import choose_format, format_of_body, has_header_line
+from palate.serving._content import choose_format, format_of_body
 from palate.serving._contract import ModelContract
 from palate.serving._json import dump_json, parse_json, parse_unchecked
 from palate.serving._numbers import MatrixReader, TensorReader
 from palate.serving._wire import Answer, Call, Failure, Request
 from palate.serving.errors import MalformedBody
-from palate.serving.protocols._answers import ANSWER_FORMATS, BODY_FORMATS, encode_output
+from palate.serving.protocols._answers import ANSWER_FORMATS, BODY_FORMATS, encode_output, read_table
 from palate.serving.protocols._typed_input import check_text
 
 __all__ = ["InvocationsEndpoint", "predict_paths"]
@@ -50,10 +47,7 @@ class InvocationsEndpoint:
         wanted = choose_format(request.headers, ANSWER_FORMATS)
         given = format_of_body(request.headers, BODY_FORMATS)
         if given != "json":
-            body = request.body
-            if given == "csv" and not has_header_line(request.headers):
-                body = _header_line(self._schema) + body
-            return Call(self._method, decode_input(body, given, self._schema).data, None, wanted)
+            return Call(self._method, read_table(request, given, self._schema), None, wanted)
         data = self._read_numbers(request.body)
         if data is not None:
             return Call(self._method, data, None, wanted)
@@ -87,16 +81,6 @@ class InvocationsEndpoint:
         if body.count(b":") != 3 + matrix.colons or body.count(b'"') != 6 + matrix.quotes:
             return None
         return matrix.read(split.get("data"), body)
-
-
-def _header_line(schema: Schema | None) -> bytes:
-    """Return the line of names that rows of csv are read with which came without one, in the signature's order."""
-    if schema is None or schema.is_tensor:
-        raise MalformedBody("rows of csv without a header line are for signatures of columns", hint="add the line")
-    out = io.StringIO()
-    names = [place if column.name is None else column.name for place, column in enumerate(schema.columns)]
-    csv.writer(out, lineterminator="\n").writerow(names)
-    return out.getvalue().encode()
 
 
 def _read_slowly(body: bytes, schema: Any) -> ModelInput:

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import Any
 from urllib.parse import quote
 
-from palate.codecs import decode_input, read_rows
+from palate.codecs import read_rows
 from palate.serving._content import choose_format, format_of_body
 from palate.serving._contract import ModelContract
 from palate.serving._json import parse_json
@@ -22,7 +22,7 @@ from palate.serving._numbers import MatrixReader, TensorReader
 from palate.serving._responses import problem_answer
 from palate.serving._wire import NO_ROWS, Answer, Call, Failure, Request
 from palate.serving.errors import MalformedBody
-from palate.serving.protocols._answers import ANSWER_FORMATS, BODY_FORMATS, encode_output
+from palate.serving.protocols._answers import ANSWER_FORMATS, BODY_FORMATS, encode_output, read_table
 from palate.serving.protocols._typed_input import check_inputs, check_params
 
 __all__ = ["TypedEndpoint", "predict_paths"]
@@ -62,7 +62,7 @@ class TypedEndpoint:
         wanted = choose_format(request.headers, ANSWER_FORMATS)
         given = format_of_body(request.headers, BODY_FORMATS)
         if given != "json":
-            return Call(self._method, decode_input(request.body, given, self._schema).data, None, wanted)
+            return Call(self._method, read_table(request, given, self._schema), None, wanted)
         document = parse_json(request.body)
         if not isinstance(document, dict) or "inputs" not in document or not _KEYS.issuperset(document):
             raise MalformedBody("it must be an object with the key inputs, and params if you like, and no other")
