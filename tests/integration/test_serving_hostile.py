@@ -168,7 +168,7 @@ def _refusals(facts: bytes) -> int:
 def test_slow_headers_end_at_the_deadline(line: RawConnection) -> None:
     """A client that sends a byte now and then is told 408 when the deadline is over (H54)."""
     began = time.monotonic()
-    trickle = threading.Thread(target=line.send, args=[bytes([byte]) for byte in GET[:15]], kwargs={"pause": 0.1})
+    trickle = threading.Thread(target=line.send, args=[bytes([byte]) for byte in GET[:9]], kwargs={"pause": 0.1})
     trickle.start()
     reply = line.reply()
     lasted = time.monotonic() - began
@@ -191,7 +191,7 @@ def test_a_client_that_does_not_read_is_dropped(server: LiveServer) -> None:
     """An answer that nobody takes holds its memory until the write deadline, no longer (H56)."""
     with connect(server.host, server.port, buffer=4096) as connection:
         connection.send(GET.replace(b"/asgi/echo", b"/asgi/pour?1000") + b"\r\n")
-        time.sleep(2.0)
+        time.sleep(1.2)
         taken = connection.rest()
     assert 0 < len(taken) < 64 << 20
     assert not taken.endswith(b"0\r\n\r\n")
@@ -205,7 +205,7 @@ def test_a_client_that_reads_slowly_gets_all_of_it(server: LiveServer) -> None:
         taken = 0
         while piece := connection.raw.recv(200_000):
             taken += len(piece)
-            time.sleep(0.05)
+            time.sleep(0.03)
     assert taken > 4_000_000
 
 
@@ -238,12 +238,12 @@ def test_more_connections_than_there_may_be_are_told_so() -> None:
         for line in lines:
             line.send(post("/asgi/echo", b"1"))
             assert line.reply().status == 200
-        lines[0].send(post("/asgi/slow?1.5"))
-        lines[1].send(post("/asgi/slow?1.5"))
+        lines[0].send(post("/asgi/slow?0.8"))
+        lines[1].send(post("/asgi/slow?0.8"))
         time.sleep(0.1)
         fourth = opened.enter_context(connect(server.host, server.port))
         assert lines[2].closes_within(1.0) < 1.0
-        fourth.send(post("/asgi/slow?1.5"))
+        fourth.send(post("/asgi/slow?0.8"))
         time.sleep(0.1)
         refused = opened.enter_context(connect(server.host, server.port)).reply()
         assert (refused.status, refused.problem()["title"]) == (503, "Service Unavailable")

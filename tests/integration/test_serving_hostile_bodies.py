@@ -247,7 +247,7 @@ def test_a_model_that_does_not_come_back_is_timed_out(server: LiveServer) -> Non
 
 def test_a_full_queue_is_told_at_once(model: Path) -> None:
     """503 with the time to wait, instead of memory that grows (H59)."""
-    limits = ("--predict-timeout", "2s", "--max-queue-rows", "2", "--max-batch-rows", "2", "--golden", "skip")
+    limits = ("--predict-timeout", "1s", "--max-queue-rows", "2", "--max-batch-rows", "2", "--golden", "skip")
     with live_palate(model, "--trust", *limits) as server, ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(ask, server, told(105)) for _ in range(8)]
         replies = [one.result(20) for one in asked]
