@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from palate._containers.frames import require_pandas
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -36,10 +38,8 @@ class Matrix:
         return len(self.values)
 
     def to_frame(self) -> Any:
-        """Return a pandas DataFrame that shares the array."""
-        import pandas as pd
-
-        return pd.DataFrame(self.values, columns=list(self.columns), copy=False)
+        """Return a pandas DataFrame that shares the array. Raises DependencyMissing where there is no pandas."""
+        return require_pandas().DataFrame(self.values, columns=list(self.columns), copy=False)
 
     def __repr__(self) -> str:
         return f"<Matrix of {len(self.values)} rows and {len(self.columns)} columns of {self.values.dtype}>"
