@@ -26,6 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
 
 import palate
+from palate.matrix import Matrix
 
 # Seconds after which a ratio above its bound is believed.
 PATIENCE = 20.0
@@ -173,6 +174,28 @@ def test_one_row_of_a_frame_costs_a_few_times_its_bare_values(timing, opened, ki
     native = fit(estimator(kind), arrays(50, columns))
     call = timing.call_timer(model.predict, frames(1, columns))
     require(timing, {"call": call, "floor": timing.call_timer(native.predict, arrays(1, columns))}, bound=bound)
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns"), [("LogisticRegression", 30), ("LogisticRegression", 600), ("Pipeline", 30)]
+)
+def test_one_row_of_a_matrix_costs_less_than_of_a_frame(timing, opened, kind, columns) -> None:
+    """A server that makes its rows itself says what a frame would have to be asked for."""
+    model = opened(fit(estimator(kind), frames(50, columns)), frames(3, columns)())
+    make, names = arrays(1, columns), tuple(frames(1, columns)().columns)
+    assert model.fits(Matrix(make(), names))
+    call = timing.call_timer(model.predict, lambda: Matrix(make(), names))
+    require(timing, {"matrix": call, "frame": timing.call_timer(model.predict, frames(1, columns))}, bound=1.0)
+
+
+def test_a_matrix_that_becomes_a_table_costs_little_more_than_that(timing, opened) -> None:
+    """What the flavor does not take as an array costs the making of the table at most twice, whatever the columns."""
+    columns = 600
+    model = opened(give_back, frames(3, columns)())
+    make, names = arrays(1, columns), tuple(frames(1, columns)().columns)
+    call = timing.call_timer(model.predict, lambda: Matrix(make(), names))
+    floor = timing.call_timer(lambda matrix: matrix.to_frame(), lambda: Matrix(make(), names))
+    require(timing, {"matrix": call, "table": floor}, bound=2.0)
 
 
 def estimator(kind: str) -> Any:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import copy
+import datetime
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.cluster import DBSCAN
 from sklearn.linear_model import LogisticRegression
 
 import palate
 from palate import errors
+from palate.schema import AnyType, Array, ColSpec, ParamSpec, Schema, TensorSpec
+from palate.signature import Signature
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +159,137 @@ def test_a_model_may_change_the_list_that_it_is_given(tmp_path) -> None:
     words = ["b", "c", "a"]
     assert palate.load_model(tmp_path / "m", trust=True).predict(words) == ["c"]
     assert words == ["b", "c", "a"]
+
+
+# -- enforcing without asking ------------------------------------------------------------------------------------------
+
+CELLS = {
+    "boolean": [True, False],
+    "integer": [1, 2],
+    "long": [1, 2**53 + 1],
+    "float": [0.5, 1.5],
+    "double": [0.1, 2],
+    "string": ["a", "b"],
+    "binary": [b"a", b"b"],
+    "datetime": ["2026-01-01T00:00:00+02:00", "2026-02-01"],
+    "any": [1, "x"],
+}
+CONTAINERS = {
+    "frame": pd.DataFrame,
+    "columns": dict,
+    "records": lambda columns: [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
+    "arrow": pa.table,
+}
+FACTS = [{}, {"nullable": True}, {"minimum": 0}, {"closed": True, "categories": (1, 2)}, {"timezone": "Europe/Vienna"}]
+TENSORS = {
+    "float32": [1.5, 0.0],
+    "float64": [1, 0],
+    "int64": [1, 0],
+    "uint8": [1, 0],
+    "bool": [True, False],
+    "str": ["a", "bc"],
+    "datetime64[ns]": np.array(["2026", "2027"], dtype="datetime64[D]"),
+}
+
+
+def columns_and_data():
+    """Yield signatures of columns, each with data in every container."""
+    for type_name, cells in CELLS.items():
+        kind = AnyType() if type_name == "any" else type_name
+        for container, make in CONTAINERS.items():
+            if not (type_name == "any" and container == "arrow"):  # which has no column of two types
+                schema = Schema((ColSpec(type=kind, name="c"), ColSpec(type="long", name="d")))
+                yield f"{type_name}-{container}", schema, make({"d": [1, 2], "c": cells})
+    for facts in FACTS[1:]:
+        kind = "datetime" if "timezone" in facts else "long"
+        cells = CELLS["datetime"] if kind == "datetime" else [1, 2]
+        yield str(facts), Schema((ColSpec(type=kind, name="c", **facts),)), {"c": cells}
+    nameless = Schema((ColSpec(type="double"), ColSpec(type="long")))
+    yield "nameless rows", nameless, [[1.5, 2], [3, 4]]
+    yield "nameless frame", nameless, pd.DataFrame({"x": [1.5, 2.0], "y": [3, 4]})
+    yield "nested", Schema((ColSpec(type=Array("double"), name="c"),)), [{"c": [1, 2.5]}, {"c": []}]
+    yield (
+        "optional",
+        Schema((ColSpec(type="double", name="c", required=False), ColSpec(type="long", name="d"))),
+        {"d": [1]},
+    )
+    for dtype, cells in TENSORS.items():
+        yield f"tensor-{dtype}", Schema((TensorSpec(dtype=dtype, shape=(-1,)),)), cells
+        yield f"named-{dtype}", Schema((TensorSpec(dtype=dtype, shape=(-1,), name="x"),)), {"x": cells}
+
+
+ENFORCED = {name: (schema, data) for name, schema, data in columns_and_data()}
+
+
+@pytest.mark.parametrize("kind", ENFORCED)
+def test_what_was_enforced_fits(tmp_path, kind) -> None:
+    """Enforced again it is the same object, so that a server may do it before the call, and the model gets the same."""
+    schema, data = ENFORCED[kind]
+    palate.save_model(lambda model_input: model_input, tmp_path / "m", signature=Signature(inputs=schema))
+    model = palate.load_model(tmp_path / "m", trust=True)
+    checked, params = model.enforce(data)
+    assert params == {}
+    again, _ = model.enforce(checked)
+    assert again is checked
+    direct, given = model.predict(data), model.predict(checked)
+    if isinstance(direct, pd.DataFrame):
+        pd.testing.assert_frame_equal(given, direct)
+    else:
+        np.testing.assert_equal(given, direct)
+
+
+def test_params_that_were_enforced_fit(tmp_path) -> None:
+    """Defaults are filled in, values are of their types, and the same params come out of them again."""
+    params = (
+        ParamSpec(name="power", type="double", default=2.0),
+        ParamSpec(name="since", type="datetime", default=datetime.datetime(2026, 1, 1)),  # noqa: DTZ001 - MLflow's have no zone
+        ParamSpec(name="weights", type="float", shape=(-1,), default=[0.5]),
+    )
+    palate.save_model(lambda model_input, params: params, tmp_path / "m", signature=Signature(params=params))
+    model = palate.load_model(tmp_path / "m", trust=True)
+    _, given = model.enforce([1], {"power": 3})
+    assert set(given) == {"power", "since", "weights"}
+    assert type(given["power"]) is float
+    assert model.enforce([1], given)[1] == given
+    assert model.enforce([1], None)[1] == {**given, "power": 2.0}
+    with pytest.raises(errors.InvalidInput, match="power"):
+        model.enforce([1], {"power": "three"})
+
+
+def test_functions_with_type_hints_get_what_was_enforced(tmp_path) -> None:
+    """A list of the hint's items stays that list."""
+
+    def lengths(words: list[str]) -> list[int]:
+        return [len(word) for word in words]
+
+    palate.save_model(lengths, tmp_path / "m")
+    model = palate.load_model(tmp_path / "m", trust=True)
+    checked, _ = model.enforce(pd.DataFrame({"words": ["a", "bc"]}))
+    assert checked == ["a", "bc"]
+    assert model.enforce(checked)[0] is checked
+    assert model.predict(checked) == [1, 2]
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")  # scikit-learn's word on arrays
+@pytest.mark.parametrize("output", [None, "pandas"])
+def test_a_model_that_knows_its_features_predicts_the_same_from_what_was_enforced(tmp_path, frame, output) -> None:
+    """Its signature is one array, and columns that came by name in another order are in the right one by then."""
+    model = LogisticRegression().fit(frame, frame.a > 0)
+    palate.save_model(model, tmp_path / "m", input_example=frame.head(3).to_numpy())
+    loaded = palate.load_model(tmp_path / "m")
+    assert loaded.metadata.features == ["a", "b"]
+    for data in (frame[["b", "a"]], frame.to_dict(orient="records"), pa.Table.from_pandas(frame[["b", "a"]])):
+        checked, _ = loaded.enforce(data)
+        for method in loaded.methods:
+            np.testing.assert_array_equal(
+                loaded.call(method, checked, output=output), loaded.call(method, data, output=output)
+            )
+
+
+def test_enforcing_asks_for_a_method_that_there_is(loaded, frame) -> None:
+    """Its params are that method's own."""
+    assert loaded.enforce(frame, method="predict_proba")[0] is frame
+    with pytest.raises(errors.MethodNotFound):
+        loaded.enforce(frame, method="transform")
+    with pytest.raises(errors.MethodNotFound):
+        loaded.convert([1], "pandas", method="transform")
