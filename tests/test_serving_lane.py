@@ -51,7 +51,8 @@ class Asker:
     def __init__(self, model: Any, **settings: Any) -> None:
         self.metrics: ModelMetrics = Metrics(models=[("m", "1")]).bind().model("m", "1")
         chosen = ServingSettings(**settings)
-        self.lane = Lane(model, chosen, self.metrics, threads=chosen.threads)
+        self.stuck: list[bool] = []
+        self.lane = Lane(model, chosen, self.metrics, on_stuck=lambda: self.stuck.append(True))
         self.requests: list[Waiting] = []
 
     def ask(self, *values: float, key: Any = "k", method: str = "predict", params: Any = None) -> asyncio.Future[Any]:
@@ -283,6 +284,7 @@ def test_a_call_that_never_ends_is_left_behind() -> None:
             assert type(answer) is Failed or list(answer) == [7]
             assert asker.lane.is_stuck is (lost == 3)
         assert list(await asker.ask(8)) == [8]
+        assert asker.stuck == [True]
         release.set()
         while asker.lane.is_stuck:
             await asyncio.sleep(0.01)

@@ -70,7 +70,7 @@ def answers(model: palate.PyFuncModel, requests: Sequence[Any], *, at_once: bool
 
     async def ask() -> list[Any]:
         one = served(model)
-        one.start(IncidentLog(LogWriter()))
+        one.start(IncidentLog(LogWriter()), on_stuck=lambda: None)
         loop = asyncio.get_running_loop()
         waiting = []
         for data in requests:

@@ -16,6 +16,9 @@ from palate.schema import ColSpec, Schema
 
 __all__ = ["read_csv"]
 
+# Beside ten times those of the signature, which knows the rest not: each costs as much time as one that is known.
+_MOST_COLUMNS = 1000
+
 
 def _boolean(cell: str) -> bool:
     known = {"true": True, "false": False}
@@ -74,6 +77,8 @@ def read_csv(text: str, schema: Schema | None, delimiter: str) -> Any:
 
 
 def _check_header(header: Sequence[str], schema: Schema | None) -> None:
+    if schema is not None and len(header) > _MOST_COLUMNS + 10 * len(schema):
+        raise refuse_body(f"the header has {len(header):,} cells, and the signature {len(schema):,} columns")
     if len(set(header)) != len(header):
         raise refuse_body("two columns of the csv file have the same name")
     names = {field.name for field in schema} if schema is not None else set(header)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from os import PathLike
@@ -150,7 +152,13 @@ class Application:
             decoder=CallThread(asyncio.get_running_loop()),
         )
         for served in self.models:
-            served.start(self._desk.incidents)
+            served.start(self._desk.incidents, on_stuck=self._be_replaced)
+
+    def _be_replaced(self) -> None:
+        """End this worker, which its parent replaces; a lone process goes on, and ``/live`` says what is the matter."""
+        self._ready_desk().incidents.tell("stuck", level="error", cause="calls of the model never came back")
+        if self._settings.workers > 1:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _stop(self) -> None:
         self.begin_drain()

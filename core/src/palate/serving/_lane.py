@@ -172,11 +172,14 @@ class Lane:
         model: is called.
         settings: of the server.
         metrics: where batches, waiting and times are counted.
-        threads: how many calls may be under way at once off the event loop.
+        on_stuck: called when so many calls never came back that the process should be replaced.
     """
 
-    def __init__(self, model: Caller, settings: ServingSettings, metrics: ModelMetrics, *, threads: int = 1) -> None:
+    def __init__(
+        self, model: Caller, settings: ServingSettings, metrics: ModelMetrics, *, on_stuck: Callable[[], None]
+    ) -> None:
         self._model = model
+        self._on_stuck = on_stuck
         self._timeout = settings.predict_timeout
         self._most_waiting = settings.max_queue_rows
         self._most_requests = settings.max_queue_requests
@@ -185,7 +188,7 @@ class Lane:
         self._observe_wait = metrics.stages["queue"].observe
         self._observe_predict = metrics.stages["predict"].observe
         self._loop = asyncio.get_running_loop()
-        self._idle = [CallThread(self._loop) for _ in range(threads)]
+        self._idle = [CallThread(self._loop) for _ in range(settings.threads)]
         self._busy: set[_Call] = set()
         self._waiting: list[Waiting] = []
         self._rows = 0
@@ -322,6 +325,8 @@ class Lane:
             request.resolve(Failed(PredictTimeout(self._timeout)))
         self._idle.append(CallThread(self._loop))
         self._schedule()
+        if self._lost == _MOST_LOST:
+            self._on_stuck()
 
     def _finish(self, requests: list[Waiting], rows: int, run: _Run) -> None:
         self._observe_predict(run.seconds)

@@ -79,9 +79,12 @@ class ServedModel:
         if self._settings.golden == "require" and (found := replay_golden(self.model)):
             raise PredictionChanged(str(self.model.path), differences=found)
 
-    def start(self, log: IncidentLog) -> None:
-        """Take requests on the running event loop, if the golden predictions pass; else *log* says why not."""
-        self._lane = Lane(_Caller(self.model), self._settings, self.metrics, threads=self._settings.threads)
+    def start(self, log: IncidentLog, *, on_stuck: Callable[[], None]) -> None:
+        """Take requests on the running event loop, if the golden predictions pass; else *log* says why not.
+
+        *on_stuck* is called when so many calls never came back that the process should be replaced.
+        """
+        self._lane = Lane(_Caller(self.model), self._settings, self.metrics, on_stuck=on_stuck)
         try:
             self.prove()
         except PalateError as exc:
