@@ -383,3 +383,42 @@ def test_params_through_the_public_door(models, tmp_path):
     expected = model.predict(xgb.DMatrix(data), pred_leaf=True, iteration_range=(0, 2))
     assert np.array_equal(loaded.predict(data, {"iteration_range": [0, 2], "pred_leaf": True}), expected)
     assert np.array_equal(loaded.pred_contribs(data), model.predict(xgb.DMatrix(data), pred_contribs=True))
+
+
+class Rescaled(xgb.XGBRegressor):
+    """An estimator of the user's own, which looks at all rows and at their names."""
+
+    def predict(self, X, *args, **kwargs):
+        """Rescale the rows by what came together."""
+        return super().predict(X.assign(**{X.columns[0]: X.iloc[:, 0] - X.iloc[:, 0].mean()}), *args, **kwargs)
+
+
+def test_rows_of_each_kind_are_predicted_alone_as_among_others(models):
+    """By every method, as the flavor says; xgboost gives them the same bits."""
+    for name, (model, sample) in models.items():
+        assert xgboost_flavor.rows_are_independent(model=model), name
+        for method in xgboost_flavor.methods(model=model):
+            whole = predict(model, sample, method)
+            for row in range(3):
+                alone = predict(model, sample[row : row + 1], method)
+                np.testing.assert_allclose(
+                    alone, whole[row : row + 1], rtol=1e-5, atol=1e-6, err_msg=f"{name} {method}"
+                )
+
+
+def test_an_array_is_taken_by_trees_over_numbers_only():
+    """Not in another order, not with categories, not by a linear model, and not by a class of the user's own."""
+    names = list(X.columns)
+    trees = xgb.XGBRegressor(n_estimators=2, n_jobs=1).fit(X, Y)
+    for model in (trees, trees.get_booster(), xgb.XGBRegressor(n_estimators=2, n_jobs=1).fit(X.to_numpy(), Y)):
+        assert xgboost_flavor.takes_array(model=model, columns=tuple(names))
+    assert not xgboost_flavor.takes_array(model=trees, columns=tuple(names[::-1]))
+    assert not xgboost_flavor.takes_array(model=trees, columns=tuple(names[:-1]))
+    kinds = X.assign(kind=pd.Categorical(Y.map(str)))
+    categorical = xgb.XGBRegressor(n_estimators=2, n_jobs=1, enable_categorical=True).fit(kinds, Y)
+    assert not xgboost_flavor.takes_array(model=categorical, columns=tuple(kinds.columns))
+    linear = xgb.XGBRegressor(n_estimators=2, n_jobs=1, booster="gblinear").fit(X, Y)
+    assert not xgboost_flavor.takes_array(model=linear, columns=tuple(names))
+    own = Rescaled(n_estimators=2, n_jobs=1).fit(X, Y)
+    assert not xgboost_flavor.takes_array(model=own, columns=tuple(names))
+    assert not xgboost_flavor.rows_are_independent(model=own)

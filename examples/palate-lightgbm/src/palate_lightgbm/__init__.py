@@ -26,6 +26,7 @@ __all__ = [
     "predict",
     "pyfunc_section",
     "requirements",
+    "rows_are_independent",
     "sample_models",
     "save_model",
 ]
@@ -66,6 +67,12 @@ def methods(model: Any) -> Sequence[str]:
     from palate_lightgbm import _prediction
 
     return _prediction.methods(model)
+
+
+@hookimpl
+def rows_are_independent(model: Any) -> bool:
+    """Return whether the class is LightGBM's own; one that is derived from it may do anything with its rows."""
+    return type(model).__module__.partition(".")[0] == "lightgbm"
 
 
 @hookimpl

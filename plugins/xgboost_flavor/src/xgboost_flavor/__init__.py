@@ -28,6 +28,7 @@ __all__ = [
     "predict",
     "pyfunc_section",
     "requirements",
+    "rows_are_independent",
     "sample_models",
     "save_model",
     "takes_array",
@@ -81,6 +82,12 @@ def predict(model: Any, data: Any, method: str, params: Mapping[str, Any]) -> ob
 def takes_array(model: Any, columns: Sequence[str | int]) -> bool:
     """Return whether an array gives the same bits as the table: for trees over plain numbers, in the model's order."""
     return _prediction.takes_array(model, columns)
+
+
+@hookimpl
+def rows_are_independent(model: Any) -> bool:
+    """Return whether the model is one of xgboost's own, which looks at each row by itself."""
+    return _prediction.is_own(model)
 
 
 @hookimpl

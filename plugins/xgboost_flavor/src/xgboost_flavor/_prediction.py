@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from palate.errors import DependencyMissing, InvalidInput, Problem
 from palate.hookspecs import ForkLock
 
-__all__ = ["call", "method_names", "takes_array"]
+__all__ = ["call", "is_own", "method_names", "takes_array"]
 
 # xgboost's own words for what a booster can be asked for besides its prediction.
 _KINDS = ("output_margin", "pred_leaf", "pred_contribs", "pred_interactions")
@@ -82,8 +82,15 @@ def method_names(model: Any) -> Sequence[str]:
     return own + facts.kinds
 
 
+def is_own(model: Any) -> bool:
+    """Whether *model* is of a class of xgboost's; one derived from it may do anything with its rows."""
+    return type(model).__module__.partition(".")[0] == "xgboost"
+
+
 def takes_array(model: Any, columns: Sequence[str | int]) -> bool:
     """Whether *model* sees nothing of a table with these *columns* but its numbers."""
+    if not is_own(model):
+        return False
     booster, _estimator = _parts(model)
     facts = _facts_of(booster)
     if facts.kind != "gbtree" or facts.categorical:
