@@ -1,4 +1,4 @@
-"""A model whose calls never come back: its workers are replaced, and a lone process says that it is no good any more."""
+"""A model whose calls never come back: its workers are replaced, and a lone process says that it is no good."""
 
 from __future__ import annotations
 
