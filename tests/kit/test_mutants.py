@@ -99,3 +99,39 @@ def test_right_flavor_keeps_all(tmp_path: Path, mlflow_python: Path) -> None:
     assert {name: outcome for name, outcome in done.outcomes.items() if outcome != "passed"} == {
         f"TestLine::{INSTALLED}": "skipped"  # it is a file
     }, done.text[-3000:]
+
+
+ROWS = "test_rows_are_independent_if_the_flavor_says_so"
+ALONE = "test_one_row_is_predicted_as_among_others"
+SAYS_NO = "@hookimpl\ndef rows_are_independent():\n    return False\n"
+
+
+@pytest.mark.parametrize(
+    ("hook", "said", "rows", "alone"),
+    [
+        ("", "None", "passed", "passed"),
+        ("", "True", "passed", "passed"),
+        ("", "False", "failed", "skipped"),
+        (SAYS_NO, "None", "skipped", "skipped"),
+        (SAYS_NO, "True", "skipped", "passed"),
+        (SAYS_NO, "False", "skipped", "skipped"),
+    ],
+)
+def test_the_hook_decides_what_is_asked_of_rows(tmp_path: Path, hook: str, said: str, rows: str, alone: str) -> None:
+    """A class may say yes of its model where the flavor cannot; where it says no, the flavor has to say so too."""
+    flavor = tmp_path / "rows.py"
+    flavor.write_text(f"{(KIT / 'line.py').read_text()}\n\n{hook}")
+    module = f"{HEAD}\n\nclass TestRows(OnLine):\n    flavor = 'rows'\n    rows_are_independent = {said}\n"
+    done = run_kit(tmp_path, module, "-k", f"{ROWS} or {ALONE}", plugins=[flavor])
+    assert done.outcomes == {f"TestRows::{ROWS}": rows, f"TestRows::{ALONE}": alone}, done.text
+    if rows == "failed":
+        assert "says True of predict, sign" in done.messages[f"TestRows::{ROWS}"]
+
+
+def test_without_a_server_to_ask_its_check_says_what_is_missing(tmp_path: Path) -> None:
+    """The kit needs no more than pytest; where the extra is not installed the check is skipped with its name."""
+    check = "test_server_answers_as_the_model"
+    module = f"import sys\nsys.modules['orjson'] = None\n{HEAD}\n\nclass TestLine(OnLine):\n    flavor = 'line'\n"
+    done = run_kit(tmp_path, module, "-k", check)
+    assert done.outcomes == {f"TestLine::{check}": "skipped"}, done.text
+    assert "palate[serve] is not installed: orjson" in done.messages[f"TestLine::{check}"]
