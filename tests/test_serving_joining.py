@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from sklearn.ensemble import RandomForestClassifier
 
 from palate.matrix import Matrix
 from palate.serving._joining import RowsDiffer, count_rows, find_join_key, join_rows, split_rows
+from palate.serving._lane import Waiting, answer_together
 
 FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]})
 JOINABLE = {
@@ -90,3 +92,31 @@ def test_another_number_of_rows_is_noticed(answer: Any) -> None:
     """An answer that has not as many rows as went in is never handed out by guess."""
     with pytest.raises(RowsDiffer):
         split_rows(answer, [1, 2])
+
+
+def test_a_list_of_arrays_is_not_taken_for_a_list_of_rows() -> None:
+    """As many outputs as rows, and a request would be answered with the first output of all requests."""
+    outputs = [np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])] * 3
+    for answer in (outputs, {"a": outputs}, (outputs,), [scipy.sparse.csr_matrix(part) for part in outputs]):
+        with pytest.raises(RowsDiffer):
+            split_rows(answer, [1, 2])
+
+
+def test_several_targets_of_scikit_learn_are_each_clients_own() -> None:
+    """Two requests together, of a classifier with two targets, are answered as by themselves."""
+    features, targets = np.arange(12.0).reshape(6, 2), np.array([[0, 1], [1, 0], [0, 0], [1, 1], [0, 1], [1, 1]])
+    forest = RandomForestClassifier(3, random_state=0).fit(features, targets)
+
+    class Model:
+        def predict(self, method: str, data: Any, params: Any) -> Any:
+            return getattr(forest, method)(data)
+
+        def check(self, method: str, data: Any) -> Any:
+            return data
+
+    rows = [features[:1], features[3:4]]
+    waiting = [Waiting("rows", "predict_proba", row, None, 1, print) for row in rows]
+    answers, adds_up = answer_together(Model(), waiting)
+    assert not adds_up
+    for row, answer in zip(rows, answers, strict=True):
+        np.testing.assert_array_equal(np.array(answer), np.array(forest.predict_proba(row)))

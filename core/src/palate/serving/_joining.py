@@ -82,7 +82,8 @@ def split_rows(answer: Any, counts: Sequence[int]) -> list[Any]:
     """Return the part of an answer for each of the requests, which had so many rows.
 
     Raises:
-        RowsDiffer: the answer has not as many rows as they had together.
+        RowsDiffer: the answer has not as many rows as they had together, or is a list of arrays, which may be rows or
+            outputs.
     """
     ends = [0, *accumulate(counts)]
     if type(answer) is dict:
@@ -94,8 +95,16 @@ def split_rows(answer: Any, counts: Sequence[int]) -> list[Any]:
     return _slices(answer, ends)
 
 
+def _holds_rows(item: Any) -> bool:
+    return len(getattr(item, "shape", ())) > 0
+
+
 def _slices(answer: Any, ends: Sequence[int]) -> list[Any]:
     if isinstance(answer, str | bytes) or (_length(answer) if hasattr(answer, "__len__") else -1) != ends[-1]:
+        raise RowsDiffer
+    # scikit-learn answers for several targets with a list of arrays, each of which has all the rows: as many targets
+    # as rows, and a request would get other requests' answers.
+    if isinstance(answer, list) and any(_holds_rows(item) for item in answer):
         raise RowsDiffer
     if hasattr(answer, "iloc"):
         # As if each had been predicted by itself: with labels from 0.
