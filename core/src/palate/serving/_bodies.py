@@ -16,6 +16,7 @@ _ANY_HEADER = 32 + zlib.MAX_WBITS
 _RAW = -zlib.MAX_WBITS
 _ENCODINGS = ("gzip", "deflate")
 _STEP = 1 << 20
+_SLICE = 1 << 12
 _MOST_DIGITS = 18  # of a length; Python refuses to read a number of thousands
 # Shorter bodies do not get shorter by much.
 _WORTH_COMPRESSING = 1 << 10
@@ -106,17 +107,26 @@ def inflate(body: bytes, encoding: bytes, *, limit: int) -> bytes:
 def _inflate(body: bytes, window: int, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
-    rest = body
-    while rest:  # a gzip file may have several members
-        inflater = zlib.decompressobj(window)
-        while not inflater.eof:
-            part = inflater.decompress(rest, _STEP)
-            size += len(part)
-            if size > limit:
-                raise BodyTooLarge(limit, decompressed=True)
-            parts.append(part)
-            rest = inflater.unconsumed_tail
-            if not part and not rest and not inflater.eof:
-                raise zlib.error("it ends too early")
-        rest = inflater.unused_data
+    inflater = zlib.decompressobj(window)
+    # Slice by slice: what follows a member is copied, and a body may be of nothing but members that hold nothing.
+    for begin in range(0, len(body), _SLICE):
+        rest = body[begin : begin + _SLICE]
+        while rest:
+            if inflater.eof:  # a gzip file may have several members
+                inflater = zlib.decompressobj(window)
+            size = _add(inflater.decompress(rest, _STEP), parts, size, limit)
+            rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
+    while not inflater.eof:  # there may be more in it than it gave at once
+        part = inflater.decompress(b"", _STEP)
+        if not part and not inflater.eof:
+            raise zlib.error("it ends too early")
+        size = _add(part, parts, size, limit)
     return b"".join(parts)
+
+
+def _add(part: bytes, parts: list[bytes], size: int, limit: int) -> int:
+    size += len(part)
+    if size > limit:
+        raise BodyTooLarge(limit, decompressed=True)
+    parts.append(part)
+    return size
