@@ -145,3 +145,26 @@ def test_adapted_words_as_graph(keras, tmp_path):
         palate.load_model(tmp_path / "m").predict(words).tolist()
         == keras_models.predict(model=model, data=words, method="predict").tolist()
     )
+
+
+def test_of_the_rows_of_a_graph_nothing_is_known(tf, rows, tmp_path):
+    """It may compute anything of them together, as this one does, so no server joins the requests for it."""
+
+    class Centred(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32)])
+        def __call__(self, x: Any) -> Any:
+            return x - tf.reduce_mean(x, axis=0)
+
+    palate.save_model(Centred(), tmp_path / "m", input_example=rows)
+    model = palate.load_model(tmp_path / "m")
+    assert not np.allclose(model.predict(rows)[:1], model.predict(rows[:1]))
+    assert not any(model.rows_are_independent(method) for method in model.methods)
+
+
+def test_no_process_forks_once_a_model_is_open(tf, small, rows, tmp_path):
+    """The threads of TensorFlow do not come along; it is known before the model is opened."""
+    for number, module in enumerate((small, matrix(tf))):
+        path = tmp_path / f"m{number}"
+        palate.save_model(module, path, input_example=rows)
+        assert palate.inspect_model(path).fork_after_load is False
+        assert palate.load_model(path).fork_after_load is False
