@@ -71,6 +71,14 @@ def test_plain_numbers_take_the_quick_way(kind: str) -> None:
     assert (decimals is not None) is (kind in ("double", "float"))
 
 
+def test_truth_values_are_found_behind_a_key_that_is_written_with_an_escape() -> None:
+    """A column called data does not make the reader look for them behind that."""
+    reader = MatrixReader.of(schema("double", "data", "b"))
+    body = rb'{"dataframe_split":{"d\u0061ta":[[true,1.5]],"columns":["data","b"]}}'
+    assert reader is not None
+    assert reader.read(json.loads(body)["dataframe_split"]["data"], body) is None
+
+
 @pytest.mark.parametrize(
     "columns",
     [
