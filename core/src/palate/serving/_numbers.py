@@ -60,7 +60,7 @@ class MatrixReader:
         """
         if type(rows) is not list or not rows:
             return None
-        # With an escape in it, the key may be written otherwise, and what is found a column of that name behind the rows.
+        # With an escape, the key may be written otherwise, and what is found be a column of that name behind the rows.
         array = _read(rows, self._dtype, body, -1 if b"\\" in body else body.find(b'"data"'))
         if array is None or array.ndim != 2 or array.shape[1] != self._width:
             return None
