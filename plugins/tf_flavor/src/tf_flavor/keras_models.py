@@ -30,6 +30,7 @@ __all__ = [
     "predict",
     "pyfunc_section",
     "requirements",
+    "rows_are_independent",
     "sample_models",
     "save_model",
 ]
@@ -122,6 +123,14 @@ def methods(model: Any) -> Sequence[str]:
     from tf_flavor._predicting import methods_of
 
     return methods_of(model)
+
+
+@hookimpl
+def rows_are_independent(model: Any) -> bool:
+    """Return whether all of the model are layers of Keras's own that look at each row by itself."""
+    from tf_flavor._row_mixing import mixes_rows
+
+    return not mixes_rows(model)
 
 
 @hookimpl

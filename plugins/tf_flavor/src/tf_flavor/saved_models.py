@@ -108,8 +108,10 @@ def methods(model: Any) -> Sequence[str]:
 
 @hookimpl
 def rows_are_independent(model: Any) -> bool:
-    """Return False for a graph, which may compute anything of its rows together; a Keras model's layers do not."""
-    return "keras" in {cls.__module__.partition(".")[0] for cls in type(model).__mro__}
+    """Return whether all of the model are layers of Keras's own; a graph may compute anything of its rows together."""
+    from tf_flavor._row_mixing import mixes_rows
+
+    return not mixes_rows(model)
 
 
 @hookimpl
