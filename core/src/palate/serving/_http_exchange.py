@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
 from palate.serving._http_refusals import Refusal
+from palate.serving._problems import PROBLEM_TYPE
 
 __all__ = ["AsgiApp", "Connection", "DirectHandler", "Exchange", "Head", "Target"]
 
@@ -162,7 +163,7 @@ class Exchange:
         if self._started:
             self._connection.transport.close()
         else:
-            self.respond(500, [(b"content-type", b"application/problem+json")], _FAILED.body())
+            self.respond(500, [(b"content-type", PROBLEM_TYPE)], _FAILED.body())
 
     def scope(self) -> Message:
         """Return the request as an ASGI connection scope."""

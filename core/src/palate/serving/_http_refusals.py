@@ -5,12 +5,14 @@ No text shows anything of the request.
 
 from __future__ import annotations
 
-import json
 import re
 from http import HTTPStatus
 from typing import NamedTuple
 
 import httptools
+
+from palate.serving._json import dump_json
+from palate.serving._problems import PROBLEM_TYPE, problem_document
 
 __all__ = ["Refusal", "refusal_of"]
 
@@ -33,9 +35,7 @@ class Refusal(NamedTuple):
 
     def body(self) -> bytes:
         """Return the problem document."""
-        title = HTTPStatus(self.status).phrase
-        fields = {"type": "about:blank", "title": title, "status": self.status, "detail": self.detail}
-        return json.dumps(fields).encode()
+        return dump_json(problem_document(self.status, self.detail))
 
     def response(self, defaults: bytes = b"") -> bytes:
         """Return the whole response, after which the connection closes; *defaults* are header lines."""
@@ -45,7 +45,7 @@ class Refusal(NamedTuple):
                 b"HTTP/1.1 %d %b\r\n" % (self.status, HTTPStatus(self.status).phrase.encode()),
                 defaults,
                 b"retry-after: 1\r\n" if self.status == HTTPStatus.SERVICE_UNAVAILABLE else b"",
-                b"content-type: application/problem+json\r\ncontent-length: %d\r\n" % len(body),
+                b"content-type: %b\r\ncontent-length: %d\r\n" % (PROBLEM_TYPE, len(body)),
                 b"connection: close\r\n\r\n",
                 body,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -18,7 +18,7 @@ from palate.serving._exposition import Exposition
 from palate.serving._json import dump_json
 from palate.serving._metrics import Metrics
 from palate.serving._openapi.document import openapi_document
-from palate.serving._responses import problem_answer
+from palate.serving._problems import problem_answer
 from palate.serving._served import ServedModel
 from palate.serving._wire import Answer, Failure
 from palate.serving.protocols import inference_v2, sagemaker, tf_serving
@@ -28,8 +28,6 @@ __all__ = ["REQUEST_ID", "information_app", "only_post"]
 
 REQUEST_ID = "palate.request_id"
 """The key in an ASGI scope under which the request's id is."""
-
-_Handler = Callable[[Request], Awaitable[Response]]
 
 
 def information_app(models: Sequence[ServedModel], settings: ServingSettings, metrics: Metrics) -> Starlette:

@@ -9,6 +9,7 @@ from palate.codecs import DataFormat
 from palate.errors import ProblemKind
 from palate.serving._content import CONTENT_TYPES
 from palate.serving._openapi.cells import JSONSchema
+from palate.serving._problems import PROBLEM_TYPE
 
 __all__ = [
     "ANSWER_FORMATS",
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 JSON = CONTENT_TYPES["json"].decode()
-PROBLEM = "application/problem+json"
+PROBLEM = PROBLEM_TYPE.decode()
 
 _TEXTS: Mapping[str, str] = {
     "400": "The body cannot be read, or does not fit the signature; nothing was predicted.",

@@ -16,6 +16,7 @@ from palate.serving._content import choose_format, format_of_body
 from palate.serving._contract import ModelContract
 from palate.serving._json import dump_json, parse_json, parse_unchecked
 from palate.serving._numbers import MatrixReader, TensorReader
+from palate.serving._problems import list_problems
 from palate.serving._wire import Answer, Call, Failure, Request
 from palate.serving.errors import MalformedBody
 from palate.serving.protocols._answers import ANSWER_FORMATS, BODY_FORMATS, encode_output, read_table
@@ -149,8 +150,5 @@ def _error_document(failure: Failure) -> dict[str, Any]:
         "request_id": failure.request_id,
     }
     if failure.problems:
-        document["problems"] = [
-            {"where": list(problem.where), "kind": problem.kind, "message": problem.message}
-            for problem in failure.problems
-        ]
+        document["problems"] = list_problems(failure.problems)
     return document

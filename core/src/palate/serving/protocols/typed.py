@@ -19,7 +19,7 @@ from palate.serving._content import choose_format, format_of_body
 from palate.serving._contract import ModelContract
 from palate.serving._json import parse_json
 from palate.serving._numbers import MatrixReader, TensorReader
-from palate.serving._responses import problem_answer
+from palate.serving._problems import problem_answer
 from palate.serving._wire import NO_ROWS, Answer, Call, Failure, Request
 from palate.serving.errors import MalformedBody
 from palate.serving.protocols._answers import ANSWER_FORMATS, BODY_FORMATS, encode_output, read_table
