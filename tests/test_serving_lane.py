@@ -134,6 +134,27 @@ def test_only_the_guilty_request_fails() -> None:
     run(test())
 
 
+@pytest.mark.parametrize("ending", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+@pytest.mark.parametrize("light", [True, False])
+def test_a_model_that_ends_programs_fails_as_others_do(ending: type[BaseException], light: bool) -> None:
+    """Neither the event loop nor the thread of the lane ends by what a model raises; the next request is answered."""
+
+    class Ending(Model):
+        def predict(self, method: str, data: Any, params: Any) -> Any:
+            if np.any(data == 13):
+                raise ending
+            return super().predict(method, data, params)
+
+    async def test() -> None:
+        asker = Asker(Ending(0.0 if light else 0.02))
+        assert (await asker.ask(1))[0] == 2
+        answers = await asyncio.gather(asker.ask(13), asker.ask(2))
+        assert type(answers[0].cause) is ending
+        assert answers[1][0] == 4
+
+    run(test())
+
+
 def test_what_does_not_fit_is_found_among_the_others() -> None:
     """Records are enforced together; if that fails, each by itself, and the good ones are one call."""
     model = Model()

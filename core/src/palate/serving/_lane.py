@@ -48,7 +48,7 @@ _MOST_LOST = 4
 class Failed(NamedTuple):
     """What stands for the answer of a request that has none."""
 
-    cause: Exception
+    cause: BaseException
 
 
 class Waiting:
@@ -121,7 +121,7 @@ def answer_together(model: Caller, requests: Sequence[Waiting]) -> tuple[list[An
         return [answer for request in requests for answer in answer_together(model, [request])[0]], False
     except InvalidInput as exc:
         return ([Failed(exc)], True) if len(requests) == 1 else _answer_those_that_fit(model, requests)
-    except Exception as exc:  # a model may fail in any way
+    except BaseException as exc:  # a model may fail in any way: sys.exit() would end the server, or a thread of it
         if len(requests) == 1:
             return [Failed(exc)], True
     middle = len(requests) // 2

@@ -182,7 +182,7 @@ class Prediction:
         self._route.metrics.stages["encode"].observe(perf_counter() - begin)
         self._send(200, answer)
 
-    def _fail(self, cause: Exception) -> None:
+    def _fail(self, cause: BaseException) -> None:
         """Answer with what is the client's to know; the model's own failures are told in the log alone."""
         if isinstance(cause, ServingError | InvalidInput) or (isinstance(cause, PalateError) and self._call is None):
             self.refuse(cause)
