@@ -311,6 +311,18 @@ def test_an_incident_tells_the_cause(writer, capfd) -> None:
     assert {**died, "ts": 0} == {"ts": 0, "level": "warning", "event": "worker_died", "worker": 1, "exit": -9}
 
 
+def test_an_error_that_cannot_be_written_is_an_incident_nevertheless(writer, capfd) -> None:
+    """What a model raises may fail to say what it is; the request is answered, and the log tells that."""
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    IncidentLog(writer).failed("id-7", Mute())
+    writer.close()
+    assert json.loads(capfd.readouterr().err)["cause"] == "Mute: it has no text, since its __str__ raised RuntimeError"
+
+
 def test_an_incident_for_people(writer, capfd) -> None:
     """In text, the traceback follows the line, whose facts cannot break it."""
     IncidentLog(writer, form="text").failed("id-7", ValueError("a\nb\x1b \ud800"), model="iris")

@@ -146,7 +146,7 @@ class IncidentLog:
         if self._may_tell_all():
             # The end has the cause, and what was called last.
             story = "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
-        cause = f"{type(error).__name__}: {error}"[:_LONGEST_CAUSE]
+        cause = f"{type(error).__name__}: {_text_of(error)}"[:_LONGEST_CAUSE]
         self.tell("model_failed", level="error", request_id=request_id, **facts, cause=cause, traceback=story)
 
     def tell(self, event: str, *, level: Literal["info", "warning", "error"] = "info", **facts: object) -> None:
@@ -164,3 +164,11 @@ class IncidentLog:
             self._second, self._left = second, _TRACEBACKS_A_SECOND
         self._left -= 1
         return self._left >= 0
+
+
+def _text_of(error: BaseException) -> str:
+    """Return what an error says; those of a model are classes of strangers, which may fail to say anything."""
+    try:
+        return str(error)
+    except Exception as exc:
+        return f"it has no text, since its __str__ raised {type(exc).__name__}"
