@@ -21,6 +21,7 @@ def build_network() -> nn.Module:
 
 class _OnNetwork(FlavorContract):
     flavor = "pytorch"
+    rows_are_independent = True  # of this network, also where no graph shows it
 
     @pytest.fixture
     def model(self):

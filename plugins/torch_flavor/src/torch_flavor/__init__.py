@@ -29,6 +29,7 @@ __all__ = [
     "predict",
     "pyfunc_section",
     "requirements",
+    "rows_are_independent",
     "sample_models",
     "save_model",
 ]
@@ -87,6 +88,14 @@ def predict(model: Any, data: Any, params: Mapping[str, Any]) -> object:
 def methods() -> Sequence[str]:
     """Return ``predict``, and the name that it has in torch."""
     return ("predict", "forward")
+
+
+@hookimpl
+def rows_are_independent(model: object) -> bool:
+    """Return whether the graph of a program shows that it looks at each row by itself; of other modules, False."""
+    from torch_flavor._row_mixing import mixes_rows
+
+    return not mixes_rows(model)
 
 
 @hookimpl
