@@ -324,12 +324,12 @@ def test_an_error_that_cannot_be_written_is_an_incident_nevertheless(writer, cap
 
 
 def test_an_incident_for_people(writer, capfd) -> None:
-    """In text, the traceback follows the line, whose facts cannot break it."""
+    """In text, the traceback follows the line; neither that nor what an error quotes can pass for another line."""
     IncidentLog(writer, form="text").failed("id-7", ValueError("a\nb\x1b \ud800"), model="iris")
     writer.close()
     line, *story = capfd.readouterr().err.splitlines()
     assert line.endswith("Z error model_failed request_id=id-7 model=iris cause=ValueError: a\\nb\\x1b \\ud800")
-    assert story[0] == "ValueError: a"
+    assert story == ["  ValueError: a", "  b\\x1b \\ud800"]
 
 
 def test_a_model_that_always_fails_does_not_fill_the_disk(writer, capfd) -> None:

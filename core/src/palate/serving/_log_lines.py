@@ -145,7 +145,8 @@ def _json_event(document: Mapping[str, Any]) -> bytes:
 
 
 def _text_event(moment: str, facts: Mapping[str, object]) -> bytes:
-    story = str(facts.get("traceback", ""))
+    # Indented and escaped: an error can quote what a client sent, which could pass for lines of the log otherwise.
+    story = "".join(f"  {_printable(line)}\n" for line in str(facts.get("traceback", "")).splitlines())
     told = " ".join(
         _printable(str(value) if name in ("level", "event") else f"{name}={value}")
         for name, value in facts.items()
