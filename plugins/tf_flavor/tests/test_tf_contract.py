@@ -38,6 +38,7 @@ class TestKerasAsSavedModel(FlavorContract):
 
     flavor = "keras"
     format = "saved_model"
+    rows_are_independent = True  # of this graph; the flavor cannot know it of any
 
     @pytest.fixture
     def model(self):
