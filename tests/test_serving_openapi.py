@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from html.parser import HTMLParser
 from itertools import product
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -20,15 +20,16 @@ from openapi_agreement import call_with, is_accepted, is_described, request_vali
 from openapi_contracts import HOSTILE_NAMES, SCALARS, SIGNATURES, contract_of, every_contract
 
 from palate.schema import AnyType, Array, ColSpec, FieldType, Map, Object, ParamSpec, Property, Schema, TensorSpec
+from palate.serving._content import ANSWER_FORMATS, BODY_FORMATS, CONTENT_TYPES
 from palate.serving._docs_page import docs_policy, render_docs
 from palate.serving._openapi.components import Components
-from palate.serving._openapi.document import PROTOCOLS, openapi_document
+from palate.serving._openapi.document import openapi_document
 from palate.serving._openapi.fitting import fits
 from palate.serving._openapi.moments import ANY_MOMENT, CELL_MOMENT
 from palate.serving._openapi.outline import sample_of
-from palate.serving._openapi.responses import ANSWER_FORMATS, BODY_FORMATS
 from palate.serving._wire import Endpoint
-from palate.serving.protocols import _answers, inference_v2, tf_serving
+from palate.serving.protocols import inference_v2, tf_serving
+from palate.serving.settings import ProtocolName
 from palate.signature import MethodSignature, Signature
 
 JSON = "application/json"
@@ -341,10 +342,10 @@ def test_paths_are_encoded() -> None:
     assert not any("{" in path or " " in path for path in document["paths"])
 
 
-@pytest.mark.parametrize("left_out", PROTOCOLS)
+@pytest.mark.parametrize("left_out", get_args(ProtocolName))
 def test_protocols_left_out(left_out: str) -> None:
     """A protocol that is not answered is not described, and the others still are."""
-    kept = [name for name in PROTOCOLS if name != left_out]
+    kept = [name for name in get_args(ProtocolName) if name != left_out]
     paths = openapi_document([contract_of(SIGNATURES["none"])], protocols=kept)["paths"]
     own = {"palate": "/models/", "mlflow": "/version", "v2": "/v2", "tf": "/v1", "sagemaker": "/execution-parameters"}
     for name, root in own.items():
@@ -382,8 +383,9 @@ def test_outputs_are_described() -> None:
 
 def test_forms_are_those_of_the_routes() -> None:
     """The document names the forms of bodies and answers that the routes read and write."""
-    assert ("json", *BODY_FORMATS) == _answers.BODY_FORMATS
-    assert ("json", *ANSWER_FORMATS) == _answers.ANSWER_FORMATS
+    route = openapi_document([contract_of(SIGNATURES["none"])])["paths"]["/invocations"]["post"]
+    assert set(route["requestBody"]["content"]) == {CONTENT_TYPES[form].decode() for form in BODY_FORMATS}
+    assert set(route["responses"]["200"]["content"]) == {CONTENT_TYPES[form].decode() for form in ANSWER_FORMATS}
 
 
 def test_document_is_json() -> None:

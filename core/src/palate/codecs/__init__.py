@@ -3,11 +3,12 @@
 from palate.codecs._binary_tables import read_arrow, read_npy, read_parquet
 from palate.codecs._csv_tables import read_csv
 from palate.codecs._inputs import FORMATS, DataFormat, decode_input, format_of
-from palate.codecs._json_documents import ModelInput, read_document, read_rows
+from palate.codecs._json_documents import JSON_WRAPPERS, ModelInput, read_document, read_rows
 from palate.codecs._predictions import encode_predictions, plain
 
 __all__ = [
     "FORMATS",
+    "JSON_WRAPPERS",
     "DataFormat",
     "ModelInput",
     "decode_input",

@@ -59,6 +59,14 @@ class _Column:
 
 
 def read_csv(text: str, schema: Schema | None, delimiter: str) -> Any:
+    """Return csv with a header line as what a model takes.
+
+    That is an object of columns, an array for the only tensor of a signature, plain values for its only column without
+    a name, and a DataFrame where there is no signature.
+
+    Raises:
+        InvalidInput: it is not csv, its header has a name twice, or a cell is not of its column's type.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     try:
         numbered = [(reader.line_num, row) for row in reader if row]

@@ -14,7 +14,7 @@ __all__ = ["FORMATS", "DataFormat", "decode_input", "format_of"]
 
 DataFormat: TypeAlias = Literal["csv", "json", "jsonl", "parquet", "arrow", "npy"]
 FORMATS: tuple[DataFormat, ...] = get_args(DataFormat)
-ENDINGS: dict[str, DataFormat] = {
+_ENDINGS: dict[str, DataFormat] = {
     **{known: known for known in FORMATS},
     "ndjson": "jsonl",
     "tsv": "csv",
@@ -25,7 +25,7 @@ ENDINGS: dict[str, DataFormat] = {
 
 def format_of(name: str) -> DataFormat | None:
     """Return the format that a file name's ending tells, or None."""
-    return ENDINGS.get(name.rpartition(".")[2].lower())
+    return _ENDINGS.get(name.rpartition(".")[2].lower())
 
 
 def decode_input(

@@ -28,6 +28,7 @@ class ModelInput:
 
 
 def parse_text(text: str, place: str) -> Any:
+    """Return the JSON document in *text*, which an error calls *place*. Raises InvalidInput."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as exc:
@@ -37,7 +38,15 @@ def parse_text(text: str, place: str) -> Any:
 
 
 def read_document(document: Any, schema: Schema | None) -> ModelInput:
-    """A bare value is the data; MLflow's request bodies (one of JSON_WRAPPERS, and params) are understood too."""
+    """Return what a document holds: a bare value is the data, and MLflow's request bodies are understood too.
+
+    Args:
+        document: the data, or an object with one of JSON_WRAPPERS and perhaps params.
+        schema: says what the columns are.
+
+    Raises:
+        InvalidInput: the object has several of them, a table is none, or a cell is not of its column's type.
+    """
     if not isinstance(document, dict):
         return ModelInput(data=read_rows(document, schema))
     wrappers = [key for key in JSON_WRAPPERS if key in document]

@@ -8,7 +8,7 @@ from email.message import Message
 from palate.codecs import DataFormat
 from palate.serving.errors import NotAcceptable, UnsupportedContent
 
-__all__ = ["CONTENT_TYPES", "choose_format", "format_of_body", "has_header_line"]
+__all__ = ["ANSWER_FORMATS", "BODY_FORMATS", "CONTENT_TYPES", "choose_format", "format_of_body", "has_header_line"]
 
 CONTENT_TYPES: Mapping[DataFormat, bytes] = {
     "json": b"application/json",
@@ -18,6 +18,11 @@ CONTENT_TYPES: Mapping[DataFormat, bytes] = {
     "npy": b"application/x-npy",
 }
 """The content type of each form, as it is written in answers."""
+
+BODY_FORMATS: tuple[DataFormat, ...] = ("json", "csv", "parquet", "arrow", "npy")
+"""The forms of a body, on routes that are not bound to JSON."""
+ANSWER_FORMATS: tuple[DataFormat, ...] = ("json", "arrow", "npy", "csv")
+"""The forms of an answer there; the first for clients that have no preference."""
 
 _FORMATS: dict[str, DataFormat] = {
     **{content_type.decode(): name for name, content_type in CONTENT_TYPES.items()},

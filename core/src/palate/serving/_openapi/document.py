@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from importlib.metadata import version as installed_version
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from palate.serving._contract import ModelContract
 from palate.serving._openapi.cells import JSONSchema
@@ -15,9 +15,8 @@ from palate.serving._openapi.responses import PROBLEM, PROBLEM_SCHEMA, body_of, 
 from palate.serving._openapi.typed_route import typed_paths
 from palate.serving.settings import ProtocolName
 
-__all__ = ["PROTOCOLS", "openapi_document"]
+__all__ = ["openapi_document"]
 
-PROTOCOLS: tuple[ProtocolName, ...] = ("palate", "mlflow", "v2", "tf", "sagemaker")
 _TAGS = {
     "mlflow": "MLflow",
     "v2": "Open Inference Protocol",
@@ -33,7 +32,7 @@ def openapi_document(
     *,
     title: str = "Palate",
     version: str | None = None,
-    protocols: Collection[ProtocolName] = PROTOCOLS,
+    protocols: Collection[ProtocolName] = get_args(ProtocolName),
     metrics: bool = True,
     openapi: bool = True,
     docs: bool = True,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from palate.serving._content import ANSWER_FORMATS, BODY_FORMATS
 from palate.serving._contract import ModelContract
 from palate.serving._openapi.cells import JSONSchema
 from palate.serving._openapi.components import Components
 from palate.serving._openapi.examples import mlflow_example
 from palate.serving._openapi.fields import columns_schema, inputs_schema, outputs_schema, params_schema, record_schema
 from palate.serving._openapi.responses import (
-    ANSWER_FORMATS,
-    BODY_FORMATS,
     JSON,
     PROBLEM,
     body_of,

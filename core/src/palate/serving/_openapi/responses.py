@@ -12,8 +12,6 @@ from palate.serving._openapi.cells import JSONSchema
 from palate.serving._problems import PROBLEM_TYPE
 
 __all__ = [
-    "ANSWER_FORMATS",
-    "BODY_FORMATS",
     "JSON",
     "PROBLEM",
     "PROBLEM_SCHEMA",
@@ -49,10 +47,6 @@ _RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "i
 _ALLOW = {"Allow": {"description": "The HTTP methods of the route.", "schema": {"type": "string"}}}
 _HEADERS: Mapping[str, dict[str, Any]] = {"503": _RETRY_AFTER, "405": _ALLOW}
 
-BODY_FORMATS: tuple[DataFormat, ...] = ("csv", "parquet", "arrow", "npy")
-"""The forms of a request besides JSON."""
-ANSWER_FORMATS: tuple[DataFormat, ...] = ("arrow", "npy", "csv")
-"""The forms of an answer besides JSON."""
 _BULK: Mapping[DataFormat, JSONSchema] = {
     "csv": {"type": "string", "description": "A line of column names, then a line for each row."},
     "parquet": {"description": "A parquet file."},
@@ -93,8 +87,8 @@ def body_of(schema: JSONSchema, media_type: str = JSON, *, example: Any = None) 
 
 
 def bulk_bodies(formats: Iterable[DataFormat]) -> dict[str, Any]:
-    """Return the ``content`` of bodies that are not JSON."""
-    return {CONTENT_TYPES[name].decode(): {"schema": _BULK[name]} for name in formats}
+    """Return the ``content`` of the bodies among *formats* that are not JSON."""
+    return {CONTENT_TYPES[name].decode(): {"schema": _BULK[name]} for name in formats if name != "json"}
 
 
 def success(description: str, content: dict[str, Any] | None = None) -> dict[str, Any]:

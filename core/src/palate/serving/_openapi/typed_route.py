@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from palate.serving._content import ANSWER_FORMATS, BODY_FORMATS
 from palate.serving._contract import ModelContract
 from palate.serving._openapi.cells import JSONSchema
 from palate.serving._openapi.components import Components, identifier
 from palate.serving._openapi.examples import typed_example
 from palate.serving._openapi.fields import inputs_schema, outputs_schema, params_schema
 from palate.serving._openapi.responses import (
-    ANSWER_FORMATS,
-    BODY_FORMATS,
     JSON,
     PROBLEM,
     body_of,

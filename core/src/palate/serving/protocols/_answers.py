@@ -16,12 +16,7 @@ from palate.serving._wire import Answer, Request
 from palate.serving.errors import MalformedBody, NotAcceptable
 from palate.serving.protocols._json_shapes import shape_predictions
 
-__all__ = ["ANSWER_FORMATS", "BODY_FORMATS", "encode_json", "encode_output", "read_table"]
-
-BODY_FORMATS: tuple[DataFormat, ...] = ("json", "csv", "parquet", "arrow", "npy")
-"""The forms of a body."""
-ANSWER_FORMATS: tuple[DataFormat, ...] = ("json", "arrow", "npy", "csv")
-"""The forms of an answer; the first for clients that have no preference."""
+__all__ = ["encode_json", "encode_output", "read_table"]
 
 # JSON has no NaN; whoever has to tell it from a missing value asks for a binary form.
 _NULLS = ((b"palate-nan-as-null", b"true"),)

@@ -10,21 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from palate.codecs import ModelInput, read_document
+from palate.codecs import JSON_WRAPPERS, ModelInput, read_document
 from palate.errors import InvalidInput, Problem
-from palate.serving._content import choose_format, format_of_body
+from palate.serving._content import ANSWER_FORMATS, BODY_FORMATS, choose_format, format_of_body
 from palate.serving._contract import ModelContract
 from palate.serving._json import dump_json, parse_json, parse_unchecked
 from palate.serving._numbers import MatrixReader, TensorReader
 from palate.serving._problems import list_problems
 from palate.serving._wire import Answer, Call, Failure, Request
 from palate.serving.errors import MalformedBody
-from palate.serving.protocols._answers import ANSWER_FORMATS, BODY_FORMATS, encode_output, read_table
+from palate.serving.protocols._answers import encode_output, read_table
 from palate.serving.protocols._typed_input import check_text
 
 __all__ = ["InvocationsEndpoint", "predict_paths"]
-
-_WRAPPERS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
 def predict_paths(contract: ModelContract) -> Mapping[str, InvocationsEndpoint]:
@@ -87,11 +85,13 @@ class InvocationsEndpoint:
 def _read_slowly(body: bytes, schema: Any) -> ModelInput:
     document = parse_json(body)
     if not isinstance(document, dict):
-        raise MalformedBody("it must be an object", hint=f"give one of {', '.join(_WRAPPERS)}, and params if you like")
-    given = [key for key in _WRAPPERS if key in document]
+        raise MalformedBody(
+            "it must be an object", hint=f"give one of {', '.join(JSON_WRAPPERS)}, and params if you like"
+        )
+    given = [key for key in JSON_WRAPPERS if key in document]
     if len(given) != 1:
         found = " and ".join(given) or "none of them"
-        raise MalformedBody(f"it has {found}", hint=f"give exactly one of {', '.join(_WRAPPERS)}")
+        raise MalformedBody(f"it has {found}", hint=f"give exactly one of {', '.join(JSON_WRAPPERS)}")
     params = document.get("params")
     if not (params is None or isinstance(params, dict)):
         raise InvalidInput([Problem(("params",), "wrong_type", "must be an object")])
