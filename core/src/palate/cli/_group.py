@@ -35,7 +35,7 @@ __all__ = ["main"]
 COMMANDS = {
     "flavors": "See and check the installed flavors, or begin one of your own.",
     "inspect": "Show what a model is; nothing of it is imported or run.",
-    "openapi": "Print the OpenAPI document of a model's server, made from its signature.",
+    "openapi": "Print the OpenAPI 3.1 document of the server that 'palate serve' would start.",
     "predict": "Predict on a file of inputs.",
     "quickstart": "Train, save, open and verify a real model of every installed flavor.",
     "serve": "Serve a model over HTTP: MLflow's, KServe's, TensorFlow Serving's, SageMaker's and a typed protocol.",
