@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palate.serving._http_exchange import Exchange
-from palate.serving._http_limits import AllowedHosts, HttpLimits
+from palate.serving._http_limits import AllowedHosts
 from palate.serving._http_protocol import HttpProtocol
 from palate.serving._http_site import HttpSite
+from palate.serving._server import limits_of
+from palate.serving.settings import ServingSettings
 
 HOST = b"Host: localhost\r\n"
 WHOLE = [
@@ -97,7 +99,7 @@ def answers(site: HttpSite, pieces: Sequence[bytes]) -> tuple[bytes, bool]:
 
 def new_site() -> HttpSite:
     """Return a site that has read nothing yet."""
-    return HttpSite(HttpLimits(), Everywhere())
+    return HttpSite(limits_of(ServingSettings(), lambda _: None), Everywhere())
 
 
 @st.composite

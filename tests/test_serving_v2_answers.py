@@ -214,9 +214,9 @@ def test_metadata_name_what_may_be_sent() -> None:
     served = serve(
         columns(a="double", b="string", c="integer"), outputs=Schema((TensorSpec(dtype="float32", shape=(-1, 3)),))
     )
-    assert model_metadata(served.contract, versions=["3", "4"]) == {
+    assert model_metadata(served.contract) == {
         "name": "giver",
-        "versions": ["3", "4"],
+        "versions": [served.contract.version],
         "platform": "palate_python_function",
         "inputs": [
             {"name": "a", "datatype": "FP64", "shape": [-1]},

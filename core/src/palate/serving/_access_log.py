@@ -78,7 +78,7 @@ class AccessLog:
         """Note a request that was answered just now; it is formatted and written later.
 
         Args:
-            request_id: the id it was answered with, from RequestIds or ``accept_id``.
+            request_id: the id it was answered with, from RequestIds.
             client: the address it came from, without the port.
             method: as it was sent.
             path: as it was sent, without what follows the question mark: people put tokens there.

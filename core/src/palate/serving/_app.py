@@ -23,7 +23,7 @@ from palate.serving._http_refusals import Refusal
 from palate.serving._information import REQUEST_ID, information_app, only_post
 from palate.serving._metrics import ErrorKind
 from palate.serving._predictions import Desk, Prediction, PredictRoute
-from palate.serving._request_ids import RequestIds, accept_id
+from palate.serving._request_ids import RequestIds
 from palate.serving._served import ServedModel
 from palate.serving._shared import Shared
 from palate.serving._wire import Endpoint
@@ -231,8 +231,7 @@ class Application:
 
     async def _inform(self, scope: Scope, receive: Receive, send: Send) -> None:
         desk, begin, sent, client = self._ready_desk(), perf_counter(), [0, 0], scope.get("client")
-        given = dict(scope["headers"]).get(b"x-request-id")
-        request_id = (accept_id(given) if given is not None else None) or desk.ids.next()
+        request_id = desk.ids.name(dict(scope["headers"]))
 
         async def note(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from palate.serving._http_refusals import Refusal
 
-__all__ = ["AllowedHosts", "HttpLimits", "ignore_refusal"]
+__all__ = ["AllowedHosts", "HttpLimits"]
 
 _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.IGNORECASE)
 _REMEMBERED = 256  # values of the Host header that were found good
@@ -50,10 +50,6 @@ class AllowedHosts:
         return None
 
 
-def ignore_refusal(refusal: Refusal) -> None:
-    """Take no notice of a refusal."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
     """What a connection may take. Times are seconds.
@@ -71,16 +67,16 @@ class HttpLimits:
         on_refusal: told of each request that is refused before the application sees it.
     """
 
-    hosts: AllowedHosts = field(default_factory=lambda: AllowedHosts(("localhost", "127.0.0.1", "[::1]")))
-    max_body_bytes: int = 16 << 20
-    max_header_bytes: int = 32 << 10
-    max_headers: int = 100
-    max_connections: int = 1000
-    header_timeout: float = 10.0
-    body_timeout: float = 30.0
-    write_timeout: float = 30.0
-    keep_alive_timeout: float = 75.0
-    on_refusal: Callable[[Refusal], None] = ignore_refusal
+    hosts: AllowedHosts
+    max_body_bytes: int
+    max_header_bytes: int
+    max_headers: int
+    max_connections: int
+    header_timeout: float
+    body_timeout: float
+    write_timeout: float
+    keep_alive_timeout: float
+    on_refusal: Callable[[Refusal], None]
 
 
 def _is_number(name: bytes) -> bool:

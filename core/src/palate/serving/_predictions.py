@@ -17,7 +17,7 @@ from palate.serving._calls import CallThread
 from palate.serving._lane import Failed, Waiting
 from palate.serving._log_lines import Served
 from palate.serving._metrics import ErrorKind, ModelMetrics, WorkerMetrics, error_kind
-from palate.serving._request_ids import RequestIds, accept_id
+from palate.serving._request_ids import RequestIds
 from palate.serving._served import Prepared, ServedModel
 from palate.serving._statuses import describe_error, retry_after
 from palate.serving._wire import Answer, Call, Endpoint, Request
@@ -116,8 +116,7 @@ class Prediction:
         self._client = client
         self._path = path
         self._deliver = deliver
-        given = headers.get(b"x-request-id")
-        self._request_id = (accept_id(given) if given is not None else None) or desk.ids.next()
+        self._request_id = desk.ids.name(headers)
         self._call: Call | None = None
         self._waiting: Waiting | None = None
         self._bytes_in = 0
@@ -159,17 +158,17 @@ class Prediction:
             return Failed(exc)
 
     def _enqueue(self, prepared: Prepared | Failed) -> None:
-        if type(prepared) is Failed:
+        if isinstance(prepared, Failed):
             self._fail(prepared.cause)
             return
         self._route.metrics.stages["decode"].observe(perf_counter() - self._since)
         try:
-            self._waiting = self._route.served.submit(prepared, self._finish)  # type: ignore[arg-type]
+            self._waiting = self._route.served.submit(prepared, self._finish)
         except ServingError as exc:
             self.refuse(exc)
 
     def _finish(self, output: Any) -> None:
-        if type(output) is Failed:
+        if isinstance(output, Failed):
             self._fail(output.cause)
             return
         begin = perf_counter()

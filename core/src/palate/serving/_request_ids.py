@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import secrets
+from collections.abc import Mapping
 
 __all__ = ["RequestIds", "accept_id"]
 
@@ -24,6 +25,11 @@ class RequestIds:
     def next(self) -> str:
         """Return an id that was not given before: 21 characters of letters, digits and a hyphen, or more."""
         return f"{self._prefix}-{next(self._count):08x}"
+
+    def name(self, headers: Mapping[bytes, bytes]) -> str:
+        """Return the id of a request: the client's own, where it sent one that is taken, or the next."""
+        given = headers.get(b"x-request-id")
+        return (accept_id(given) if given is not None else None) or self.next()
 
 
 def accept_id(value: bytes) -> str | None:

@@ -17,6 +17,7 @@ __all__ = [
     "plain_array",
     "read_lists",
     "refuse",
+    "refuse_wide_text",
     "round_decimals",
     "writable",
 ]
@@ -28,6 +29,7 @@ Where: TypeAlias = tuple[str | int, ...]
 _NOTHING = type(None)
 _EXACT = 2.0**53  # below it, every integer is a double
 _MOST_DIMENSIONS = 32
+_MOST_TEXT = 1 << 28  # bytes
 
 
 class Leaves(NamedTuple):
@@ -127,6 +129,15 @@ def round_decimals(array: Array, dtype: np.dtype[Any], where: Where) -> Array:
     if bool((np.isinf(rounded) & np.isfinite(array)).any()):
         raise refuse(where, "wrong_value", f"holds numbers too large for {dtype}")
     return rounded
+
+
+def refuse_wide_text(count: int, longest: int, where: Where) -> None:
+    """Raise InvalidInput for texts whose array would take much more memory than they do.
+
+    numpy's arrays of text have, in each element, four bytes for every letter of the longest.
+    """
+    if 4 * count * longest > _MOST_TEXT:
+        raise refuse(where, "wrong_value", f"needs more than {_MOST_TEXT:,} bytes as an array: one text is too long")
 
 
 def writable(array: Array) -> Array:

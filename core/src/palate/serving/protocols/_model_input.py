@@ -13,7 +13,7 @@ from palate.schema import ColSpec
 from palate.serving._json import parse_json
 from palate.serving.errors import MalformedBody
 from palate.serving.protocols._fields import TensorField, tensor_fields
-from palate.serving.protocols._json_arrays import Array, Where, object_array, refuse
+from palate.serving.protocols._json_arrays import Array, Where, object_array, refuse, refuse_wide_text
 from palate.signature import Signature
 
 __all__ = ["InputForm", "compile_form", "decode_cells"]
@@ -111,18 +111,11 @@ class _OpenForm:
         return decoded if len(decoded) > 1 else next(iter(decoded.values()))
 
 
-# numpy's arrays of text have four bytes for each letter of the longest, in every element.
-_MOST_TEXT = 2**28
-
-
 def _decode_tensor(array: Array, kind: str, where: Where) -> Array:
     decoded = decode_cells(array, kind, where)
     if kind in ("text", "bytes") and decoded.dtype == object and decoded.size:
         longest = max((len(cell) for cell in decoded.flat if isinstance(cell, str | bytes)), default=0)
-        if 4 * longest * decoded.size > _MOST_TEXT:
-            raise refuse(
-                where, "wrong_value", f"needs more than {_MOST_TEXT:,} bytes as an array: one text is too long"
-            )
+        refuse_wide_text(decoded.size, longest, where)
     return decoded
 
 

@@ -12,12 +12,11 @@ from typing import Any
 
 from palate.errors import InvalidInput, Problem
 from palate.schema import NUMBERS, ColSpec, FieldType, ParamSpec, Schema, type_text
+from palate.serving.protocols._json_arrays import refuse_wide_text
 
 __all__ = ["check_inputs", "check_params", "check_text"]
 
 _MOST_PROBLEMS = 100
-# Bytes that numpy's arrays of text may take, which give each item the room of the longest.
-_MOST_TEXT = 1 << 28
 _TEXTS = frozenset(["string", "binary", "datetime"])
 
 
@@ -135,10 +134,7 @@ def check_text(inputs: Any, schema: Schema) -> None:
     for tensor in schema.tensors:
         if tensor.dtype in ("str", "bytes"):
             nested = inputs.get(tensor.name) if tensor.name is not None and isinstance(inputs, dict) else inputs
-            count, longest = _measure(nested)
-            if 4 * count * longest > _MOST_TEXT:
-                message = f"needs more than {_MOST_TEXT:,} bytes as an array: one text is too long"
-                raise InvalidInput([Problem(("inputs", *filter(None, [tensor.name])), "wrong_value", message)])
+            refuse_wide_text(*_measure(nested), ("inputs", *filter(None, [tensor.name])))
 
 
 def _measure(nested: Any) -> tuple[int, int]:

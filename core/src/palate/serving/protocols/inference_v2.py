@@ -15,7 +15,7 @@ null stands for NaN in JSON, in and out. A missing text is null as well, and has
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -192,19 +192,15 @@ def model_ready(contract: ModelContract, *, ready: bool) -> dict[str, Any]:
     return {"name": contract.name, "ready": ready}
 
 
-def model_metadata(contract: ModelContract, *, versions: Sequence[str] = ()) -> dict[str, Any]:
+def model_metadata(contract: ModelContract) -> dict[str, Any]:
     """Return the answer to ``GET /v2/models/{name}[/versions/{version}]``.
 
     Without a schema there are no tensors to tell of: such a model takes any.
-
-    Args:
-        contract: the model, in the version that is asked about.
-        versions: those that are served; by default that one.
     """
     signature = contract.signature
     return {
         "name": contract.name,
-        "versions": list(versions or [contract.version]),
+        "versions": [contract.version],
         "platform": f"palate_{contract.flavor}",
         "inputs": [_describe(field) for field in tensor_fields(signature.inputs, word="input")],
         "outputs": [_describe(field) for field in tensor_fields(signature.outputs, word="output")],
