@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import math
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -368,6 +369,9 @@ def test_information_routes(client: TestClient) -> None:
     assert client.get("/ping").content == b"\n"
     assert client.get("/v2/models/adder").json()["name"] == "adder"
     assert client.get("/v2/models/adder/versions/2").status_code == 404
+    assert client.get("/v2/models/nobody").json() == {"error": "No model 'nobody' is served here (there is: adder)."}
+    counted = 'palate_errors_total{kind="unknown_model",model="",version=""}'
+    assert re.search(rf"^{re.escape(counted)} [1-9]", client.get("/metrics").text, re.MULTILINE)
     assert client.get("/v1/models/adder").json()["model_version_status"][0]["state"] == "AVAILABLE"
     assert client.get("/execution-parameters").json()["MaxPayloadInMB"] == 1
     assert client.get("/openapi.json").json()["openapi"].startswith("3.1")

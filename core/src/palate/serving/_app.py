@@ -20,8 +20,8 @@ from palate.serving._contract import ModelContract
 from palate.serving._directory import contract_of
 from palate.serving._http_exchange import DirectHandler, Exchange
 from palate.serving._http_refusals import Refusal
-from palate.serving._information import REQUEST_ID, information_app, only_post
-from palate.serving._metrics import ErrorKind
+from palate.serving._information import REFUSED, REQUEST_ID, information_app, only_post
+from palate.serving._metrics import ErrorKind, error_kind
 from palate.serving._predictions import Desk, Prediction, PredictRoute
 from palate.serving._request_ids import RequestIds
 from palate.serving._served import ServedModel
@@ -246,6 +246,8 @@ class Application:
         await (only_post(scope["path"], request_id) if predicts else self._information)(scope, receive, note)
         status, size = sent
         self._bound.server.responses.count(status)
+        if REFUSED in scope:
+            self._bound.server.errors.count(error_kind(scope[REFUSED]))
         method, path = scope["method"].encode(), scope.get("raw_path") or scope["path"].encode()
         seconds = perf_counter() - begin
         desk.access_log.add(request_id, client[0] if client else "", method, path, status, seconds, 0, size)

@@ -21,13 +21,16 @@ from palate.serving._openapi.document import openapi_document
 from palate.serving._problems import problem_answer
 from palate.serving._served import ServedModel
 from palate.serving._wire import Answer, Failure
+from palate.serving.errors import UnknownModel
 from palate.serving.protocols import inference_v2, sagemaker, tf_serving
 from palate.serving.settings import ServingSettings
 
-__all__ = ["REQUEST_ID", "information_app", "only_post"]
+__all__ = ["REFUSED", "REQUEST_ID", "information_app", "only_post"]
 
 REQUEST_ID = "palate.request_id"
 """The key in an ASGI scope under which the request's id is."""
+REFUSED = "palate.refused"
+"""The key under which an error is put there that the request was answered with, to be counted."""
 
 
 def information_app(models: Sequence[ServedModel], settings: ServingSettings, metrics: Metrics) -> Starlette:
@@ -50,7 +53,8 @@ def information_app(models: Sequence[ServedModel], settings: ServingSettings, me
         routes += _v2(told)
     if "tf" in settings.protocols:
         routes += _tf(told)
-    return Starlette(routes=routes, exception_handlers={HTTPException: _refuse, Exception: _fail})
+    handlers = {HTTPException: told.refuse, UnknownModel: told.refuse, Exception: _fail}
+    return Starlette(routes=routes, exception_handlers=handlers)
 
 
 def _get(path: str, answer: Callable[[Request], Response]) -> Route:
@@ -160,44 +164,51 @@ class _Told:
         return _json(inference_v2.server_ready(ready=self._is_ready), 200 if self._is_ready else 503)
 
     def v2_metadata(self, request: Request) -> Response:
-        found = self._find(request)
-        return (
-            _unknown_v2(**request.path_params) if found is None else _json(inference_v2.model_metadata(found.contract))
-        )
+        return _json(inference_v2.model_metadata(self._find(request).contract))
 
     def v2_model_ready(self, request: Request) -> Response:
         found = self._find(request)
-        if found is None:
-            return _unknown_v2(**request.path_params)
         return _json(inference_v2.model_ready(found.contract, ready=found.is_ready), 200 if found.is_ready else 503)
 
     def tf_status(self, request: Request) -> Response:
         found = self._find(request)
-        if found is None:
-            return _unknown_tf(request)
         return _json(tf_serving.model_status({found.contract.version: "AVAILABLE" if found.is_ready else "LOADING"}))
 
     def tf_metadata(self, request: Request) -> Response:
-        found = self._find(request)
-        return _unknown_tf(request) if found is None else _json(tf_serving.model_metadata(found.contract))
+        return _json(tf_serving.model_metadata(self._find(request).contract))
 
-    def _find(self, request: Request) -> ServedModel | None:
+    def _find(self, request: Request) -> ServedModel:
         asked = request.path_params
         for model in self._models:
             contract = model.contract
             if contract.name == asked["name"] and asked.get("version", contract.version) == contract.version:
                 return model
-        return None
+        raise self._unknown(asked["name"], asked.get("version"))
+
+    def _unknown(self, name: str, version: str | None) -> UnknownModel:
+        return UnknownModel(name, version=version, available=[model.contract.name for model in self._models])
+
+    async def refuse(self, request: Request, exc: Exception) -> Response:
+        path = request.url.path
+        if asked := _PREDICTING.fullmatch(path):
+            exc = self._unknown(asked[1] or asked[3], asked[2] or asked[4])
+        if isinstance(exc, UnknownModel):
+            request.scope[REFUSED] = exc
+            return _unknown_model(path, exc)
+        assert isinstance(exc, HTTPException)
+        return _refusal(path, exc.status_code, exc.headers or {}, request.scope.get(REQUEST_ID, ""))
 
 
-def _unknown_v2(name: str, version: str | None = None) -> Response:
-    told = "" if version is None else f"version {version!r:.40} of "
-    return _json({"error": f"There is no {told}model {name!r:.60} here."}, 404)
+# Where models predict; the paths of those that are served never come here.
+_PREDICTING = re.compile(
+    r"/v1/models/([^/:]+)(?:/versions/([^/:]+))?:\w+|/v2/models/([^/]+)(?:/versions/([^/]+))?/infer"
+)
 
 
-def _unknown_tf(request: Request) -> Response:
-    asked = request.path_params
-    return _json(tf_serving.unknown_servable(asked["name"], model_version=asked.get("version")), 404)
+def _unknown_model(path: str, error: UnknownModel) -> Response:
+    if path.startswith("/v1/"):
+        return _json(tf_serving.unknown_servable(error.name, model_version=error.version), 404)
+    return _json({"error": str(error)}, 404)
 
 
 def _problem(status: int, kind: str, message: str, request_id: str) -> Response:
@@ -208,22 +219,6 @@ def _problem(status: int, kind: str, message: str, request_id: str) -> Response:
 def only_post(path: str, request_id: str) -> Response:
     """Return the answer to another method than POST at a path that predicts."""
     return _refusal(path, 405, {"Allow": "POST"}, request_id)
-
-
-# Where models predict, whose own paths never come here.
-_PREDICTING = re.compile(
-    r"/v1/models/([^/:]+)(?:/versions/([^/:]+))?:\w+|/v2/models/([^/]+)(?:/versions/([^/]+))?/infer"
-)
-
-
-async def _refuse(request: Request, exc: Exception) -> Response:
-    assert isinstance(exc, HTTPException)
-    if unknown := _PREDICTING.fullmatch(request.url.path):
-        name, version, named, numbered = unknown.groups()
-        if name is not None:
-            return _json(tf_serving.unknown_servable(name, model_version=version), 404)
-        return _unknown_v2(named, numbered)
-    return _refusal(request.url.path, exc.status_code, exc.headers or {}, request.scope.get(REQUEST_ID, ""))
 
 
 def _refusal(path: str, status: int, headers: Mapping[str, str], request_id: str) -> Response:
