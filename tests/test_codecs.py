@@ -343,10 +343,28 @@ HUGE: dict[str, Callable[[], Any]] = {
     "a billion empty texts": lambda: read_npy(npy_shaped("(1000000000,)", descr="'|S0'", data=b"")),
     "a billion nulls of Arrow": lambda: read_arrow(arrow(pa.table({"a": pa.nulls(10**9)}))),
     "a billion empty structs of Arrow": lambda: read_arrow(arrow(pa.table({"a": pa.array([{}] * 10).take(TAKEN)}))),
+    "a gigabyte of zeros in an Arrow stream": lambda: read_arrow(zeros(pa.ipc.new_stream), max_bytes=10**8),
+    "a gigabyte of zeros in an Arrow file": lambda: read_arrow(zeros(pa.ipc.new_file), max_bytes=10**8),
+    "a text of Arrow a million times": lambda: read_arrow(arrow(pa.table({"a": LONG.take(TAKEN)})), max_bytes=10**8),
+    "a text of parquet a million times": lambda: read_parquet(
+        parquet(pa.table({"a": LONG.take(TAKEN)})), max_bytes=10**8
+    ),
     "a million equal cells of parquet": lambda: read_parquet(parquet(pa.table({"a": EQUAL})), max_cells=10**5),
 }
 TAKEN = pa.array(np.zeros(10**6, dtype="int64"))
 EQUAL = pa.array(np.ones(10**6))
+LONG = pa.array(["x" * 10**5]).dictionary_encode()
+
+
+def zeros(write: Callable[..., Any]) -> bytes:
+    """Return eight megabytes of zeros, compressed, that say of themselves that they are a gigabyte."""
+    table = pa.table({"a": np.zeros(10**6)})
+    out = io.BytesIO()
+    with write(out, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    size = (8 * 10**6).to_bytes(8, "little")
+    assert out.getvalue().count(size) == 1
+    return out.getvalue().replace(size, (10**9).to_bytes(8, "little"))
 
 
 @pytest.mark.parametrize("body", HUGE)
@@ -373,6 +391,39 @@ def test_what_only_tells_of_its_size_is_refused_before_it_takes_any(body: str) -
 def test_what_has_few_bytes_for_good_reasons_is_read(table: pa.Table) -> None:
     """Truth values, missing values, and columns that are empty."""
     assert read_arrow(arrow(table)).equals(table)
+    assert read_arrow(arrow(table), max_bytes=10**6).equals(table)
+
+
+@pytest.mark.parametrize("compression", [None, "lz4", "zstd"])
+def test_limits_change_nothing_of_what_keeps_to_them(compression: str | None) -> None:
+    """Text, nested values and categories come out as they went in, of Arrow and of parquet."""
+    table = pa.table(
+        {
+            "a": ["x", None, "zz"],
+            "b": [1, 2, 3],
+            "c": pa.array(["p", "q", "p"]).dictionary_encode(),
+            "d": [[1, 2], [3], None],
+            "e": [b"1", b"2", None],
+            "f": [{"x": "a"}] * 3,
+            "g": pa.array(["short", "a text of more than twelve letters", None], pa.large_string()),
+        }
+    )
+    for write in (pa.ipc.new_stream, pa.ipc.new_file):
+        out = io.BytesIO()
+        with write(out, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
+            writer.write_table(table)
+        assert read_arrow(out.getvalue(), max_bytes=10**4).equals(table)
+        with pytest.raises(InvalidInput, match="bytes of values"):
+            read_arrow(out.getvalue(), max_bytes=10)
+    assert read_parquet(parquet(table), max_bytes=10**4).equals(table)
+
+
+def test_a_table_of_views_is_as_large_as_its_texts() -> None:
+    """A view of sixteen bytes may be of any text in the body."""
+    table = pa.table({"a": pa.array(["x" * 1000] * 10, pa.string_view())})
+    assert read_arrow(arrow(table), max_bytes=10**4).equals(table)
+    with pytest.raises(InvalidInput, match="10,000 bytes of values"):
+        read_arrow(arrow(table), max_bytes=9999)
     assert read_parquet(parquet(table)).num_rows == table.num_rows
 
 

@@ -29,7 +29,13 @@ def format_of(name: str) -> DataFormat | None:
 
 
 def decode_input(
-    body: bytes, format: DataFormat, schema: Schema | None, *, delimiter: str = ",", max_cells: int | None = None
+    body: bytes,
+    format: DataFormat,
+    schema: Schema | None,
+    *,
+    delimiter: str = ",",
+    max_cells: int | None = None,
+    max_bytes: int | None = None,
 ) -> ModelInput:
     """Read *body*; text becomes the types that *schema* declares, never by guessing where it declares one.
 
@@ -39,6 +45,7 @@ def decode_input(
         schema: of the model's inputs.
         delimiter: between the cells of csv.
         max_cells: how many cells a parquet file may have, see ``read_parquet``.
+        max_bytes: how many bytes a table of parquet or Arrow may have when it is decompressed, see there.
 
     Raises:
         InvalidInput: it is not of that format, or a cell is not of its column's type.
@@ -57,7 +64,10 @@ def decode_input(
         case "npy":
             return ModelInput(data=read_npy(body))
         case "parquet" | "arrow":
-            table = read_parquet(body, max_cells=max_cells) if format == "parquet" else read_arrow(body)
+            if format == "parquet":
+                table = read_parquet(body, max_cells=max_cells, max_bytes=max_bytes)
+            else:
+                table = read_arrow(body, max_bytes=max_bytes)
             if schema is None:  # nothing says what the model takes: a frame, as csv gives it
                 require_pandas()
                 return ModelInput(data=table.to_pandas())

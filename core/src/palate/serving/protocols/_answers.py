@@ -18,6 +18,8 @@ from palate.serving.protocols._json_shapes import shape_predictions
 
 __all__ = ["encode_json", "encode_output", "read_table"]
 
+# How many times as long as the body a table may be, which is compressed in it, and the bytes that any body may become.
+_MOST_GROWTH, _LEAST_LIMIT = 16, 64 << 20
 # JSON has no NaN; whoever has to tell it from a missing value asks for a binary form.
 _NULLS = ((b"palate-nan-as-null", b"true"),)
 
@@ -35,7 +37,8 @@ def read_table(request: Request, form: DataFormat, schema: Schema | None) -> Any
     body = request.body
     if form == "csv" and not has_header_line(request.headers):
         body = _header_line(schema) + body
-    data = decode_input(body, form, schema).data
+    most = max(_LEAST_LIMIT, _MOST_GROWTH * len(body))
+    data = decode_input(body, form, schema, max_cells=most // 8, max_bytes=most).data
     if schema is None or schema.is_tensor or not schema.is_named:
         return data
     names = tuple(column.name for column in schema.columns if column.name is not None)
