@@ -246,6 +246,21 @@ def test_many_may_wait_shortly_and_few_for_long() -> None:
     run(test())
 
 
+def test_the_first_call_counts_before_it_has_ended() -> None:
+    """A server that has measured nothing yet sees from the call under way that its model is slow."""
+
+    async def test() -> None:
+        asker = Asker(Model(seconds=0.4), max_queue_requests=3)
+        first = asker.ask(1)
+        await asyncio.sleep(0.2)
+        waiting = [asker.ask(n) for n in range(3)]
+        with pytest.raises(QueueFull):
+            asker.ask(4)
+        await asyncio.gather(first, *waiting)
+
+    run(test())
+
+
 def test_what_would_wait_beyond_its_deadline_is_refused() -> None:
     """A request that would only time out is refused at once."""
 

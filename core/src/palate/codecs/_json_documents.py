@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
+from palate.codecs._binary_tables import require_pandas
 from palate.codecs._decimals import FLOATS, read_decimals, refuse_body
 from palate.errors import InvalidInput, Problem
 from palate.schema import Array, FieldType, Schema
@@ -61,7 +62,17 @@ def read_document(document: Any, schema: Schema | None) -> ModelInput:
         nameless = schema is not None and not schema.is_named
         by_position = nameless and isinstance(payload, dict) and "columns" not in payload
         data = payload.get("data") if by_position else _records(payload)
-    return ModelInput(data=read_rows(data, schema), params=document.get("params"))
+    params = document.get("params")
+    if schema is None and wrappers[0].startswith("dataframe_"):
+        return ModelInput(data=_frame(data), params=params)
+    return ModelInput(data=read_rows(data, schema), params=params)
+
+
+def _frame(rows: Any) -> Any:
+    """Return the table that a body says it is, where no signature says what becomes of it."""
+    if not isinstance(rows, dict) and not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
+        raise refuse_body("dataframe_records needs a list of objects")
+    return require_pandas().DataFrame(rows)
 
 
 def _records(split: Any) -> Any:
@@ -98,67 +109,64 @@ def read_rows(data: Any, schema: Schema | None) -> Any:
         return data
     if columns[0].name is not None:
         named: dict[object, _Reader]
-        named = {column.name: cell for column in columns if (cell := _cell_reader(column.type, column.name))}
+        named = {column.name: cell for column in columns if (cell := _cell_reader(column.type))}
         return [_read_members(row, named) for row in data] if isinstance(data, list) else _read_members(data, named)
-    cells = [_cell_reader(column.type, place) for place, column in enumerate(columns)]
+    cells = [_cell_reader(column.type) for column in columns]
     if not isinstance(data, list) or not any(cells):
         return data
-    return [_read_cells(row, cells) for row in data]
+    return [_read_cells(row, cells, place) for place, row in enumerate(data)]
 
 
-_Reader: TypeAlias = Callable[[Any], Any]
+_Reader: TypeAlias = Callable[[Any, str | int], Any]
+"""Reads a cell; it is called with the place that a problem names besides: the column, or the row if none has a name."""
 
 
 def _read_members(record: Any, cells: Mapping[object, _Reader]) -> Any:
     """Return a record, or an object of columns, with its cells read."""
     if not isinstance(record, dict):
         return record
-    return {name: _read(value, cells[name]) if name in cells else value for name, value in record.items()}
+    return {name: _read(value, cells[name], name) if name in cells else value for name, value in record.items()}
 
 
-def _read_cells(row: Any, cells: Sequence[_Reader | None]) -> Any:
+def _read_cells(row: Any, cells: Sequence[_Reader | None], place: int) -> Any:
     """Return a row without names, or the cell of a lone column."""
     if not isinstance(row, list):
         lone = cells[0] if len(cells) == 1 else None
-        return row if lone is None else _read(row, lone)
-    read = [value if cell is None else _read(value, cell) for value, cell in zip(row, cells, strict=False)]
+        return row if lone is None else _read(row, lone, place)
+    read = [value if cell is None else _read(value, cell, place) for value, cell in zip(row, cells, strict=False)]
     return [*read, *row[len(cells) :]]
 
 
-def _read(value: Any, cell: _Reader) -> Any:
+def _read(value: Any, cell: _Reader, place: str | int) -> Any:
     if isinstance(value, list):
-        return [_read(item, cell) for item in value]
-    return value if value is None else cell(value)
+        return [_read(item, cell, place) for item in value]
+    return value if value is None else cell(value, place)
 
 
-def _cell_reader(kind: FieldType, column: object) -> _Reader | None:
+def _cell_reader(kind: FieldType) -> _Reader | None:
     """Return what reads a cell of that type, or None where JSON says it all."""
     match kind:
         case "binary":
-            return partial(_base64, column=column)
+            return _base64
         case "integer" | "long" | "double" | "float":
-            return partial(_number, column=column, kind=kind)
+            return partial(_number, kind=kind)
         case Array(items=items):
-            return None if items == "binary" else _cell_reader(items, column)  # MLflow leaves those as they are
+            return None if items == "binary" else _cell_reader(items)  # MLflow leaves those as they are
         case _:
             return None
 
 
-def _number(cell: Any, column: object, kind: str) -> Any:
+def _number(cell: Any, place: str | int, kind: str) -> Any:
     # Among other numbers, pandas takes true and false for 1 and 0.
     if type(cell) is bool:
         message = f"needs {kind}, got true or false"
-        raise InvalidInput([Problem(("inputs", _place(column)), "wrong_type", message)])
-    return read_decimals(cell, FLOATS["float"], column) if kind == "float" and isinstance(cell, float) else cell
+        raise InvalidInput([Problem(("inputs", place), "wrong_type", message)])
+    return read_decimals(cell, FLOATS["float"], place) if kind == "float" and isinstance(cell, float) else cell
 
 
-def _base64(cell: str, column: object) -> bytes:
+def _base64(cell: str, place: str | int) -> bytes:
     try:
         return base64.b64decode("".join(cell.split()), validate=True)
     except (ValueError, AttributeError) as exc:
         message = "holds bytes, which must be written as base64"
-        raise InvalidInput([Problem(("inputs", _place(column)), "wrong_value", message)]) from exc
-
-
-def _place(column: object) -> str | int:
-    return column if isinstance(column, int) else str(column)
+        raise InvalidInput([Problem(("inputs", place), "wrong_value", message)]) from exc

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from palate.errors import MethodNotFound
 from palate.serving._docs_page import docs_policy, render_docs
 from palate.serving._exposition import Exposition
 from palate.serving._json import dump_json
@@ -188,13 +189,22 @@ class _Told:
     def _unknown(self, name: str, version: str | None) -> UnknownModel:
         return UnknownModel(name, version=version, available=[model.contract.name for model in self._models])
 
+    def _unknown_method(self, name: str, version: str | None, method: str) -> UnknownModel | MethodNotFound:
+        for model in self._models:
+            contract = model.contract
+            if contract.name == name and version in (None, contract.version):
+                return MethodNotFound(method, available=tuple(contract.signatures))
+        return self._unknown(name, version)
+
     async def refuse(self, request: Request, exc: Exception) -> Response:
         path = request.url.path
         if asked := _PREDICTING.fullmatch(path):
             exc = self._unknown(asked[1] or asked[3], asked[2] or asked[4])
-        if isinstance(exc, UnknownModel):
+        elif asked := _TYPED.fullmatch(path):
+            exc = self._unknown_method(asked[1], asked[2], asked[3])
+        if isinstance(exc, UnknownModel | MethodNotFound):
             request.scope[REFUSED] = exc
-            return _unknown_model(path, exc)
+            return _unknown_model(path, exc, request.scope.get(REQUEST_ID, ""))
         assert isinstance(exc, HTTPException)
         return _refusal(path, exc.status_code, exc.headers or {}, request.scope.get(REQUEST_ID, ""))
 
@@ -205,7 +215,13 @@ _PREDICTING = re.compile(
 )
 
 
-def _unknown_model(path: str, error: UnknownModel) -> Response:
+_TYPED = re.compile(r"/models/([^/]+)(?:/versions/([^/]+))?/([^/]+)")
+
+
+def _unknown_model(path: str, error: UnknownModel | MethodNotFound, request_id: str) -> Response:
+    if path.startswith("/models/"):
+        return _problem(404, type(error).__name__, str(error), request_id)
+    assert isinstance(error, UnknownModel)
     if path.startswith("/v1/"):
         return _json(tf_serving.unknown_servable(error.name, model_version=error.version), 404)
     return _json({"error": str(error)}, 404)

@@ -157,11 +157,12 @@ class _Run(NamedTuple):
 class _Call:
     """A call that is under way in a thread."""
 
-    __slots__ = ("lost", "requests", "rows", "thread", "timer")
+    __slots__ = ("lost", "requests", "rows", "since", "thread", "timer")
 
     def __init__(self, requests: list[Waiting], rows: int, thread: CallThread) -> None:
         self.requests, self.rows, self.thread = requests, rows, thread
         self.timer: asyncio.TimerHandle | None = None
+        self.since = perf_counter()
         self.lost = False
 
 
@@ -227,7 +228,10 @@ class Lane:
             self._loop.call_soon(self._advance)
 
     def _refuse_if_full(self, request: Waiting) -> None:
-        expected = self._rows * self._seconds_per_row
+        # A call that is under way will take as long again as it has taken, for all that is known.
+        now = perf_counter()
+        under_way = max((now - call.since for call in self._busy), default=0.0) if not self._idle else 0.0
+        expected = self._rows * self._seconds_per_row + under_way
         count, limit = len(self._waiting), self._most_requests
         too_many = count >= limit and expected > _SHORT_WAIT
         if too_many or expected > self._timeout or self._rows + request.rows > self._most_waiting:

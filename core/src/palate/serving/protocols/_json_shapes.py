@@ -23,15 +23,19 @@ def shape_predictions(output: Any) -> Any:
         UnsupportedOutput: something in them has no form in JSON.
     """
     kind = type(output)
+    if hasattr(output, "to_dicts"):  # polars, whose to_dict is another
+        return [_members(row) for row in output.to_dicts()]
     if hasattr(output, "to_dict") and hasattr(output, "columns"):
+        if not output.columns.is_unique:
+            raise UnsupportedOutput("JSON", reason="two columns have the same name")
         return [_members(row) for row in output.to_dict(orient="records")]
     if hasattr(output, "to_frame") and hasattr(output, "dtype") and kind.__module__.partition(".")[0] == "pandas":
         name = "0" if output.name is None else str(output.name)
         return [{name: shape_predictions(item)} for item in output.tolist()]
     if hasattr(output, "to_pylist"):
         return [shape_predictions(row) for row in output.to_pylist()]
-    if hasattr(output, "to_dicts"):
-        return [_members(row) for row in output.to_dicts()]
+    if hasattr(output, "to_list") and kind.__module__.partition(".")[0] == "polars":
+        return shape_predictions(output.to_list())
     if kind.__module__ == "numpy":
         return _shape_array(output)
     if isinstance(output, Mapping):
@@ -53,6 +57,8 @@ def _shape_array(array: Any) -> Any:
             if array.flags.c_contiguous and array.dtype.isnative
             else array.astype(array.dtype.newbyteorder("="), order="C")
         )
+    if array.dtype.char == "g":  # of which tolist makes the same again
+        return _shape_array(array.astype(float)) if array.ndim else float(array)
     if kind == "c":
         raise UnsupportedOutput("JSON", reason="they are complex numbers")
     if kind == "m":
