@@ -11,6 +11,7 @@ from palate.serving._app import Application, Servable, by_name, open_models
 from palate.serving._contract import ModelContract
 from palate.serving._directory import contract_of, read_contract
 from palate.serving._shared import Shared
+from palate.serving._sockets import hold_standard_files
 from palate.serving.settings import ServingSettings
 
 __all__ = ["serve"]
@@ -32,6 +33,7 @@ def serve(
     Raises:
         PalateError: a model cannot be loaded, or nothing can be bound to the address.
     """
+    hold_standard_files()
     chosen = settings or ServingSettings()
     named = by_name(models, chosen)
     preload = chosen.workers == 1 or all(map(_forks_after_load, named.values()))

@@ -18,6 +18,7 @@ __all__ = [
     "bind_sockets",
     "bind_workers",
     "close_sockets",
+    "hold_standard_files",
     "raise_file_limit",
     "start_listening",
 ]
@@ -106,6 +107,18 @@ def address_of(bound: socket.socket) -> str:
     """Return where a socket is reached: ``http://host:port`` or ``unix:path``."""
     name = bound.getsockname()
     return f"unix:{name}" if isinstance(name, str) else f"http://{_shown(*name[:2])}"
+
+
+def hold_standard_files() -> None:
+    """Open what of the standard input, output and error was closed, on nothing; before any socket is opened.
+
+    A socket would get that number otherwise, and the logs would be written into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # of free numbers it gets the lowest
 
 
 def raise_file_limit(connections: int) -> None:
