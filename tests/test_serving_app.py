@@ -359,7 +359,25 @@ def test_other_methods_and_paths(client: TestClient) -> None:
     assert client.post("/ready").status_code == 405
     assert client.get("/nowhere").status_code == 404
     assert "error" in post(client, SPLIT, "/v2/models/other/infer").json()
-    assert post(client, SPLIT, "/models/adder/explain").status_code == 404
+    for path, kind in (("adder/explain", "MethodNotFound"), ("other/predict", "UnknownModel")):
+        unknown = post(client, SPLIT, f"/models/{path}")
+        assert (unknown.status_code, unknown.json()["kind"]) == (404, kind)
+        assert "adder" in unknown.text or "predict" in unknown.text
+
+
+def test_a_table_for_a_model_without_signature_is_a_frame(tmp_path: Path) -> None:
+    """Where no signature says what becomes of a body, MLflow's tables are DataFrames, as MLflow has them."""
+    palate.save_model(_count_columns, tmp_path / "open", signature=None)
+    with TestClient(
+        create_app(tmp_path / "open", ServingSettings(trust=True, access_log="off")), base_url="http://localhost"
+    ) as client:
+        for body in (SPLIT, {"dataframe_records": [dict(zip(COLUMNS, row, strict=True)) for row in ROWS]}):
+            assert post(client, body).json() == {"predictions": [3, 3]}
+        assert post(client, {"dataframe_records": 5}).status_code == 400
+
+
+def _count_columns(table: pd.DataFrame) -> list[int]:
+    return [len(table.columns)] * len(table)
 
 
 def test_information_routes(client: TestClient) -> None:
