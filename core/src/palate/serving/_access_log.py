@@ -14,8 +14,7 @@ from typing import Literal
 from palate.serving._counters import Counter
 from palate.serving._log_lines import AccessLines, AccessRecord, Served, event_line
 from palate.serving._log_writer import LogWriter, Stream
-from palate.serving.settings import AccessLog as Logged
-from palate.serving.settings import LogFormat
+from palate.serving.settings import LogFormat, LoggedRequests
 
 __all__ = ["AccessLog", "IncidentLog"]
 
@@ -47,7 +46,7 @@ class AccessLog:
         self,
         writer: LogWriter,
         *,
-        logged: Logged = "all",
+        logged: LoggedRequests = "all",
         form: LogFormat = "json",
         descriptor: int = 1,
         lost: Counter | None = None,

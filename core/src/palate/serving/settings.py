@@ -22,11 +22,11 @@ __all__ = [
     "CONFIG_VARIABLE",
     "PREFIX",
     "SETTINGS",
-    "AccessLog",
     "Batching",
     "GoldenCheck",
     "InvalidSettings",
     "LogFormat",
+    "LoggedRequests",
     "ProtocolName",
     "ServingSettings",
     "Setting",
@@ -37,7 +37,7 @@ __all__ = [
 PREFIX = "PALATE_SERVE_"
 CONFIG_VARIABLE = "PALATE_SERVE_CONFIG"
 
-AccessLog = Literal["all", "errors", "off"]
+LoggedRequests = Literal["all", "errors", "off"]
 Batching = Literal["auto", "off"]
 GoldenCheck = Literal["require", "skip"]
 LogFormat = Literal["json", "text"]
@@ -229,9 +229,9 @@ class ServingSettings:
         default=True, metadata=_as(switch(), "Answer /docs, a page made from the OpenAPI document; none without that.")
     )
     metrics: bool = field(default=True, metadata=_as(switch(), "Answer /metrics, for Prometheus."))
-    access_log: AccessLog = field(
+    access_log: LoggedRequests = field(
         default="all",
-        metadata=_as(choice(get_args(AccessLog)), "Which requests are logged, one line each on standard output."),
+        metadata=_as(choice(get_args(LoggedRequests)), "Which requests are logged, one line each on standard output."),
     )
     log_format: LogFormat = field(
         default="json", metadata=_as(choice(get_args(LogFormat)), "What the lines of the logs look like.")
