@@ -161,7 +161,7 @@ def test_refusals_are_told_to_the_application(server: LiveServer) -> None:
 
 
 def _refusals(facts: bytes) -> int:
-    found = re.search(rb"'malformed': (\d+)", facts)
+    found = re.search(rb"400: (\d+)", facts)
     return int(found[1]) if found else 0
 
 

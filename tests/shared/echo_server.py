@@ -35,7 +35,7 @@ class EchoApp:
             ("HEAD", "/direct/echo"): lambda exchange: exchange.respond(200, (TEXT,), b"as for GET"),
         }
         self.worker, self.draining, self.gone = 0, False, 0
-        self.refusals: dict[str, int] = {}
+        self.refusals: dict[int, int] = {}
         self.starlette = Starlette(routes=[Route("/starlette/{how}", self.through_starlette, methods=["GET", "POST"])])
 
     def begin_worker(self, index: int) -> None:
@@ -45,7 +45,7 @@ class EchoApp:
         self.draining = True
 
     def note_refusal(self, refusal: Refusal) -> None:
-        self.refusals[refusal.kind] = self.refusals.get(refusal.kind, 0) + 1
+        self.refusals[refusal.status] = self.refusals.get(refusal.status, 0) + 1
 
     def answer_late(self, exchange: Exchange) -> None:
         def note() -> None:

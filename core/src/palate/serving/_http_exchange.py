@@ -22,7 +22,7 @@ AsgiApp = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _BODILESS = frozenset((204, 304))
 _JOINED = 1 << 16  # bytes up to which copying a body behind its head is cheaper than a second write
-_FAILED = Refusal(500, "other", "The server failed on this request. Hint: the server's log has the cause.")
+_FAILED = Refusal(500, "The server failed on this request. Hint: the server's log has the cause.")
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 

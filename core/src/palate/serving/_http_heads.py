@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from palate.serving._http_limits import HttpLimits
-from palate.serving._http_refusals import Refusal
+from palate.serving._http_refusals import UNKNOWN_VERSION, Refusal
 
 __all__ = [
     "LONGEST_URL",
@@ -38,13 +38,13 @@ def chunk_overhead(chunks: int) -> int:
 def objection_to(headers: Headers, fields: Mapping[bytes, bytes], version: str, limits: HttpLimits) -> Refusal | None:
     """Return what is wrong with a head that is complete, or None; *fields* are the headers by name."""
     if version not in ("1.0", "1.1"):
-        return Refusal(505, "unsupported", "The HTTP version is not spoken here. Hint: HTTP/1.1 is.")
+        return UNKNOWN_VERSION
     if objection := size_objection(headers, limits):
         return objection
     if len(headers) != len(fields):
         names = [name for name, _ in headers]
         if any(names.count(name) > 1 for name in _ONCE):
-            return Refusal(400, "malformed", "A header that may come once came twice (Host, Content-Length or such).")
+            return Refusal(400, "Host, Content-Length or Transfer-Encoding came twice. Hint: send each once.")
     return _host_objection(fields.get(b"host"), version, limits) or _framing_objection(fields, version)
 
 
@@ -57,7 +57,7 @@ def size_objection(headers: Headers, limits: HttpLimits) -> Refusal | None:
 def unfinished_objection(url: bytes, size: int, limits: HttpLimits) -> Refusal | None:
     """Return what is wrong with a head of which *size* bytes have come and more will."""
     if len(url) > LONGEST_URL:
-        return Refusal(414, "too_large", "The URL is too long. Hint: send data in the body.")
+        return Refusal(414, "The URL is too long. Hint: send data in the body.")
     return _headers_too_large(limits) if size - len(url) > limits.max_header_bytes else None
 
 
@@ -75,7 +75,7 @@ def without_upgrade(method: bytes, url: bytes, headers: Headers) -> bytes:
 
 def _headers_too_large(limits: HttpLimits) -> Refusal:
     told = f"The headers are more than {limits.max_headers:,}, or longer than {limits.max_header_bytes:,} bytes."
-    return Refusal(431, "too_large", told + " Hint: send data in the body.")
+    return Refusal(431, told + " Hint: send data in the body.")
 
 
 def _host_objection(host: bytes | None, version: str, limits: HttpLimits) -> Refusal | None:
@@ -83,7 +83,7 @@ def _host_objection(host: bytes | None, version: str, limits: HttpLimits) -> Ref
         return None if host in limits.hosts else limits.hosts.objection(host)
     if version == "1.0":  # which had no such header
         return None
-    return Refusal(400, "malformed", "There is no Host header. Hint: send the name the address has.")
+    return Refusal(400, "There is no Host header. Hint: send the name the address has.")
 
 
 def _framing_objection(fields: Mapping[bytes, bytes], version: str) -> Refusal | None:
@@ -92,7 +92,7 @@ def _framing_objection(fields: Mapping[bytes, bytes], version: str) -> Refusal |
         return None
     if b"content-length" in fields or version == "1.0":
         told = "Transfer-Encoding beside Content-Length, or in HTTP/1.0, leaves it open where the request ends."
-        return Refusal(400, "malformed", told + " Hint: send one of them.")
+        return Refusal(400, told + " Hint: send one of them.")
     if coding.lower() != b"chunked":
-        return Refusal(501, "unsupported", "The Transfer-Encoding is not known here. Hint: chunked is.")
+        return Refusal(501, "The Transfer-Encoding is not known here. Hint: chunked is.")
     return None

@@ -36,12 +36,11 @@ class AllowedHosts:
         """Return what is wrong with the value of a Host header; what is good is remembered."""
         found = _HOST.fullmatch(value)
         if found is None:
-            return Refusal(400, "malformed", "The Host header is not a host. Hint: send the name the address has.")
+            return Refusal(400, "The Host header is not a host. Hint: send the name the address has.")
         name = found[1].lower()
         if not (self._names is None or name in self._names or (self._numbers and _is_number(name))):
             return Refusal(
                 421,
-                "misdirected",
                 "The server does not answer for this Host. Hint: add the host to the setting allowed_hosts.",
             )
         if len(self._good) >= _REMEMBERED:

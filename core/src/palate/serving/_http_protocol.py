@@ -73,7 +73,7 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
         self.connections.add(self)
         self.site.sweep.watch(self.connections, self.loop)
         if full:
-            self.refuse(Refusal(503, "overloaded", "The server has as many connections as it takes. Hint: try again."))
+            self.refuse(Refusal(503, "The server has as many connections as it takes. Hint: try again."))
 
     def _make_room(self) -> bool:
         """Close the connection that has been idle longest, as nginx does: it is of less use than a new one."""
@@ -126,9 +126,9 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
     def expire(self, phase: int) -> None:
         """End what has taken too long."""
         if phase == HEAD:
-            self.refuse(Refusal(408, "timeout", "The headers did not arrive in time. Hint: send them at once."))
+            self.refuse(Refusal(408, "The headers did not arrive in time. Hint: send them at once."))
         elif phase == BODY:
-            self.refuse(Refusal(408, "timeout", "The body did not arrive in time. Hint: send it at once."))
+            self.refuse(Refusal(408, "The body did not arrive in time. Hint: send it at once."))
         elif phase == CLOSING:
             self.transport.abort()
         else:
@@ -146,7 +146,7 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
             self.pipeline.append(exchange)
             self._pause_reading()
         else:
-            self.throw(Refusal(503, "overloaded", "Too many requests were sent ahead. Hint: read answers in between."))
+            self.throw(Refusal(503, "Too many requests were sent ahead. Hint: read answers in between."))
 
     def refuse(self, refusal: Refusal) -> None:
         """Read nothing more, and say why when it is this request's turn."""

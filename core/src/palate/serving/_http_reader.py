@@ -21,7 +21,7 @@ from palate.serving._http_heads import (
     unfinished_objection,
     without_upgrade,
 )
-from palate.serving._http_refusals import Refusal, refusal_of
+from palate.serving._http_refusals import UNKNOWN_METHOD, Refusal, refusal_of
 from palate.serving._http_site import HttpSite
 from palate.serving._http_sweep import BODY, CLOSING, HEAD, IDLE
 
@@ -150,7 +150,7 @@ class RequestReader(ABC):
         try:
             self._target = self.site.target(self._parser.get_method(), self._url)
         except httptools.HttpParserError:
-            self.throw(Refusal(400, "malformed", "The request's target is not a path. Hint: it begins with a slash."))
+            self.throw(Refusal(400, "The request's target is not a path. Hint: it begins with a slash."))
         self.phase = BODY
         if b"expect" in fields:
             self._key = None
@@ -229,13 +229,13 @@ class RequestReader(ABC):
             if objection := unfinished_objection(self._url, self._span, self.limits):
                 self.refuse(objection)
         elif self._trailed is not None and self._span - self._size > chunk_overhead(self._chunks):
-            self.refuse(Refusal(400, "malformed", "The chunks have too much around them. Hint: send no extensions."))
+            self.refuse(Refusal(400, "The chunks have too much around them. Hint: send no extensions."))
 
     def _inspect(self) -> None:
         """Look at a head that has something unusual about it."""
         if b"upgrade" in self._fields and self._parser.should_upgrade():
             if self._fields[b"upgrade"].lower() == b"websocket":
-                self.throw(Refusal(501, "unsupported", "There are no WebSockets here. Hint: send a POST request."))
+                self.throw(Refusal(501, "There are no WebSockets here. Hint: send a POST request."))
             self._downgraded = without_upgrade(self._parser.get_method(), self._url, self._headers)
             return
         if objection := objection_to(self._headers, self._fields, self._version, self.limits):
@@ -253,7 +253,7 @@ class RequestReader(ABC):
         """
         head, self._downgraded = self._downgraded, None
         if head is None:
-            self.refuse(Refusal(501, "unsupported", "The request's method is not known here. Hint: GET and POST are."))
+            self.refuse(UNKNOWN_METHOD)
             return
         self._parser = self._new_parser()
         self._span = 0
@@ -262,9 +262,9 @@ class RequestReader(ABC):
 
     def _refuse_body(self) -> NoReturn:
         told = f"The body is longer than {self.limits.max_body_bytes:,} bytes. Hint: send fewer rows at once."
-        self.throw(Refusal(413, "too_large", told))
+        self.throw(Refusal(413, told))
 
     def _expect(self, value: bytes) -> None:
         if value.lower() != b"100-continue":
-            self.throw(Refusal(417, "unsupported", "The Expect header has a wish that is not known here."))
+            self.throw(Refusal(417, "The Expect header has a wish that is not known here. Hint: 100-continue is."))
         self.ask_for_body()

@@ -14,7 +14,7 @@ import httptools
 from palate.serving._json import dump_json
 from palate.serving._problems import PROBLEM_TYPE, problem_document
 
-__all__ = ["Refusal", "refusal_of"]
+__all__ = ["UNKNOWN_METHOD", "UNKNOWN_VERSION", "Refusal", "refusal_of"]
 
 _METHOD = re.compile(rb"[A-Za-z-]+ ")
 _TLS_HELLO = b"\x16\x03"
@@ -25,12 +25,10 @@ class Refusal(NamedTuple):
 
     Attributes:
         status: the HTTP status.
-        kind: one word for the counters.
         detail: a sentence for the client, with a hint.
     """
 
     status: int
-    kind: str
     detail: str
 
     def body(self) -> bytes:
@@ -52,17 +50,19 @@ class Refusal(NamedTuple):
         )
 
 
+UNKNOWN_METHOD = Refusal(501, "The request's method is not known here. Hint: GET and POST are.")
+UNKNOWN_VERSION = Refusal(505, "The HTTP version is not spoken here. Hint: HTTP/1.1 is.")
+
+
 def refusal_of(error: httptools.HttpParserError, data: bytes) -> Refusal:
     """Return what to answer when the parser gave up on a request; *data* is its beginning, if that is known."""
     if data.startswith(_TLS_HELLO):
-        return Refusal(
-            400, "malformed", "This port speaks plain HTTP. Hint: the address begins with http://, not https://."
-        )
+        return Refusal(400, "This port speaks plain HTTP. Hint: the address begins with http://, not https://.")
     if isinstance(error, httptools.HttpParserInvalidMethodError) and _METHOD.match(data):
-        return Refusal(501, "unsupported", "The request's method is not known here. Hint: GET and POST are.")
+        return UNKNOWN_METHOD
     reason = str(error)
     if "version" in reason.lower():
-        return Refusal(505, "unsupported", "The HTTP version is not spoken here. Hint: HTTP/1.1 is.")
+        return UNKNOWN_VERSION
     # The parser's own sentence says which rule was broken, without the bytes.
     told = reason.strip(" .") or "the parser gave up"
-    return Refusal(400, "malformed", f"The request is not well-formed HTTP: {told}. Hint: nothing after it was read.")
+    return Refusal(400, f"The request is not well-formed HTTP: {told}. Hint: nothing after it was read.")
