@@ -91,10 +91,8 @@ def test_what_arrives_meanwhile_is_the_next_call() -> None:
         first = asker.ask(1)
         await asyncio.sleep(0.02)
         others = [asker.ask(n) for n in range(2, 7)]
-        assert not asker.lane.is_idle
         await asyncio.gather(first, *others)
         assert model.calls == [1, 5]
-        assert asker.lane.is_idle
 
     run(test())
 

@@ -205,11 +205,6 @@ class Lane:
         """Whether so many calls never came back that the process should be replaced."""
         return self._lost >= _MOST_LOST
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing waits or is under way."""
-        return not self._waiting and not self._busy
-
     def submit(self, request: Waiting) -> None:
         """Put a request in the lane; it is answered with the model's answer, what the model raised, or PredictTimeout.
 
