@@ -26,9 +26,9 @@ from palate.serving._openapi.components import Components
 from palate.serving._openapi.document import openapi_document
 from palate.serving._openapi.fitting import fits
 from palate.serving._openapi.moments import ANY_MOMENT, CELL_MOMENT
-from palate.serving._openapi.outline import sample_of
+from palate.serving._openapi.samples import sample_of
 from palate.serving._wire import Endpoint
-from palate.serving.protocols import inference_v2, tf_serving
+from palate.serving.protocols import inference_v2, mlflow, tf_serving, typed
 from palate.serving.settings import ProtocolName
 from palate.signature import MethodSignature, Signature
 
@@ -40,6 +40,7 @@ DAYS = ("2024-05-06", " 2024-05-06 ", "2024-05-06Z", "2024-13-01", "2024-02-30",
 TIMES = ("2024-05-06T07:08:09Z", "2024-05-06 07:08", "2024-05-06T07:08:09,123456789+0200", "2024-05-06T07")
 LEAVES = (None, True, False, *NUMBERS, *TEXTS, *DAYS, *TIMES)
 CELLS = (*LEAVES, [], [1], [None], ["a"], [[1.5]], [True], {}, {"a": 1}, {"k": None}, {"k": 1.5})
+UNSHOWN = {"image", "tensor_bytes", "tensor_dtypes"}
 # What no word of JSON Schema can say: that a whole number is no float of its column.
 UNSAYABLE = {
     "float": (-(2**31) - 1, 2**63 - 1, 2**53 + 1),
@@ -199,22 +200,27 @@ def _reaches(day: date, years: tuple[int, int]) -> bool:
 # -- fitting and samples -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(SIGNATURES))
+def _components_of(document: dict[str, Any]) -> Components:
+    components = Components()
+    components.schemas = document["components"]["schemas"]
+    return components
+
+
+@pytest.mark.parametrize("name", sorted(set(SIGNATURES) - UNSHOWN))
 def test_samples_fit(name: str) -> None:
-    """The example that is made of a schema fits it, says an outside validator, and is accepted."""
+    """The sample that is made of a schema fits it, says an outside validator, and is accepted."""
     document = openapi_document([contract_of(SIGNATURES[name])])
     validator = request_validator(document, "/models/model/predict")
-    sample = sample_of(validator.schema, document)
+    sample = sample_of(validator.schema, _components_of(document))
     assert list(validator.iter_errors(sample)) == []
-    if name != "tensor_dtypes":  # bytes of tensors come as bytes
-        assert is_accepted(SIGNATURES[name], sample)
+    assert is_accepted(SIGNATURES[name], sample)
 
 
-def test_no_sample_of_an_image() -> None:
-    """A tensor with more numbers than anybody reads has no example."""
-    signature = Signature(inputs=Schema((TensorSpec(dtype="float32", shape=(-1, 64, 64)),)))
-    document = openapi_document([contract_of(signature)])
-    assert sample_of(request_validator(document, "/models/model/predict").schema, document) is None
+@pytest.mark.parametrize("name", sorted(UNSHOWN))
+def test_no_sample(name: str) -> None:
+    """A tensor with more numbers than anybody reads has no sample, nor have bytes for which JSON has no form."""
+    document = openapi_document([contract_of(SIGNATURES[name])])
+    assert sample_of(request_validator(document, "/models/model/predict").schema, _components_of(document)) is None
 
 
 def _mutations(value: Any) -> Iterator[Any]:
@@ -231,14 +237,13 @@ def _mutations(value: Any) -> Iterator[Any]:
         yield [*value, *value]
 
 
-@pytest.mark.parametrize("name", sorted(set(SIGNATURES) - {"hostile", "nested"}))
+@pytest.mark.parametrize("name", sorted(set(SIGNATURES) - {"hostile", "nested"} - UNSHOWN))
 def test_fits_as_jsonschema(name: str) -> None:
     """What fits by our own check is what jsonschema takes, for the sample of each signature and what is like it."""
     document = openapi_document([contract_of(SIGNATURES[name])])
     validator = request_validator(document, "/models/model/predict")
-    components = Components()
-    components.schemas = document["components"]["schemas"]
-    sample = sample_of(validator.schema, document)
+    components = _components_of(document)
+    sample = sample_of(validator.schema, components)
     found = [
         body for body in _mutations(sample) if fits(body, validator.schema, components) != validator.is_valid(body)
     ]
@@ -246,6 +251,14 @@ def test_fits_as_jsonschema(name: str) -> None:
 
 
 # -- examples ----------------------------------------------------------------------------------------------------------
+
+SAVED = (None, {"inputs": {"no such column": [1]}})
+
+
+def _examples(paths: dict[str, Any]) -> dict[str, Any]:
+    """Return the example of each route that takes a body, or None."""
+    bodies = {path: item["post"]["requestBody"] for path, item in paths.items() if "post" in item}
+    return {path: body["content"][JSON].get("example") for path, body in bodies.items()}
 
 
 def _example(signature: Signature, body: object, path: str = "/models/model/predict") -> Any:
@@ -284,23 +297,47 @@ def test_unnamed_example_as_rows() -> None:
     ids=str,
 )
 def test_no_wrong_example(body: object) -> None:
-    """An example that does not fit the signature, or that a reader of the document would stumble over, is not shown."""
-    assert _example(SIGNATURES["params"], body) is None
+    """Where the saved one does not fit, or a reader of the document would stumble over it, one is made instead."""
+    assert _example(SIGNATURES["params"], body) == {"inputs": [{"a": 1.5}]}
+    assert _example(SIGNATURES["params"], body, "/invocations") == {
+        "dataframe_split": {"columns": ["a"], "data": [[1.5]]}
+    }
 
 
-@pytest.mark.parametrize("name", sorted(set(SIGNATURES) - {"none", "hints", "hints_whole", "tensor_dtypes"}))
-def test_tensor_examples_are_read(name: str) -> None:
-    """The example of each protocol of tensors is one that its endpoint reads and the signature takes."""
-    contract = contract_of(SIGNATURES[name])
+def test_no_example_of_a_model_that_declares_nothing() -> None:
+    """Without a signature, a saved body is the only example; there is none where nothing was saved or it is empty."""
+    body = {"inputs": [[1, "a"]]}
+    assert _example(SIGNATURES["none"], body) == body
+    assert _example(SIGNATURES["none"], body, "/invocations") == body
+    assert _example(SIGNATURES["none"], {"dataframe_split": {"columns": []}}) is None
+    assert _example(SIGNATURES["none"], {"params": {}}, "/invocations") is None
+
+
+@pytest.mark.parametrize("saved", SAVED, ids=["none saved", "saved that fits none"])
+@pytest.mark.parametrize("name", sorted(SIGNATURES))
+def test_every_example_is_taken(name: str, saved: object) -> None:
+    """The example of each route, made from the signature, is read there, and taken by the signature."""
+    contract = contract_of(SIGNATURES[name], example=saved)
     paths = openapi_document([contract])["paths"]
-    endpoints: dict[str, Endpoint] = {**inference_v2.predict_paths(contract), **tf_serving.predict_paths(contract)}
-    for path in ("/v2/models/model/infer", "/v1/models/model:predict"):
-        body = paths[path]["post"]["requestBody"]["content"][JSON].get("example")
-        if body is not None:
-            call_with(endpoints[path], SIGNATURES[name], body)
-        else:
-            assert path.startswith("/v1")
-            assert "binary" in str(SIGNATURES[name].inputs)
+    endpoints: dict[str, Endpoint] = {}
+    for protocol in (typed, mlflow, inference_v2, tf_serving):
+        endpoints |= protocol.predict_paths(contract)
+    shown = {path: told for path, told in _examples(paths).items() if told is not None}
+    for path, body in shown.items():
+        method = path.rpartition("/")[2] if path.startswith("/models/") else "predict"
+        call_with(endpoints[path], contract.signatures[method], body)
+    unshown = {path for path, told in _examples(paths).items() if told is None}
+    assert {re.sub("/versions/1", "", path) for path in unshown} == _unshown(name, saved)
+
+
+def _unshown(name: str, saved: object) -> set[str]:
+    """Return the routes without an example, none of them with a version."""
+    tensors = {"/v1/models/model:predict", "/v2/models/model/infer"}
+    if name == "hostile":  # a column is called "$ref", and would be a key
+        return {"/models/model/predict", "/v1/models/model:predict"}
+    if name in UNSHOWN or (name == "none" and saved is None):
+        return {"/models/model/predict", "/invocations", *tensors}
+    return tensors if name == "none" else set()
 
 
 # -- the document ------------------------------------------------------------------------------------------------------
@@ -453,7 +490,8 @@ class _Page(HTMLParser):
 def test_page_fetches_nothing() -> None:
     """The page has no script, no inline style, and refers to nothing but the document beside it."""
     page = _Page(render_docs(openapi_document(every_contract())).decode())
-    assert page.links == ["openapi.json"]
+    assert page.links[0] == "openapi.json"
+    assert all(link.startswith("#") for link in page.links[1:])
     assert "script" not in page.tags
     assert not {name for name in page.attributes if name.startswith("on") or name == "style"}
 
@@ -463,7 +501,7 @@ def test_page_shows_what_is_known() -> None:
     document = openapi_document([contract_of(SIGNATURES["facts"], name="customers")])
     text = " ".join(_Page(render_docs(document, base_url="http://host:1").decode()).texts)
     for path in document["paths"]:
-        assert path in text
+        assert (path in text) == ("/versions/" not in path)
     for told in (
         "at least 1; at most 150",
         'one of "red", "green", null',

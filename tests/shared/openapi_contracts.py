@@ -90,6 +90,17 @@ SIGNATURES: dict[str, Signature] = {
             )
         )
     ),
+    "bounds": Signature(
+        inputs=Schema(
+            (
+                ColSpec(type="integer", name="below", maximum=-5),
+                ColSpec(type="long", name="far", minimum=2**40, maximum=2**41),
+                ColSpec(type="float", name="narrow", minimum=0.1, maximum=0.3),
+                ColSpec(type="float", name="least", minimum=2.1),
+                ColSpec(type="double", name="most", maximum=-0.1, nullable=True),
+            )
+        )
+    ),
     "optional": Signature(
         inputs=Schema((ColSpec(type="double", name="a"), ColSpec(type="string", name="b", required=False)))
     ),
@@ -125,6 +136,13 @@ SIGNATURES: dict[str, Signature] = {
             )
         )
     ),
+    "tensor_bytes": Signature(inputs=Schema((TensorSpec(dtype="bytes", shape=(-1, 2)),))),
+    "tensor_pairs": Signature(
+        inputs=Schema(
+            tuple(TensorSpec(dtype=dtype, shape=(-1, 2), name=dtype) for dtype in ("str", "uint8", "datetime64[ns]"))
+        )
+    ),
+    "image": Signature(inputs=Schema((TensorSpec(dtype="float32", shape=(-1, 64, 64)),))),
     "tensor_scalar": Signature(inputs=Schema((TensorSpec(dtype="float64", shape=()),))),
     "tensor_anything": Signature(inputs=Schema((TensorSpec(dtype="object", shape=(-1,)),))),
     "hints": Signature(inputs=Schema((ColSpec(type=_NESTED),)), from_type_hints=True),

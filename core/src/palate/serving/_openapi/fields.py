@@ -84,7 +84,7 @@ def _row_schema(cells: list[JSONSchema]) -> JSONSchema:
     length = {"minItems": len(cells), "maxItems": len(cells)}
     if all(cell == cells[0] for cell in cells):
         return {"type": "array", "items": cells[0], **length}
-    return {"type": "array", "prefixItems": cells, **length}
+    return {"type": "array", "prefixItems": cells, "items": {}, **length}  # makers of clients want items of each array
 
 
 def _tensors_schema(inputs: Schema) -> JSONSchema:
@@ -154,7 +154,8 @@ def _answered_cell(column: ColSpec) -> JSONSchema:
 def _answered_tensor(tensor: TensorSpec) -> JSONSchema:
     if tensor.dtype.startswith(("timedelta64", "complex", "object")):
         return {}
-    return nest(or_null(_as_answered(item_schema(tensor.dtype))), tensor.shape)
+    item = scalar_schema("binary") if tensor.dtype == "bytes" else item_schema(tensor.dtype)
+    return nest(or_null(_as_answered(item)), tensor.shape)
 
 
 def _as_answered(schema: JSONSchema) -> JSONSchema:

@@ -35,7 +35,11 @@ _TENSOR: JSONSchema = {
         "shape": _SHAPE,
         "datatype": _DATATYPE,
         "parameters": _PARAMETERS,
-        "data": {"type": "array", "description": "Flat in row-major order, or nested; absent where it is binary."},
+        "data": {
+            "type": "array",
+            "items": {},
+            "description": "Flat in row-major order, or nested; absent where it is binary.",
+        },
     },
     "required": ["name", "shape", "datatype"],
     "additionalProperties": False,
@@ -101,7 +105,7 @@ _PREDICT: JSONSchema = {
     "type": "object",
     "properties": {
         "signature_name": _TEXT,
-        "instances": {"type": "array", "description": "The row form: values, or an object for each row."},
+        "instances": {"type": "array", "items": {}, "description": "The row form: values, or an object for each row."},
         "inputs": {"description": "The column form: all rows of the only input, or an object of inputs."},
     },
     "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],

@@ -28,7 +28,7 @@ _SPLIT: JSONSchema = {
     "properties": {
         "columns": {"type": "array", "items": {"type": ["string", "integer"]}},
         "index": {"description": "Read past."},
-        "data": {"type": "array", "items": {"type": "array"}},
+        "data": {"type": "array", "items": {"type": "array", "items": {}}},
     },
     "required": ["data"],
 }
@@ -108,9 +108,9 @@ def _forms(signature: Signature, components: Components) -> dict[str, JSONSchema
     if inputs is None:
         return {**tables, "instances": {}, "inputs": {}}
     if inputs.is_tensor or not inputs.is_named:
-        return {**tables, "instances": {"type": "array"} if inputs.is_named else data, "inputs": data}
+        return {**tables, "instances": {"type": "array", "items": {}} if inputs.is_named else data, "inputs": data}
     rows = {"type": "array", "items": components.add("invocations_row", record_schema(inputs.columns, closed=False))}
     columns = {**columns_schema(inputs.columns), "additionalProperties": True}
-    choices = [rows, columns] if len(inputs) > 1 else [rows, columns, {"type": "array"}]
+    choices = [rows, columns] if len(inputs) > 1 else [rows, columns, {"type": "array", "items": {}}]
     whole = {"anyOf": choices}
     return {**tables, "dataframe_records": rows, "instances": whole, "inputs": whole}

@@ -1,4 +1,4 @@
-"""A schema as people read it: one line for each field, and a value that fits."""
+"""A schema as people read it: one line for each field."""
 
 from __future__ import annotations
 
@@ -6,29 +6,33 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from palate.serving._openapi.cells import BASE64, JSONSchema
-from palate.serving._openapi.moments import ANY_MOMENT, CELL_MOMENT
+from palate.serving._openapi.cells import FLOAT_LIMITS, JSONSchema
 
-__all__ = ["Field", "list_fields", "resolve", "sample_of"]
+__all__ = ["Field", "exclusive_keys", "list_fields", "resolve", "takes_null"]
 
 _DEEPEST = 5
 _SHOWN_VALUES = 12
-_MOST_LEAVES = 500  # of a sample; an image's pixels say nothing more
-_TEXTS = dict.fromkeys((ANY_MOMENT, CELL_MOMENT), "2024-05-06T07:08:09") | {BASE64: "aGVsbG8="}
 _LIMITS = {
     "minimum": "at least {}",
     "exclusiveMinimum": "more than {}",
     "maximum": "at most {}",
     "exclusiveMaximum": "less than {}",
-    "default": "by default {}",
 }
 
 
 class Field(NamedTuple):
-    """One line: how deep it stands, its name, its type, whether it is required, and what else is known."""
+    """One line of the outline.
+
+    Attributes:
+        depth: how deep it stands.
+        name: its name; None for one of several forms that the field above may have.
+        kind: its type.
+        required: whether it has to be there.
+        facts: what else is known.
+    """
 
     depth: int
-    name: str
+    name: str | None
     kind: str
     required: bool
     facts: str
@@ -48,10 +52,9 @@ def list_fields(schema: JSONSchema, document: Mapping[str, Any], depth: int = 0)
     schema = resolve(schema, document)
     if depth > _DEEPEST:
         return
-    for number, choice in enumerate(_choices(schema), 1):
+    for choice in _choices(schema):
         told = resolve(choice, document)
-        name = told.get("title") or f"form {number}"
-        yield Field(depth, name, _kind_of(told, document), False, _facts_of(told))
+        yield Field(depth, None, _kind_of(told, document), False, _facts_of(told))
         yield from list_fields(told, document, depth + 1)
     required = schema.get("required", ())
     for name, member in schema.get("properties", {}).items():
@@ -60,6 +63,19 @@ def list_fields(schema: JSONSchema, document: Mapping[str, Any], depth: int = 0)
         yield from list_fields(told, document, depth + 1)
     for inner in _inner(schema):
         yield from list_fields(inner, document, depth)
+
+
+def exclusive_keys(schema: JSONSchema, document: Mapping[str, Any]) -> list[str]:
+    """Return the keys of which an object has exactly one, or none where the schema says no such thing."""
+    choices = resolve(schema, document).get("oneOf", [])
+    return [choice["required"][0] for choice in choices if set(choice) == {"required"}]
+
+
+def takes_null(schema: JSONSchema, document: Mapping[str, Any]) -> bool:
+    """Tell whether a cell of the data in a body may be null, as far as its signature knows."""
+    data = {name: told for name, told in resolve(schema, document).get("properties", {}).items() if name != "params"}
+    fields = list_fields({"properties": data}, document)
+    return any(field.depth > 0 and field.kind.endswith(" or null") and "object" not in field.kind for field in fields)
 
 
 def _choices(schema: JSONSchema) -> list[JSONSchema]:
@@ -102,7 +118,10 @@ def _one_kind(kind: str, schema: JSONSchema, document: Mapping[str, Any]) -> str
 
 
 def _facts_of(schema: JSONSchema) -> str:
-    facts = [text.format(schema[name]) for name, text in _LIMITS.items() if name in schema]
+    own = _own_limits(schema.get("format"))
+    facts = [text.format(schema[name]) for name, text in _LIMITS.items() if name in schema and schema[name] not in own]
+    if "default" in schema:
+        facts.append(f"by default {json.dumps(schema['default'], ensure_ascii=False)}")
     if "enum" in schema:
         facts.append(f"one of {_listed(schema['enum'])}")
     if "examples" in schema:
@@ -110,61 +129,19 @@ def _facts_of(schema: JSONSchema) -> str:
     return "; ".join([*facts, *filter(None, [schema.get("description", "").rstrip(".")])])
 
 
+def _own_limits(width: str | None) -> tuple[float, ...]:
+    """Return the bounds that a type has anyway, which its name says better than twenty digits."""
+    if width == "float":
+        return -FLOAT_LIMITS["float32"], FLOAT_LIMITS["float32"]
+    if width is None:
+        return -(2**63), 2**64 - 1  # of any whole number that is read at all
+    unsigned, _, bits = width.partition("int")
+    if not bits:
+        return ()
+    size = int(bits)
+    return (0, 2**size - 1) if unsigned else (-(2 ** (size - 1)), 2 ** (size - 1) - 1)
+
+
 def _listed(values: list[Any]) -> str:
     shown = ", ".join(json.dumps(value, ensure_ascii=False) for value in values[:_SHOWN_VALUES])
     return f"{shown} and {len(values) - _SHOWN_VALUES} more" if len(values) > _SHOWN_VALUES else shown
-
-
-# -- samples -----------------------------------------------------------------------------------------------------------
-
-
-class _TooLarge(Exception):
-    """A sample has more leaves than anybody reads."""
-
-
-def sample_of(schema: JSONSchema, document: Mapping[str, Any]) -> Any:
-    """Return a value that fits a schema of ours, or None where it would be too large to show."""
-    try:
-        return _Sampler(document).sample(schema)
-    except _TooLarge:
-        return None
-
-
-class _Sampler:
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        self._document = document
-        self._leaves = 0
-
-    def sample(self, schema: JSONSchema) -> Any:
-        schema = resolve(schema, self._document)
-        for key in ("default", "enum", "examples"):
-            if key in schema:
-                return schema[key] if key == "default" else schema[key][0]
-        if "type" not in schema and _all_choices(schema):
-            return self.sample(_all_choices(schema)[0])
-        kinds = schema.get("type", "null")
-        return self._of_kind(kinds if isinstance(kinds, str) else kinds[0], schema)
-
-    def _of_kind(self, kind: str, schema: JSONSchema) -> Any:
-        if kind == "object":
-            members = schema.get("properties", {})
-            wanted = {**dict.fromkeys(schema.get("required", ())), **dict.fromkeys(members)}
-            return {name: self.sample(members[name]) for name in wanted if name in members}
-        if kind == "array":
-            placed = [self.sample(item) for item in schema.get("prefixItems", ())]
-            items = schema.get("items", True)
-            count = max(0 if placed else 1, schema.get("minItems", 0)) - len(placed)
-            count = min(count, schema.get("maxItems", count))
-            return [*placed, *(self.sample(items) for _ in range(count if isinstance(items, dict) else 0))]
-        self._leaves += 1
-        if self._leaves > _MOST_LEAVES:
-            raise _TooLarge
-        if kind in ("integer", "number"):
-            return _number(schema, 1 if kind == "integer" else 1.5)
-        return {"boolean": True, "null": None}.get(kind, _TEXTS.get(schema.get("pattern", ""), "text"))
-
-
-def _number(schema: JSONSchema, wanted: float) -> float:
-    low: float = max(wanted, schema.get("minimum", wanted))
-    high: float = schema.get("maximum", low)
-    return min(low, high)

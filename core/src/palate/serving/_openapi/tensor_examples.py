@@ -7,11 +7,8 @@ from typing import Any
 
 from palate.schema import Schema, TensorSpec
 from palate.serving._contract import ModelContract
-from palate.serving._openapi.cells import JSONSchema
-from palate.serving._openapi.components import Components
-from palate.serving._openapi.examples import typed_example
-from palate.serving._openapi.fields import inputs_schema, params_schema
-from palate.serving._openapi.outline import sample_of
+from palate.serving._openapi.components import mentions_reference
+from palate.serving._openapi.examples import example_inputs
 from palate.serving.protocols.inference_v2 import model_metadata
 
 __all__ = ["tf_example", "v2_example"]
@@ -20,8 +17,8 @@ __all__ = ["tf_example", "v2_example"]
 def v2_example(contract: ModelContract) -> dict[str, Any] | None:
     """Return a body of the Open Inference Protocol that the model takes, or None where none can be shown."""
     inputs = contract.signature.inputs
-    given = _inputs_of(contract)
-    if inputs is None or given is None or contract.signature.from_type_hints:
+    given = example_inputs(contract)
+    if inputs is None or given is None:
         return None
     columns = _columns_of(given, inputs)
     tensors: list[dict[str, Any]] = []
@@ -39,24 +36,30 @@ def v2_example(contract: ModelContract) -> dict[str, Any] | None:
 def tf_example(contract: ModelContract) -> dict[str, Any] | None:
     """Return a body of TensorFlow Serving's that the model takes, or None where none can be shown."""
     inputs = contract.signature.inputs
-    given = _inputs_of(contract)
-    if inputs is None or given is None or contract.signature.from_type_hints:
+    given = example_inputs(contract)
+    if inputs is None or given is None:
         return None
-    if any(column.type == "binary" for column in inputs.columns) or any(t.dtype == "bytes" for t in inputs.tensors):
-        return None  # they are {"b64": …} there
-    return {"inputs" if isinstance(given, dict) or inputs.is_tensor else "instances": given}
+    key = "inputs" if isinstance(given, dict) or inputs.is_tensor else "instances"
+    if any(column.type == "binary" for column in inputs.columns):
+        given = _with_bytes(given, inputs) if key == "inputs" else [_with_bytes(row, inputs) for row in given]
+    return None if mentions_reference(given) else {key: given}
 
 
-def _inputs_of(contract: ModelContract) -> Any:
-    """Return the inputs of the model's example, or of one that is made of its schema."""
-    components = Components()
-    signature = contract.signature
-    inputs = inputs_schema(signature, components, "example")
-    body: JSONSchema = {"type": "object", "properties": {"inputs": inputs, "params": params_schema(signature.params)}}
-    example = typed_example(contract, body, components)
-    if example is not None:
-        return example["inputs"]
-    return sample_of(inputs, {"components": {"schemas": components.schemas}})
+def _with_bytes(cells: Any, inputs: Schema) -> Any:
+    """Return a row, or columns by name, in which bytes are what that API tells them from text by."""
+    if not isinstance(cells, list | dict):
+        return _marked(cells)
+    names = [str(place if column.name is None else column.name) for place, column in enumerate(inputs.columns)]
+    binary = {name for name, column in zip(names, inputs.columns, strict=True) if column.type == "binary"}
+    if isinstance(cells, dict):
+        return {name: _marked(cell) if name in binary else cell for name, cell in cells.items()}
+    return [_marked(cell) if name in binary else cell for name, cell in zip(names, cells, strict=True)]
+
+
+def _marked(cell: Any) -> Any:
+    if isinstance(cell, list):
+        return [_marked(item) for item in cell]
+    return cell if cell is None else {"b64": cell}
 
 
 def _columns_of(given: Any, inputs: Schema) -> dict[str, Any]:

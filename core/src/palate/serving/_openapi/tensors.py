@@ -26,15 +26,15 @@ def nest(item: JSONSchema, shape: tuple[int, ...]) -> JSONSchema:
 
 def item_schema(dtype: str) -> JSONSchema:
     """Return what one number, text or time of a tensor is in JSON."""
-    if dtype in ("bool", "str", "bytes"):
-        return scalar_schema({"bool": "boolean", "str": "string", "bytes": "binary"}[dtype])  # type: ignore[arg-type]
+    if dtype in ("bool", "str"):
+        return scalar_schema("boolean" if dtype == "bool" else "string")
     if dtype.startswith(("int", "uint")):
         return _integer_schema(dtype)
     if dtype.startswith("complex"):
         return {"type": "number", "description": "A real number; others need a binary body."}
     if dtype.startswith("datetime64"):
         return or_null(scalar_schema("datetime"))
-    if dtype.startswith("timedelta64"):
+    if dtype == "bytes" or dtype.startswith("timedelta64"):
         return _UNSAID
     # A list would be one more dimension.
     return {"type": ["string", "number", "boolean", "object", "null"]} if dtype == "object" else _float_schema(dtype)
