@@ -169,7 +169,10 @@ def test_cells_of_csv_become_their_columns_types() -> None:
         (b"", "the csv file is empty"),
         (b"\xff\xfe", "not UTF-8"),
         (b"length,petals\n1.5\n", "line 2 has 1 cells, the header has 2"),
-        (b"length,petals\n1.5,5.0\n", "petals.*line 2 is not long"),
+        (b"length,petals\n1.5,5.5\n", "petals.*line 2 is not long"),
+        (b"length,petals\n1.5,1e300\n", "petals.*line 2 is not long"),
+        (b"length,petals\n1.5,nan\n", "petals.*line 2 is not long"),
+        (b"length,petals\n1.5,9007199254740994.0\n", "petals.*line 2 is not long"),
         (b"length,petals\n1.5,1_000\n", "petals.*line 2 is not long"),
         (b"length,petals\nfive,5\n", "length.*line 2 is not double"),
         (b"length;petals\n1.5;5\n", "is that the delimiter"),
@@ -183,6 +186,115 @@ def test_csv_that_does_not_fit_is_refused_in_words(body: bytes, message: str) ->
     with pytest.raises(InvalidInput, match=message) as caught:
         decode_input(body, "csv", FLOWERS)
     assert "five" not in str(caught.value)
+
+
+def test_every_wrong_cell_of_csv_is_told() -> None:
+    """Of all columns, by name and row; of very many a hundred."""
+    with pytest.raises(InvalidInput) as caught:
+        decode_input(b"petals,length\n4.5,1\n5,long\n\nsix,wide\n", "csv", FLOWERS)
+    assert [(problem.where, problem.message[:22]) for problem in caught.value.problems] == [
+        (("inputs", "petals", 0), "the cell in line 2 is "),
+        (("inputs", "petals", 2), "the cell in line 5 is "),
+        (("inputs", "length", 1), "the cell in line 3 is "),
+        (("inputs", "length", 2), "the cell in line 5 is "),
+    ]
+    with pytest.raises(InvalidInput) as caught:
+        decode_input(b"petals,length\n" + b"x,y\n" * 90, "csv", FLOWERS)
+    assert len(caught.value.problems) == 100
+
+
+def test_a_whole_decimal_of_csv_is_an_integer() -> None:
+    """Spreadsheets write 4.0, and JSON's 4.0 is one; digits that a decimal would round stay as they are."""
+    data = decode_input(b"petals,length\n4.0,4\n-2e1,1\n9007199254740993,1\n", "csv", FLOWERS).data
+    assert data["petals"].tolist() == [4, -20, 9007199254740993]
+
+
+NAMELESS = Schema((ColSpec(type="double"), ColSpec(type="string")))
+NUMBERS = Schema((ColSpec(type="double"), ColSpec(type="long")))
+TEXTS = Schema((ColSpec(type="string"),))
+ARRAY = Schema((TensorSpec(dtype="float32", shape=(-1, 2)),))
+LINE = Schema((TensorSpec(dtype="int64", shape=(-1,)),))
+TENSORS = Schema((TensorSpec(dtype="int64", shape=(-1,), name="a"), TensorSpec(dtype="float64", shape=(-1,), name="b")))
+
+
+@pytest.mark.parametrize(
+    ("schema", "body", "wanted"),
+    [
+        (FLOWERS, b"1.5,5\n2,6\n", {"length": [1.5, 2.0], "petals": [5, 6]}),
+        (FLOWERS, b"\xef\xbb\xbf1.5,5", {"length": [1.5], "petals": [5]}),
+        (NAMELESS, b"1.5,a\n2,b\n", {"0": [1.5, 2.0], "1": ["a", "b"]}),
+        (TEXTS, b"hello\nyou\n", ["hello", "you"]),
+        (TEXTS, b"42\n42\n", ["42", "42"]),
+        (ARRAY, b"1.5,5\n2,6\n", [[1.5, 5.0], [2.0, 6.0]]),
+        (LINE, b"1\n2\n", [1, 2]),
+        (TENSORS, b"1,2\n3,4.5\n", {"a": [1, 3], "b": [2.0, 4.5]}),
+    ],
+    ids=["named columns", "a mark first", "columns", "texts", "equal texts", "an array", "a line", "named tensors"],
+)
+def test_csv_without_a_header_is_read_in_order(schema: Schema, body: bytes, wanted: Any) -> None:
+    """Whatever the signature, each line is a row."""
+    data = decode_input(body, "csv", schema, has_header=False).data
+    read = {name: cells.tolist() for name, cells in data.items()} if isinstance(data, dict) else data
+    assert (read.tolist() if isinstance(read, np.ndarray) else read) == wanted
+
+
+def test_csv_with_neither_a_header_nor_a_signature_is_a_frame_of_positions() -> None:
+    """As pandas has it: numbers for names."""
+    frame = decode_input(b"1.5,a\n2,b\n", "csv", None, has_header=False).data
+    pd.testing.assert_frame_equal(frame, pd.DataFrame({0: [1.5, 2.0], 1: ["a", "b"]}))
+
+
+@pytest.mark.parametrize("schema", [NAMELESS, NUMBERS, TEXTS, ARRAY, LINE])
+@pytest.mark.parametrize("line", [b"1.5,2\n", b"7,7\n", b"1.5,\n", b"12\n", b"1,0\n", b"-1e5,NaN\n", b"true,false\n"])
+def test_a_first_line_of_data_is_not_lost(schema: Schema, line: bytes) -> None:
+    """Where a signature has no names, a line of nothing but numbers is no header, and says how it would be read."""
+    with pytest.raises(InvalidInput, match=r"looks like data, not like names. Hint: .*text/csv; header=absent"):
+        decode_input(line + b"3,4\n", "csv", schema)
+
+
+@pytest.mark.parametrize("header", [b"0,1", b"x,1", b"x,y", b"1.5,y"])
+def test_names_stay_names(header: bytes) -> None:
+    """Positions are what pandas writes where there are none."""
+    given = decode_input(header + b"\n1.5,5\n", "csv", ARRAY).data
+    assert given.tolist() == [[1.5, 5.0]]
+
+
+@pytest.mark.parametrize("schema", [FLOWERS, TENSORS])
+@pytest.mark.parametrize("line", [b"1.5,5", b"77,77", b"secret,77"])
+def test_a_first_line_without_any_name_is_told_once(schema: Schema, line: bytes) -> None:
+    """It may be data, so nothing of it is shown; a file in one line has lost its line ends to curl."""
+    with pytest.raises(InvalidInput, match=r"none of the model's column names. Hint: .*header=absent") as caught:
+        decode_input(line + b"\n3,4\n", "csv", schema)
+    assert len(caught.value.problems) == 1
+    assert not any(cell in str(caught.value) for cell in line.decode().split(","))
+    assert "--data-binary" not in str(caught.value)
+    with pytest.raises(InvalidInput, match=r"none of the model's column names. Hint: .*--data-binary"):
+        decode_input(line, "csv", schema)
+
+
+@pytest.mark.parametrize(
+    ("body", "has_header"), [(b"length,petals1.5,52.0,6", True), (b"1.5,52.0,6", False)], ids=["header", "no header"]
+)
+def test_a_file_that_lost_its_line_ends_is_told_apart(body: bytes, has_header: bool) -> None:
+    """What curl -d makes of a file is no table, and the way out is named."""
+    with pytest.raises(InvalidInput, match="--data-binary"):
+        decode_input(body, "csv", FLOWERS, has_header=has_header)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "empty$"),
+        (b"1,2\n3\n", "line 2 has 1 cells, the signature has 2"),
+        (b"1,2,3\n1,2,3\n", "line 1 has 3 cells, the signature has 2$"),
+        (b"length,petals\n1.5,5\n", "inputs.length.0: the cell in line 1"),
+        (b"," * 5000, "5,001 cells"),
+    ],
+)
+def test_rows_without_a_header_that_do_not_fit_are_refused(body: bytes, message: str) -> None:
+    """By the number of cells and their types, as with a header."""
+    with pytest.raises(InvalidInput, match=message):
+        decode_input(body, "csv", FLOWERS, has_header=False)
 
 
 def test_a_line_of_jsonl_ends_at_a_line_feed_only() -> None:

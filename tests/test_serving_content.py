@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -14,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palate.serving._bodies import ClientGone, compress, inflate, receive_body
-from palate.serving._content import choose_format, format_of_body
+from palate.serving._content import BODY_FORMATS, choose_format, format_of_body
 from palate.serving.errors import BodyTooLarge, BodyTooSlow, MalformedBody, NotAcceptable, UnsupportedContent
 
 READABLE = ("json", "csv", "arrow")
+PARQUET = ("application/vnd.apache.parquet", "application/x-parquet", "application/parquet")
 AVAILABLE = ("json", "arrow", "npy")
 
 
@@ -35,6 +38,22 @@ AVAILABLE = ("json", "arrow", "npy")
 def test_content_types_are_read_as_the_standard_has_them(sent: str, form: str) -> None:
     """Case, blanks, quotes and parameters make no difference to the form."""
     assert format_of_body({b"content-type": sent.encode()}, READABLE) == form
+
+
+def test_parquet_has_three_names() -> None:
+    """That of the registry, and the two that clients used before."""
+    assert {format_of_body({b"content-type": sent.encode()}, BODY_FORMATS) for sent in PARQUET} == {"parquet"}
+
+
+def test_what_needs_pyarrow_is_not_offered_without_it() -> None:
+    """A server without it names the forms that it reads and writes, and no other."""
+    script = (
+        "import sys; sys.modules['pyarrow'] = None\n"
+        "from palate.serving._content import ANSWER_FORMATS, BODY_FORMATS\n"
+        "print(*BODY_FORMATS, '|', *ANSWER_FORMATS)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "json csv npy | json npy csv"
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def decode_input(
     schema: Schema | None,
     *,
     delimiter: str = ",",
+    has_header: bool = True,
     max_cells: int | None = None,
     max_bytes: int | None = None,
 ) -> ModelInput:
@@ -44,6 +45,7 @@ def decode_input(
         format: what it is.
         schema: of the model's inputs.
         delimiter: between the cells of csv.
+        has_header: whether csv begins with a line of names; without it, cells are in the order of *schema*.
         max_cells: how many cells a parquet file may have, see ``read_parquet``.
         max_bytes: how many bytes a table of parquet or Arrow may have when it is decompressed, see there.
 
@@ -53,7 +55,7 @@ def decode_input(
     """
     match format:
         case "csv":
-            return ModelInput(data=read_csv(_text(body), schema, delimiter))
+            return ModelInput(data=read_csv(_text(body), schema, delimiter, has_header=has_header))
         case "json":
             return read_document(parse_text(_text(body), "the file"), schema)
         case "jsonl":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from email.message import Message
+from importlib.util import find_spec
 
 from palate.codecs import DataFormat
 from palate.serving.errors import NotAcceptable, UnsupportedContent
@@ -19,14 +20,25 @@ CONTENT_TYPES: Mapping[DataFormat, bytes] = {
 }
 """The content type of each form, as it is written in answers."""
 
-BODY_FORMATS: tuple[DataFormat, ...] = ("json", "csv", "parquet", "arrow", "npy")
+# It may be away where models take no tables; what cannot be read then is not offered.
+_UNREADABLE: frozenset[DataFormat] = frozenset() if find_spec("pyarrow") else frozenset(["parquet", "arrow"])
+
+
+def _available(*formats: DataFormat) -> tuple[DataFormat, ...]:
+    return tuple(name for name in formats if name not in _UNREADABLE)
+
+
+BODY_FORMATS = _available("json", "csv", "parquet", "arrow", "npy")
 """The forms of a body, on routes that are not bound to JSON."""
-ANSWER_FORMATS: tuple[DataFormat, ...] = ("json", "arrow", "npy", "csv")
+ANSWER_FORMATS = _available("json", "arrow", "npy", "csv")
 """The forms of an answer there; the first for clients that have no preference."""
 
 _FORMATS: dict[str, DataFormat] = {
     **{content_type.decode(): name for name, content_type in CONTENT_TYPES.items()},
     "application/vnd.apache.arrow.file": "arrow",
+    # Names that were in use before parquet's was registered.
+    "application/x-parquet": "parquet",
+    "application/parquet": "parquet",
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from typing import Any
 
@@ -13,7 +12,7 @@ from palate.schema import Schema
 from palate.serving._content import CONTENT_TYPES, has_header_line
 from palate.serving._json import dump_json
 from palate.serving._wire import Answer, Request
-from palate.serving.errors import MalformedBody, NotAcceptable
+from palate.serving.errors import NotAcceptable
 from palate.serving.protocols._json_shapes import shape_predictions
 
 __all__ = ["encode_json", "encode_output", "read_table"]
@@ -31,14 +30,13 @@ def read_table(request: Request, form: DataFormat, schema: Schema | None) -> Any
     a header line.
 
     Raises:
-        InvalidInput, MalformedBody: it is not of that form.
+        InvalidInput: it is not of that form.
         DependencyMissing: pyarrow is needed, and not installed.
     """
     body = request.body
-    if form == "csv" and not has_header_line(request.headers):
-        body = _header_line(schema) + body
+    has_header = form != "csv" or has_header_line(request.headers)
     most = max(_LEAST_LIMIT, _MOST_GROWTH * len(body))
-    data = decode_input(body, form, schema, max_cells=most // 8, max_bytes=most).data
+    data = decode_input(body, form, schema, has_header=has_header, max_cells=most // 8, max_bytes=most).data
     if schema is None or schema.is_tensor or not schema.is_named:
         return data
     names = tuple(column.name for column in schema.columns if column.name is not None)
@@ -64,15 +62,6 @@ def _matrix_of(table: Any, names: tuple[str | int, ...]) -> Any:
     if any(column.null_count for column in columns):
         return table
     return Matrix(np.stack([column.to_numpy() for column in columns]).T, names)
-
-
-def _header_line(schema: Schema | None) -> bytes:
-    if schema is None or schema.is_tensor:
-        raise MalformedBody("rows of csv without a header line are for signatures of columns", hint="add the line")
-    out = io.StringIO()
-    names = [place if column.name is None else column.name for place, column in enumerate(schema.columns)]
-    csv.writer(out, lineterminator="\n").writerow(names)
-    return out.getvalue().encode()
 
 
 def encode_output(output: Any, wanted: DataFormat) -> Answer:
