@@ -20,7 +20,9 @@ import pytest
 from starlette.testclient import TestClient
 
 import palate
+from palate.schema import ColSpec, Schema, TensorSpec
 from palate.serving import ServingSettings, create_app
+from palate.signature import Signature
 
 COLUMNS = ["a", "b:c", "truel"]
 ROWS = [[1.5, 2.5, 3.5], [4.0, 5.0, 6.0]]
@@ -128,6 +130,7 @@ TABLE = pa.table({name: [row[n] for row in ROWS] for n, name in enumerate(COLUMN
 BULK = {
     "application/vnd.apache.arrow.stream": arrow(TABLE),
     "application/vnd.apache.parquet": parquet(TABLE),
+    "application/x-parquet": parquet(TABLE),
     "application/x-npy": npy(np.array(ROWS)),
     "text/csv": b"a,b:c,truel\n1.5,2.5,3.5\n4,5,6\n",
     "text/csv; charset=UTF-8": b"a,b:c,truel\n1.5,2.5,3.5\n4,5,6\n",
@@ -162,11 +165,63 @@ def test_tables_are_read_by_name_and_type(client: TestClient, adder: Path, table
     assert (answer.status_code, answer.json()) == (200, {"predictions": list(wanted)})
 
 
-def test_csv_without_a_header_is_read_in_the_signatures_order(client: TestClient) -> None:
-    """Rows that a batch transform has split off, which say so, need no line of names."""
-    answer = post(client, b"1.5,2.5,3.5\n4,5,6\n", content_type="text/csv; header=absent")
-    assert answer.json() == {"predictions": SUMS}
-    assert post(client, b"1.5,2.5,3.5\n4,5,6\n", content_type="text/csv").status_code == 400
+ABSENT = "text/csv; header=absent"
+
+
+@pytest.mark.parametrize("path", ["/invocations", "/models/adder/predict"])
+def test_csv_without_a_header_is_read_in_the_signatures_order(client: TestClient, path: str) -> None:
+    """Rows that a batch transform has split off, which say so, need no line of names; others are told of it."""
+    assert post(client, b"1.5,2.5,3.5\n4,5,6\n", path, content_type=ABSENT).json() == {"predictions": SUMS}
+    refused = post(client, b"1.5,2.5,3.5\n4,5,6\n", path, content_type="text/csv")
+    assert refused.status_code == 400
+    assert ABSENT in refused.text
+    assert "2.5" not in refused.text
+
+
+@pytest.mark.parametrize("path", ["/invocations", "/models/adder/predict"])
+def test_every_wrong_cell_of_csv_has_its_place(client: TestClient, path: str) -> None:
+    """The name and the row of each, as in JSON."""
+    refused = post(client, b"a,b:c,truel\n1,x,3\n4,5,y\n", path, content_type="text/csv")
+    places = [problem["where"] for problem in refused.json()["problems"]]
+    assert (refused.status_code, places) == (400, [["inputs", "b:c", 0], ["inputs", "truel", 1]])
+
+
+class Flat(palate.PythonModel):
+    """Adds up each row of data without names."""
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        rows = np.asarray(model_input)
+        return rows.reshape(len(rows), -1).sum(axis=1)
+
+
+def _double(numbers: list[float]) -> list[float]:
+    return [2 * number for number in numbers]
+
+
+NAMELESS = {
+    "columns": (Flat(), Schema((ColSpec(type="double"), ColSpec(type="double"))), b"1.5,2\n4,5\n", [3.5, 9.0]),
+    "rows": (Flat(), Schema((TensorSpec(dtype="float32", shape=(-1, 2)),)), b"1.5,2\n4,5\n", [3.5, 9.0]),
+    "numbers": (Flat(), Schema((TensorSpec(dtype="int64", shape=(-1,)),)), b"7\n8\n", [7, 8]),
+    "a function": (_double, None, b"7.5\n8\n", [15.0, 16.0]),
+}
+
+
+@pytest.mark.parametrize(("model", "inputs", "body", "wanted"), NAMELESS.values(), ids=NAMELESS)
+def test_csv_for_signatures_without_names(
+    tmp_path: Path, model: Any, inputs: Schema | None, body: bytes, wanted: list[float]
+) -> None:
+    """Without a header line every row is data; a first row of data that is not told of is refused, never lost."""
+    options = {} if inputs is None else {"signature": Signature(inputs=inputs)}
+    palate.save_model(model, tmp_path / "m", **options)
+    app = create_app(tmp_path / "m", ServingSettings(trust=True, access_log="off"))
+    with TestClient(app, base_url="http://localhost") as client:
+        for path in ("/invocations", "/models/m/predict"):
+            assert post(client, body, path, content_type=ABSENT).json() == {"predictions": wanted}
+            refused = post(client, body, path, content_type="text/csv")
+            assert (refused.status_code, "looks like data" in refused.text) == (400, True)
+            width = body.split(b"\n")[0].count(b",") + 1
+            named = b",".join(b"xy"[n : n + 1] for n in range(width)) + b"\n" + body
+            assert post(client, named, path, content_type="text/csv").json() == {"predictions": wanted}
 
 
 TYPED_MISFITS = {
