@@ -45,6 +45,7 @@ FLOAT_LIMITS = {"float16": 65520.0, "float32": float(2**128 - 2**103)}
 
 _MISSING_ITEMS = frozenset(["float", "double", "datetime"])  # an array has NaN or NaT for these
 _ASCII: JSONSchema = {"type": "string", "pattern": r"^[\x00-\x7f]*$", "description": "Bytes as text, not as base64."}
+_NOTHING: JSONSchema = {"type": "object", "maxProperties": 0, "description": "Empty, for one that is not there."}
 _TIMES_TOLD = "ISO 8601, from 1677-09-22 to 2262-04-10; without an offset the time is UTC."
 _SHOWN_CATEGORIES = 20
 
@@ -170,7 +171,7 @@ def _object_schema(kind: Object, *, required: bool) -> JSONSchema:
     if required:
         return schema
     # Enforcement takes {} for an object that is not there.
-    return or_null(schema if not needed else {"anyOf": [schema, {"type": "object", "maxProperties": 0}]})
+    return or_null({"anyOf": [schema, _NOTHING]} if needed else schema)
 
 
 # -- type hints --------------------------------------------------------------------------------------------------------

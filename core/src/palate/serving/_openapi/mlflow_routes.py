@@ -32,6 +32,7 @@ _SPLIT: JSONSchema = {
     },
     "required": ["data"],
 }
+_CELLS: JSONSchema = {"type": "array", "items": {}, "description": "The cells of the only column."}
 _ERROR: JSONSchema = {
     "type": "object",
     "properties": {"error_code": {"type": "string"}, "message": {"type": "string"}},
@@ -109,8 +110,9 @@ def _forms(signature: Signature, components: Components) -> dict[str, JSONSchema
         return {**tables, "instances": {}, "inputs": {}}
     if inputs.is_tensor or not inputs.is_named:
         return {**tables, "instances": {"type": "array", "items": {}} if inputs.is_named else data, "inputs": data}
-    rows = {"type": "array", "items": components.add("invocations_row", record_schema(inputs.columns, closed=False))}
+    row = components.add("invocations_row", record_schema(inputs.columns, closed=False))
+    rows = {"type": "array", "items": row, "description": "One record for each row."}
     columns = {**columns_schema(inputs.columns), "additionalProperties": True}
-    choices = [rows, columns] if len(inputs) > 1 else [rows, columns, {"type": "array", "items": {}}]
+    choices = [rows, columns] if len(inputs) > 1 else [rows, columns, _CELLS]
     whole = {"anyOf": choices}
     return {**tables, "dataframe_records": rows, "instances": whole, "inputs": whole}

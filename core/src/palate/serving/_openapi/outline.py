@@ -11,7 +11,7 @@ from palate.serving._openapi.cells import FLOAT_LIMITS, JSONSchema
 __all__ = ["Field", "exclusive_keys", "list_fields", "resolve", "takes_null"]
 
 _DEEPEST = 5
-_SHOWN_VALUES = 12
+_SHOWN_VALUES = 15
 _LIMITS = {
     "minimum": "at least {}",
     "exclusiveMinimum": "more than {}",
