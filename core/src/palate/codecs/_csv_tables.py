@@ -172,7 +172,7 @@ def _typed_columns(columns: Sequence[_Column], schema: Schema | None) -> Any:
     else:
         typed = _named(columns, schema, problems)
     if problems:
-        raise InvalidInput(problems[:_MOST_PROBLEMS])
+        raise InvalidInput(problems)
     if schema is None:
         return _frame(typed)
     if not schema.is_tensor and not schema.is_named and len(columns) == len(schema) == 1:
@@ -228,7 +228,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
 def _cells(column: _Column, place: str | int, kind: str, dtype: str, problems: list[Problem]) -> Any:
     """Return one column as an array, decimals as *dtype*; an empty cell is a missing value.
 
-    What is wrong with its cells is added to *problems*.
+    What is wrong with its cells is added to *problems*. Raises InvalidInput where those are too many to go on.
     """
     import numpy as np
 
@@ -238,9 +238,10 @@ def _cells(column: _Column, place: str | int, kind: str, dtype: str, problems: l
             values.append(read(cell) if cell != "" else None)
         except (ValueError, KeyError):
             values.append(None)
-            if len(problems) < _MOST_PROBLEMS:
-                message = f"the cell in line {line} is not {kind} (a missing value is an empty cell)"
-                problems.append(Problem(("inputs", place, row), "wrong_value", message))
+            message = f"the cell in line {line} is not {kind} (a missing value is an empty cell)"
+            problems.append(Problem(("inputs", place, row), "wrong_value", message))
+            if len(problems) >= _MOST_PROBLEMS:
+                raise InvalidInput(problems) from None
     if kind in ("float", "double"):
         try:
             return read_decimals([np.nan if value is None else value for value in values], dtype, place)
