@@ -238,6 +238,12 @@ def test_csv_without_a_header_is_read_in_order(schema: Schema, body: bytes, want
     assert (read.tolist() if isinstance(read, np.ndarray) else read) == wanted
 
 
+def test_long_rows_of_a_tensor_are_read() -> None:
+    """Its signature is one field, however long its rows are."""
+    schema = Schema((TensorSpec(dtype="float32", shape=(-1, 3072)),))
+    assert decode_input(b",".join([b"0.5"] * 3072), "csv", schema, has_header=False).data.shape == (1, 3072)
+
+
 def test_csv_with_neither_a_header_nor_a_signature_is_a_frame_of_positions() -> None:
     """As pandas has it: numbers for names."""
     frame = decode_input(b"1.5,a\n2,b\n", "csv", None, has_header=False).data

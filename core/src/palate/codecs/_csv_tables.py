@@ -124,8 +124,12 @@ def _names_in_order(schema: Schema | None, width: int) -> tuple[Sequence[str | i
 
 
 def _check_width(width: int, schema: Schema | None) -> None:
-    if schema is not None and width > _MOST_COLUMNS + 10 * len(schema):
-        raise refuse_body(f"the first line has {width:,} cells, and the signature {len(schema):,} columns")
+    if schema is None:
+        return
+    # The rows of a tensor are as long as its last dimension, where that is known.
+    known = max([len(schema), *(dimension for tensor in schema.tensors for dimension in tensor.shape[1:])])
+    if width > _MOST_COLUMNS + 10 * known:
+        raise refuse_body(f"the first line has {width:,} cells, and the signature {known:,} columns")
 
 
 def _check_header(header: Sequence[str], schema: Schema | None, *, is_one_line: bool) -> None:
