@@ -179,3 +179,22 @@ def test_what_is_not_independent_is_not_joined(tmp_path: Path) -> None:
     assert one.prepare(Call("predict", Matrix(pd.DataFrame({"a": [1.0]}).to_numpy(), ("a",)))).key is None
     with pytest.raises(MethodNotFound):
         one.prepare(Call("transform", Matrix(pd.DataFrame({"a": [1.0]}).to_numpy(), ("a",))))
+
+
+class Pair(palate.PythonModel):
+    """Adds two named inputs."""
+
+    rows_are_independent = True
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        return model_input["x"] + model_input["y"]
+
+
+def test_named_inputs_have_as_many_rows_each(tmp_path: Path) -> None:
+    """Where rows belong together, inputs of different lengths are refused before the model is asked."""
+    tensors = tuple(palate.TensorSpec(dtype="float64", shape=(-1,), name=name) for name in ("x", "y"))
+    palate.save_model(Pair(), tmp_path / "m", signature=palate.Signature(inputs=palate.Schema(tensors)))
+    one = served(palate.load_model(tmp_path / "m", trust=True))
+    assert one.prepare(Call("predict", {"x": [1.0], "y": [2.0]})).rows == 1
+    with pytest.raises(InvalidInput, match="different numbers of rows"):
+        one.prepare(Call("predict", {"x": [1.0, 2.0], "y": [2.0]}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
-from palate.errors import InvalidInput, MethodNotFound, PalateError, PredictionChanged
+from palate.errors import InvalidInput, MethodNotFound, PalateError, PredictionChanged, Problem
 from palate.golden import replay_golden
 from palate.matrix import Matrix
 from palate.pyfunc import PyFuncModel
@@ -124,6 +124,8 @@ class ServedModel:
             if key is not None:
                 return Prepared(key, method, data, None, len(data))
         data, params = self.model.enforce(data, call.params, method=method)
+        if type(data) is dict and self._joins[method]:
+            _check_lengths(data)
         return Prepared(self._find_key(method, data, params), method, data, params or None, count_rows(data))
 
     def submit(self, prepared: Prepared, done: Callable[[Any], None]) -> Waiting:
@@ -174,6 +176,14 @@ class ServedModel:
         if any(value is None for record in data for value in record.values()):
             return None
         return (method, "records", frozenset(first))
+
+
+def _check_lengths(arrays: Mapping[str, Any]) -> None:
+    """Raise InvalidInput for named inputs of which rows belong together, and one has more than another."""
+    lengths = {name: len(array) for name, array in arrays.items() if getattr(array, "ndim", 0)}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
+        raise InvalidInput([Problem(("inputs",), "wrong_shape", f"the inputs have different numbers of rows ({told})")])
 
 
 class _Caller:
