@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from openapi_agreement import call_with, is_accepted, request_validator
-from openapi_contracts import SIGNATURES, contract_of
+from openapi_contracts import SCALARS, SIGNATURES, contract_of
 
+from palate.schema import AnyType, Array, ColSpec, FieldType, Map, Object, Property, Schema, SparkVector, TensorSpec
+from palate.serving._contract import ModelContract
 from palate.serving._openapi.components import Components
 from palate.serving._openapi.document import openapi_document
 from palate.serving._openapi.fitting import fits
@@ -21,6 +26,15 @@ from palate.signature import Signature
 JSON = "application/json"
 UNSHOWN = {"image", "tensor_bytes", "tensor_dtypes"}
 """Signatures of data that JSON has no form for, or that is too large to be read."""
+NESTED: list[FieldType] = [
+    Array("string"),
+    Array("binary"),
+    Array(Array("double")),
+    Map("long"),
+    SparkVector(),
+    AnyType(),
+    Object((Property("a", "long"), Property("k", "datetime", required=False))),
+]
 PARTS = (None, True, False, 0, -1, 1.0, 1.7, 2**40, 1e300, "", "a", "YQ==", "2024-05-06", [], [1], [None], {}, {"a": 1})
 
 
@@ -137,20 +151,34 @@ def test_no_example_of_a_model_that_declares_nothing() -> None:
     assert _example(SIGNATURES["none"], {"params": {}}, "/invocations") is None
 
 
+def _taken_examples(contract: ModelContract) -> dict[str, Any]:
+    """Return the example of each route, or None, after each was read there and taken by the signature."""
+    examples = _examples(openapi_document([contract])["paths"])
+    endpoints: dict[str, Endpoint] = {}
+    for protocol in (typed, mlflow, inference_v2, tf_serving):
+        endpoints |= protocol.predict_paths(contract)
+    for path, body in examples.items():
+        method = path.rpartition("/")[2] if path.startswith("/models/") else "predict"
+        if body is not None:
+            call_with(endpoints[path], contract.signatures[method], body)
+    return examples
+
+
+def test_nested_example_as_text() -> None:
+    """Cells of a nested column are JSON in the protocol of tensors, and are taken, whatever they are."""
+    for cell in (5, "a", [1.5], {"a": None}):
+        for body in ({"dataframe_records": [{"c": cell}]}, {"inputs": {"c": [cell]}}):
+            signature = Signature(inputs=Schema((ColSpec(type=AnyType(), name="c"),)))
+            examples = _taken_examples(contract_of(signature, example=body))
+            assert examples["/v2/models/model/infer"]["inputs"][0]["data"] == [json.dumps(cell)]
+
+
 @pytest.mark.parametrize("saved", SAVED, ids=["none saved", "saved that fits none"])
 @pytest.mark.parametrize("name", sorted(SIGNATURES))
 def test_every_example_is_taken(name: str, saved: object) -> None:
     """The example of each route, made from the signature, is read there, and taken by the signature."""
     contract = contract_of(SIGNATURES[name], example=saved)
-    paths = openapi_document([contract])["paths"]
-    endpoints: dict[str, Endpoint] = {}
-    for protocol in (typed, mlflow, inference_v2, tf_serving):
-        endpoints |= protocol.predict_paths(contract)
-    shown = {path: told for path, told in _examples(paths).items() if told is not None}
-    for path, body in shown.items():
-        method = path.rpartition("/")[2] if path.startswith("/models/") else "predict"
-        call_with(endpoints[path], contract.signatures[method], body)
-    unshown = {path for path, told in _examples(paths).items() if told is None}
+    unshown = {path for path, told in _taken_examples(contract).items() if told is None}
     assert {re.sub("/versions/1", "", path) for path in unshown} == _unshown(name, saved)
 
 
@@ -162,3 +190,55 @@ def _unshown(name: str, saved: object) -> set[str]:
     if name in UNSHOWN or (name == "none" and saved is None):
         return {"/models/model/predict", "/invocations", *tensors}
     return tensors if name == "none" else set()
+
+
+def _columns(name: str | None) -> st.SearchStrategy[ColSpec]:
+    """Return columns of that name, of any type and with any facts."""
+    kinds = st.sampled_from([*SCALARS, *NESTED])
+    plain = st.builds(
+        ColSpec, type=kinds, name=st.just(name), required=st.just(True) if name is None else st.booleans()
+    )
+    bounded = st.builds(
+        lambda kind, low, width: ColSpec(type=kind, name=name, minimum=low, maximum=low + width),
+        st.sampled_from(["integer", "long", "float", "double"]),
+        st.floats(-1e6, 1e6),
+        st.floats(1, 1e6),
+    )
+    narrow = st.builds(
+        lambda kind, low: ColSpec(type=kind, name=name, minimum=low, maximum=low + 0.01),
+        st.sampled_from(["float", "double"]),
+        st.floats(-100, 100),
+    )
+    texts = st.lists(st.text(max_size=3), min_size=1, max_size=3, unique=True).map(tuple)
+    closed = st.builds(ColSpec, type=st.just("string"), name=st.just(name), categories=texts, closed=st.just(True))
+    return plain | bounded | narrow | closed
+
+
+_NAMED = st.lists(st.sampled_from(["a", "b", "é", "", "a b", "inputs"]), min_size=1, max_size=3, unique=True)
+_TABLES = _NAMED.flatmap(lambda names: st.tuples(*map(_columns, names))) | st.integers(1, 3).flatmap(
+    lambda count: st.tuples(*[_columns(None)] * count)
+)
+
+
+@given(columns=_TABLES)
+@settings(max_examples=200, deadline=None)
+def test_every_table_has_examples(columns: tuple[ColSpec, ...]) -> None:
+    """Whatever the columns of a table are, each route has an example, and takes it."""
+    examples = _taken_examples(contract_of(Signature(inputs=Schema(columns))))
+    assert [path for path, body in examples.items() if body is None] == []
+
+
+DTYPES = (
+    *("bool", "str", "object", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "float32", "float64", "longdouble", "complex64", "complex128", "datetime64[ns]"),
+)
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 2), (-1, -1, 3), (2, 3), ()], ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_tensor_has_examples(dtype: str, shape: tuple[int, ...]) -> None:
+    """Whatever numbers, text or times a tensor holds, each route that has a name for them has an example."""
+    for name in (None, "x"):
+        contract = contract_of(Signature(inputs=Schema((TensorSpec(dtype=dtype, shape=shape, name=name),))))
+        unshown = {path.split("/")[1] for path, body in _taken_examples(contract).items() if body is None}
+        assert unshown == ({"v2"} if dtype.startswith(("complex", "longdouble")) else set())

@@ -109,17 +109,15 @@ def test_protocols(server: LiveServer, tmp_path: Path) -> None:
 
 
 def test_examples_are_answered(server: LiveServer) -> None:
-    """The example of each body in the document of a running server is answered with 200."""
+    """Each body in the document of a running server has an example, which is answered with 200."""
     document = json.loads(server.request("GET", "/openapi.json").body)
     headers = {"content-type": "application/json"}
-    answered = 0
-    for path, item in document["paths"].items():
-        told = item.get("post", {}).get("requestBody", {}).get("content", {}).get("application/json", {})
-        if "example" in told:
-            reply = server.request("POST", path, json.dumps(told["example"]).encode(), headers)
-            assert reply.status == 200, (path, told["example"], reply.body)
-            answered += 1
-    assert answered >= 20
+    posts = {path: item["post"] for path, item in document["paths"].items() if "post" in item}
+    assert len(posts) >= 20
+    for path, operation in posts.items():
+        example = operation["requestBody"]["content"]["application/json"]["example"]
+        reply = server.request("POST", path, json.dumps(example).encode(), headers)
+        assert reply.status == 200, (path, example, reply.body)
 
 
 def test_page_of_a_server(server: LiveServer) -> None:

@@ -119,6 +119,8 @@ SIGNATURES: dict[str, Signature] = {
     ),
     "one_unnamed": Signature(inputs=Schema((ColSpec(type="double"),))),
     "unnamed_array": Signature(inputs=Schema((ColSpec(type=Array("double")),))),
+    "unnamed_map": Signature(inputs=Schema((ColSpec(type=Map("long")),))),
+    "unnamed_vector": Signature(inputs=Schema((ColSpec(type=SparkVector()),))),
     "unnamed": Signature(inputs=Schema((ColSpec(type="double"), ColSpec(type="string")))),
     "numbered": Signature(inputs=Schema((ColSpec(type="double", name=0), ColSpec(type="long", name=1)))),
     "tensor": Signature(

@@ -63,7 +63,8 @@ class Customers(palate.PythonModel):
 
     def predict(self, context: object, model_input: Any, params: dict[str, Any] | None = None) -> Any:
         """Return a frame."""
-        score = model_input["age"].to_numpy() * model_input["share"].to_numpy() * (params or {}).get("scale", 1.0)
+        scale = (params or {}).get("scale")  # null unsets it
+        score = model_input["age"].to_numpy() * model_input["share"].to_numpy() * (1.0 if scale is None else scale)
         return pd.DataFrame({"score": score, "colour": model_input["colour"].astype(object)})
 
 

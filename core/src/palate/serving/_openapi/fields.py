@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from palate.schema import Array, ColSpec, Object, ParamSpec, Schema, SparkVector, TensorSpec
+from palate.schema import Array, ColSpec, Map, Object, ParamSpec, Schema, SparkVector, TensorSpec
 from palate.serving._openapi.cells import (
     JSONSchema,
     cell_schema,
@@ -75,6 +75,8 @@ def _rows_schema(columns: Sequence[ColSpec]) -> JSONSchema:
     cells = [cell_schema(column, named=False) for column in columns]
     rows = {"type": "array", "items": _row_schema(cells), "description": "One list for each row."}
     if len(cells) > 1:
+        return rows
+    if isinstance(columns[0].type, Map | Object | SparkVector):
         return rows
     flat = {"type": "array", "items": cells[0], "description": "The cells of the only column."}
     return {"anyOf": [flat, rows]} if isinstance(columns[0].type, str) else flat
