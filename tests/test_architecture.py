@@ -45,6 +45,19 @@ LAYERS = {
 }
 LAYER = {module: level for level, modules in enumerate(LAYERS.values()) for module in modules.split()}
 
+# Inside of the server the same: its folders, and the modules beside them.
+SERVER_LAYERS = {
+    "what is asked, answered and set": "errors _setting_forms settings _wire _contract _directory _json _content "
+    "_problems _statuses",
+    "what bodies mean": "protocols",
+    "the document that says so": "_openapi",
+    "connections, numbers and logs": "_http _watching",
+    "predictions": "_predicting",
+    "the application": "_shared _information _app",
+    "processes": "_process",
+    "the front door": "checking _running __init__",
+}
+
 PUBLIC_NAMES = {
     "PythonModel",
     "Schema",
@@ -155,6 +168,21 @@ def test_imports_point_down(file: Path) -> None:
         f"line {node.lineno}: {name}"
         for node, name in imports(ast.parse(file.read_text()))
         if name.split(".")[0] == "palate" and LAYER[unit(name)] > here
+    ]
+    assert upward == []
+
+
+def test_imports_inside_of_the_server_point_down() -> None:
+    """A part of the server imports nothing from a layer above its own, and each part has its place."""
+    serving = CORE / "serving"
+    layer = {part: level for level, parts in enumerate(SERVER_LAYERS.values()) for part in parts.split()}
+    parts = {file: file.relative_to(serving).parts[0].removesuffix(".py") for file in modules(serving)}
+    assert sorted(set(parts.values())) == sorted(layer)
+    upward = [
+        f"{relative(file)}, line {node.lineno}: {name}"
+        for file, part in parts.items()
+        for node, name in imports(ast.parse(file.read_text()))
+        if name.startswith("palate.serving.") and layer[name.split(".")[2]] > layer[part]
     ]
     assert upward == []
 

@@ -20,11 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from logging_workers import EACH, WORKERS
 
-from palate.serving._access_log import AccessLog, IncidentLog
-from palate.serving._counters import Carver, Counter, SharedRows
-from palate.serving._log_lines import AccessLines, AccessRecord, Served
-from palate.serving._log_writer import LogWriter
-from palate.serving._request_ids import RequestIds, accept_id
+from palate.serving._watching.access_log import AccessLog, IncidentLog
+from palate.serving._watching.counters import Carver, Counter, SharedRows
+from palate.serving._watching.log_lines import AccessLines, AccessRecord, Served
+from palate.serving._watching.log_writer import LogWriter
+from palate.serving._watching.request_ids import RequestIds, accept_id
 
 SERVED = Served("iris", "1", "mlflow")
 PLAIN = ("id-1", "127.0.0.1", b"POST", b"/invocations", 200, 0.0012345, 512, 34)

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palate.serving._bodies import ClientGone, compress, inflate, receive_body
 from palate.serving._content import BODY_FORMATS, choose_format, format_of_body
+from palate.serving._predicting.bodies import ClientGone, compress, inflate, receive_body
 from palate.serving.errors import BodyTooLarge, BodyTooSlow, MalformedBody, NotAcceptable, UnsupportedContent
 
 READABLE = ("json", "csv", "arrow")

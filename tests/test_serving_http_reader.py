@@ -12,11 +12,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palate.serving._http_exchange import Exchange
-from palate.serving._http_limits import AllowedHosts
-from palate.serving._http_protocol import HttpProtocol
-from palate.serving._http_site import HttpSite
-from palate.serving._server import limits_of
+from palate.serving._http.exchange import Exchange
+from palate.serving._http.limits import AllowedHosts
+from palate.serving._http.protocol import HttpProtocol
+from palate.serving._http.site import HttpSite
+from palate.serving._process.server import limits_of
 from palate.serving.settings import ServingSettings
 
 HOST = b"Host: localhost\r\n"

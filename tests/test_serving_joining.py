@@ -11,8 +11,8 @@ import scipy.sparse
 from sklearn.ensemble import RandomForestClassifier
 
 from palate.matrix import Matrix
-from palate.serving._joining import RowsDiffer, count_rows, find_join_key, join_rows, split_rows
-from palate.serving._lane import Waiting, answer_together
+from palate.serving._predicting.joining import RowsDiffer, count_rows, find_join_key, join_rows, split_rows
+from palate.serving._predicting.lane import Waiting, answer_together
 
 FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]})
 JOINABLE = {

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from palate.errors import InvalidInput, Problem
-from palate.serving._lane import Failed, Lane, Waiting
-from palate.serving._metrics import Metrics, ModelMetrics
+from palate.serving._predicting.lane import Failed, Lane, Waiting
+from palate.serving._watching.metrics import Metrics, ModelMetrics
 from palate.serving.errors import PredictTimeout, QueueFull
 from palate.serving.settings import ServingSettings
 

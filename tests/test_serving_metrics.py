@@ -20,9 +20,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from palate import errors as kernel_errors
 from palate.serving import errors
-from palate.serving._counters import Carver, Histogram, SharedRows
-from palate.serving._exposition import Exposition
-from palate.serving._metrics import ErrorKind, Metrics, error_kind
+from palate.serving._watching.counters import Carver, Histogram, SharedRows
+from palate.serving._watching.exposition import Exposition
+from palate.serving._watching.metrics import ErrorKind, Metrics, error_kind
 from palate.serving.settings import ProtocolName
 
 

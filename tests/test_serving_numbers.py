@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from palate.schema import ColSpec, Schema, TensorSpec
 from palate.serving._json import parse_json
-from palate.serving._numbers import MatrixReader, TensorReader
 from palate.serving.errors import MalformedBody
+from palate.serving.protocols._numbers import MatrixReader, TensorReader
 
 CELLS = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),

@@ -309,14 +309,14 @@ def test_no_framework_needed(run_python: Callable[..., Any]) -> None:
     """Making the document and its page loads no framework, nor any library of tables."""
     script = """
 import sys
-import palate.serving._docs_page, palate.serving._openapi.document
+import palate.serving._openapi.page, palate.serving._openapi.document
 from palate.schema import ColSpec, Schema
 from palate.serving._contract import ModelContract
 from palate.signature import Signature
 signature = Signature(inputs=Schema((ColSpec(type="double", name="a"),)))
 contract = ModelContract(name="m", version="1", default_method="predict", signatures={"predict": signature}, flavor="f")
 document = palate.serving._openapi.document.openapi_document([contract])
-palate.serving._docs_page.render_docs(document)
+palate.serving._openapi.page.render_docs(document)
 print(sorted({"pandas", "pyarrow", "polars", "scipy", "sklearn", "torch", "xgboost", "tensorflow"} & set(sys.modules)))
 """
     finished = run_python(script)

@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 
 from openapi_contracts import HOSTILE_NAMES, SIGNATURES, contract_of, every_contract
 
-from palate.serving._docs_page import docs_policy, render_docs
 from palate.serving._openapi.document import openapi_document
+from palate.serving._openapi.page import docs_policy, render_docs
 
 
 class _Page(HTMLParser):

@@ -17,12 +17,12 @@ from palate.codecs import read_rows
 from palate.errors import InvalidInput, MethodNotFound
 from palate.matrix import Matrix
 from palate.serving import ServingSettings
-from palate.serving._access_log import IncidentLog
 from palate.serving._directory import contract_of
-from palate.serving._lane import Failed
-from palate.serving._log_writer import LogWriter
-from palate.serving._metrics import Metrics
-from palate.serving._served import ServedModel
+from palate.serving._predicting.lane import Failed
+from palate.serving._predicting.served import ServedModel
+from palate.serving._watching.access_log import IncidentLog
+from palate.serving._watching.log_writer import LogWriter
+from palate.serving._watching.metrics import Metrics
 from palate.serving._wire import Call
 
 

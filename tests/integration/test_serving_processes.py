@@ -20,9 +20,9 @@ import pytest
 from live_server import LiveServer, Reply, live_server
 from raw_http import connect, post
 
-from palate.serving._sockets import AddressUnavailable, address_of, bind_sockets
-from palate.serving._watchdog import STOOD_STILL, StillnessGauge
-from palate.serving._workers import Worker
+from palate.serving._process.sockets import AddressUnavailable, address_of, bind_sockets
+from palate.serving._process.watchdog import STOOD_STILL, StillnessGauge
+from palate.serving._process.workers import Worker
 from palate.serving.settings import ServingSettings
 
 SCRIPT = Path(echo_server.__file__)
@@ -199,7 +199,7 @@ def test_what_was_loaded_before_the_fork_is_in_memory_once() -> None:
     """Workers share it: each has a few megabytes of its own, of whatever size the models are."""
     script = (
         "import echo_server, sys\n"
-        "from palate.serving._workers import serve\n"
+        "from palate.serving._process.workers import serve\n"
         "from palate.serving.settings import ServingSettings\n"
         "class Large(echo_server.EchoApp):\n"
         "    weights = b'x' * (200 << 20)\n"
@@ -237,7 +237,7 @@ def test_an_application_that_cannot_start_ends_the_server() -> None:
     """With one worker or several, loaded before the fork or after it: a failure, not an endless attempt."""
     script = (
         "import sys, echo_server\n"
-        "from palate.serving._workers import serve\n"
+        "from palate.serving._process.workers import serve\n"
         "from palate.serving.settings import ServingSettings\n"
         "class Broken(echo_server.EchoApp):\n"
         "    async def live(self, receive, send):\n"
@@ -366,7 +366,7 @@ def test_what_was_loaded_is_out_of_the_collectors_sight() -> None:
     """A full collection over a model's libraries takes tens of milliseconds, in the middle of a request."""
     script = (
         "import gc, signal, os, threading, echo_server\n"
-        "from palate.serving._workers import serve\n"
+        "from palate.serving._process.workers import serve\n"
         "from palate.serving.settings import ServingSettings\n"
         "def end(addresses):\n"
         "    print(gc.get_freeze_count() > 10_000)\n"

@@ -11,8 +11,8 @@ import signal
 import sys
 from collections.abc import Callable
 
-from palate.serving._exposition import Exposition
-from palate.serving._metrics import Metrics
+from palate.serving._watching.exposition import Exposition
+from palate.serving._watching.metrics import Metrics
 
 __all__ = ["WORKERS"]
 

@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
-from palate.serving._http_exchange import Exchange
-from palate.serving._http_refusals import Refusal
-from palate.serving._workers import serve
+from palate.serving._http.exchange import Exchange
+from palate.serving._http.refusals import Refusal
+from palate.serving._process.workers import serve
 from palate.serving.settings import load_settings
 
 Message = MutableMapping[str, Any]

@@ -11,8 +11,8 @@ import sys
 import termios
 import time
 
-from palate.serving._access_log import AccessLog
-from palate.serving._log_writer import LogWriter
+from palate.serving._watching.access_log import AccessLog
+from palate.serving._watching.log_writer import LogWriter
 
 __all__ = ["EACH", "WORKERS"]
 

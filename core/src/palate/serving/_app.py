@@ -13,19 +13,19 @@ from typing import Any
 
 from palate.loading import load_model
 from palate.pyfunc import PyFuncModel
-from palate.serving._access_log import AccessLog, IncidentLog
-from palate.serving._bodies import ClientGone, receive_body
-from palate.serving._calls import CallThread
 from palate.serving._contract import ModelContract
 from palate.serving._directory import contract_of
-from palate.serving._http_exchange import DirectHandler, Exchange
-from palate.serving._http_refusals import Refusal
+from palate.serving._http.exchange import DirectHandler, Exchange
+from palate.serving._http.refusals import Refusal
 from palate.serving._information import REFUSED, REQUEST_ID, information_app, only_post
-from palate.serving._metrics import ErrorKind, error_kind
-from palate.serving._predictions import Desk, Prediction, PredictRoute
-from palate.serving._request_ids import RequestIds
-from palate.serving._served import ServedModel
+from palate.serving._predicting.bodies import ClientGone, receive_body
+from palate.serving._predicting.calls import CallThread
+from palate.serving._predicting.predictions import Desk, Prediction, PredictRoute
+from palate.serving._predicting.served import ServedModel
 from palate.serving._shared import Shared
+from palate.serving._watching.access_log import AccessLog, IncidentLog
+from palate.serving._watching.metrics import ErrorKind, error_kind
+from palate.serving._watching.request_ids import RequestIds
 from palate.serving._wire import Endpoint
 from palate.serving.errors import ServingError
 from palate.serving.protocols import inference_v2, mlflow, tf_serving, typed

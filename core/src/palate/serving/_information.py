@@ -14,13 +14,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from palate.errors import MethodNotFound
-from palate.serving._docs_page import docs_policy, render_docs
-from palate.serving._exposition import Exposition
 from palate.serving._json import dump_json
-from palate.serving._metrics import Metrics
 from palate.serving._openapi.document import openapi_document
+from palate.serving._openapi.page import docs_policy, render_docs
+from palate.serving._predicting.served import ServedModel
 from palate.serving._problems import problem_answer
-from palate.serving._served import ServedModel
+from palate.serving._watching.exposition import Exposition
+from palate.serving._watching.metrics import Metrics
 from palate.serving._wire import Answer, Failure
 from palate.serving.errors import UnknownModel
 from palate.serving.protocols import inference_v2, sagemaker, tf_serving

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from palate.inspection import inspect_model
 from palate.pyfunc import PyFuncModel
-from palate.serving import _workers
 from palate.serving._app import Application, Servable, by_name, open_models
 from palate.serving._contract import ModelContract
 from palate.serving._directory import contract_of, read_contract
+from palate.serving._process import workers
+from palate.serving._process.sockets import hold_standard_files
 from palate.serving._shared import Shared
-from palate.serving._sockets import hold_standard_files
 from palate.serving.settings import ServingSettings
 
 __all__ = ["serve"]
@@ -44,7 +44,7 @@ def serve(
         opened = open_models(models, chosen)
         return Application(opened, chosen, shared or Shared.of([contract for contract, _ in opened], chosen))
 
-    return _workers.serve(build, chosen, preload=preload, on_listening=on_listening or _say_nothing)
+    return workers.serve(build, chosen, preload=preload, on_listening=on_listening or _say_nothing)
 
 
 def _contract(model: Servable, name: str | None) -> ModelContract:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from palate.serving._contract import ModelContract
-from palate.serving._log_writer import LogWriter
-from palate.serving._metrics import Metrics
+from palate.serving._watching.log_writer import LogWriter
+from palate.serving._watching.metrics import Metrics
 from palate.serving.settings import ServingSettings
 
 __all__ = ["Shared"]

@@ -13,7 +13,7 @@ from palate.errors import PalateError
 from palate.golden import replay_golden
 from palate.loading import load_model
 from palate.pyfunc import PyFuncModel
-from palate.serving._sockets import AddressUnavailable, address_of, bind_sockets
+from palate.serving._process.sockets import AddressUnavailable, address_of, bind_sockets
 from palate.serving.settings import SETTINGS, ServingSettings
 
 __all__ = ["ServerCheck", "StartCheck", "check_server"]

@@ -15,11 +15,11 @@ from palate.errors import InvalidInput, Problem
 from palate.serving._content import ANSWER_FORMATS, BODY_FORMATS, choose_format, format_of_body
 from palate.serving._contract import ModelContract
 from palate.serving._json import dump_json, parse_json, parse_unchecked
-from palate.serving._numbers import MatrixReader, TensorReader
 from palate.serving._problems import list_problems
 from palate.serving._wire import Answer, Call, Failure, Request
 from palate.serving.errors import MalformedBody
 from palate.serving.protocols._answers import encode_output, read_table
+from palate.serving.protocols._numbers import MatrixReader, TensorReader
 from palate.serving.protocols._typed_input import check_text
 
 __all__ = ["InvocationsEndpoint", "predict_paths"]

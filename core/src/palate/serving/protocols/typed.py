@@ -18,11 +18,11 @@ from palate.codecs import read_rows
 from palate.serving._content import ANSWER_FORMATS, BODY_FORMATS, choose_format, format_of_body
 from palate.serving._contract import ModelContract
 from palate.serving._json import parse_json
-from palate.serving._numbers import MatrixReader, TensorReader
 from palate.serving._problems import problem_answer
 from palate.serving._wire import NO_ROWS, Answer, Call, Failure, Request
 from palate.serving.errors import MalformedBody
 from palate.serving.protocols._answers import encode_output, read_table
+from palate.serving.protocols._numbers import MatrixReader, TensorReader
 from palate.serving.protocols._typed_input import check_inputs, check_params
 
 __all__ = ["TypedEndpoint", "predict_paths"]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from palate.serving._http_refusals import Refusal
+from palate.serving._http.refusals import Refusal
 
 __all__ = ["AllowedHosts", "HttpLimits"]
 

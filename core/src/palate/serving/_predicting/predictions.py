@@ -11,15 +11,15 @@ from time import perf_counter
 from typing import Any
 
 from palate.errors import InvalidInput, PalateError, UnsupportedOutput
-from palate.serving._access_log import AccessLog, IncidentLog
-from palate.serving._bodies import compress, inflate
-from palate.serving._calls import CallThread
-from palate.serving._lane import Failed, Waiting
-from palate.serving._log_lines import Served
-from palate.serving._metrics import ErrorKind, ModelMetrics, WorkerMetrics, error_kind
-from palate.serving._request_ids import RequestIds
-from palate.serving._served import Prepared, ServedModel
+from palate.serving._predicting.bodies import compress, inflate
+from palate.serving._predicting.calls import CallThread
+from palate.serving._predicting.lane import Failed, Waiting
+from palate.serving._predicting.served import Prepared, ServedModel
 from palate.serving._statuses import describe_error, retry_after
+from palate.serving._watching.access_log import AccessLog, IncidentLog
+from palate.serving._watching.log_lines import Served
+from palate.serving._watching.metrics import ErrorKind, ModelMetrics, WorkerMetrics, error_kind
+from palate.serving._watching.request_ids import RequestIds
 from palate.serving._wire import Answer, Call, Endpoint, Request
 from palate.serving.errors import ModelFailed, ServingError
 from palate.serving.settings import ProtocolName, ServingSettings

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from palate.errors import InvalidInput, MethodNotFound, UnsupportedOutput
 from palate.serving import errors
-from palate.serving._counters import Carver, Counter, CounterSet, Gauge, Histogram, SharedRows
+from palate.serving._watching.counters import Carver, Counter, CounterSet, Gauge, Histogram, SharedRows
 from palate.serving.settings import ProtocolName
 
 __all__ = [

@@ -20,9 +20,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 
-from palate.serving._server import FAILED, ServedApp, run_server
-from palate.serving._sockets import address_of, bind_workers, close_sockets, start_listening
-from palate.serving._watchdog import GRACE, HeartbeatTable, StillnessGauge, start_heartbeat, start_watchdog
+from palate.serving._process.server import FAILED, ServedApp, run_server
+from palate.serving._process.sockets import address_of, bind_workers, close_sockets, start_listening
+from palate.serving._process.watchdog import GRACE, HeartbeatTable, StillnessGauge, start_heartbeat, start_watchdog
 from palate.serving.settings import ServingSettings
 
 __all__ = ["CANNOT_START", "Worker", "serve"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from palate.serving._http_limits import HttpLimits
-from palate.serving._http_refusals import UNKNOWN_VERSION, Refusal
+from palate.serving._http.limits import HttpLimits
+from palate.serving._http.refusals import UNKNOWN_VERSION, Refusal
 
 __all__ = [
     "LONGEST_URL",

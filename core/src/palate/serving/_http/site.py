@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import httptools
 
-from palate.serving._http_exchange import DirectHandler, Head, Target
-from palate.serving._http_limits import HttpLimits
-from palate.serving._http_sweep import Sweep
+from palate.serving._http.exchange import DirectHandler, Head, Target
+from palate.serving._http.limits import HttpLimits
+from palate.serving._http.sweep import Sweep
 
 __all__ = ["HttpSite"]
 

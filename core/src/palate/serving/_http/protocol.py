@@ -3,7 +3,7 @@
 That one waits for headers, bodies and slow readers as long as it takes, has no limits on their size, and takes a
 message with both Content-Length and Transfer-Encoding. Here a request reaches the application only when all of it has
 arrived within the limits, and the first fault of a connection is the last thing that is read of it. There is no timer
-per request: one sweep looks at all connections (``_http_sweep``).
+per request: one sweep looks at all connections (``sweep``).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 
-from palate.serving._http_exchange import AsgiApp, Exchange, Head
-from palate.serving._http_reader import RequestReader
-from palate.serving._http_refusals import Refusal
-from palate.serving._http_site import HttpSite
-from palate.serving._http_sweep import BODY, CLOSING, HEAD, IDLE
+from palate.serving._http.exchange import AsgiApp, Exchange, Head
+from palate.serving._http.reader import RequestReader
+from palate.serving._http.refusals import Refusal
+from palate.serving._http.site import HttpSite
+from palate.serving._http.sweep import BODY, CLOSING, HEAD, IDLE
 
 if TYPE_CHECKING:
     from uvicorn.config import Config

@@ -37,7 +37,7 @@ _NO_EXAMPLE = (
 
 @cache
 def _style() -> str:
-    return files("palate.serving").joinpath("_docs_page.css").read_text("utf-8")
+    return files("palate.serving._openapi").joinpath("page.css").read_text("utf-8")
 
 
 def docs_policy() -> bytes:

@@ -10,8 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.utils import floatToGoString
 
-from palate.serving._counters import Histogram
-from palate.serving._metrics import Metrics, WorkerMetrics
+from palate.serving._watching.counters import Histogram
+from palate.serving._watching.metrics import Metrics, WorkerMetrics
 
 __all__ = ["Exposition"]
 

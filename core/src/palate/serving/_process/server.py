@@ -16,12 +16,12 @@ from typing import Any, Protocol, cast
 
 import uvicorn
 
-from palate.serving._http_exchange import DirectHandler
-from palate.serving._http_limits import AllowedHosts, HttpLimits
-from palate.serving._http_protocol import HttpProtocol
-from palate.serving._http_refusals import Refusal
-from palate.serving._http_site import HttpSite
-from palate.serving._sockets import AddressUnavailable, raise_file_limit
+from palate.serving._http.exchange import DirectHandler
+from palate.serving._http.limits import AllowedHosts, HttpLimits
+from palate.serving._http.protocol import HttpProtocol
+from palate.serving._http.refusals import Refusal
+from palate.serving._http.site import HttpSite
+from palate.serving._process.sockets import AddressUnavailable, raise_file_limit
 from palate.serving.settings import ServingSettings
 
 __all__ = ["FAILED", "ServedApp", "limits_of", "run_server"]

@@ -14,9 +14,9 @@ from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
 from palate.errors import InvalidInput
-from palate.serving._calls import CallThread
-from palate.serving._joining import RowsDiffer, join_rows, split_rows
-from palate.serving._metrics import ModelMetrics
+from palate.serving._predicting.calls import CallThread
+from palate.serving._predicting.joining import RowsDiffer, join_rows, split_rows
+from palate.serving._watching.metrics import ModelMetrics
 from palate.serving.errors import PredictTimeout, QueueFull
 from palate.serving.settings import ServingSettings
 

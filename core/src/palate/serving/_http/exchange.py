@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
-from palate.serving._http_refusals import Refusal
+from palate.serving._http.refusals import Refusal
 from palate.serving._problems import PROBLEM_TYPE
 
 __all__ = ["AsgiApp", "Connection", "DirectHandler", "Exchange", "Head", "Target"]

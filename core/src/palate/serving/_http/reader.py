@@ -11,8 +11,8 @@ from typing import NoReturn
 
 import httptools
 
-from palate.serving._http_exchange import Head, Target
-from palate.serving._http_heads import (
+from palate.serving._http.exchange import Head, Target
+from palate.serving._http.heads import (
     LONGEST_URL,
     chunk_overhead,
     head_size,
@@ -21,9 +21,9 @@ from palate.serving._http_heads import (
     unfinished_objection,
     without_upgrade,
 )
-from palate.serving._http_refusals import UNKNOWN_METHOD, Refusal, refusal_of
-from palate.serving._http_site import HttpSite
-from palate.serving._http_sweep import BODY, CLOSING, HEAD, IDLE
+from palate.serving._http.refusals import UNKNOWN_METHOD, Refusal, refusal_of
+from palate.serving._http.site import HttpSite
+from palate.serving._http.sweep import BODY, CLOSING, HEAD, IDLE
 
 __all__ = ["RequestReader"]
 

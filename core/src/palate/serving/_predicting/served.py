@@ -9,11 +9,11 @@ from palate.errors import InvalidInput, MethodNotFound, PalateError, PredictionC
 from palate.golden import replay_golden
 from palate.matrix import Matrix
 from palate.pyfunc import PyFuncModel
-from palate.serving._access_log import IncidentLog
 from palate.serving._contract import ModelContract
-from palate.serving._joining import count_rows, find_join_key
-from palate.serving._lane import Lane, Waiting
-from palate.serving._metrics import ModelMetrics
+from palate.serving._predicting.joining import count_rows, find_join_key
+from palate.serving._predicting.lane import Lane, Waiting
+from palate.serving._watching.access_log import IncidentLog
+from palate.serving._watching.metrics import ModelMetrics
 from palate.serving._wire import NO_ROWS, Call
 from palate.serving.errors import NotReady
 from palate.serving.settings import ServingSettings

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Set
 from typing import Final, Protocol
 
-from palate.serving._http_limits import HttpLimits
+from palate.serving._http.limits import HttpLimits
 
 __all__ = ["BODY", "CLOSING", "HEAD", "IDLE", "Sweep", "Watched"]
 

@@ -14,7 +14,7 @@ import threading
 from contextlib import suppress
 from queue import SimpleQueue
 
-from palate.serving._counters import Counter
+from palate.serving._watching.counters import Counter
 
 __all__ = ["LogWriter", "Stream"]
 

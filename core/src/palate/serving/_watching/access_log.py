@@ -11,9 +11,9 @@ import time
 import traceback
 from typing import Literal
 
-from palate.serving._counters import Counter
-from palate.serving._log_lines import AccessLines, AccessRecord, Served, event_line
-from palate.serving._log_writer import LogWriter, Stream
+from palate.serving._watching.counters import Counter
+from palate.serving._watching.log_lines import AccessLines, AccessRecord, Served, event_line
+from palate.serving._watching.log_writer import LogWriter, Stream
 from palate.serving.settings import LogFormat, LoggedRequests
 
 __all__ = ["AccessLog", "IncidentLog"]

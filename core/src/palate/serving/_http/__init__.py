@@ -1,0 +1,1 @@
+"""One connection: bytes become requests within limits and deadlines, and answers become bytes."""

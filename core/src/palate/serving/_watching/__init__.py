@@ -1,0 +1,1 @@
+"""What an operator sees of a server: numbers that its workers share, and the lines of its logs."""
