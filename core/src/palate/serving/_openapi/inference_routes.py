@@ -23,10 +23,11 @@ _PARAMETERS: JSONSchema = {"type": ["object", "null"]}
 _ERROR: JSONSchema = {"type": "object", "properties": {"error": _TEXT}, "required": ["error"]}
 _SHAPE: JSONSchema = {"type": "array", "items": {"type": "integer", "minimum": 0}}
 _DATATYPE: JSONSchema = {
+    "type": "string",
     "enum": [
         *("BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64"),
         *("FP16", "FP32", "FP64", "BYTES"),
-    ]
+    ],
 }
 _TENSOR: JSONSchema = {
     "type": "object",

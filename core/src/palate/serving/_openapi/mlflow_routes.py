@@ -42,7 +42,7 @@ _PARAMETERS: JSONSchema = {
     "type": "object",
     "properties": {
         "MaxConcurrentTransforms": {"type": "integer", "minimum": 1},
-        "BatchStrategy": {"enum": ["MULTI_RECORD", "SINGLE_RECORD"]},
+        "BatchStrategy": {"type": "string", "enum": ["MULTI_RECORD", "SINGLE_RECORD"]},
         "MaxPayloadInMB": {"type": "integer", "minimum": 0},
     },
     "required": ["MaxConcurrentTransforms", "BatchStrategy", "MaxPayloadInMB"],

@@ -70,7 +70,7 @@ PROBLEM_SCHEMA: JSONSchema = {
                 "type": "object",
                 "properties": {
                     "where": {"type": "array", "items": {"type": ["string", "integer"]}},
-                    "kind": {"enum": list(get_args(ProblemKind))},
+                    "kind": {"type": "string", "enum": list(get_args(ProblemKind))},
                     "message": {"type": "string"},
                 },
                 "required": ["where", "kind", "message"],
