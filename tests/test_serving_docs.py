@@ -51,7 +51,7 @@ def test_following_the_readme_gets_an_answer(tmp_path: Path) -> None:
 def test_the_table_of_statuses_has_each_of_them() -> None:
     """Whatever status an error or a refusal has, a row says what happened."""
     rows = re.findall(r"^\| (\d{3}(?:, \d{3})*) \|", PAGE.read_text(), re.MULTILINE)
-    refused = re.findall(r"Refusal\(\s*(\d{3})", "".join(map(Path.read_text, SERVING.glob("_http_*.py"))))
+    refused = re.findall(r"Refusal\(\s*(\d{3})", "".join(map(Path.read_text, (SERVING / "_http").glob("*.py"))))
     given = {*map(int, refused), *_STATUS_OF.values()}
     assert {400, 404, 421, 503} < given
     assert given <= {int(status) for row in rows for status in row.split(", ")}
