@@ -82,6 +82,11 @@ REFUSED: dict[str, tuple[bytes, set[int]]] = {
     "H46-number": (post("/asgi/echo", b"{}", host="192.0.2.7:8080"), {421}),
     "H46-user": (post("/asgi/echo", b"{}", host="localhost@attacker.example"), {400}),
     "H46-list": (post("/asgi/echo", b"{}", host="localhost, attacker.example"), {400}),
+    "H46-target": (post("http://attacker.example/asgi/echo", b"{}"), {421}),
+    "H46-encoding twice": (
+        post("/asgi/echo", b"{}", "Content-Encoding: gzip", "Content-Encoding: identity"),
+        {400},
+    ),
     "H47": (post("/asgi/echo", b"{}", version="9.9"), {400, 505}),
     "H47-2.0": (post("/asgi/echo", b"{}", version="2.0"), {400, 505}),
     "H47-preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400, 505}),

@@ -19,7 +19,8 @@ __all__ = [
 
 LONGEST_URL = 8192  # bytes; RFC 9110 asks for 8000 at least
 _CHUNK_COST, _CHUNK_ALLOWANCE = 16, 16 << 10  # bytes around each chunk of a body, and besides
-_ONCE = (b"host", b"content-length", b"transfer-encoding")  # two of these and two readers see two messages
+# Two of these and two readers see two messages.
+_ONCE = (b"host", b"content-length", b"transfer-encoding", b"content-encoding", b"content-type")
 _LINE = 4  # bytes of a header line that are neither name nor value
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -44,7 +45,7 @@ def objection_to(headers: Headers, fields: Mapping[bytes, bytes], version: str, 
     if len(headers) != len(fields):
         names = [name for name, _ in headers]
         if any(names.count(name) > 1 for name in _ONCE):
-            return Refusal(400, "Host, Content-Length or Transfer-Encoding came twice. Hint: send each once.")
+            return Refusal(400, "A header that says what the message is came twice. Hint: send it once.")
     return _host_objection(fields.get(b"host"), version, limits) or _framing_objection(fields, version)
 
 

@@ -151,6 +151,10 @@ class RequestReader(ABC):
             self._target = self.site.target(self._parser.get_method(), self._url)
         except httptools.HttpParserError:
             self.throw(Refusal(400, "The request's target is not a path. Hint: it begins with a slash."))
+        # A target may name a host as well, which counts instead of the Host header (RFC 9112, 3.2.2).
+        named = None if self._url.startswith(b"/") else httptools.parse_url(self._url).host
+        if named and (objection := self.limits.hosts.objection(named)):
+            self.throw(objection)
         self.phase = BODY
         if b"expect" in fields:
             self._key = None

@@ -15,6 +15,7 @@ from palate.serving.settings import ServingSettings
 __all__ = [
     "AddressUnavailable",
     "address_of",
+    "bind_again",
     "bind_sockets",
     "bind_workers",
     "close_sockets",
@@ -85,6 +86,24 @@ def bind_workers(settings: ServingSettings, count: int) -> list[list[socket.sock
         close_sockets(bound)
         raise AddressUnavailable.of(shown, exc) from exc
     return bound
+
+
+def bind_again(living: Sequence[socket.socket]) -> list[socket.socket]:
+    """Return sockets at the addresses of those of another worker, for one whose own were closed.
+
+    Raises:
+        AddressUnavailable: see ``bind_sockets``.
+    """
+    made: list[socket.socket] = []
+    try:
+        for one in living:
+            host, port, *_ = one.getsockname()
+            dual = one.family == socket.AF_INET6 and not one.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+            made.append(_bind(one.family, host, port, dual=dual, shared=True))
+    except OSError as exc:
+        close_sockets([made])
+        raise AddressUnavailable.of(living, exc) from exc
+    return made
 
 
 def close_sockets(bound: Sequence[Sequence[socket.socket]]) -> None:

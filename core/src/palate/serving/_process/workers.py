@@ -21,7 +21,14 @@ from contextlib import suppress
 from types import FrameType
 
 from palate.serving._process.server import FAILED, ServedApp, run_server
-from palate.serving._process.sockets import address_of, bind_workers, close_sockets, start_listening
+from palate.serving._process.sockets import (
+    AddressUnavailable,
+    address_of,
+    bind_again,
+    bind_workers,
+    close_sockets,
+    start_listening,
+)
 from palate.serving._process.watchdog import GRACE, HeartbeatTable, StillnessGauge, start_heartbeat, start_watchdog
 from palate.serving.settings import ServingSettings
 
@@ -32,6 +39,7 @@ _LOOK = 0.25  # seconds between two looks at the workers
 _LAST = 4.0  # seconds after the drain, until those that are left are killed
 _SHORT_LIFE = 5.0  # seconds; a worker that ends sooner waits before it is started again
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 10.0  # seconds, doubled each time
+_WAITED_FOR = 0.4  # seconds that connections may wait for a worker to be started again
 
 
 def serve(
@@ -116,7 +124,7 @@ class _Workers:
         *,
         preload: bool,
     ) -> None:
-        self._build_app, self._settings, self._sockets = build_app, settings, sockets
+        self._build_app, self._settings, self._sockets = build_app, settings, list(sockets)
         self._on_listening = on_listening
         self._addresses = [address_of(one) for one in sockets[0]]
         self._table = HeartbeatTable(settings.workers)
@@ -185,8 +193,26 @@ class _Workers:
                 self._code = FAILED  # it has said why; the others would say the same
             else:
                 _tell(f"worker {worker.index} ended ({_ending(code)}); it is started again")
+                if worker.wait > _WAITED_FOR:
+                    self._leave_to_others(worker.index)
+
+    def _leave_to_others(self, index: int) -> None:
+        """Close the sockets of a worker that keeps ending, so that the system gives its connections to the others."""
+        if self._settings.uds is None and any(worker.pid for worker in self._workers):
+            close_sockets([self._sockets[index]])
+            self._sockets[index] = ()
 
     def _start(self, worker: Worker) -> None:
+        if not self._sockets[worker.index]:
+            living = next(self._sockets[other.index] for other in self._workers if self._sockets[other.index])
+            try:
+                made = bind_again(living)
+                start_listening(made)
+            except AddressUnavailable as exc:  # the others go on, and this one is tried again
+                _tell(str(exc))
+                worker.due = time.monotonic() + worker.wait
+                return
+            self._sockets[worker.index] = made
         self._table.reset(worker.index)
         sys.stdout.flush()
         sys.stderr.flush()
