@@ -18,7 +18,7 @@ from sklearn.svm import SVC
 from xgboost import Booster, DMatrix, XGBClassifier, train
 
 import palate
-from palate.errors import InvalidInput, InvalidOption
+from palate.errors import InvalidInput
 from palate.matrix import Matrix
 from palate.schema import ColSpec, Schema, TensorSpec
 from palate.signature import Signature
@@ -279,9 +279,7 @@ def test_every_way_to_ask_takes_it(opened: Callable[..., Any]) -> None:
     np.testing.assert_array_equal(np.concatenate(list(model.predict_batches(batches))), wanted)
     named = model.predict(matrix, output="pandas")
     assert list(named.index) == list(range(40))
-    pd.testing.assert_frame_equal(named, model.convert(wanted, "pandas"))
-    with pytest.raises(InvalidOption):
-        model.convert(wanted, "spreadsheet")
+    pd.testing.assert_frame_equal(named, model.predict(TABLE, output="pandas"))
     with pytest.raises(InvalidInput, match="iterable of batches, got one Matrix"):
         model.predict_batches(matrix)
 

@@ -291,5 +291,3 @@ def test_enforcing_asks_for_a_method_that_there_is(loaded, frame) -> None:
     assert loaded.enforce(frame, method="predict_proba")[0] is frame
     with pytest.raises(errors.MethodNotFound):
         loaded.enforce(frame, method="transform")
-    with pytest.raises(errors.MethodNotFound):
-        loaded.convert([1], "pandas", method="transform")

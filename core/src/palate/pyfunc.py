@@ -219,18 +219,6 @@ class PyFuncModel:
         """Whether the model takes *matrix* as it is, so that ``enforce`` would find nothing to do."""
         return self._columns is not None and self._columns.fits(matrix)
 
-    def convert(self, predictions: object, container: Container, *, method: str | None = None) -> Any:
-        """Return what a method returned in a container, as ``output=`` does.
-
-        Raises:
-            InvalidOption, UnsupportedOutput: see ``predict``.
-            MethodNotFound: see ``call``.
-        """
-        name = self.default_method if method is None else method
-        self._signature_of(name)
-        check_container(container)
-        return self._convert(predictions, name, None, container)
-
     def rows_are_independent(self, method: str) -> bool:
         """Whether a row's answer depends on that row alone, up to rounding, so that requests may be joined.
 
