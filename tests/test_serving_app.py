@@ -317,6 +317,15 @@ def test_answers_are_compressed_for_who_asks_for_it(client: TestClient) -> None:
     assert "content-encoding" not in post(client, many, accept_encoding="gzip, deflate, br").headers
 
 
+def test_many_rows_are_read_and_written_beside_the_loop(client: TestClient) -> None:
+    """A large request is answered like a small one; what it gets wrong, too."""
+    many = {"dataframe_split": {"columns": COLUMNS, "data": ROWS * 5000}}
+    assert post(client, many).json() == {"predictions": SUMS * 5000}
+    assert post(client, many, accept="image/png").status_code == 406
+    many["dataframe_split"]["data"][-1] = [1, 2]
+    assert post(client, many).status_code == 400
+
+
 def test_a_bomb_is_refused_before_it_goes_off(client: TestClient) -> None:
     """A body that grows beyond the limit is 413, and the next request is answered."""
     bomb = gzip.compress(b" " * (50 << 20))

@@ -31,6 +31,8 @@ Deliver = Callable[[int, list[tuple[bytes, bytes]], bytes], None]
 
 # From that size on a body is decoded beside the event loop: it takes longer than to hand it over.
 _LARGE_BODY = 256 << 10
+# The same of answers: so many rows may each be a long list.
+_MANY_ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,14 +173,28 @@ class Prediction:
         if isinstance(output, Failed):
             self._fail(output.cause)
             return
+        waiting = self._waiting
+        if waiting is not None and waiting.rows > _MANY_ROWS:
+            self._desk.decoder.start(lambda: self._encode(output), self._deliver_encoded)
+        else:
+            self._deliver_encoded(self._encode(output))
+
+    def _encode(self, output: Any) -> tuple[Answer | Failed, float]:
+        """Return the answer's body, or why there is none, and the seconds that it took; for any thread."""
         begin = perf_counter()
         assert self._call is not None
         try:
-            answer = self._route.endpoint.encode(output, self._call)
+            answer: Answer | Failed = self._route.endpoint.encode(output, self._call)
         except Exception as exc:
-            self._fail(exc)
+            answer = Failed(exc)
+        return answer, perf_counter() - begin
+
+    def _deliver_encoded(self, encoded: tuple[Answer | Failed, float]) -> None:
+        answer, seconds = encoded
+        if isinstance(answer, Failed):
+            self._fail(answer.cause)
             return
-        self._route.metrics.stages["encode"].observe(perf_counter() - begin)
+        self._route.metrics.stages["encode"].observe(seconds)
         self._send(200, answer)
 
     def _fail(self, cause: BaseException) -> None:
