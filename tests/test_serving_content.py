@@ -107,7 +107,11 @@ def test_what_is_compressed_is_inflated(body: bytes, encoding: bytes) -> None:
     assert inflate(gzip.compress(body) + gzip.compress(b"more"), b"gzip", limit=4000) == body + b"more"
 
 
-@pytest.mark.parametrize("body", [b"plain", gzip.compress(b"x" * 100)[:-4], gzip.compress(b"x") + b"rest", b"\x1f\x8b"])
+@pytest.mark.parametrize(
+    "body",
+    [b"plain", gzip.compress(b"x" * 100)[:-4], gzip.compress(b"x") + b"rest", b"\x1f\x8b"],
+    ids=["plain", "cut", "more behind", "the beginning alone"],
+)
 def test_what_is_not_compressed_as_it_says_is_malformed(body: bytes) -> None:
     """Plain bodies, those cut short and those with something behind them are refused."""
     with pytest.raises(MalformedBody, match="gzip"):
