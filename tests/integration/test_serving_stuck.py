@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -31,8 +33,11 @@ OPTIONS = ("--trust", "--predict-timeout", "500ms", "--golden", "skip", "--acces
 def test_a_stuck_worker_is_replaced(fickle: Path) -> None:
     """After a few calls that never end a worker is replaced by one that answers."""
     with live_palate(fickle, *OPTIONS, "--workers", 2) as server:
-        assert [ask(server, 105) for _ in range(8)] == [504] * 8
-        server.wait_for("it is started again")
+        deadline = time.monotonic() + 30
+        while "it is started again" not in server.errors():
+            assert time.monotonic() < deadline, server.errors()
+            with suppress(OSError):  # a worker that ends may close a connection that it has just been given
+                assert ask(server, 105) in (503, 504)  # 503 from the one that is ending
         assert [ask(server, 1) for _ in range(4)] == [200] * 4
 
 
