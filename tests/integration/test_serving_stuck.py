@@ -38,7 +38,11 @@ def test_a_stuck_worker_is_replaced(fickle: Path) -> None:
             assert time.monotonic() < deadline, server.errors()
             with suppress(OSError):  # a worker that ends may close a connection that it has just been given
                 assert ask(server, 105) in (503, 504)  # 503 from the one that is ending
-        assert [ask(server, 1) for _ in range(4)] == [200] * 4
+        answered = 0
+        while answered < 4:  # in a row: the other one may be ending just now
+            assert time.monotonic() < deadline, server.errors()
+            with suppress(OSError):
+                answered = answered + 1 if ask(server, 1) == 200 else 0
 
 
 def test_a_stuck_process_says_so(fickle: Path) -> None:
