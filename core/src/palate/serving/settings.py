@@ -199,7 +199,7 @@ class ServingSettings:
     )
     # With as many waiting as answered in one call, who is accepted waits about twice as long as without any queue.
     max_queue_requests: int = field(
-        default=100,
+        default=64,
         metadata=_as(
             count(1, 1_000_000),
             "The most requests that wait for a model in each worker, if the last of them would wait for longer than a "

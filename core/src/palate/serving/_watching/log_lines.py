@@ -6,7 +6,7 @@ Nothing that a stranger sent can end a line, forge one or steer a terminal: what
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -64,11 +64,8 @@ class AccessLines:
         self._heads: dict[_Head, str] = {}
         self._second = (0, "")
 
-    def format(self, records: Sequence[AccessRecord]) -> bytes:
-        """Return the lines."""
-        return "".join([self._formatted(record) for record in records]).encode()
-
-    def _formatted(self, record: AccessRecord) -> str:
+    def line(self, record: AccessRecord) -> str:
+        """Return the line of a request."""
         at = record.at
         whole = int(at)
         if self._second[0] != whole:
