@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["Table", "micro", "milli", "times"]
+__all__ = ["Table", "micro", "milli", "times", "write_page"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +48,13 @@ def milli(seconds: float) -> str:
 def times(ratio: float) -> str:
     """Return a ratio with two digits."""
     return f"{ratio:.2f}"
+
+
+def write_page(page: Path, script: str, parts: Sequence[str]) -> None:
+    """Put *parts* between the markers that *page* has for *script*."""
+    begin, end = f"<!-- begin: {script} -->", f"<!-- end: {script} -->"
+    before, marker, rest = page.read_text().partition(begin)
+    _, closing, after = rest.partition(end)
+    if not marker or not closing:
+        raise SystemExit(f"{page} needs the lines\n{begin}\n{end}")
+    page.write_text(before + "\n\n".join([begin, *parts, end]) + after)

@@ -27,10 +27,9 @@ from typing import Any, TypeAlias
 
 import startup
 from _adapter_cases import HOOK, MILLION, ROWS, Row
-from _tables import Table, micro, times
+from _tables import Table, micro, times, write_page
 from _timing import ENVIRONMENT
 
-BEGIN, END = "<!-- begin: benchmarks/adapter.py -->", "<!-- end: benchmarks/adapter.py -->"
 # Seconds that one process may take for a round, unless two calls take longer, and for all of a row's rounds.
 ROUND, ROUNDS = 0.1, 20.0
 # Rounds of a row whose calls take so long that it does not get as many as the others.
@@ -268,15 +267,6 @@ def describe(versions: dict[str, dict[str, str]]) -> str:
     return f"Measured on {day}, {machine}. {', '.join(words)}."
 
 
-def write_page(page: Path, parts: Sequence[str]) -> None:
-    """Put *parts* between the markers of *page*."""
-    before, marker, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not marker or not end:
-        raise SystemExit(f"{page} needs the lines\n{BEGIN}\n{END}")
-    page.write_text(before + "\n\n".join([BEGIN, *parts, END]) + after)
-
-
 def main() -> None:
     """Print the tables; write them into a page if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -304,7 +294,7 @@ def main() -> None:
         found.extend(startup.tables(mlflow, max(3, options.repeat // 2)))
     print("\n\n".join([*parts, *(table.text() for table in found)]))
     if options.markdown:
-        write_page(options.markdown, [*parts, *(table.markdown() for table in found)])
+        write_page(options.markdown, "benchmarks/adapter.py", [*parts, *(table.markdown() for table in found)])
 
 
 if __name__ == "__main__":

@@ -35,9 +35,8 @@ from _serving_models import KINDS, Served, prepare, rows_of
 from _serving_overload import overload
 from _serving_processes import Environments, Running, Server, answer_of, require_tools, servers_of, start
 from _serving_soak import soak
-from _tables import Table
+from _tables import Table, write_page
 
-BEGIN, END = "<!-- begin: benchmarks/serving.py -->", "<!-- end: benchmarks/serving.py -->"
 PARTS = ("load", "footprint", "overload")
 
 
@@ -172,15 +171,6 @@ def describe() -> str:
     return f"Measured on {day}, {machine}. Python {platform.python_version()}, {versions}."
 
 
-def write_page(page: Path, parts: Sequence[str]) -> None:
-    """Put *parts* between the markers of *page*."""
-    before, marker, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not marker or not end:
-        raise SystemExit(f"{page} needs the lines\n{BEGIN}\n{END}")
-    page.write_text(before + "\n\n".join([BEGIN, *parts, END]) + after)
-
-
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -228,7 +218,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(document, indent=1, ensure_ascii=False))
     if options.markdown:
-        write_page(options.markdown, [describe(), *(table.markdown() for table in tables)])
+        write_page(options.markdown, "benchmarks/serving.py", [describe(), *(table.markdown() for table in tables)])
 
 
 if __name__ == "__main__":
