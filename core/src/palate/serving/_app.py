@@ -113,12 +113,10 @@ class Application:
     def _route_models(self) -> None:
         """Give each model its paths; those that name no model are the first's."""
         for served in self.models:
-            contract = served.contract
-            metrics = self._bound.model(contract.name, contract.version)
             for protocol in self._settings.protocols:
                 name = "mlflow" if protocol == "sagemaker" else protocol
-                for path, endpoint in _PATHS[name](contract).items():
-                    self._routes.setdefault(path, PredictRoute(endpoint, served, protocol, metrics))
+                for path, endpoint in _PATHS[name](served.contract).items():
+                    self._routes.setdefault(path, PredictRoute(endpoint, served, protocol))
 
     # -- the process that serves ---------------------------------------------------------------------------------------
 
@@ -127,8 +125,6 @@ class Application:
         self._bound = self._shared.metrics.bind(index)
         for served in self.models:
             served.metrics = self._bound.model(served.contract.name, served.contract.version)
-        for route in self._routes.values():
-            route.metrics = route.served.metrics
 
     def begin_drain(self) -> None:
         """Say from now on that nothing is ready."""

@@ -40,7 +40,7 @@ def read_contract(uri: str | PathLike[str], *, name: str | None = None, version:
     info = inspect_model(uri)
     declared = info.signature or _ANYTHING
     default = info.default_method
-    signatures = {name: declared.of(name, default=default) for name in (default, *declared.methods)}
+    signatures = {method: declared.of(method, default=default) for method in (default, *declared.methods)}
     return _contract(info.path, info.flavor, default, signatures, _facts(info), name=name, version=version)
 
 

@@ -18,7 +18,7 @@ from palate.serving._predicting.served import Prepared, ServedModel
 from palate.serving._statuses import describe_error, retry_after
 from palate.serving._watching.access_log import AccessLog, IncidentLog
 from palate.serving._watching.log_lines import Served
-from palate.serving._watching.metrics import ErrorKind, ModelMetrics, WorkerMetrics, error_kind
+from palate.serving._watching.metrics import ErrorKind, WorkerMetrics, error_kind
 from palate.serving._watching.request_ids import RequestIds
 from palate.serving._wire import Answer, Call, Endpoint, Request
 from palate.serving.errors import ModelFailed, ServingError
@@ -65,13 +65,12 @@ class PredictRoute:
         protocol: what its requests are counted under.
     """
 
-    __slots__ = ("endpoint", "metrics", "protocol", "served", "shown")
+    __slots__ = ("endpoint", "protocol", "served", "shown")
 
-    def __init__(self, endpoint: Endpoint, served: ServedModel, protocol: ProtocolName, metrics: ModelMetrics) -> None:
+    def __init__(self, endpoint: Endpoint, served: ServedModel, protocol: ProtocolName) -> None:
         self.endpoint = endpoint
         self.served = served
         self.protocol: ProtocolName = protocol
-        self.metrics = metrics
         self.shown = Served(served.contract.name, served.contract.version, protocol)
 
 
@@ -137,7 +136,7 @@ class Prediction:
         if self._waiting is not None and not self._waiting.is_done:
             self._waiting.drop()
             self._deliver = _deliver_nothing
-            self._route.metrics.errors.count("client_gone")
+            self._route.served.metrics.errors.count("client_gone")
             self._count(499, 0, "client_gone")
 
     def refuse(self, error: PalateError, kind: ErrorKind | None = None, *, incident: str | None = None) -> None:
@@ -145,7 +144,7 @@ class Prediction:
         failure = describe_error(error, self._request_id)
         answer = self._route.endpoint.refuse(failure)
         kind = kind or error_kind(error)
-        self._route.metrics.errors.count(kind)
+        self._route.served.metrics.errors.count(kind)
         self._send(failure.status, answer, retry_after(error), kind, incident)
 
     def _read(self, body: bytes, query: bytes) -> Prepared | Failed:
@@ -163,7 +162,7 @@ class Prediction:
         if isinstance(prepared, Failed):
             self._fail(prepared.cause)
             return
-        self._route.metrics.stages["decode"].observe(perf_counter() - self._since)
+        self._route.served.metrics.stages["decode"].observe(perf_counter() - self._since)
         try:
             self._waiting = self._route.served.submit(prepared, self._finish)
         except ServingError as exc:
@@ -194,7 +193,7 @@ class Prediction:
         if isinstance(answer, Failed):
             self._fail(answer.cause)
             return
-        self._route.metrics.stages["encode"].observe(seconds)
+        self._route.served.metrics.stages["encode"].observe(seconds)
         self._send(200, answer)
 
     def _fail(self, cause: BaseException) -> None:
@@ -233,7 +232,7 @@ class Prediction:
         desk, route, waiting = self._desk, self._route, self._waiting
         seconds = perf_counter() - self._since
         desk.metrics.server.in_flight.add(-1)
-        route.metrics.protocols[route.protocol].done(status, seconds)
+        route.served.metrics.protocols[route.protocol].done(status, seconds)
         desk.access_log.add(
             self._request_id,
             self._client,
