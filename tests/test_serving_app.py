@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import json
@@ -522,3 +523,22 @@ def test_draining_refuses_what_is_new(adder: Path) -> None:
         refused = post(client, SPLIT)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert client.get("/live").status_code == 200
+
+
+def test_client_that_leaves_before_its_body_is_counted_once(adder: Path) -> None:
+    """Under any ASGI server, a request whose body never came whole is over: not in flight, and named in /metrics."""
+    app = create_app(adder, ServingSettings(trust=True, access_log="off"))
+    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    scope = {"type": "http", "method": "POST", "path": "/invocations", "headers": [], "query_string": b""}
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        raise AssertionError(f"nobody is there for {message}")
+
+    with TestClient(app, base_url="http://localhost") as opened:
+        asyncio.run(app(scope, receive, send))
+        page = opened.get("/metrics").text
+    assert re.search(r"^palate_requests_in_flight 0(\.0)?$", page, re.MULTILINE), page
+    assert re.search(r'^palate_errors_total\{.*"client_gone".*\} 1(\.0)?$', page, re.MULTILINE), page

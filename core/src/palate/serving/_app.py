@@ -214,7 +214,7 @@ class Application:
         try:
             body = await receive_body(receive, headers, limit=settings.max_body_bytes, timeout=settings.body_timeout)
         except ClientGone:
-            prediction.drop()
+            prediction.abandon()
             return
         except ServingError as exc:
             prediction.refuse(exc)

@@ -135,9 +135,13 @@ class Prediction:
         """Stop, as far as it can be stopped: the client has gone."""
         if self._waiting is not None and not self._waiting.is_done:
             self._waiting.drop()
-            self._deliver = _deliver_nothing
-            self._route.served.metrics.errors.count("client_gone")
-            self._count(499, 0, "client_gone")
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Count a request whose client has gone, and send nothing."""
+        self._deliver = _deliver_nothing
+        self._route.served.metrics.errors.count("client_gone")
+        self._count(499, 0, "client_gone")
 
     def refuse(self, error: PalateError, kind: ErrorKind | None = None, *, incident: str | None = None) -> None:
         """Answer with an error, and count it as what it is or as *kind*."""
