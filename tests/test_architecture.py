@@ -26,7 +26,7 @@ PLUGINS = sorted((ROOT / "plugins").glob("*/src/*/__init__.py"))
 
 # A module may import from its own layer and from those before it, and nothing may import in a circle.
 LAYERS = {
-    "errors": "errors _late _plugin_failures",
+    "errors": "errors _late _plugin_failures _problems",
     "what a model takes": "_warning _field_types schema _containers matrix _enforcement _schema_json signature "
     "_inference",
     "what it returns": "_outputs",

@@ -34,9 +34,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from palate._plugin_failures import describe_failure
+from palate._problems import PalateError, PalateWarning, Problem, ProblemKind, ProblemsError
 
 __all__ = [
     "CodeReason",
@@ -70,66 +70,7 @@ __all__ = [
     "UnsupportedOutput",
 ]
 
-# Of a table with 600 wrong columns, nobody reads more.
-_SHOWN_PROBLEMS = 20
-
-ProblemKind = Literal["missing", "extra", "wrong_type", "wrong_value", "wrong_shape"]
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong in a document or in the data given to a model.
-
-    ``where`` leads to it, outermost first: ``("flavors", "sklearn", "data")``,
-    ``("inputs", "age")``, ``("params", "temperature")``.
-    """
-
-    where: tuple[str | int, ...]
-    kind: ProblemKind
-    message: str
-
-    def __str__(self) -> str:
-        place = ".".join(str(step) for step in self.where)
-        return f"{place}: {self.message}" if place else self.message
-
-
-class PalateError(Exception):
-    """The base of every error that Palate raises on purpose. Each can be pickled, as process pools do."""
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # Python's own way calls the class with the finished sentence, which is none of the facts that it takes.
-        # An OSError keeps its number outside of its dict.
-        number = {"errno": self.errno} if isinstance(self, OSError) else {}
-        return _restore, (type(self), self.args, {**vars(self), **number})
-
-
-def _restore(kind: type[PalateError], args: tuple[object, ...], facts: dict[str, object]) -> PalateError:
-    error = kind.__new__(kind, *args)
-    error.args = args
-    for name, value in facts.items():
-        setattr(error, name, value)
-    return error
-
-
-class _Problems(PalateError, ValueError):
-    """An error that lists every problem found, not only the first; its text stops after twenty."""
-
-    _headline = "{count} problem(s)"
-
-    def __init__(self, problems: Iterable[Problem], *, source: str = "") -> None:
-        self.problems: tuple[Problem, ...] = tuple(problems)
-        self.source = source
-        head = self._headline.format(count=len(self.problems), source=source)
-        if len(self.problems) == 1:
-            super().__init__(f"{head}: {self.problems[0]}")
-            return
-        lines = [f"  - {problem}" for problem in self.problems[:_SHOWN_PROBLEMS]]
-        if len(self.problems) > _SHOWN_PROBLEMS:
-            lines.append(f"  - and {len(self.problems) - _SHOWN_PROBLEMS} more")
-        super().__init__("\n".join([head + ":", *lines]))
-
-
-class InvalidModelFile(_Problems):
+class InvalidModelFile(ProblemsError):
     """A document of the model directory (MLmodel, MANIFEST.json) is malformed."""
 
     _headline = "{source} is not valid"
@@ -138,19 +79,19 @@ class InvalidModelFile(_Problems):
         super().__init__(problems, source=source)
 
 
-class InvalidSignature(_Problems):
+class InvalidSignature(ProblemsError):
     """A signature is malformed, or could not be inferred from the data given."""
 
     _headline = "Invalid signature"
 
 
-class InvalidExample(_Problems):
+class InvalidExample(ProblemsError):
     """An input example cannot be stored as JSON or read back."""
 
     _headline = "Invalid input example"
 
 
-class InvalidInput(_Problems):
+class InvalidInput(ProblemsError):
     """Data or params do not fit the model's signature; ``problems`` lists all of it.
 
     The text names fields, expected and given types, never the caller's values.
@@ -229,10 +170,6 @@ class ModelChanged(PalateError, ValueError):
             f"The model at '{uri}' is not what was saved ({found}).{why} Hint: fetch it again from where it "
             "came; if you know the change is right, run 'palate verify --accept' on it."
         )
-
-
-class PalateWarning(UserWarning):
-    """Something that the caller asked for was left out, as stock MLflow leaves it out."""
 
 
 @dataclass(frozen=True, slots=True)
