@@ -30,6 +30,8 @@ OTHER = {
     "name": "iris",
     "protocols": "v2,palate",
     "trust": "on",
+    "isolate": "true",
+    "memory_limit": "2GiB",
     "golden": "skip",
     "max_body_bytes": "3MB",
     "max_header_bytes": "64KiB",

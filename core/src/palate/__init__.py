@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from palate._code.model_slot import set_model
     from palate._code.python_model import PythonModel
     from palate._inference.inference import infer_signature
+    from palate._isolation.model import IsolatedModel
+    from palate._isolation.options import Isolation
     from palate.flavors import register_flavor
     from palate.hookspecs import hookimpl
     from palate.inspection import ModelInfo, inspect_model
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ColSpec",
+    "IsolatedModel",
+    "Isolation",
     "MethodSignature",
     "ModelInfo",
     "ParamSpec",
@@ -50,6 +54,8 @@ __all__ = [
 
 _HOMES = {
     "ColSpec": "palate.schema",
+    "IsolatedModel": "palate._isolation.model",
+    "Isolation": "palate._isolation.options",
     "MethodSignature": "palate.signature",
     "ModelInfo": "palate.inspection",
     "ParamSpec": "palate.schema",

@@ -22,7 +22,13 @@ ends with what to do::
     ├── InvalidInput (ValueError)              data or params do not fit the signature
     ├── UnsupportedOutput (ValueError)         the predictions have no form in the container asked for
     ├── PredictionChanged (ValueError)         a model no longer predicts what it predicted
+    ├── ModelCrashed (RuntimeError)            the process of an isolated model ended
+    ├── ModelOutOfMemory (MemoryError)         an isolated model needs more than it may have
+    ├── ModelTimeout (TimeoutError)            an isolated model did not answer in time
+    ├── NotTransferable (TypeError)            a value of this type does not cross between processes
     ├── MethodNotFound (AttributeError)        the model does not answer to that method
+    ├── EnvironmentFailed (RuntimeError)       a model's environment could not be built; nothing of it is left
+    ├── PythonNotFound (LookupError)           the Python that a model asks for is not installed
     ├── FlavorNotFound (LookupError)           no installed flavor has that name
     ├── FlavorConflict (ValueError)            two distributions claim one name or package
     ├── FlavorBlocked (PermissionError)        the host does not allow the plugin of that flavor
@@ -37,10 +43,12 @@ from dataclasses import dataclass
 
 from palate._plugin_failures import describe_failure
 from palate._problems import PalateError, PalateWarning, Problem, ProblemKind, ProblemsError
+from palate._process_errors import ModelCrashed, ModelOutOfMemory, ModelTimeout, NotTransferable
 
 __all__ = [
     "CodeReason",
     "DependencyMissing",
+    "EnvironmentFailed",
     "FlavorBlocked",
     "FlavorBroken",
     "FlavorConflict",
@@ -54,14 +62,19 @@ __all__ = [
     "LoadFailed",
     "MethodNotFound",
     "ModelChanged",
+    "ModelCrashed",
     "ModelExists",
     "ModelNotFound",
+    "ModelOutOfMemory",
+    "ModelTimeout",
+    "NotTransferable",
     "PalateError",
     "PalateWarning",
     "PredictionChanged",
     "Problem",
     "ProblemKind",
     "ProjectExists",
+    "PythonNotFound",
     "SaveFailed",
     "TrustRequired",
     "UnsafeModel",
@@ -210,15 +223,28 @@ class UnsafeModel(PalateError, ValueError):
 
 
 class LoadFailed(PalateError, RuntimeError):
-    """The flavor could not open the model, or not *prepare* it; the cause is the exception's ``__cause__``."""
+    """The flavor could not open the model, or not *prepare* it; the cause is the exception's ``__cause__``.
+
+    *differences* are those between the model's environment and this one, the most important first; *matters* says
+    whether one of them may be the reason.
+    """
 
     def __init__(
-        self, uri: str, *, flavor: str, cause: BaseException, differences: Sequence[str] = (), task: str = "load"
+        self,
+        uri: str,
+        *,
+        flavor: str,
+        cause: BaseException,
+        differences: Sequence[str] = (),
+        matters: bool = False,
+        task: str = "load",
     ) -> None:
-        self.uri, self.flavor, self.differences = uri, flavor, tuple(differences)
+        self.uri, self.flavor, self.differences, self.matters = uri, flavor, tuple(differences), matters
         hint = "the installed packages are those that the model requires, so the file, or the flavor, is at fault"
         if self.differences:
             hint = f"what is installed differs from the model's requirements: {'; '.join(self.differences)}"
+        if matters:
+            hint += "; isolate=True, or 'palate env create', gives the model an environment of its own"
         told = describe_failure(cause).removesuffix(".")
         super().__init__(f"The flavor '{flavor}' could not {task} '{uri}': {told}. Hint: {hint}.")
 
@@ -243,7 +269,7 @@ class InvalidRequirement(PalateError, ValueError):
     """A requirement line is not a plain PEP 508 requirement."""
 
     def __init__(self, line: str, *, reason: str) -> None:
-        self.line = line
+        self.line, self.reason = line, reason
         super().__init__(
             f"Requirement {line!r} was refused: {reason}. "
             "Hint: write one 'name==version' per line, without pip options."
@@ -279,6 +305,31 @@ class MethodNotFound(PalateError, AttributeError):
         self.method, self.available = method, tuple(available)
         answers = ", ".join(self.available) or "none"
         super().__init__(f"This model has no method '{method}' (it answers to: {answers}).")
+
+
+class EnvironmentFailed(PalateError, RuntimeError):
+    """An environment could not be built; *output* is what the tool that failed said last. Nothing of it is left."""
+
+    def __init__(self, step: str, *, output: Sequence[str], hint: str = "") -> None:
+        self.step, self.output = step, tuple(output)
+        said = "".join(f"\n  - {line}" for line in self.output) or " no reason was given"
+        super().__init__(f"Could not {step}, and nothing was left behind:{said}" + (f"\nHint: {hint}." if hint else ""))
+
+
+class PythonNotFound(PalateError, LookupError):
+    """No Python of the minor version that is asked for is installed here, or none that Palate runs on is."""
+
+    def __init__(self, wanted: str, *, found: Sequence[str], needed: str = "") -> None:
+        self.wanted, self.found = wanted, tuple(found)
+        minor = ".".join(wanted.split(".")[:2])
+        if needed:
+            reason = f"Palate runs on Python {needed}, and Python {wanted} is asked for"
+            hint = "python='3.11', or another that is installed, builds with that instead (CLI: --python 3.11)"
+        else:
+            reason = f"Python {minor} is asked for and was not found"
+            hint = f"uv python install {minor}; or pyenv install {minor}; or the system's package manager; or name an "
+            hint += "interpreter, or another version, with python= (CLI: --python)"
+        super().__init__(f"{reason} (found: {', '.join(self.found) or 'none'}). Hint: {hint}.")
 
 
 class FlavorNotFound(PalateError, LookupError):

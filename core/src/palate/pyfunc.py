@@ -47,7 +47,6 @@ class PyFuncModel:
     directory, from which the receiver loads it anew.
 
     Attributes:
-        native: the framework's own object.
         signature: what is enforced before every call, or None.
         signatures: the same for each method, with the method's own outputs and params.
         metadata: the parsed MLmodel document.
@@ -67,6 +66,7 @@ class PyFuncModel:
         "_features",
         "_flavor",
         "_named",
+        "_native",
         "_plan",
         "_prepared",
         "_reopen",
@@ -74,7 +74,6 @@ class PyFuncModel:
         "default_method",
         "metadata",
         "methods",
-        "native",
         "path",
         "signature",
         "signatures",
@@ -92,15 +91,19 @@ class PyFuncModel:
         source: ModelSource | None = None,
         reopen: Reopen | None = None,
     ) -> None:
-        self.native = native
-        self.metadata = metadata
-        self.signature = signature
-        self.path = path
-        self.methods = flavor.methods(native)
+        self._native = native
         self._flavor = flavor
         self._prepared = prepared
         self._source = source
         self._reopen = reopen
+        self._declare(metadata, signature, path, flavor.methods(native))
+
+    def _declare(self, metadata: ModelFile, signature: Signature | None, path: Path, methods: tuple[str, ...]) -> None:
+        """Become the model that a document describes and that answers to *methods*, whoever will be asked."""
+        self.metadata = metadata
+        self.signature = signature
+        self.path = path
+        self.methods = methods
         self.default_method = default_method(metadata.default_method, self.methods)
         declared = signature or _UNDECLARED
         self.signatures: Mapping[str, Signature] = {
@@ -114,6 +117,11 @@ class PyFuncModel:
             self._plan = like_example.LikeExample(plan, path, metadata.saved_input_example_info)
         # Only a plan that asks for columns by name and type takes a Matrix as it is.
         self._columns = plan if self._plan is plan and isinstance(plan, ColumnPlan) else None
+
+    @property
+    def native(self) -> object:
+        """The framework's own object."""
+        return self._native
 
     @property
     def flavor(self) -> str:
@@ -227,7 +235,7 @@ class PyFuncModel:
             FlavorBroken: the flavor failed to say.
         """
         self._signature_of(method)
-        return self._flavor.rows_are_independent(self.native, method)
+        return self._flavor.rows_are_independent(self._native, method)
 
     @property
     def fork_after_load(self) -> bool:
@@ -322,7 +330,7 @@ class PyFuncModel:
         return sorted({*super().__dir__(), *self.methods})
 
     def __repr__(self) -> str:
-        return f"<PyFuncModel {self.flavor} at '{self.path}', methods: {', '.join(self.methods) or 'none'}>"
+        return f"<{type(self).__name__} {self.flavor} at '{self.path}', methods: {', '.join(self.methods) or 'none'}>"
 
 
 def default_method(recorded: str, methods: tuple[str, ...]) -> str:

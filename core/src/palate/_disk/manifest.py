@@ -76,6 +76,12 @@ class Manifest:
         """The model's identity, in hex."""
         return _digest(self.files)
 
+    def check_content(self, root: Path, name: str, content: bytes) -> None:
+        """Raise ModelChanged if *content*, read just now from *root*, is not what the manifest lists."""
+        if {file.name: file.sha256 for file in self.files}.get(name) != hashlib.sha256(content).hexdigest():
+            check_manifest(root, self)  # tells of every file, and what may have changed it
+            raise ModelChanged(str(root), changed=[name], cause=_WHILE_READ)
+
     def to_json(self) -> str:
         """Return the text of MANIFEST.json; the same files always give the same text."""
         document = {
@@ -118,12 +124,6 @@ class Seal:
     manifest: Manifest
     added_by_mlflow: tuple[str, ...]
     _stamps: Mapping[str, Stamp] = field(repr=False)
-
-    def check_content(self, name: str, content: bytes) -> None:
-        """Raise ModelChanged if *content*, read just now, is not what was checked under that name."""
-        digests = {file.name: file.sha256 for file in self.manifest.files}
-        if digests.get(name) != hashlib.sha256(content).hexdigest():
-            raise ModelChanged(str(self.root), changed=[name], cause=_WHILE_READ)
 
     def recheck(self) -> None:
         """Raise ModelChanged (or UnsafePath) if anything in the directory was touched since it was checked."""

@@ -7,10 +7,11 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
+from palate import Isolation
 from palate.cli._output import json_option, trust_option
 from palate.codecs import FORMATS, DataFormat, decode_input, encode_predictions, format_of
 from palate.errors import InvalidOption, PalateError
@@ -51,6 +52,14 @@ class ModelFailed(PalateError, RuntimeError):
 )
 @click.option("--method", help="A method other than predict, such as predict_proba.")
 @click.option("--param", "params", multiple=True, metavar="NAME=JSON", help="A param of the model; may be repeated.")
+@click.option("--isolate", is_flag=True, help="Run the model in a process of its own.")
+@click.option(
+    "--environment",
+    metavar="[auto|here|model|PATH]",
+    help="Where an isolated model runs: in this environment, in one built from its own requirements, in that at PATH, "
+    "or (auto, the default) in its own if this one differs in a way that matters. Implies --isolate.",
+)
+@click.option("--timeout", type=float, metavar="SECONDS", help="End an isolated model that takes longer.")
 @trust_option
 @json_option
 def command(
@@ -63,6 +72,9 @@ def command(
     output_format: DataFormat | None,
     method: str | None,
     params: tuple[str, ...],
+    isolate: bool,
+    environment: str | None,
+    timeout: float | None,
     trust: bool,
     as_json: bool,
 ) -> None:
@@ -85,11 +97,19 @@ def command(
     write_as = "json" if as_json else output_format or format_of(output) or read_as
     if output == STANDARD and write_as in BINARY and sys.stdout.isatty():
         raise InvalidOption("--output", reason=f"{write_as} is no text for a terminal", hint="name a file with -o")
-    model = load_model(uri, trust=trust)
+    model = load_model(uri, trust=trust, isolate=_isolation(isolate, environment, timeout))
     schema = model.signature.inputs if model.signature else None
     given = decode_input(_read(source), read_as, schema, delimiter=separator)
     predictions = _predict(model, method, given.data, {**(given.params or {}), **_params(params)})
     _write(output, encode_predictions(predictions, write_as))
+
+
+def _isolation(isolate: bool, environment: str | None, timeout: float | None) -> Isolation | Literal[False]:
+    if timeout is not None and not (isolate or environment):
+        raise InvalidOption("--timeout", reason="it is for isolated models", hint="add --isolate")
+    if not isolate and environment is None:
+        return False
+    return Isolation(environment=environment or "auto", timeout=timeout)
 
 
 def _separator(delimiter: str | None, source: str) -> str:

@@ -31,7 +31,7 @@ from palate.serving.errors import ServingError
 from palate.serving.protocols import inference_v2, mlflow, tf_serving, typed
 from palate.serving.settings import ProtocolName, ServingSettings
 
-__all__ = ["Application", "Servable", "by_name", "create_app", "open_models"]
+__all__ = ["Application", "Servable", "by_name", "create_app", "open_models", "open_servable"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -74,9 +74,14 @@ def open_models(
     """Return models, loaded, with what clients see of them."""
     opened = []
     for name, given in by_name(models, settings).items():
-        model = given if isinstance(given, PyFuncModel) else load_model(given, trust=settings.trust)
+        model = given if isinstance(given, PyFuncModel) else open_servable(given, settings)
         opened.append((contract_of(model, name=name), model))
     return opened
+
+
+def open_servable(uri: str | PathLike[str], settings: ServingSettings) -> PyFuncModel:
+    """Load a model as the settings say."""
+    return load_model(uri, trust=settings.trust, isolate=settings.isolation or False)
 
 
 def by_name(models: Servable | Mapping[str, Servable], settings: ServingSettings) -> dict[str | None, Servable]:

@@ -1,4 +1,4 @@
-"""The forms that a setting's value has: one reader for the file, the environment, the command line and Python alike.
+"""What a setting is, and the forms that its value has: one reader for file, environment, command line and Python.
 
 A reader takes what any of the four brings (TOML's own types, or text) and raises ValueError with what is wrong of it,
 as the end of a sentence that began with the setting's name.
@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-__all__ = ["Form", "choice", "choices", "count", "duration", "names", "size", "switch", "text"]
+__all__ = ["PREFIX", "Form", "Setting", "choice", "choices", "count", "duration", "names", "size", "switch", "text"]
+
+PREFIX = "PALATE_SERVE_"
 
 _SIZES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _DURATIONS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -35,6 +37,32 @@ class Form:
     show: Callable[[Any], str] = str
 
 
+class Setting(NamedTuple):
+    """One setting as sources and documents see it.
+
+    Attributes:
+        name: its name in the file and in Python.
+        default: its value where nobody sets it.
+        form: how its values are read and shown.
+        help: one or two sentences.
+    """
+
+    name: str
+    default: Any
+    form: Form
+    help: str
+
+    @property
+    def flag(self) -> str:
+        """Its name on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return PREFIX + self.name.upper()
+
+
 def count(lowest: int, highest: int) -> Form:
     """A whole number."""
 
@@ -47,14 +75,16 @@ def count(lowest: int, highest: int) -> Form:
     return Form(noun="number", read=read, show=str)
 
 
-def size(lowest: int, highest: int) -> Form:
+def size(lowest: int, highest: int, *, optional: bool = False) -> Form:
     """A number of bytes: 16777216 or "16MiB"; kB, MB and GB are powers of 1000, KiB, MiB and GiB of 1024."""
 
-    def read(given: object) -> int:
+    def read(given: object) -> int | None:
+        if given is None and optional:
+            return None
         value = _amount(given, {"": 1.0, **_SIZES}, "write bytes, as a number or as 16MiB")
         return _bounded(int(value), lowest, highest, _show_size)
 
-    return Form(noun="size", read=read, show=_show_size)
+    return Form(noun="size", read=read, show=lambda value: "" if value is None else _show_size(value))
 
 
 def duration(lowest: float, highest: float) -> Form:

@@ -14,6 +14,7 @@ from palate.serving.errors import (
     BodyTooLarge,
     BodyTooSlow,
     MalformedBody,
+    ModelRestarting,
     NotAcceptable,
     NotReady,
     PredictTimeout,
@@ -36,6 +37,7 @@ _STATUS_OF: dict[type[PalateError], int] = {
     DependencyMissing: 415,  # of a body in a form for which a package is missing here
     QueueFull: 503,
     NotReady: 503,
+    ModelRestarting: 503,
     PredictTimeout: 504,
     PalateError: 500,
 }
@@ -54,6 +56,6 @@ def describe_error(error: PalateError, request_id: str) -> Failure:
 
 def retry_after(error: PalateError) -> tuple[tuple[bytes, bytes], ...]:
     """Return the header that tells when to try again, for errors that pass."""
-    if isinstance(error, QueueFull | NotReady) and error.retry_after is not None:
+    if isinstance(error, QueueFull | NotReady | ModelRestarting) and error.retry_after is not None:
         return ((b"retry-after", str(error.retry_after).encode()),)
     return ()

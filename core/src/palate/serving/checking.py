@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from palate.errors import PalateError
 from palate.golden import replay_golden
-from palate.loading import load_model
 from palate.pyfunc import PyFuncModel
+from palate.serving._app import open_servable
 from palate.serving._process.sockets import AddressUnavailable, address_of, bind_sockets
 from palate.serving.settings import SETTINGS, ServingSettings
 
@@ -79,7 +79,7 @@ def _address(settings: ServingSettings) -> StartCheck:
 
 def _model(uri: str | PathLike[str], settings: ServingSettings) -> Iterator[StartCheck]:
     try:
-        model = load_model(uri, trust=settings.trust)
+        model = open_servable(uri, settings)
     except PalateError as exc:
         yield StartCheck(name="model", status="failed", detail=str(exc))
         return
@@ -89,7 +89,7 @@ def _model(uri: str | PathLike[str], settings: ServingSettings) -> Iterator[Star
         told = "there is none: the model gets whatever comes, and the API's document cannot say what to send"
         yield StartCheck(name="signature", status="note", detail=told)
     if settings.workers > 1 and not model.fork_after_load:
-        told = f"each of the {settings.workers} loads the model anew: what its framework has loaded is not shared"
+        told = f"each of the {settings.workers} loads the model anew: what is loaded is not shared"
         yield StartCheck(name="workers", status="note", detail=told)
     yield _predictions(model, settings)
 

@@ -24,6 +24,7 @@ __all__ = [
     "BodyTooSlow",
     "MalformedBody",
     "ModelFailed",
+    "ModelRestarting",
     "NotAcceptable",
     "NotReady",
     "PredictTimeout",
@@ -112,6 +113,19 @@ class NotReady(ServingError, RuntimeError):
         self.name, self.reason, self.retry_after = name, reason, retry_after
         hint = "" if retry_after is None else f" Hint: try again in {retry_after} s."
         super().__init__(f"The model '{name}' does not take requests: {reason}.{hint}")
+
+
+class ModelRestarting(ServingError, RuntimeError):
+    """The process of an isolated model ended, and is being replaced; the server's log has more under the id."""
+
+    retry_after = 1
+
+    def __init__(self, incident: str) -> None:
+        self.incident = incident
+        super().__init__(
+            f"The model's process ended, and is started again. Hint: try again in {self.retry_after} s; if it is this "
+            f"input that ends it, the server's log has the cause under the id {incident}."
+        )
 
 
 class PredictTimeout(ServingError, TimeoutError):

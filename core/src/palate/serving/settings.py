@@ -13,10 +13,23 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
+from palate import Isolation
 from palate.errors import InvalidOption, Problem
-from palate.serving._setting_forms import Form, choice, choices, count, duration, names, size, switch, text
+from palate.serving._setting_forms import (
+    PREFIX,
+    Form,
+    Setting,
+    choice,
+    choices,
+    count,
+    duration,
+    names,
+    size,
+    switch,
+    text,
+)
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -34,7 +47,6 @@ __all__ = [
     "settings_table",
 ]
 
-PREFIX = "PALATE_SERVE_"
 CONFIG_VARIABLE = "PALATE_SERVE_CONFIG"
 
 LoggedRequests = Literal["all", "errors", "off"]
@@ -59,32 +71,6 @@ class InvalidSettings(InvalidOption):
             return
         listed = "".join(f"\n  - {problem}" for problem in problems)
         super().__init__("settings", reason=f"{len(problems)} of them do not work:{listed}", hint=hint)
-
-
-class Setting(NamedTuple):
-    """One setting as sources and documents see it.
-
-    Attributes:
-        name: its name in the file and in Python.
-        default: its value where nobody sets it.
-        form: how its values are read and shown.
-        help: one or two sentences.
-    """
-
-    name: str
-    default: Any
-    form: Form
-    help: str
-
-    @property
-    def flag(self) -> str:
-        """Its name on the command line."""
-        return "--" + self.name.replace("_", "-")
-
-    @property
-    def variable(self) -> str:
-        """Its name in the environment."""
-        return PREFIX + self.name.upper()
 
 
 def _as(form: Form, told: str) -> dict[str, Any]:
@@ -142,6 +128,21 @@ class ServingSettings:
         metadata=_as(choices(get_args(ProtocolName)), "The protocols that are answered."),
     )
     trust: bool = field(default=False, metadata=_as(switch(), "Allow code that comes with the model to run."))
+    isolate: bool = field(
+        default=False,
+        metadata=_as(
+            switch(),
+            "Run the model in a process of its own, in an environment of its own if it needs one: a crash costs its "
+            "own requests only, and a call that takes too long is ended. Each worker has such a process.",
+        ),
+    )
+    memory_limit: int | None = field(
+        default=None,
+        metadata=_as(
+            size(64 << 20, 1 << 50, optional=True),
+            "The memory that the process of an isolated model may have for data, its model included.",
+        ),
+    )
     golden: GoldenCheck = field(
         default="require",
         metadata=_as(
@@ -245,6 +246,13 @@ class ServingSettings:
             raise InvalidSettings(tuple(problems))
         for name, value in read.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def isolation(self) -> Isolation | None:
+        """How models are isolated; None if they are not."""
+        if not self.isolate:
+            return None
+        return Isolation(memory_limit=self.memory_limit, timeout=self.predict_timeout)
 
     @property
     def accepted_hosts(self) -> frozenset[str] | None:

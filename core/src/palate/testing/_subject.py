@@ -48,7 +48,8 @@ class Saved:
 
     def load(self, path: Path | None = None, **options: Any) -> PyFuncModel:
         """Load the directory, or a copy of it that stands at *path*."""
-        return palate.load_model(path or self.path, **{**self.options, **options})
+        model: PyFuncModel = palate.load_model(path or self.path, **{**self.options, **options})
+        return model
 
     @property
     def options(self) -> dict[str, Any]:

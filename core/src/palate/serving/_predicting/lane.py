@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
-from palate.errors import InvalidInput
+from palate.errors import InvalidInput, ModelTimeout
 from palate.serving._predicting.calls import CallThread
 from palate.serving._predicting.joining import RowsDiffer, join_rows, split_rows
 from palate.serving._watching.metrics import ModelMetrics
@@ -121,6 +121,8 @@ def answer_together(model: Caller, requests: Sequence[Waiting]) -> tuple[list[An
         return [answer for request in requests for answer in answer_together(model, [request])[0]], False
     except InvalidInput as exc:
         return ([Failed(exc)], True) if len(requests) == 1 else _answer_those_that_fit(model, requests)
+    except ModelTimeout as exc:  # again, each half would take as long
+        return [Failed(exc)] * len(requests), True
     except BaseException as exc:  # a model may fail in any way: sys.exit() would end the server, or a thread of it
         if len(requests) == 1:
             return [Failed(exc)], True
@@ -174,12 +176,21 @@ class Lane:
         settings: of the server.
         metrics: where batches, waiting and times are counted.
         on_stuck: called when so many calls never came back that the process should be replaced.
+        waits: whether a call may have to wait, as for a process that starts, however light it was before; then none
+            runs on the event loop.
     """
 
     def __init__(
-        self, model: Caller, settings: ServingSettings, metrics: ModelMetrics, *, on_stuck: Callable[[], None]
+        self,
+        model: Caller,
+        settings: ServingSettings,
+        metrics: ModelMetrics,
+        *,
+        on_stuck: Callable[[], None],
+        waits: bool = False,
     ) -> None:
         self._model = model
+        self._waits = waits
         self._on_stuck = on_stuck
         self._timeout = settings.predict_timeout
         self._most_waiting = settings.max_queue_rows
@@ -251,7 +262,7 @@ class Lane:
         self._metrics.queued_rows.set(self._rows)
         if not requests:
             self._schedule()
-        elif rows <= self._light_rows and not self._busy:
+        elif rows <= self._light_rows and not self._busy and not self._waits:
             begin = perf_counter()
             answers, adds_up = answer_together(self._model, requests)
             self._finish(requests, rows, _Run(answers, adds_up, perf_counter() - begin))

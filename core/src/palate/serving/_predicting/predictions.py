@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from palate.errors import InvalidInput, PalateError, UnsupportedOutput
+from palate.errors import InvalidInput, ModelCrashed, ModelOutOfMemory, ModelTimeout, PalateError, UnsupportedOutput
 from palate.serving._predicting.bodies import compress, inflate
 from palate.serving._predicting.calls import CallThread
 from palate.serving._predicting.lane import Failed, Waiting
@@ -21,7 +21,7 @@ from palate.serving._watching.log_lines import Served
 from palate.serving._watching.metrics import ErrorKind, WorkerMetrics, error_kind
 from palate.serving._watching.request_ids import RequestIds
 from palate.serving._wire import Answer, Call, Endpoint, Request
-from palate.serving.errors import ModelFailed, ServingError
+from palate.serving.errors import ModelFailed, ModelRestarting, PredictTimeout, ServingError
 from palate.serving.settings import ProtocolName, ServingSettings
 
 __all__ = ["Deliver", "Desk", "PredictRoute", "Prediction"]
@@ -208,8 +208,8 @@ class Prediction:
             incident = self._request_id
             served = self._route.served.contract
             self._desk.incidents.failed(incident, cause, model=served.name, version=served.version)
-            kind: ErrorKind = "unsupported_output" if isinstance(cause, UnsupportedOutput) else "model_failed"
-            self.refuse(ModelFailed(incident), kind, incident=incident)
+            error, kind = _told_of(cause, incident)
+            self.refuse(error, kind, incident=incident)
 
     def _send(
         self,
@@ -254,6 +254,15 @@ class Prediction:
         )
         # It held what holds it: without this, each request would be work for the garbage collector.
         self._waiting = None
+
+
+def _told_of(cause: BaseException, incident: str) -> tuple[ServingError, ErrorKind]:
+    """Return what a client is told of a failure of the model's, and what it is counted as."""
+    if isinstance(cause, ModelTimeout):
+        return PredictTimeout(cause.seconds), "timeout"
+    if isinstance(cause, ModelCrashed | ModelOutOfMemory):
+        return ModelRestarting(incident), "model_crashed"
+    return ModelFailed(incident), "unsupported_output" if isinstance(cause, UnsupportedOutput) else "model_failed"
 
 
 def _deliver_nothing(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
+from palate import IsolatedModel
 from palate.errors import InvalidInput, MethodNotFound, PalateError, PredictionChanged, Problem
 from palate.golden import replay_golden
 from palate.matrix import Matrix
@@ -84,7 +85,8 @@ class ServedModel:
 
         *on_stuck* is called when so many calls never came back that the process should be replaced.
         """
-        self._lane = Lane(_Caller(self.model), self._settings, self.metrics, on_stuck=on_stuck)
+        waits = isinstance(self.model, IsolatedModel)
+        self._lane = Lane(_Caller(self.model), self._settings, self.metrics, on_stuck=on_stuck, waits=waits)
         try:
             self.prove()
         except PalateError as exc:

@@ -1,0 +1,88 @@
+"""What one process raised, raised again in the other: of the same type where both know it."""
+
+from __future__ import annotations
+
+import builtins
+import traceback
+from typing import Any
+
+from palate import errors
+from palate._isolation.wire import Writer
+from palate._plugin_failures import quote_failure
+from palate.errors import InvalidInput, NotTransferable, PalateError
+
+__all__ = ["RemoteTraceback", "describe_exception", "rebuild_exception"]
+
+_LONGEST_TEXT = 20_000
+
+
+class RemoteTraceback(Exception):
+    """The cause of an exception that was raised in the process of a model: where, as that process tells it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(f"\n{text}")
+
+
+def describe_exception(exc: BaseException) -> dict[str, Any]:
+    """Return what the other side needs to raise *exc* again.
+
+    Of an error of Palate's its facts go along; of any other its arguments, as far as they cross.
+    """
+    kinds = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(exc).__mro__]
+    facts = (
+        {name: value for name, value in vars(exc).items() if _crosses(value)} if isinstance(exc, PalateError) else {}
+    )
+    told = "".join(traceback.format_exception(exc))
+    return {
+        "kinds": kinds,
+        "quoted": quote_failure(exc)[:_LONGEST_TEXT],
+        "args": list(exc.args) if _crosses(list(exc.args)) else None,
+        "errno": exc.errno if isinstance(exc, OSError) else None,
+        "facts": {name: value for name, value in facts.items() if _crosses(value)},
+        "traceback": told[-_LONGEST_TEXT:],
+    }
+
+
+def _crosses(value: object) -> bool:
+    try:
+        Writer().encode(value)
+    except NotTransferable:
+        return False
+    return True
+
+
+def rebuild_exception(told: dict[str, Any]) -> Exception:
+    """Return the exception that ``describe_exception`` told of; its cause is a ``RemoteTraceback``."""
+    exc = _rebuild(list(map(str, told["kinds"])), told)
+    exc.__cause__ = None if isinstance(exc, InvalidInput) else RemoteTraceback(str(told["traceback"]))
+    return exc
+
+
+def _rebuild(kinds: list[str], told: dict[str, Any]) -> Exception:
+    for full_name in kinds:
+        module, _, name = full_name.rpartition(".")
+        kind = getattr(errors, name, None) if module.partition(".")[0] == "palate" and name in errors.__all__ else None
+        if isinstance(kind, type) and issubclass(kind, PalateError):
+            return _with_facts(kind, told)
+        kind = getattr(builtins, name, None) if module == "builtins" else None
+        if isinstance(kind, type) and issubclass(kind, Exception):
+            return _builtin(kind, is_own=full_name == kinds[0], told=told)
+    # sys.exit() in a model, or what else would end a process: it has ended a call.
+    return RuntimeError(str(told["quoted"]))
+
+
+def _with_facts(kind: type[PalateError], told: dict[str, Any]) -> PalateError:
+    error = kind.__new__(kind)
+    error.args = tuple(told["args"] or (told["quoted"],))
+    for name, value in {**told["facts"], **({} if told["errno"] is None else {"errno": told["errno"]})}.items():
+        setattr(error, name, value)
+    return error
+
+
+def _builtin(kind: type[Exception], *, is_own: bool, told: dict[str, Any]) -> Exception:
+    """Return an exception of Python's own, or of the nearest base of a class that only the other side knows."""
+    try:
+        return kind(*told["args"]) if is_own and told["args"] is not None else kind(str(told["quoted"]))
+    except TypeError:  # a UnicodeDecodeError or an ExceptionGroup whose arguments did not cross
+        return RuntimeError(str(told["quoted"]))

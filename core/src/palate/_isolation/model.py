@@ -1,0 +1,142 @@
+"""``load_model(uri, isolate=...)``: the adapter of a model whose native object is in another process."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from palate._containers.kinds import is_dataframe
+from palate._isolation.launching import here, interpreter_of
+from palate._isolation.options import Isolation
+from palate._isolation.supervision import Supervisor
+from palate._late import LateModule
+from palate._opening import OpenedModel, open_model
+from palate.errors import NotTransferable
+from palate.pyfunc import PyFuncModel
+
+if TYPE_CHECKING:
+    from palate import _environment_check, environments
+    from palate._isolation import frame_wire
+else:
+    _environment_check = LateModule("palate._environment_check")
+    environments = LateModule("palate.environments")
+    frame_wire = LateModule("palate._isolation.frame_wire")
+
+__all__ = ["IsolatedModel", "load_isolated"]
+
+
+class IsolatedModel(PyFuncModel):
+    """A model in a process of its own, behind the same adapter.
+
+    What it is given is held against the signature here, and predicted there. A call that ends the process, that takes
+    too long or too much memory is an error; the next call finds a new process. Calls of several threads take turns.
+
+    Also a context manager, which ends the process; so do ``close()`` and the end of the program, however that comes.
+    """
+
+    __slots__ = ("__weakref__", "_introduction", "_supervisor")
+
+    def __init__(self, opened: OpenedModel, supervisor: Supervisor, reopen: Any) -> None:
+        self._supervisor = supervisor
+        self._introduction = supervisor.open()
+        self._reopen = reopen
+        self._declare(opened.model_file, opened.model_file.signature, opened.path, self._introduction.methods)
+        weakref.finalize(self, supervisor.close)
+
+    @property
+    def native(self) -> NoReturn:
+        """There is none here: raises NotTransferable."""
+        raise NotTransferable("the framework's own object", where="model.native")
+
+    @property
+    def flavor(self) -> str:
+        """The name of the flavor that answers."""
+        return self._introduction.flavor
+
+    @property
+    def fork_after_load(self) -> bool:
+        """False: workers that a server forks would each start a process of their own at their first call."""
+        return False
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the model's process; another one after a crash."""
+        return self._supervisor.pid
+
+    @property
+    def python(self) -> str:
+        """The version of the Python that runs the model."""
+        return self._introduction.python
+
+    def rows_are_independent(self, method: str) -> bool:
+        """Whether a row's answer depends on that row alone, up to rounding, so that requests may be joined."""
+        self._signature_of(method)
+        return self._introduction.independent[method]
+
+    def close(self) -> None:
+        """End the model's process; the model cannot be asked any more."""
+        self._supervisor.close()
+
+    def __enter__(self) -> IsolatedModel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ask(self, method: str, data: object, checked: object, params: Mapping[str, Any]) -> Any:
+        del data  # the process is given what fits, and finds it so
+        if is_dataframe(checked):
+            matrix = frame_wire.as_matrix(checked)
+            checked = checked if matrix is None else matrix
+        return self._supervisor.call(method, checked, params)
+
+    def _finish(self, answer: Any, method: str, data: object, output: Any) -> Any:
+        # The process has awaited what had to be awaited.
+        return answer if output is None else self._convert(answer, method, data, output)
+
+
+def load_isolated(
+    uri: str | os.PathLike[str],
+    isolation: Isolation,
+    *,
+    trust: bool,
+    flavor: str | None,
+    verify: bool,
+    options: Mapping[str, Any],
+) -> IsolatedModel:
+    """Open the model at *uri* in a process of its own; see ``palate.load_model``."""
+    opened = open_model(uri, verify=verify, document_only=True)
+    command, isolated = _choose_command(opened, isolation, trust=trust)
+    request = {
+        "path": str(opened.path),
+        "digest": opened.manifest.digest if opened.manifest else None,
+        "trust": trust,
+        "flavor": flavor,
+        "verify": verify,
+        "options": dict(options),
+    }
+    supervisor = Supervisor(str(uri), command, isolated=isolated, request=request, isolation=isolation)
+    reopen = (_reopen, (str(opened.path), isolation, trust, flavor, verify, dict(options)))
+    return IsolatedModel(opened, supervisor, reopen)
+
+
+def _choose_command(opened: OpenedModel, isolation: Isolation, *, trust: bool) -> tuple[list[str], bool]:
+    """Return the command that starts the model's process, and whether it is another environment's."""
+    place = isolation.place
+    if place == "here" or (place == "auto" and not _environment_check.needs_own_environment(opened)):
+        return here(), False
+    if place is None:
+        python = interpreter_of(Path(isolation.environment))
+    else:
+        python = environments.create_environment(opened.path, trust=trust, replay=False).python
+    return [str(python), "-I", "-m", "palate._isolation.worker"], True
+
+
+def _reopen(
+    path: str, isolation: Isolation, trust: bool, flavor: str | None, verify: bool, options: Mapping[str, Any]
+) -> IsolatedModel:
+    """Load a pickled model from the directory that its pickle refers to."""
+    return load_isolated(path, isolation, trust=trust, flavor=flavor, verify=verify, options=options)

@@ -1,0 +1,75 @@
+"""How a model is isolated: in which environment, and with how much memory and time."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from palate.errors import InvalidOption
+
+__all__ = ["Isolation", "check_isolation"]
+
+Place: TypeAlias = Literal["auto", "here", "model"]
+_PLACES = frozenset(get_args(Place))
+# A process that imports a framework needs about that much before it has a model.
+_LEAST_MEMORY = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolation:
+    """How ``load_model(uri, isolate=...)`` runs a model in another process.
+
+    Attributes:
+        environment: "here" for the packages and the Python of this process; "model" for an environment built from the
+            model's own requirements (and kept for the next time); "auto" for the latter only if what is installed here
+            differs in a way that matters; or the path of an environment, or of its interpreter, that has Palate in it.
+        memory_limit: bytes that the process may have for data (``RLIMIT_DATA``), its model included; None for no limit.
+        timeout: seconds that a call may take; then the process is ended. None for no limit.
+        start_timeout: seconds to start the process and load the model. Building an environment does not count.
+
+    Raises:
+        InvalidOption: a value does not work.
+    """
+
+    environment: Place | str | os.PathLike[str] = "auto"
+    memory_limit: int | None = None
+    timeout: float | None = None
+    start_timeout: float = 300.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.environment, str | os.PathLike) or not os.fspath(self.environment):
+            hint = "give 'auto', 'here', 'model', or the path of an environment"
+            raise InvalidOption("environment", reason=f"it is {self.environment!r:.60}", hint=hint)
+        limit = self.memory_limit
+        if limit is not None and (type(limit) is not int or limit < _LEAST_MEMORY):
+            reason = f"it is {limit!r:.60}, not a number of bytes of at least {_LEAST_MEMORY:,}"
+            raise InvalidOption("memory_limit", reason=reason, hint="give bytes, such as 2 << 30, or None")
+        for name, value in (("timeout", self.timeout), ("start_timeout", self.start_timeout)):
+            if not _is_time(value) and not (value is None and name == "timeout"):
+                reason = f"it is {value!r:.60}, not a number of seconds above 0"
+                raise InvalidOption(name, reason=reason, hint="give seconds, such as 30.0")
+
+    @property
+    def place(self) -> Place | None:
+        """Which environment is meant by its word; None if it is given by its path."""
+        return self.environment if self.environment in _PLACES else None  # type: ignore[return-value]
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def check_isolation(isolate: object) -> Isolation | None:
+    """Return what the argument ``isolate`` asks for; None for a model in this process.
+
+    Raises:
+        InvalidOption: it is neither True, False nor an Isolation.
+    """
+    if isolate is True:
+        return Isolation()
+    if isolate is False or isinstance(isolate, Isolation):
+        return isolate or None
+    hint = "give True, or palate.Isolation(memory_limit=..., timeout=...)"
+    raise InvalidOption("isolate", reason=f"it is {type(isolate).__name__}", hint=hint)

@@ -1,0 +1,55 @@
+"""Errors of a model that runs in a process of its own; ``palate.errors`` offers them."""
+
+from __future__ import annotations
+
+from palate._problems import PalateError
+
+__all__ = ["ModelCrashed", "ModelOutOfMemory", "ModelTimeout", "NotTransferable"]
+
+
+class ModelCrashed(PalateError, RuntimeError):
+    """The process of an isolated model ended, or could not begin; the next call gets a new one."""
+
+    def __init__(self, uri: str, *, task: str, ending: str, last_words: str = "", hint: str = "") -> None:
+        self.uri, self.task, self.ending = uri, task, ending
+        said = f" It said: {last_words}" if last_words else ""
+        way_on = hint or "the lines before this on standard error are its last; the next call gets a new process"
+        super().__init__(f"The process of '{uri}' ended while it was to {task}: {ending}.{said} Hint: {way_on}.")
+
+
+# MemoryError comes first: it makes its instances in a way of its own, which unpickling has to find.
+class ModelOutOfMemory(MemoryError, PalateError):
+    """An isolated model ran out of memory, which cost this call; the next one gets a new process."""
+
+    def __init__(self, uri: str, *, task: str, limit: int | None) -> None:
+        self.uri, self.task, self.limit = uri, task, limit
+        bound = "the memory that there is" if limit is None else f"its limit of {limit:,} bytes"
+        way_on = "send fewer rows at once" + ("" if limit is None else ", or raise memory_limit")
+        super().__init__(
+            f"'{uri}' ran out of memory while it was to {task}: it needs more than {bound}. Hint: {way_on}."
+        )
+
+
+class ModelTimeout(PalateError, TimeoutError):
+    """An isolated model did not answer in time; its process was ended, and the next call gets a new one."""
+
+    def __init__(self, uri: str, *, task: str, seconds: float) -> None:
+        self.uri, self.task, self.seconds = uri, task, seconds
+        setting = "start_timeout" if task == "load" else "timeout"
+        super().__init__(
+            f"The process of '{uri}' was ended: it had {seconds:g} s to {task}, and was not done. "
+            f"Hint: send fewer rows at once, or raise {setting}."
+        )
+
+
+class NotTransferable(PalateError, TypeError):
+    """A value is of a type that does not cross to the process of an isolated model, or back."""
+
+    def __init__(self, kind: str, *, where: str = "") -> None:
+        self.kind, self.where = kind, where
+        place = f" in {where}" if where else ""
+        super().__init__(
+            f"A value of type {kind}{place} cannot cross between processes. Hint: what crosses are numbers, texts, dates, "
+            "lists, dicts, and the arrays and frames of numpy, scipy, pandas, polars and Arrow; or open the model without "
+            "isolate=."
+        )
