@@ -16,6 +16,7 @@ import pluggy
 
 from palate import hookspecs
 from palate._coroutines import run_coroutine
+from palate._environment.promises import Promise
 from palate._hook_answers import ANSWERS, copy_answer, find_unfinished
 from palate._hook_trace import is_traced, trace_calls
 from palate._plugin_failures import describe_failure, would_end_host
@@ -25,6 +26,9 @@ from palate.schema import Schema
 from palate.signature import Signature
 
 __all__ = ["Flavor"]
+
+# What MLflow's flavors call the format in their sections of MLmodel.
+_FORMAT_KEYS = ("serialization_format", "model_format", "save_format")
 
 
 class Flavor:
@@ -56,6 +60,8 @@ class Flavor:
         self.packages: tuple[str, ...] = tuple(getattr(plugin, "NATIVE_PACKAGES", ()))
         self.types: tuple[str, ...] = tuple(getattr(plugin, "NATIVE_TYPES", ()))
         self.fork_after_load: bool = getattr(plugin, "FORK_AFTER_LOAD", True)
+        stated = getattr(plugin, "VERSION_PROMISES", {})
+        self._promises = {format_name: dict(promises) for format_name, promises in stated.items()}
         self._observers = tuple(observers)
         manager = pluggy.PluginManager("palate")
         manager.add_hookspecs(hookspecs)
@@ -76,6 +82,20 @@ class Flavor:
     def claims(self, cls: type) -> bool:
         """Whether the flavor owns the objects of that very class, not counting its bases."""
         return cls.__module__.partition(".")[0] in self.packages or f"{cls.__module__}.{cls.__qualname__}" in self.types
+
+    def promises(self, config: Mapping[str, Any], *, needs_trust: bool) -> Mapping[str, Promise]:
+        """Return what is promised of the packages that read a directory with this section of MLmodel."""
+        # The section is a stranger's, and some leave the format out: what the directory needs is sure.
+        able = [name for name in self.formats if (name in self.formats_needing_trust) is needs_trust]
+        recorded = [config.get(key) for key in _FORMAT_KEYS]
+        format_name = next((name for name in recorded if name in able), next(iter(able), None))
+        return self._promises.get(format_name, {}) if format_name else {}
+
+    def saved_with(self, config: Mapping[str, Any], promises: Mapping[str, Promise]) -> Mapping[str, str]:
+        """Return the framework's version that a section records: the first of *promises* is what a version is of."""
+        texts = {str(key): value for key, value in config.items() if isinstance(value, str)}
+        versions = [texts[key] for key in texts if key.endswith("_version") and key != "python_version"]
+        return dict.fromkeys(list(promises)[:1], versions[0]) if len(versions) == 1 else {}
 
     def save_model(self, model: object, path: Path, options: SaveOptions) -> dict[str, Any]:
         """Write *model* and return its MLmodel section, which is plain data."""

@@ -39,11 +39,23 @@ from palate.pyfunc import PyFuncModel, Reopen
 from palate.signature import Signature
 
 if TYPE_CHECKING:
-    from palate._environment import environment
+    from palate._code.import_watch import ImportWatch
+    from palate._environment import comparison, contents
+    from palate._environment.comparison import Difference
 else:
-    environment = LateModule("palate._environment.environment")
+    comparison = LateModule("palate._environment.comparison")
+    contents = LateModule("palate._environment.contents")
 
-__all__ = ["OpenedModel", "adapt_original", "code_reasons", "construct", "load", "open_model", "prepare_original"]
+__all__ = [
+    "OpenedModel",
+    "adapt_original",
+    "code_reasons",
+    "compare_opened",
+    "construct",
+    "load",
+    "open_model",
+    "prepare_original",
+]
 
 # Whose directory a loader of MLflow's is, for directories whose section of that flavor is missing.
 LOADER_FLAVORS = {
@@ -98,8 +110,13 @@ class OpenedModel:
         return self.model_file.flavor(flavor)
 
 
-def open_model(uri: str | PathLike[str], *, verify: bool = True) -> OpenedModel:
+def open_model(uri: str | PathLike[str], *, verify: bool = True, document_only: bool = False) -> OpenedModel:
     """Check the bytes of a model directory, then parse its MLmodel.
+
+    Args:
+        uri: where it is.
+        verify: check every file against MANIFEST.json.
+        document_only: of the files, check MLmodel alone, because the others will be checked by whoever opens them.
 
     Raises:
         ModelNotFound: there is no model directory.
@@ -108,10 +125,10 @@ def open_model(uri: str | PathLike[str], *, verify: bool = True) -> OpenedModel:
     """
     path = resolve_uri(uri)
     manifest = read_manifest(path)
-    seal = check_manifest(path, manifest) if manifest is not None and verify else None
+    seal = check_manifest(path, manifest) if manifest is not None and verify and not document_only else None
     document = read_small(confine(path, MODEL_FILE, field="the model directory"), MAX_BYTES)
-    if seal is not None:
-        seal.check_content(MODEL_FILE, document)
+    if manifest is not None and verify:
+        manifest.check_content(path, MODEL_FILE, document)
     model_file = parse_model_file(document)
     if manifest is None and model_file.palate:
         raise ModelChanged(str(uri), missing=["MANIFEST.json"])
@@ -172,6 +189,27 @@ def code_reasons(opened: OpenedModel, flavor: Flavor) -> tuple[CodeReason, ...]:
     return flavor.executes_code(opened.path, opened.config(flavor.name))
 
 
+def compare_opened(opened: OpenedModel, flavor: Flavor | None) -> tuple[Difference, ...]:
+    """Return how this environment differs from what an opened model asks for, the most important first.
+
+    Without the *flavor*, where its plugin is not usable, nothing is known of promises, nor of what depends on Python.
+    """
+    recorded = opened.model_file.palate.get("environment")
+    python = opened.model_file.palate.get("python") or (opened.model_file.pyfunc or {}).get("python_version")
+    config = opened.config(flavor.name) if flavor else {}
+    files = [reason.file for reason in code_reasons(opened, flavor)] if flavor else []
+    promises = flavor.promises(config, needs_trust=bool(files)) if flavor else {}
+    return comparison.compare_environment(
+        opened.path,
+        python=python if isinstance(python, str) else None,
+        promises=promises,
+        saved_with=flavor.saved_with(config, promises) if flavor else {},
+        runs_code=flavor is None or bool(files),
+        contents=lambda: contents.find_contents(opened.path, files) if flavor else "unknown",
+        labels=recorded.get("local_labels") if isinstance(recorded, Mapping) else None,
+    )
+
+
 def construct(
     opened: OpenedModel,
     *,
@@ -182,8 +220,12 @@ def construct(
     source: ModelSource | None = None,
     reopen: Reopen | None = None,
     to_predict: bool = True,
+    watch: ImportWatch | None = None,
 ) -> PyFuncModel:
-    """Build the adapter for an opened model, if the caller's trust allows it; *reopen* is what its pickle holds."""
+    """Build the adapter for an opened model, if the caller's trust allows it.
+
+    *reopen* is what its pickle holds, and *watch* is told what the code that it carries imports.
+    """
     if not isinstance(trust, bool):
         # "no" and "0", as they come from a settings file, are true values.
         reason = f"it is {type(trust).__name__}, not True or False"
@@ -194,7 +236,7 @@ def construct(
     if reasons and not trust:
         safe = flavor.formats[0] if len(flavor.formats) > 1 else None
         raise TrustRequired(opened.uri, reasons=reasons, safe_format=safe)
-    load_options = _load_options(opened, registry, trust=trust, options=options or {}, source=source)
+    load_options = _load_options(opened, registry, trust=trust, options=options or {}, source=source, watch=watch)
     native, prepared = _load_native(opened, flavor, load_options, to_predict=to_predict)
     if opened.seal is not None:
         opened.seal.recheck()
@@ -245,10 +287,11 @@ def _load_options(
     trust: bool,
     options: Mapping[str, Any],
     source: ModelSource | None = None,
+    watch: ImportWatch | None = None,
 ) -> LoadOptions:
     return LoadOptions(
         trust=trust,
-        code=_model_code(opened, trust=trust),
+        code=_model_code(opened, trust=trust, watch=watch),
         extra=dict(options),
         embedded=registry.embedded_type,
         source=source,
@@ -268,16 +311,23 @@ def _load_native(
     except PalateError:
         raise
     except Exception as exc:
-        differences = environment.compare_requirements(opened.path)
-        raise LoadFailed(opened.uri, flavor=flavor.name, cause=exc, differences=differences, task=task) from exc
+        differences = compare_opened(opened, flavor)
+        raise LoadFailed(
+            opened.uri,
+            flavor=flavor.name,
+            cause=exc,
+            differences=comparison.describe_differences(differences),
+            matters=any(difference.matters for difference in differences),
+            task=task,
+        ) from exc
 
 
-def _model_code(opened: OpenedModel, *, trust: bool) -> ModelCode:
+def _model_code(opened: OpenedModel, *, trust: bool, watch: ImportWatch | None) -> ModelCode:
     sections = opened.model_file.flavors.values()
     folder = next((section["code"] for section in sections if section.get("code")), None)
     if folder is None or not trust:
-        return ModelCode(None)
-    return ModelCode(confine(opened.path, folder, field="code"))
+        return ModelCode(None, watch=watch)
+    return ModelCode(confine(opened.path, folder, field="code"), watch=watch)
 
 
 def _check_options(flavor: Flavor, options: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from inspect import Parameter, getattr_static, isfunction, isgeneratorfunction, signature
@@ -11,6 +11,7 @@ from typing import Any, cast
 import pluggy
 
 from palate import hookspecs
+from palate._environment.promises import PROMISES
 from palate.hookspecs import HOOK_API
 
 __all__ = ["UPGRADE", "check_flavor", "check_observer", "implemented_hooks"]
@@ -135,6 +136,23 @@ def _constants_problem(plugin: object) -> str | None:
         return "its FORMATS must be at most 100 names, each of 1 to 100 printable characters"
     if unknown := set(getattr(plugin, "FORMATS_NEEDING_TRUST", ())).difference(formats):
         return f"its FORMATS_NEEDING_TRUST names {min(unknown)!r:.60}, which is none of its FORMATS"
+    return _promises_problem(getattr(plugin, "VERSION_PROMISES", {}), formats)
+
+
+def _promises_problem(promises: object, formats: Sequence[str]) -> str | None:
+    """Return what is wrong with VERSION_PROMISES; plain dicts, as what else is a mapping may say anything each time."""
+    shape = "its VERSION_PROMISES must be a dict such as {'json': {'xgboost': 'newer'}}"
+    if type(promises) is not dict or not all(type(name) is str for name in promises):
+        return shape
+    if unknown := promises.keys() - set(formats):
+        return f"its VERSION_PROMISES names {min(unknown)!r:.60}, which is none of its FORMATS"
+    for stated in promises.values():
+        if type(stated) is not dict or not all(type(name) is str for name in stated):
+            return shape
+        for name, promise in stated.items():
+            if type(promise) is not str or promise not in PROMISES:
+                known = ", ".join(sorted(PROMISES))
+                return f"its VERSION_PROMISES promises {promise!r:.60} of {name:.60}, and may say {known}"
     return None
 
 

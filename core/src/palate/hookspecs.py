@@ -11,10 +11,10 @@ inside the hooks, never at module level, and declares besides its hooks these co
 ``FORMATS_NEEDING_TRUST``             those of FORMATS whose directories only ``trust=True`` opens
 ``SAVE_OPTIONS``, ``LOAD_OPTIONS``    names of keyword arguments of its own
 ``FORK_AFTER_LOAD: bool``             False where a process must not fork once a model is open, as with TensorFlow
+``VERSION_PROMISES``                  which releases read a format's files: ``{"json": {"xgboost": "newer"}}``
 
-Hooks are called with keywords and may take fewer arguments than listed here, so a hook may gain arguments but never
-loses any. Required: save_model, load_model, predict, methods, requirements, executes_code. The rest is optional.
-A cross-cutting plugin (group ``palate.plugins``) implements the same hooks with ``@hookimpl(wrapper=True)``.
+Hooks are called with keywords and may take fewer arguments than listed here: they gain arguments and never lose any.
+Required: save_model, load_model, predict, methods, requirements, executes_code. The rest is optional.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ __all__ = [
 
 HOOK_API = 1
 ENTRY_POINT_GROUP = "palate.flavors"
-PLUGIN_GROUP = "palate.plugins"
+PLUGIN_GROUP = "palate.plugins"  # of cross-cutting plugins, which have the same hooks with @hookimpl(wrapper=True)
 hookspec = pluggy.HookspecMarker("palate")
 hookimpl = pluggy.HookimplMarker("palate")
 

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from palate._disk.manifest import accept
 from palate._disk.paths import resolve_uri
 from palate._disk.replaced import read_one_model
-from palate._environment.environment import compare_requirements
+from palate._environment.comparison import describe_differences
+from palate._environment_check import compare_here
 from palate._opening import OpenedModel, construct, open_model
 from palate._random_state import keep_random_state
 from palate._registry import default_registry
@@ -89,10 +90,11 @@ def _files(opened: OpenedModel) -> Check:
 
 
 def _environment(opened: OpenedModel) -> Check:
-    found = compare_requirements(opened.path)
+    found = compare_here(opened)
     if not found:
         return Check(name="environment", status="ok", detail="the installed packages are those that the model requires")
-    return Check(name="environment", status="note", detail="; ".join(found))
+    # Whether a difference changes predictions is what the replay decides; a promise is for models that have none.
+    return Check(name="environment", status="note", detail="; ".join(describe_differences(found)))
 
 
 def _predictions(opened: OpenedModel, *, trust: bool, options: Mapping[str, Any]) -> Check:

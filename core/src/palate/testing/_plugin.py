@@ -16,6 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import palate
+from palate._environment.recorded import read_recorded
 from palate._environment.requirements import normalise_name
 from palate._flavor import Flavor
 from palate._plugin_record import FlavorRecord
@@ -122,6 +123,17 @@ class PluginChecks(Subject):
             )
             loose = sorted(name for name in found if not needed[name])
             assert not loose, f"it takes any version of {', '.join(loose)}; write which ones it was tried with"
+
+    def test_promises_begin_with_the_framework(self, saved: Saved, activated: Flavor) -> None:
+        """What VERSION_PROMISES names first is among the model's requirements, by that very name: of another one, such
+        as that of a module, no version is ever compared."""
+        promises = activated.promises(saved.section, needs_trust=saved.trust)
+        if not promises:
+            pytest.skip("the flavor states no promises for this format")
+        first = next(iter(promises))
+        names = sorted(requirement.name for requirement in read_recorded(saved.path).requirements)
+        found = normalise_name(first) in map(normalise_name, names)
+        assert found, f"no requirement of the model is called '{first}'; there are {', '.join(names) or 'none'}"
 
     def test_private_names_are_left_alone(self, activated: Flavor) -> None:
         """The plugin uses public names of Palate only: those with an underscore may change in any release."""

@@ -18,6 +18,7 @@ __all__ = [
     "FORMATS_NEEDING_TRUST",
     "HOOK_API",
     "NATIVE_PACKAGES",
+    "VERSION_PROMISES",
     "executes_code",
     "guarantees",
     "infer_input_schema",
@@ -35,6 +36,15 @@ HOOK_API = 1
 NATIVE_PACKAGES = ("lightgbm",)
 FORMATS = ("text", "skops", "pickle", "cloudpickle")
 FORMATS_NEEDING_TRUST = ("skops", "pickle", "cloudpickle")
+# LightGBM's releases are versioned semantically, model files included (LightGBM#4407); pickles of its estimators hold
+# attributes of scikit-learn's.
+_ESTIMATORS = {"lightgbm": "minor", "scikit-learn": "patch"}
+VERSION_PROMISES = {
+    "text": {"lightgbm": "minor"},
+    "skops": {**_ESTIMATORS, "skops": "newer"},
+    "pickle": _ESTIMATORS,
+    "cloudpickle": {**_ESTIMATORS, "cloudpickle": "patch"},
+}
 
 
 @hookimpl

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from palate.schema import Schema
     from palate.signature import Signature
 
-__all__ = ["FORMATS", "HOOK_API", "LOAD_OPTIONS", "NATIVE_PACKAGES", "SAVE_OPTIONS"]
+__all__ = ["FORMATS", "HOOK_API", "LOAD_OPTIONS", "NATIVE_PACKAGES", "SAVE_OPTIONS", "VERSION_PROMISES"]
 
 HOOK_API = 1
 # onnxruntime too, so that somebody who gives a session learns what to give instead.
@@ -21,6 +21,10 @@ NATIVE_PACKAGES = ("onnx", "onnxruntime")
 FORMATS = ("onnx",)
 SAVE_OPTIONS = ("onnx_execution_providers", "onnx_session_options", "save_as_external_data")
 LOAD_OPTIONS = ("onnx_execution_providers", "onnx_session_options", "load_external_data")
+
+# ONNX Runtime (Compatibility): newer versions support all models that worked with prior ones; onnx reads the earlier
+# versions of its format.
+VERSION_PROMISES = {"onnx": {"onnx": "newer", "onnxruntime": "newer"}}
 
 _LEFT_OUT = (
     "onnxruntime's own operators are native code, which shapes and attributes made for the purpose may lead astray",

@@ -24,6 +24,7 @@ __all__ = [
     "LOAD_OPTIONS",
     "NATIVE_PACKAGES",
     "SAVE_OPTIONS",
+    "VERSION_PROMISES",
     "executes_code",
     "guarantees",
     "infer_input_schema",
@@ -44,6 +45,13 @@ FORMATS = ("skops", "pickle", "cloudpickle")
 FORMATS_NEEDING_TRUST = ("pickle", "cloudpickle")
 SAVE_OPTIONS = ("predict_fn", "allow")
 LOAD_OPTIONS = ("allow",)
+# scikit-learn's guide (Model persistence) calls loading with another version unsupported and inadvisable; its bug-fix
+# releases change no attributes. skops keeps the reader of each protocol it has had, and refuses those to come.
+VERSION_PROMISES = {
+    "skops": {"scikit-learn": "patch", "skops": "newer"},
+    "pickle": {"scikit-learn": "patch"},
+    "cloudpickle": {"scikit-learn": "patch", "cloudpickle": "patch"},
+}
 
 # What estimators answer to without learning anything, in the order in which one of them becomes the default.
 _METHODS = ("predict", "transform", "predict_proba", "predict_log_proba", "decision_function", "score_samples")

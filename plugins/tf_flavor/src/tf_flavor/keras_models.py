@@ -22,6 +22,7 @@ __all__ = [
     "LOAD_OPTIONS",
     "NATIVE_PACKAGES",
     "SAVE_OPTIONS",
+    "VERSION_PROMISES",
     "executes_code",
     "guarantees",
     "infer_input_schema",
@@ -42,6 +43,12 @@ FORMATS_NEEDING_TRUST = ()
 SAVE_OPTIONS = ("custom_objects",)
 LOAD_OPTIONS = ("custom_objects", "compile")
 FORK_AFTER_LOAD = False  # TensorFlow's threads do not come along, and the child waits for them
+# Keras guarantees nothing between major versions (keras-team/keras#20081), and mends as a bug what later releases of
+# one do not read (#20824). TensorFlow: see saved_models. HDF5 reads the files of all earlier releases.
+VERSION_PROMISES = {
+    "keras": {"keras": "minor", "tensorflow": "minor", "h5py": "newer"},
+    "saved_model": {"keras": "minor", "tensorflow": "minor"},
+}
 
 _DATA = "data"
 

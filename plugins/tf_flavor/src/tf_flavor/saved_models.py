@@ -23,6 +23,7 @@ __all__ = [
     "LOAD_OPTIONS",
     "NATIVE_PACKAGES",
     "SAVE_OPTIONS",
+    "VERSION_PROMISES",
     "executes_code",
     "guarantees",
     "infer_input_schema",
@@ -42,6 +43,9 @@ FORMATS_NEEDING_TRUST = ()
 SAVE_OPTIONS = ("signatures",)
 LOAD_OPTIONS = ("custom_objects", "compile")
 FORK_AFTER_LOAD = False  # TensorFlow's threads do not come along, and the child waits for them
+# TensorFlow's guide (Version compatibility): a SavedModel can be loaded and evaluated with a later version of the same
+# major release.
+VERSION_PROMISES = {"saved_model": {"tensorflow": "minor"}}
 
 _FOLDER = "tf2model"
 

@@ -21,6 +21,7 @@ __all__ = [
     "LOAD_OPTIONS",
     "NATIVE_PACKAGES",
     "SAVE_OPTIONS",
+    "VERSION_PROMISES",
     "executes_code",
     "guarantees",
     "infer_input_schema",
@@ -40,6 +41,13 @@ FORMATS = ("pt2", "safetensors", "pickle")
 FORMATS_NEEDING_TRUST = ("pickle",)
 SAVE_OPTIONS = ("dynamic_batch", "dynamic_shapes", "example_inputs", "module")
 LOAD_OPTIONS = ("device", "module")
+# torch.export.save warns that its files may not be usable in newer versions; a pickled module names classes of torch
+# with their attributes. A safetensors file holds numbers by name, of which torch's version is no part.
+VERSION_PROMISES = {
+    "pt2": {"torch": "patch"},
+    "safetensors": {"torch": "newer"},
+    "pickle": {"torch": "patch", "cloudpickle": "patch"},
+}
 
 _OPERATORS = (
     "time and memory are bounded while loading, not while predicting: a graph may ask for a tensor of any size, so run "

@@ -19,6 +19,7 @@ __all__ = [
     "FORMATS_NEEDING_TRUST",
     "HOOK_API",
     "NATIVE_PACKAGES",
+    "VERSION_PROMISES",
     "embedded_types",
     "executes_code",
     "guarantees",
@@ -38,6 +39,9 @@ HOOK_API = 1
 NATIVE_PACKAGES = ("xgboost",)
 FORMATS = ("ubj", "json")
 FORMATS_NEEDING_TRUST = ()
+# XGBoost's "Introduction to Model IO": models of earlier versions are accessible in later ones, memory snapshots
+# (pickles) are not.
+VERSION_PROMISES = {"ubj": {"xgboost": "newer"}, "json": {"xgboost": "newer"}}
 
 
 @hookimpl

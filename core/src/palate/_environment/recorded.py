@@ -1,0 +1,152 @@
+"""The environment that a model directory records, read from its files whoever wrote them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from palate._disk.paths import read_small
+from palate._disk.strict_yaml import read_yaml
+from palate._environment.requirements import (
+    CONSTRAINTS_FILE,
+    CONSTRAINTS_LINE,
+    REQUIREMENTS_FILE,
+    normalise_name,
+    parse_constraint,
+    parse_requirement,
+    read_lines,
+)
+from palate.errors import InvalidOption, InvalidRequirement, PalateError
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+__all__ = ["MAX_RECORDED", "RecordedEnvironment", "RefusedLine", "is_mlflow", "read_recorded"]
+
+MAX_RECORDED = 1000
+"""How many lines of a file are read: no environment has so many packages, and each costs time to look for."""
+
+_PYTHON_FILE = "python_env.yaml"
+_CONDA_FILE = "conda.yaml"
+_MLFLOW = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
+_MAX_YAML_BYTES = 1 << 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedLine:
+    """A line, or a whole file, that says nothing which may be acted on."""
+
+    file: str
+    line: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedEnvironment:
+    """What a model directory asks for.
+
+    Attributes:
+        python: the version of Python, or None where no file says it.
+        requirements: what has to be installed.
+        constraints: what else of it may not be installed.
+        refused: what could not be read.
+    """
+
+    python: str | None
+    requirements: tuple[Requirement, ...]
+    constraints: tuple[Requirement, ...]
+    refused: tuple[RefusedLine, ...]
+
+
+def is_mlflow(requirement: Requirement) -> bool:
+    """Whether it is MLflow itself, which every directory of MLflow's asks for and Palate opens those without."""
+    return normalise_name(requirement.name) in _MLFLOW
+
+
+def read_recorded(directory: Path, *, python: str | None = None) -> RecordedEnvironment:
+    """Return what the model in *directory* asks for; nothing is raised for files that are missing or malformed.
+
+    Args:
+        directory: the model directory.
+        python: what its MLmodel says of Python, where neither python_env.yaml nor conda.yaml does.
+    """
+    conda_python, conda_lines = _read_conda(directory / _CONDA_FILE)
+    refused: list[RefusedLine] = []
+    lines = _read_file(directory / REQUIREMENTS_FILE, refused)
+    source = REQUIREMENTS_FILE
+    if lines is None:
+        source, lines = _CONDA_FILE, conda_lines
+    plain = [line for line in lines if line.strip() != CONSTRAINTS_LINE]
+    wanted = tuple(_parse(source, plain, parse_requirement, refused))
+    limits = (_read_file(directory / CONSTRAINTS_FILE, refused) or []) if len(plain) < len(lines) else []
+    return RecordedEnvironment(
+        python=_read_python(directory / _PYTHON_FILE) or conda_python or python,
+        requirements=wanted,
+        constraints=tuple(_parse(CONSTRAINTS_FILE, limits, parse_constraint, refused)),
+        refused=tuple(refused),
+    )
+
+
+def _read_file(path: Path, refused: list[RefusedLine]) -> list[str] | None:
+    """Return the lines of a file; None where there is none, and what cannot be read is told in *refused*."""
+    if not os.path.lexists(path):
+        return None
+    if path.is_symlink() or not path.is_file():
+        refused.append(RefusedLine(file=path.name, line=path.name, reason="it is no ordinary file"))
+        return []
+    try:
+        return read_lines(path)
+    except InvalidOption as exc:
+        refused.append(RefusedLine(file=path.name, line=path.name, reason=_reason_of(exc)))
+        return []
+
+
+def _reason_of(exc: InvalidOption) -> str:
+    """Return what is wrong with a file, without the hint, which is for whoever saves a model."""
+    return str(exc).removeprefix("requirements: ").partition(". Hint: ")[0]
+
+
+def _parse(
+    file: str, lines: Iterable[str], parse: Callable[[str], Requirement | None], refused: list[RefusedLine]
+) -> Iterator[Requirement]:
+    for number, line in enumerate(lines):
+        if number >= MAX_RECORDED:
+            reason = f"only the first {MAX_RECORDED} lines were read"
+            refused.append(RefusedLine(file=file, line="...", reason=reason))
+            return
+        try:
+            requirement = parse(line)
+        except InvalidRequirement as exc:
+            refused.append(RefusedLine(file=file, line=exc.line, reason=exc.reason))
+        else:
+            if requirement is not None:
+                yield requirement
+
+
+def _read_document(path: Path) -> dict[str, object]:
+    try:
+        document = read_yaml(read_small(path, _MAX_YAML_BYTES), source=path.name)
+    except PalateError:  # there is none, or nobody could read it
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _read_python(path: Path) -> str | None:
+    python = _read_document(path).get("python")
+    # One that is no text has two parts only, and YAML has made 3.1 of 3.10.
+    return python if isinstance(python, str) else None
+
+
+def _read_conda(path: Path) -> tuple[str | None, list[str]]:
+    """Return conda.yaml's Python, and the lines that it hands on to pip."""
+    parts = _read_document(path).get("dependencies")
+    python, lines = None, list[str]()
+    for part in parts if isinstance(parts, list) else ():
+        if isinstance(part, str) and part.startswith("python="):
+            python = part.removeprefix("python=").lstrip("=") or None
+        elif isinstance(part, dict) and isinstance(part.get("pip"), list):
+            lines += [line for line in part["pip"] if isinstance(line, str)]
+    return python, lines

@@ -1,0 +1,132 @@
+"""What a model directory asks for, read from its files whoever wrote them."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from palate._environment.recorded import MAX_RECORDED, is_mlflow, read_recorded
+
+MLFLOW_MODELS = sorted((Path(__file__).parent / "data" / "mlflow_models").glob("*/model"))
+CONDA = """
+channels: [conda-forge]
+dependencies:
+- python=3.9.2
+- pip<=23
+- pip: [six==1.16, "-c constraints.txt", 7]
+"""
+
+
+def write(directory: Path, **files: str) -> Path:
+    """Write text files whose suffix stands after two underscores."""
+    for name, text in files.items():
+        (directory / name.replace("__", ".")).write_text(text)
+    return directory
+
+
+def test_the_files_of_a_directory(tmp_path: Path) -> None:
+    """Python, requirements with extras and markers, constraints: each from its own file."""
+    write(
+        tmp_path,
+        python_env__yaml="python: 3.11.7",
+        requirements__txt="# mine\na[x]==1 ; python_version > '3'\n\nb\n-c constraints.txt",
+        constraints__txt="c<2",
+    )
+    found = read_recorded(tmp_path, python="3.9")
+    assert found.python == "3.11.7"
+    assert [str(r) for r in found.requirements] == ['a[x]==1; python_version > "3"', "b"]
+    assert [str(r) for r in found.constraints] == ["c<2"]
+    assert found.refused == ()
+
+
+def test_conda_says_it_where_the_other_files_do_not(tmp_path: Path) -> None:
+    """MLflow's older directories have conda.yaml alone; MLmodel's Python comes last."""
+    write(tmp_path, conda__yaml=CONDA, constraints__txt="six<2")
+    found = read_recorded(tmp_path, python="3.7")
+    assert (found.python, list(map(str, found.requirements))) == ("3.9.2", ["six==1.16"])
+    assert list(map(str, found.constraints)) == ["six<2"]
+    write(tmp_path, requirements__txt="")
+    assert read_recorded(tmp_path).requirements == ()
+    (tmp_path / "conda.yaml").unlink()
+    assert read_recorded(tmp_path, python="3.7").python == "3.7"
+    assert read_recorded(tmp_path).python is None
+
+
+def test_constraints_count_only_where_they_are_named(tmp_path: Path) -> None:
+    """pip reads the file only because requirements.txt says so."""
+    write(tmp_path, requirements__txt="a", constraints__txt="b<1")
+    assert read_recorded(tmp_path).constraints == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("-c other.txt", "pip options"),
+        ("-r constraints.txt", "pip options"),
+        ("--index-url https://user:secret@host/simple", "pip options"),
+        ("a @ file:///etc/passwd", "a URL must be git"),
+        ("a==1 \\", "continued"),
+    ],
+)
+def test_a_line_that_is_no_requirement_is_kept_apart(tmp_path: Path, line: str, reason: str) -> None:
+    """It is refused with its reason and without its password, and the others are read."""
+    write(tmp_path, requirements__txt=f"a==1\n{line}\nb==2")
+    found = read_recorded(tmp_path)
+    assert [r.name for r in found.requirements] == ["a", "b"]
+    [refused] = found.refused
+    assert refused.file == "requirements.txt"
+    assert reason in refused.reason
+    assert "secret" not in refused.line + refused.reason
+
+
+def test_constraints_are_bounds_only(tmp_path: Path) -> None:
+    """A URL or an extra among them is refused."""
+    write(tmp_path, requirements__txt="-c constraints.txt", constraints__txt=f"a[x]<1\nb @ git+https://h/b@{'0' * 40}")
+    assert [refused.file for refused in read_recorded(tmp_path).refused] == ["constraints.txt"] * 2
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a\n" * 1_000_000, None])
+def test_a_file_that_nobody_can_read_is_told(tmp_path: Path, content: bytes | None) -> None:
+    """No text, too much of it, or a link that leads elsewhere: the file is named."""
+    path = tmp_path / "requirements.txt"
+    path.write_bytes(content) if content is not None else path.symlink_to("/etc/hostname")
+    [refused] = read_recorded(tmp_path).refused
+    assert refused.line == "requirements.txt"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """Whoever made the directory may have put anything there."""
+    os.mkfifo(tmp_path / "requirements.txt")
+    [refused] = read_recorded(tmp_path).refused
+    assert refused.reason == "it is no ordinary file"
+
+
+def test_a_hundred_thousand_lines_are_not_all_read(tmp_path: Path) -> None:
+    """R24: the time is bounded, and it is told that lines are left out."""
+    write(tmp_path, requirements__txt="\n".join(f"p{n}" for n in range(100_000)))
+    began = time.process_time()
+    found = read_recorded(tmp_path)
+    assert time.process_time() - began < 2
+    assert len(found.requirements) == MAX_RECORDED
+    assert found.refused[-1].reason == f"only the first {MAX_RECORDED} lines were read"
+
+
+@pytest.mark.parametrize(
+    "content", ["[", "python: [1]", "- 1", "python: 3.1", "x" * 300_000, "\x00", "dependencies: {}"]
+)
+def test_odd_yaml_says_nothing(tmp_path: Path, content: str) -> None:
+    """It cannot explain anything, nor hurt; 3.10 that YAML has read as a number is not guessed at."""
+    write(tmp_path, python_env__yaml=content, conda__yaml=content)
+    assert read_recorded(tmp_path).python is None
+
+
+@pytest.mark.parametrize("path", MLFLOW_MODELS, ids=lambda path: path.parent.name)
+def test_directories_of_mlflow_are_understood(path: Path) -> None:
+    """Python and every line; MLflow itself is told from the rest."""
+    found = read_recorded(path)
+    assert found.python == "3.11.7"
+    assert found.refused == ()
+    assert [r.name for r in found.requirements if is_mlflow(r)] == ["mlflow"]
