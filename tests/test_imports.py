@@ -31,7 +31,19 @@ def test_source_imports(tmp_path) -> None:
         "    importlib.import_module('.near', __package__)\n"
         "    __import__('zipfile')\n"
     )
-    assert source_imports([tmp_path / "a.py"]) == {"os", "json", "xml", "importlib", "csv", "sqlite3", "zipfile"}
+    assert source_imports([tmp_path / "a.py"]) == {
+        *("os.path", "json", "xml.dom.minidom", "importlib", "csv", "sqlite3.dbapi2", "zipfile"),
+    }
+
+
+def test_members_may_be_modules(tmp_path) -> None:
+    """Of a namespace package, which several distributions share, the part that is imported is named."""
+    text = "from google.cloud import storage, bigquery as bq\nfrom numpy import *\nimport a.b.c as d\n"
+    (tmp_path / "a.py").write_text(text)
+    expected = {"google.cloud.storage", "google.cloud.bigquery", "numpy", "a.b.c"}
+    assert source_imports([tmp_path / "a.py"]) == expected
+    made = run_as("def f():\n    from google.cloud import storage\n    import a.b\n", "not_installed")
+    assert object_imports(made.f) == {"google.cloud.storage", "a.b"}
 
 
 def test_imports_for_type_checkers_are_left_out(tmp_path) -> None:
@@ -62,7 +74,7 @@ def test_function_imports() -> None:
         "    return math.sin(x), json, inner\n",
         "not_installed",
     )
-    assert object_imports(made.outer) == {"math", "json", "xml"}
+    assert object_imports(made.outer) == {"math", "json", "xml.dom.minidom"}
 
 
 def test_instances_bring_their_class_and_their_state() -> None:

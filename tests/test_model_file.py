@@ -194,6 +194,9 @@ PYFUNC = {"loader_module": "m"}
         ({"palate": {"format": 1, "source": "abc"}}, "palate.source"),
         ({"palate": {"format": 1, "flavor": 3}}, "palate.flavor"),
         ({"palate": {"format": 1, "unresolved_modules": "a"}}, "palate.unresolved_modules"),
+        ({"palate": {"format": 1, "environment": ["a"]}}, "palate.environment"),
+        ({"palate": {"format": 1, "environment": {"wheels": ["a"]}}}, "palate.environment.wheels"),
+        ({"palate": {"format": 1, "environment": {"lock": None, "of_a_later_palate": 3}}}, None),
         ({"palate": {"format": 1, "of_a_later_palate": 3}}, None),
     ],
 )  # fmt: skip

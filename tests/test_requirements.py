@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
+from palate._environment.recorded import read_recorded
 from palate._environment.requirements import (
     merge_requirements,
+    parse_constraints,
     parse_requirements,
-    read_requirements,
     refuse_conflicts,
 )
 from palate.errors import InvalidOption, InvalidRequirement
@@ -175,27 +176,23 @@ def test_later_replaces_earlier() -> None:
     assert list(map(str, merge_requirements(base, later))) == ["abc", "scikit-learn==1.5.0", "Zlib==1"]
 
 
-def test_file_is_read(tmp_path: Path) -> None:
-    """A requirements file may have Windows line ends, a byte order mark and comments."""
-    path = tmp_path / "requirements.txt"
-    path.write_bytes(b"\xef\xbb\xbfnumpy==2.0\r\n# comment\r\npandas\r\n")
-    assert list(map(str, read_requirements(path))) == ["numpy==2.0", "pandas"]
-    assert read_requirements(str(path)) == read_requirements(path)
+@pytest.mark.parametrize(
+    "line",
+    [f"foo @ git+https://example.com/foo@{COMMIT}", "foo[extra]<2", HOSTILE["R11"], HOSTILE["R13"], HOSTILE["R06"]],
+)
+def test_constraint_is_a_bound_only(line: str) -> None:
+    """R23: a constraint with a URL would install something, and one with an extra means nothing."""
+    with pytest.raises(InvalidRequirement):
+        parse_constraints([line])
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"a\n" * 1_000_000])
-def test_file_that_is_no_requirements_file(tmp_path: Path, content: bytes) -> None:
-    """Binary and huge files are refused by name."""
-    path = tmp_path / "requirements.txt"
-    path.write_bytes(content)
-    with pytest.raises(InvalidOption, match=r"requirements\.txt"):
-        read_requirements(path)
-
-
-def test_missing_file(tmp_path: Path) -> None:
-    """A path that does not exist is an error that names it, not an empty environment."""
-    with pytest.raises(InvalidOption, match=r"nowhere\.txt.*No such file"):
-        read_requirements(tmp_path / "nowhere.txt")
+@pytest.mark.parametrize("line", [*(HOSTILE[case] for case in HOSTILE if case != "R06"), "-c other.txt", "-c ../x.txt"])
+def test_hostile_line_of_a_model_is_refused(tmp_path: Path, line: str) -> None:
+    """R01 to R21: nor is it taken from a model, whose one option is the line that names its own constraints."""
+    (tmp_path / "requirements.txt").write_bytes(line.encode())
+    found = read_recorded(tmp_path)
+    assert found.refused
+    assert not any(requirement.url for requirement in found.requirements)
 
 
 def test_item_that_is_not_text() -> None:

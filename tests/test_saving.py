@@ -54,6 +54,24 @@ def test_save_returns_what_inspect_shows(tmp_path, regression, frame) -> None:
     json.dumps(seen.to_dict())
 
 
+def test_declared_requirements_of_all_kinds(tmp_path, regression) -> None:
+    """A requirements file of the caller's is taken apart, and credentials in it are told once and kept nowhere."""
+    (tmp_path / "bounds.txt").write_text("scipy<99\n")
+    (tmp_path / "reqs.txt").write_text(
+        "-i https://user:hunter2@packages.example.com/simple\nscikit-learn\nray[serve]==2.9; python_version<'3'\n"
+        "-c bounds.txt\n"
+    )
+    with pytest.warns(errors.PalateWarning, match="without the credentials") as caught:
+        info = palate.save_model(regression, tmp_path / "m", requirements=tmp_path / "reqs.txt")
+    assert [warning.filename for warning in caught] == [__file__]
+    assert info.requirements == ('ray[serve]==2.9; python_version < "3"', "scikit-learn", "-c constraints.txt")
+    assert (tmp_path / "m" / "constraints.txt").read_text() == "scipy<99"
+    assert any("https://packages.example.com/simple" in note for note in info.notes)
+    assert any(note.endswith("by another version: scikit-learn") for note in info.notes)
+    assert not any(b"hunter2" in file.read_bytes() for file in (tmp_path / "m").rglob("*") if file.is_file())
+    assert palate.verify_model(tmp_path / "m").ok
+
+
 def test_an_example_gives_signature_params_and_golden_predictions(tmp_path, regression, frame) -> None:
     """Inputs come from the example, outputs from the reloaded model's predictions."""
     info = palate.save_model(regression, tmp_path / "m", input_example=frame.head(2))
@@ -120,7 +138,7 @@ SPEEDY = palate.Signature(params=(palate.ParamSpec(name="speed", type="long", de
         ({"compresion": 3}, errors.InvalidOption, "compresion"),
         ({"metadata": {"when": {1, 2}}}, errors.InvalidOption, "metadata"),
         ({"metadata": {"ratio": float("nan")}}, errors.InvalidOption, "metadata"),
-        ({"requirements": ["--index-url http://x"]}, errors.InvalidRequirement, "index-url"),
+        ({"requirements": ["--trusted-host x"]}, errors.InvalidRequirement, "trusted-host"),
         ({"extra_requirements": ["-e ."]}, errors.InvalidRequirement, "refused"),
         ({"code_paths": ["nowhere.py"]}, errors.InvalidOption, "nowhere.py"),
         ({"flavor": "lightgbm"}, errors.FlavorNotFound, "check the spelling"),

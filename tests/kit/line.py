@@ -13,6 +13,7 @@ HOOK_API = 1
 NATIVE_PACKAGES = ("lines",)
 FORMATS = ("json", "pickle")
 FORMATS_NEEDING_TRUST = ("pickle",)
+VERSION_PROMISES = {"json": {"lines": "newer"}, "pickle": {"lines": "patch"}}
 
 
 def write_line(model, path, options):

@@ -143,6 +143,10 @@ PLUGIN = {
         "executes_code", "import lines\nreturn ()", "imported by inspecting: lines"
     ),
     "test_model_is_owned": Mutant(source="# as all the other ones here do", message="FlavorConflict"),
+    "test_promises_begin_with_the_framework": Mutant(
+        source="VERSION_PROMISES = {'json': {'line': 'newer', 'lines': 'newer'}}",
+        message="no requirement of the model is called 'line'; there are lines",
+    ),
     "test_private_names_are_left_alone": hook(
         "methods",
         "from palate._flavor import Flavor\nreturn ('predict', 'sign')",

@@ -45,8 +45,8 @@ class SaveRequest:
     example: object
     params: Mapping[str, object] | None
     code_paths: tuple[Path, ...]
-    requirements: Sequence[str] | Path | None
-    extra_requirements: Sequence[str] | None
+    requirements: Sequence[str] | str | os.PathLike[str] | None
+    extra_requirements: Sequence[str] | str | os.PathLike[str] | None
     metadata: Mapping[str, Any] | None
     run_id: str | None
 
@@ -60,8 +60,8 @@ def check_request(
     example: object,
     params: Mapping[str, object] | None,
     code_paths: Sequence[str | os.PathLike[str]] | None,
-    requirements: Sequence[str] | Path | None,
-    extra_requirements: Sequence[str] | None,
+    requirements: Sequence[str] | str | os.PathLike[str] | None,
+    extra_requirements: Sequence[str] | str | os.PathLike[str] | None,
     metadata: Mapping[str, Any] | None,
     run_id: str | None,
     format_name: str | None,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
@@ -36,7 +37,8 @@ PURPOSES = {
     "requirements.txt": "the pip packages that the model needs",
     "python_env.yaml": "the Python version and build tools, for virtual environments",
     "conda.yaml": "the same environment for conda",
-    "constraints.txt": "upper bounds for the packages in requirements.txt",
+    "constraints.txt": "bounds on the versions of what the packages in requirements.txt bring along",
+    "pylock.toml": "the exact files of all packages by hash, from the lock of the project (PEP 751)",
     "input_example.json": "an input that the model predicts on",
     "serving_input_example.json": "the same input as a request body",
     "golden_predictions.json": "what the model predicted on it when it was saved; 'palate verify' replays it",
@@ -46,13 +48,15 @@ PURPOSES = {
 FOLDER_PURPOSES = {
     "code": "Python code that the model needs",
     "artifacts": "a file that the model reads",
+    "wheels": "a package that the model needs and no index has to have",
     "extra_files": "a file kept with the model",
     "metadata": "a copy of the model's description",
 }
+_PINNED = re.compile(r"===?\s*[^\s,*]+\s*(?:,|$)|@\s*git\+")
 NO_GUARANTEES = Guarantees(no_code=False, memory_safe=False, bounded=False)
 ENVIRONMENT_NOTES = {
     "unresolved_modules": "modules that no installed distribution provided",
-    "unpublished_packages": "packages that were installed from a local path, so pip cannot find them elsewhere",
+    "unpublished_packages": "packages that were installed from a place of their own, where pip cannot find them again",
 }
 
 
@@ -236,7 +240,24 @@ def _notes(opened: OpenedModel) -> tuple[str, ...]:
         notes.append("it has no python_function section, so mlflow.pyfunc cannot open it")
     if opened.model_file.signature is None:
         notes.append("no signature: inputs are passed on unchecked")
+    if loose := [line for line in _requirements(opened.path) if _is_loose(line)]:
+        notes.append(f"requirements that another day may be met by another version: {', '.join(loose)}")
+    return (*notes, *_environment_notes(opened.model_file.palate))
+
+
+def _is_loose(line: str) -> bool:
+    """Whether a line of requirements.txt pins neither a version nor a commit."""
+    return not line.startswith(("-", "#")) and not _PINNED.search(line.partition(";")[0])
+
+
+def _environment_notes(palate: Mapping[str, Any]) -> Iterator[str]:
     for key, text in ENVIRONMENT_NOTES.items():
-        if names := opened.model_file.palate.get(key):
-            notes.append(f"{text}: {', '.join(map(str, names))}")
-    return tuple(notes)
+        if names := palate.get(key):
+            yield f"{text}: {', '.join(map(str, names))}"
+    recorded = palate.get("environment") or {}
+    if labels := recorded.get("local_labels"):
+        names = ", ".join(f"{name} (+{label})" for name, label in labels.items())
+        yield f"requirements.txt goes without the local labels of what was installed: {names}"
+    if options := recorded.get("index_options"):
+        places = ", ".join(f"{key} {value}" for key, value in options.items())
+        yield f"its packages were fetched from other indexes, which are not used unless you say so: {places}"

@@ -178,9 +178,10 @@ _PYFUNC: Final = {
 _ANY_FLAVOR: Final = {"code": "text or null", "extra_files": "a list or null"}
 _PALATE: Final = {
     **dict.fromkeys(("writer", "flavor", "python", "platform"), "text or null"),
-    **dict.fromkeys(("inputs", "methods", "source", "golden"), "a mapping or null"),
+    **dict.fromkeys(("inputs", "methods", "source", "golden", "environment"), "a mapping or null"),
     **dict.fromkeys(("features", "unresolved_modules", "unpublished_packages"), "a list of text or null"),
 }
+_ENVIRONMENT: Final = dict.fromkeys(("index_options", "local_labels", "wheels", "lock"), "a mapping or null")
 _TYPE_WORDS: Final = {dict: "a mapping", list: "a list", str: "text", type(None): "null", bool: "true or false"}
 
 
@@ -277,6 +278,7 @@ def _check_palate(section: Mapping[Any, Any]) -> Iterator[Problem]:
         return
     yield from _check_text_keys(section, ("palate",))
     yield from _check_kinds(section, _PALATE, ("palate",))
+    yield from _check_kinds(_mapping(section.get("environment")), _ENVIRONMENT, ("palate", "environment"))
 
 
 def plain_problems(value: object, where: Where = ()) -> list[Problem]:

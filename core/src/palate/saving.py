@@ -17,6 +17,7 @@ from types import EllipsisType
 from typing import Any
 
 from palate._code.bundle import copy_code, top_level_names
+from palate._code.import_watch import ImportWatch
 from palate._code.imports import object_imports, source_imports
 from palate._code.pickles import pickle_modules
 from palate._disk.format import FORMAT_VERSION
@@ -24,8 +25,9 @@ from palate._disk.manifest import write_manifest
 from palate._disk.paths import MODEL_FILE, list_files
 from palate._disk.staging import stage
 from palate._enforcement.plan import compile_inputs
+from palate._environment.capture import Evidence, capture_environment
 from palate._environment.distributions import find_providers
-from palate._environment.environment import ENVIRONMENT_FILES, Environment, capture_environment, write_environment
+from palate._environment.environment import ENVIRONMENT_FILES, Environment, environment_facts, write_environment
 from palate._environment.source import find_source
 from palate._flavor import Flavor
 from palate._native_failures import as_unsupported
@@ -41,6 +43,7 @@ from palate._save_signature import (
     with_outputs,
 )
 from palate._stored.examples import ExampleInfo, read_example, read_whole, split_example, write_example
+from palate._warning import warn_caller
 from palate.errors import InvalidExample, InvalidInput, Problem, UnsupportedModel
 from palate.golden import Golden, record_golden
 from palate.inspection import ModelInfo, describe
@@ -60,8 +63,8 @@ def save_model(
     input_example: object = None,
     params: Mapping[str, object] | None = None,
     code_paths: Sequence[str | PathLike[str]] | None = None,
-    requirements: Sequence[str] | Path | None = None,
-    extra_requirements: Sequence[str] | None = None,
+    requirements: Sequence[str] | str | PathLike[str] | None = None,
+    extra_requirements: Sequence[str] | str | PathLike[str] | None = None,
     metadata: Mapping[str, Any] | None = None,
     artifacts: Mapping[str, str | PathLike[str]] | None = None,
     run_id: str | None = None,
@@ -83,8 +86,9 @@ def save_model(
         input_example: data that the model predicts on, or ``(data, params)``.
         params: params that callers may set, with their defaults.
         code_paths: files and folders of Python code that the model needs, copied into the directory.
-        requirements: pip requirements instead of the captured ones, as a list or a requirements file.
-        extra_requirements: pip requirements on top of the captured ones.
+        requirements: pip requirements instead of the captured ones, as a list or a requirements file. A file may name
+            further ones by ``-r``, and both may name constraints (``-c``) and indexes.
+        extra_requirements: pip requirements on top of the captured ones, as a list or a file.
         metadata: plain YAML data of your own.
         artifacts: files and folders that a PythonModel reads, by name.
         run_id: the tracking run that made the model; by default the active MLflow run's.
@@ -143,11 +147,12 @@ def _write_directory(request: SaveRequest, root: Path, registry: FlavorRegistry,
     draft = _Draft(request=request, root=root, sections=sections, example=example, created=datetime.now(UTC))
     if signature is not None and not isinstance(request.model, str | None):
         check_methods(signature, flavor.methods(request.model), draft.model_file(None).default_method)
-    golden = None
+    golden, watch = None, ImportWatch()
     if example is not None:
-        signature, golden = _prove(draft, example, signature, registry, uri=uri)
+        with watch.watching():
+            signature, golden = _prove(draft, example, signature, registry, watch, uri=uri)
     size = sum((root / name).stat().st_size for name in list_files(root))
-    environment = _capture(draft, code)
+    environment = _capture(draft, code, watch)
     write_environment(environment, root)
     facts = {**_facts(draft, environment, golden), **feature_names(signature, known)}
     model_file = draft.model_file(signature, size=size, facts=facts)
@@ -212,14 +217,20 @@ class _Draft:
 
 
 def _prove(
-    draft: _Draft, example: ExampleInfo, signature: Signature | None, registry: FlavorRegistry, *, uri: str
+    draft: _Draft,
+    example: ExampleInfo,
+    signature: Signature | None,
+    registry: FlavorRegistry,
+    watch: ImportWatch,
+    *,
+    uri: str,
 ) -> tuple[Signature | None, Golden]:
     """Load the model back and predict on the stored example: the outputs, and the golden predictions."""
     request, opened = draft.request, draft.opened(signature, uri)
     trust = bool(code_reasons(opened, request.flavor))
     # What the caller allowed at save holds for the proof: sklearn's allow=, say, is asked for on both sides.
     options = {key: value for key, value in request.options.extra.items() if key in request.flavor.load_options}
-    loaded = construct(opened, trust=trust, asked=request.flavor.name, registry=registry, options=options)
+    loaded = construct(opened, trust=trust, asked=request.flavor.name, registry=registry, options=options, watch=watch)
     if not loaded.methods:
         return signature, Golden(skipped="the model predicts nothing")
     prepared = prepare_original(opened, request.model, request.flavor, registry=registry, options=options)
@@ -296,7 +307,7 @@ def _count_rows(predictions: object) -> int | None:
 # -- what surrounds the model ----------------------------------------------------------------------------------------
 
 
-def _capture(draft: _Draft, code: str | None) -> Environment:
+def _capture(draft: _Draft, code: str | None, watch: ImportWatch) -> Environment:
     request, root = draft.request, draft.root
     reasons = code_reasons(draft.opened(None, ""), request.flavor)
     carried = [root / reason.file for reason in reasons if (root / reason.file).is_file()]
@@ -307,13 +318,25 @@ def _capture(draft: _Draft, code: str | None) -> Environment:
     own_modules = top_level_names(root, code)
     _refuse_lost_references(request.model, pickled, own_modules)
     imported = source_imports(sources) | object_imports(request.model) | _container_packages(request.example)
-    return capture_environment(
-        flavor_requirements=request.flavor.requirements(request.model, request.options),
-        modules=pickled | imported,
-        own_modules=own_modules,
+    environment = capture_environment(
+        Evidence(
+            flavor_requirements=request.flavor.requirements(request.model, request.options),
+            modules=pickled | imported,
+            observed=watch.names,
+            own_modules=own_modules,
+        ),
         requirements=request.requirements,
         extra_requirements=request.extra_requirements,
+        project=_project(request),
     )
+    for warning in environment.warnings:
+        warn_caller(warning)
+    return environment
+
+
+def _project(request: SaveRequest) -> Path:
+    """Return where the code that made the model lies, as far as anybody can tell."""
+    return request.code_paths[0] if request.code_paths else Path.cwd()
 
 
 def _refuse_lost_references(model: object, pickled: set[str], own_modules: set[str]) -> None:
@@ -339,7 +362,7 @@ def _container_packages(example: object) -> set[str]:
 def _facts(draft: _Draft, environment: Environment, golden: Golden | None) -> dict[str, Any]:
     """The ``palate:`` section: what MLflow's format has no place for."""
     request = draft.request
-    source = find_source(request.code_paths[0] if request.code_paths else Path.cwd())
+    source = find_source(_project(request))
     facts: dict[str, Any] = {
         "format": FORMAT_VERSION,
         "writer": f"palate {distributions.version('palate')}",
@@ -349,10 +372,7 @@ def _facts(draft: _Draft, environment: Environment, golden: Golden | None) -> di
     }
     if source is not None:
         facts["source"] = {"commit": source.commit, "dirty": source.dirty}
-    if environment.unresolved:
-        facts["unresolved_modules"] = list(environment.unresolved)
-    if environment.unpublished:
-        facts["unpublished_packages"] = list(environment.unpublished)
+    facts.update(environment_facts(environment))
     if golden is not None:
         facts["golden"] = golden.to_dict()
     return facts

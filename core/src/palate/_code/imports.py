@@ -18,7 +18,7 @@ _MAX_OBJECTS = 100_000  # of a model's object graph; big data sits in arrays, wh
 
 
 def source_imports(files: Iterable[Path]) -> set[str]:
-    """Return the top-level modules that Python source files import.
+    """Return the modules that Python source files import, as dotted names that may go on into the module.
 
     Files that are not Python are passed over: nothing can import those either. Imports that only a type checker sees
     and relative imports are left out.
@@ -52,18 +52,19 @@ def _is_type_checking(test: ast.expr) -> bool:
 def _node_imports(node: ast.AST) -> Iterator[str]:
     match node:
         case ast.Import(names=names):
-            yield from (_top(alias.name) for alias in names)
-        case ast.ImportFrom(module=str(module), level=0):
-            yield _top(module)
+            yield from (alias.name for alias in names)
+        case ast.ImportFrom(module=str(module), names=names, level=0):
+            yield from _members(module, [alias.name for alias in names])
         case ast.Call(
             func=ast.Name(id="import_module" | "__import__") | ast.Attribute(attr="import_module"),
             args=[ast.Constant(value=str(module)), *_],
         ) if module and not module.startswith("."):
-            yield _top(module)
+            yield module
 
 
-def _top(module: str) -> str:
-    return module.partition(".")[0]
+def _members(module: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield what ``from module import names`` may import: in a namespace package each name is another's."""
+    yield from (module if name == "*" else f"{module}.{name}" for name in names)
 
 
 def is_carried(obj: Any) -> bool:
@@ -78,7 +79,7 @@ def is_carried(obj: Any) -> bool:
 
 
 def object_imports(obj: object) -> set[str]:
-    """Return the top-level modules that the code carried by *obj* needs.
+    """Return the modules that the code carried by *obj* needs, as dotted names that may go on into the module.
 
     That is the code of functions and classes that cloudpickle would write whole: what their import statements name,
     and the modules that they use as globals. What is only referred to stands in the pickle itself.
@@ -92,7 +93,7 @@ def object_imports(obj: object) -> set[str]:
             continue
         seen[id(item)] = item  # keeps it alive, so that no other object gets its id
         if isinstance(item, ModuleType):
-            found.add(_top(item.__name__))
+            found.add(item.__name__)
         else:
             waiting.extend(_parts(item, found))
     return found - {"__main__", "builtins"}
@@ -105,7 +106,7 @@ def _parts(item: object, found: set[str]) -> Iterator[object]:
             if is_carried(item):
                 yield from _function_parts(item, found)
             elif item.__module__:
-                found.add(_top(item.__module__))
+                found.add(item.__module__)
         case MethodType():
             yield from (item.__func__, item.__self__)
         case functools.partial():
@@ -141,7 +142,7 @@ def _function_parts(function: FunctionType, found: set[str]) -> Iterator[object]
 
 def _class_parts(cls: type, found: set[str]) -> Iterator[object]:
     if not is_carried(cls):
-        found.add(_top(cls.__module__))
+        found.add(cls.__module__)
         return
     yield from cls.__bases__
     yield from list(vars(cls).values())
@@ -168,7 +169,7 @@ def _code_imports(code: CodeType) -> Iterator[str]:
     before: list[Any] = [None, None]
     for instruction in dis.get_instructions(code):
         if instruction.opname == "IMPORT_NAME" and before[0] == 0:
-            yield _top(str(instruction.argval))
+            yield from _members(str(instruction.argval), before[1] or "*")
         before = [before[1], instruction.argval]
     for constant in code.co_consts:
         if isinstance(constant, CodeType):

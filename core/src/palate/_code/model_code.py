@@ -40,6 +40,7 @@ from palate._process_lock import ProcessLock
 
 if TYPE_CHECKING:
     from palate._code import pickles, standins, unpickling
+    from palate._code.import_watch import ImportWatch
 else:
     pickles = LateModule("palate._code.pickles")
     standins = LateModule("palate._code.standins")
@@ -57,10 +58,12 @@ class ModelCode:
 
     Args:
         root: the model's ``code/`` directory, or None when it brings no code.
+        watch: is told what the model's code imports besides its own modules.
     """
 
-    def __init__(self, root: Path | None = None) -> None:
+    def __init__(self, root: Path | None = None, *, watch: ImportWatch | None = None) -> None:
         self.root = root
+        self._watch = watch
         self._table = ModuleTable()
         self._loading: set[str] = set()
         self._owned: dict[str, bool] = {}
@@ -68,12 +71,19 @@ class ModelCode:
         self._lock = ProcessLock(self._forget_half_loaded)
         self._importlib = _Importlib(self)
         self._builtins = {**vars(builtins), "__import__": self._import}
+        if watch is not None:
+            watch.belong_to(self._builtins)
 
     def import_module(self, name: str) -> ModuleType:
         """Import a module as this model's own code would."""
         if name == "importlib":
             return self._importlib
-        return self._load(name) if self.owns(name) else _import_ordinary(name)
+        if self.owns(name):
+            return self._load(name)
+        found = _import_ordinary(name)
+        if self._watch is not None:
+            self._watch.note(name)
+        return found
 
     def run_file(self, path: Path) -> ModuleType:
         """Run a Python file as a module of this model and return the module."""
@@ -158,6 +168,8 @@ class ModelCode:
         if absolute is None or not self.owns(absolute):
             with on_stage(None):
                 found = builtins.__import__(name, globals, locals, fromlist or (), level)
+            if self._watch is not None and absolute is not None:
+                self._watch.note(absolute, fromlist or ())
             return self._importlib if found is importlib else found
         module = self._load(absolute)
         if fromlist:

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     import pickletools  # a millisecond that only saving and inspecting need
 
-__all__ = ["COMPRESSIONS", "open_pickle", "pickle_globals", "pickle_modules"]
+__all__ = ["COMPRESSIONS", "has_byte_code", "open_pickle", "pickle_globals", "pickle_modules"]
 
 # MLflow's names for the compressions of a pickle, with the suffix of each and the bytes it starts with.
 COMPRESSIONS: dict[str, tuple[str, bytes]] = {
@@ -47,6 +47,11 @@ def pickle_modules(source: Path | bytes) -> set[str]:
 def pickle_globals(source: Path | bytes) -> set[tuple[str, str]]:
     """Return the (module, name) pairs that a pickle looks up; damage is treated as in ``pickle_modules``."""
     return {(ref.module, ref.name) for ref in _references(source) if ref.name}
+
+
+def has_byte_code(source: Path | bytes) -> bool:
+    """Return whether a pickle holds a function itself, as cloudpickle writes it: byte code of one version of Python."""
+    return any(ref.name == "_make_function" and ref.module.startswith("cloudpickle.") for ref in _references(source))
 
 
 @dataclass(frozen=True, slots=True)

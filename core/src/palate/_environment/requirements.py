@@ -2,17 +2,16 @@
 
 A requirements file is a program for pip: its options fetch from other indexes, read other files and build from
 arbitrary places. So a line that is not one plain PEP 508 requirement never enters a model directory, and never reaches
-pip from one.
+pip from one. The one exception is the line that names the model's own constraints.txt.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from palate.errors import InvalidOption, InvalidRequirement
 
@@ -20,18 +19,31 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 __all__ = [
+    "CONSTRAINTS_FILE",
+    "CONSTRAINTS_LINE",
+    "LIST_OR_FILE",
+    "MAX_LINES",
+    "REQUIREMENTS_FILE",
+    "line_text",
     "merge_requirements",
     "normalise_name",
+    "parse_constraint",
+    "parse_constraints",
     "parse_requirement",
     "parse_requirements",
     "read_lines",
-    "read_requirements",
+    "redact",
     "refuse_conflicts",
 ]
 
-_LIST_OR_FILE = "give a list like ['numpy==2.1.0'], or the path of a requirements file"
-_MAX_LINES = 10_000
-_MAX_LINE_LENGTH = 1_000
+REQUIREMENTS_FILE: Final = "requirements.txt"
+CONSTRAINTS_FILE: Final = "constraints.txt"
+# As MLflow writes it, in the last line of a model's requirements.txt.
+CONSTRAINTS_LINE: Final = f"-c {CONSTRAINTS_FILE}"
+LIST_OR_FILE: Final = "give a list like ['numpy==2.1.0'], or the path of a requirements file"
+MAX_LINES: Final = 10_000
+
+_MAX_LINE_LENGTH = 4_000  # of which most is a marker, as the locks of projects have them
 _MAX_FILE_BYTES = 1 << 20
 
 _COMMENT = re.compile(r"(?:^|\s)#.*")  # as pip sees it: '#' inside a word, as in a URL's fragment, is no comment
@@ -53,7 +65,7 @@ def normalise_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _redact(line: str) -> str:
+def redact(line: str) -> str:
     """Return *line* fit for an error message: short, and without what could be a password."""
     shown = _CREDENTIALS.sub("***@", line)
     return shown if len(shown) <= 120 else shown[:117] + "..."
@@ -102,6 +114,24 @@ def _meaning_problem(requirement: Requirement) -> str:
     return ""
 
 
+def line_text(line: object) -> str:
+    """Return what a line says: without its comment and the space around it.
+
+    Raises:
+        InvalidRequirement: it is more than one line, or holds what nobody sees.
+        InvalidOption: it is not text.
+    """
+    if not isinstance(line, str):
+        raise InvalidOption(
+            "requirements",
+            reason=f"each requirement must be text, not {type(line).__name__}",
+            hint=LIST_OR_FILE,
+        )
+    if problem := _characters_problem(line):
+        raise InvalidRequirement(redact(line), reason=problem)
+    return _COMMENT.sub("", line).strip()
+
+
 def parse_requirement(line: object) -> Requirement | None:
     """Narrow one line to a requirement; None for a blank line or a comment.
 
@@ -113,26 +143,31 @@ def parse_requirement(line: object) -> Requirement | None:
     from packaging.requirements import InvalidRequirement as MalformedRequirement
     from packaging.requirements import Requirement
 
-    if not isinstance(line, str):
-        raise InvalidOption(
-            "requirements",
-            reason=f"each requirement must be text, not {type(line).__name__}",
-            hint=_LIST_OR_FILE,
-        )
-    if problem := _characters_problem(line):
-        raise InvalidRequirement(_redact(line), reason=problem)
-    text = _COMMENT.sub("", line).strip()
+    text = line_text(line)
     if not text:
         return None
     if problem := _text_problem(text):
-        raise InvalidRequirement(_redact(text), reason=problem)
+        raise InvalidRequirement(redact(text), reason=problem)
     try:
         requirement = Requirement(text)
     except MalformedRequirement as exc:
-        reason = _redact(str(exc).splitlines()[0])
-        raise InvalidRequirement(_redact(text), reason=f"it is not a PEP 508 requirement ({reason})") from exc
+        reason = redact(str(exc).splitlines()[0])
+        raise InvalidRequirement(redact(text), reason=f"it is not a PEP 508 requirement ({reason})") from exc
     if problem := _meaning_problem(requirement):
-        raise InvalidRequirement(_redact(text), reason=problem)
+        raise InvalidRequirement(redact(text), reason=problem)
+    return requirement
+
+
+def parse_constraint(line: object) -> Requirement | None:
+    """Narrow one line to a bound on a package's version; None for a blank line or a comment.
+
+    Raises:
+        InvalidRequirement: it is not one plain requirement, or one with a URL or extras, which only installs can have.
+        InvalidOption: it is not text.
+    """
+    requirement = parse_requirement(line)
+    if requirement is not None and (requirement.url or requirement.extras):
+        raise InvalidRequirement(redact(str(requirement)), reason="a constraint has neither a URL nor extras")
     return requirement
 
 
@@ -144,11 +179,20 @@ def parse_requirements(lines: Iterable[object]) -> tuple[Requirement, ...]:
             more lines than any environment has.
         InvalidOption: a line is not text.
     """
+    return _parse_all(lines, parse_requirement)
+
+
+def parse_constraints(lines: Iterable[object]) -> tuple[Requirement, ...]:
+    """Narrow lines to constraints, as ``parse_requirements`` does to requirements."""
+    return _parse_all(lines, parse_constraint)
+
+
+def _parse_all(lines: Iterable[object], parse: Callable[[object], Requirement | None]) -> tuple[Requirement, ...]:
     found: list[Requirement] = []
     for number, line in enumerate(lines):
-        if number >= _MAX_LINES:
-            raise InvalidRequirement("...", reason=f"there are more than {_MAX_LINES} lines")
-        requirement = parse_requirement(line)
+        if number >= MAX_LINES:
+            raise InvalidRequirement("...", reason=f"there are more than {MAX_LINES} lines")
+        requirement = parse(line)
         if requirement is not None and requirement not in found[-1:]:
             found.append(requirement)
     refuse_conflicts(found)
@@ -177,23 +221,8 @@ def read_lines(path: Path) -> list[str]:
         raise InvalidOption(
             "requirements",
             reason=f"the file {str(path)!r} cannot be read: {reason}",
-            hint=_LIST_OR_FILE,
+            hint=LIST_OR_FILE,
         ) from exc
-
-
-def read_requirements(source: Sequence[str] | str | os.PathLike[str]) -> tuple[Requirement, ...]:
-    """Narrow a list of lines, or the file at a path, to requirements.
-
-    Raises:
-        InvalidRequirement: see ``parse_requirements``.
-        InvalidOption: the file cannot be read, or a line is not text.
-    """
-    # A str is a sequence of str too; nobody means its letters.
-    if isinstance(source, str | os.PathLike):
-        return parse_requirements(read_lines(Path(source)))
-    if not isinstance(source, Iterable):
-        raise InvalidOption("requirements", reason=f"it is {type(source).__name__}", hint=_LIST_OR_FILE)
-    return parse_requirements(source)
 
 
 def _pin(requirement: Requirement) -> str | None:
@@ -213,9 +242,9 @@ def refuse_conflicts(requirements: Iterable[Requirement]) -> None:
             continue
         key = (normalise_name(requirement.name), str(requirement.marker or ""))
         if pins.setdefault(key, pin) != pin:
-            other = _redact(pins[key])
+            other = redact(pins[key])
             raise InvalidRequirement(
-                _redact(str(requirement)), reason=f"another line pins {requirement.name} to {other}"
+                redact(str(requirement)), reason=f"another line pins {requirement.name} to {other}"
             )
 
 

@@ -1,4 +1,4 @@
-"""Where a model comes from: the commit of the code that made it, and the MLflow run it was made in."""
+"""Where a model comes from: the commit of the code that made it, the lock of its project, the MLflow run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from palate._environment.lock import LOCK_FILE
 from palate.errors import InvalidOption
 
-__all__ = ["Source", "active_run_id", "check_run_id", "find_source"]
+__all__ = ["UV_LOCK", "Source", "active_run_id", "check_run_id", "find_lock", "find_source"]
+
+UV_LOCK: Final = "uv.lock"
 
 _TIMEOUT_S = 5.0
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -74,6 +78,27 @@ def find_source(start: Path) -> Source | None:
     options = ("--porcelain", "--untracked-files=no", "--ignore-submodules=dirty")
     changes = _ask_git(executable, folder, "status", *options)
     return Source(commit=commit, dirty=None if changes is None else bool(changes.strip()))
+
+
+def find_lock(start: Path) -> Path | None:
+    """Return the lock of the project that *start* lies in: the nearest above it, up to the repository's folder."""
+    folder = (start if start.is_dir() else start.parent).absolute()
+    home = Path.home()
+    for place in (folder, *folder.parents):
+        if found := _lock_in(place):
+            return found
+        if place == home or (place / ".git").exists():
+            return None
+    return None
+
+
+def _lock_in(folder: Path) -> Path | None:
+    for name in (UV_LOCK, LOCK_FILE):
+        if (folder / name).is_file():
+            return folder / name
+    # PEP 751 also has pylock.<name>.toml; of several, nothing says which is meant.
+    named = list(folder.glob("pylock.*.toml")) if (folder / "pyproject.toml").is_file() else []
+    return named[0] if len(named) == 1 else None
 
 
 def check_run_id(run_id: object) -> str:

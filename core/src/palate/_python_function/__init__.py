@@ -12,7 +12,7 @@ from typing import Any
 
 from palate._inference.type_hints import schema_from_hints
 from palate._python_function.loaded import LoadedPythonModel
-from palate._python_function.opening import code_reasons, open_native
+from palate._python_function.opening import PROMISES, code_reasons, open_native
 from palate._python_function.subjects import find_hinted, model_methods, unwrap
 from palate._python_function.writing import write_native
 from palate.errors import CodeReason, UnsafeModel
@@ -33,6 +33,7 @@ FORMATS = ("cloudpickle",)
 FORMATS_NEEDING_TRUST = ("cloudpickle",)
 SAVE_OPTIONS = ("artifacts", "compression", "data_path", "loader_module", "model_config")
 LOAD_OPTIONS = ("model_config",)
+VERSION_PROMISES = {"cloudpickle": PROMISES}
 
 
 @hookimpl

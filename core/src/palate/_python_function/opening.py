@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from palate._code.model_slot import open_slot
-from palate._code.pickles import COMPRESSIONS, pickle_globals
+from palate._code.pickles import COMPRESSIONS, has_byte_code
 from palate._code.python_model import Context
 from palate._code.standins import mlflow_installed
 from palate._disk.paths import confine
-from palate._environment.environment import compare_requirements
+from palate._environment.comparison import compare_environment, describe_differences
+from palate._environment.contents import find_contents
+from palate._environment.promises import Promise
 from palate._python_function.artifacts import base_name, find_artifacts
 from palate._python_function.loaded import Call, LoadedPythonModel
 from palate._python_function.subjects import METHODS, STREAM, further_methods, is_python_model, unwrap
@@ -31,9 +33,11 @@ from palate.errors import (
 )
 from palate.hookspecs import LoadOptions
 
-__all__ = ["code_reasons", "open_native"]
+__all__ = ["PROMISES", "code_reasons", "open_native"]
 
 FLAVOR = "python_function"
+# cloudpickle's README supports no storing for later; its bug-fix releases read each other's pickles.
+PROMISES: dict[str, Promise] = {"cloudpickle": "patch"}
 # MLflow's loaders for pickles and for models-from-code, which we have implementations of.
 PICKLE_LOADER = "mlflow.pyfunc.model"
 CODE_LOADER = "mlflow.pyfunc.loaders.code_model"
@@ -129,8 +133,16 @@ def _unpickle(path: Path, config: Mapping[str, Any], options: LoadOptions) -> An
     except PalateError:
         raise
     except Exception as exc:
-        differences = [*_missing(exc), *_versions(config), *compare_requirements(path)]
-        raise LoadFailed(str(file), flavor=FLAVOR, cause=exc, differences=differences) from exc
+        saved_with = config.get("cloudpickle_version")
+        differences = compare_environment(
+            path,
+            promises=PROMISES,
+            saved_with={"cloudpickle": saved_with} if isinstance(saved_with, str) else {},
+            contents=lambda: find_contents(path, [str(name)]),
+        )
+        told = [*_missing(exc), *describe_differences(differences)]
+        matters = any(difference.matters for difference in differences)
+        raise LoadFailed(str(file), flavor=FLAVOR, cause=exc, differences=told, matters=matters) from exc
 
 
 def _check_byte_code(file: Path, name: str, config: Mapping[str, Any]) -> None:
@@ -139,7 +151,7 @@ def _check_byte_code(file: Path, name: str, config: Mapping[str, Any]) -> None:
     saved, here = _minor(recorded), _minor(platform.python_version())
     if saved is None or saved == here:
         return
-    if any(module.startswith("cloudpickle.") and made == "_make_function" for module, made in pickle_globals(file)):
+    if has_byte_code(file):
         raise UnsafeModel(
             name,
             rule=f"its functions are byte code of Python {recorded}, and this is Python {platform.python_version()}",
@@ -154,13 +166,6 @@ def _minor(version: object) -> str | None:
 
 def _missing(exc: Exception) -> list[str]:
     return [f"the module '{exc.name}' is not installed"] if isinstance(exc, ModuleNotFoundError) and exc.name else []
-
-
-def _versions(config: Mapping[str, Any]) -> list[str]:
-    import cloudpickle
-
-    saved, here = config.get("cloudpickle_version"), cloudpickle.__version__
-    return [] if saved in (None, here) else [f"saved with cloudpickle {saved}, {here} is installed"]
 
 
 def _run_code_file(

@@ -16,6 +16,7 @@ HOOK_API = 1
 NATIVE_PACKAGES = ("toy_framework",)
 FORMATS = ("json",)
 FORMATS_NEEDING_TRUST = ()
+VERSION_PROMISES = {"json": {"palate-toy": "newer"}}
 
 FILE = "line.json"
 
