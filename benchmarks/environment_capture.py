@@ -1,6 +1,6 @@
 """How long it takes, while a model is saved, to find out what it needs: Palate beside stock MLflow, in one run.
 
-Run: python benchmarks/environment_capture.py [--mlflow PYTHON] [--repeat N]. A process trains a model and saves it, and
+Run: python benchmarks/environment_capture.py [--mlflow PYTHON] [--repeat N] [--markdown PAGE]. A process trains a model and saves it, and
 says how long the step took in which requirements are found; the median of processes that ran in turn. The first save of
 a process also imports what the step needs. MLflow loads the model again in a process of its own.
 """
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from _tables import Table, milli, times
+from _tables import Table, milli, times, write_page
 from _timing import ENVIRONMENT, Measure, in_turn, medians
 
 SKLEARN = """
@@ -97,10 +97,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mlflow", metavar="PYTHON", help="an interpreter with stock MLflow, to measure beside")
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--markdown", type=Path, metavar="PAGE", help="write the tables into this page, too")
     options = parser.parse_args()
     mlflow = str(Path(options.mlflow).absolute()) if options.mlflow else None
-    for table in tables(mlflow, options.repeat):
+    measured = list(tables(mlflow, options.repeat))
+    for table in measured:
         print(table.text(), end="\n\n", flush=True)
+    if options.markdown is not None:
+        write_page(options.markdown, "benchmarks/environment_capture.py", [table.markdown() for table in measured])
 
 
 if __name__ == "__main__":

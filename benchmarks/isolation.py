@@ -1,6 +1,6 @@
 """What it costs to run a model in another process, beside a pipe that pickles and beside a copy in memory.
 
-Run: python benchmarks/isolation.py [--rounds N] [--page docs/performance.md]. Two questions:
+Run: python benchmarks/isolation.py [--rounds N] [--markdown PAGE]. Two questions:
 
 * small calls: microseconds that isolation adds to a call, for the containers that callers use. The floor is
   ``multiprocessing.Pipe`` with a loop behind it that calls the same model, which is what one would write by hand.
@@ -45,14 +45,14 @@ def main() -> None:
     """Measure, print, and write the page if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--page", type=Path)
+    parser.add_argument("--markdown", type=Path, metavar="PAGE", help="write the tables into this page, too")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         tables = [measure_calls(Path(folder), arguments.rounds), measure_arrays(Path(folder), arguments.rounds)]
     for table in tables:
         print(table.text(), end="\n\n")
-    if arguments.page is not None:
-        write_page(arguments.page, "benchmarks/isolation.py", [table.markdown() for table in tables])
+    if arguments.markdown is not None:
+        write_page(arguments.markdown, "benchmarks/isolation.py", [table.markdown() for table in tables])
 
 
 # -- small calls -------------------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ log, FILE, _check_line = logging.getLogger(), "line.json", None
 def test_the_page_of_hooks_has_every_constant_and_what_is_required() -> None:
     """An author finds each constant that is read, and the hooks that must be there."""
     page = (ROOT / "docs" / "hooks.md").read_text()
-    for constant in ("HOOK_API", "FORK_AFTER_LOAD", *CONSTANTS):
+    for constant in ("HOOK_API", "FORK_AFTER_LOAD", "VERSION_PROMISES", *CONSTANTS):
         assert re.search(rf"^{constant} = |`{constant}`", page, re.MULTILINE), constant
     *others, last = (f"`{hook}`" for hook in REQUIRED_HOOKS)
     assert f"* {', '.join(others)} and {last} are required." in page

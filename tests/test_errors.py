@@ -15,6 +15,7 @@ PROBLEM = Problem(("inputs", "age"), "missing", "is missing")
 
 MADE = [
     errors.DependencyMissing("pyarrow", needed_for="parquet"),
+    errors.EnvironmentFailed("install", output=["no such package"], hint="look"),
     errors.FlavorBlocked("toy", distribution="palate-toy", variable="PALATE_ALLOWED_PLUGINS"),
     errors.FlavorBroken("toy", distribution="palate-toy", version="1", reason="OSError"),
     errors.FlavorConflict("The name", distributions=["a", "b"], choices=["a:x", "b:x"]),
@@ -36,6 +37,7 @@ MADE = [
     errors.NotTransferable("builtins.object", where="the predictions"),
     errors.PredictionChanged("m", differences=["a"]),
     errors.ProjectExists("palate-toy"),
+    errors.PythonNotFound("3.12", found=["3.11.7"]),
     errors.SaveFailed("m", cause=OSError(errno.ENOSPC, "No space left")),
     errors.TrustRequired("m", reasons=[CodeReason("a.pkl", "a pickle")]),
     errors.UnsafeModel("a.skops", rule="it names os.system"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
     requirements = LateModule("palate._environment.requirements")
 
-__all__ = ["KNOWN_DISTRIBUTIONS", "explain_unowned"]
+__all__ = ["KNOWN_DISTRIBUTIONS", "KNOWN_PACKAGES", "explain_unowned"]
 
 KNOWN_DISTRIBUTIONS = {
     "sklearn": "palate-sklearn",

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
 from palate import testing
+from palate.cli._ending import ending_orderly
 from palate.cli._output import json_option, one_line
 
 if TYPE_CHECKING:
@@ -42,7 +40,7 @@ def check_flavor(*, name: str, formats: Sequence[str], patience: float, report: 
         testing.check_target(report, option="report")
     shown = sys.stderr.isatty()
     follow = _show if shown else None
-    with _ending_orderly():
+    with ending_orderly():
         cases = testing.check_flavor(name, formats=formats, patience=patience, follow=follow)
     if shown:
         click.echo(_ERASE, nl=False, err=True)
@@ -54,21 +52,6 @@ def check_flavor(*, name: str, formats: Sequence[str], patience: float, report: 
     if report is not None:
         testing.write_report(cases, report)
     click.get_current_context().exit(0 if all(case.conforms for case in cases) else 1)
-
-
-@contextmanager
-def _ending_orderly() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the command as Ctrl-C does it: what it has started ends, too."""
-
-    def end(number: int, _: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _echo_case(case: Conformance) -> None:

@@ -27,12 +27,14 @@ from palate.errors import (
     PalateError,
     PalateWarning,
     ProjectExists,
+    PythonNotFound,
 )
 
 __all__ = ["main"]
 
 # Each command is in the module of its name; what it does stands here, so that --help need not import any of them.
 COMMANDS = {
+    "env": "Compare, build, describe and take along the environment of a model.",
     "flavors": "See and check the installed flavors, or begin one of your own.",
     "inspect": "Show what a model is; nothing of it is imported or run.",
     "openapi": "Print the OpenAPI 3.1 document of the server that 'palate serve' would start.",
@@ -57,6 +59,7 @@ WRONG_USE = (
     ModelExists,
     ModelNotFound,
     ProjectExists,
+    PythonNotFound,
 )
 
 

@@ -1,0 +1,1 @@
+"""Building what a model asks for: interpreters, installers, wheels, cached environments, bundles, files for tools."""

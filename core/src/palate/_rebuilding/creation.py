@@ -1,0 +1,194 @@
+"""Building a model's environment, or finding it built."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from palate._opening import OpenedModel
+from palate._rebuilding.installers import InstallerName
+from palate._rebuilding.places import (
+    cache_folder,
+    check_cache,
+    describe_environment,
+    held,
+    prepare_place,
+    read_description,
+    remove_place,
+)
+from palate._rebuilding.planning import Asked, make_plan, open_wanted
+from palate._rebuilding.plans import Plan
+from palate._rebuilding.replay import PredictionState, Replay, replay_in
+
+__all__ = ["BuiltEnvironment", "create_environment"]
+
+Say = Callable[[str], None]
+_NAME_LENGTH = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltEnvironment:
+    """An environment that a model can be opened in.
+
+    Attributes:
+        directory: its folder.
+        python: its interpreter, which can import Palate.
+        python_version: the interpreter's version.
+        installer: what built it: "uv" or "pip".
+        reused: whether it was there already.
+        digest: the SHA-256 of everything that decides what it holds.
+        predictions: "ok" if the model predicts in it what it predicted when it was saved; "skipped" if that was not
+            asked for or cannot be told, for the reason in *detail*.
+        detail: what there is to say of the predictions.
+        left_out: the model's lines for MLflow itself, which Palate does without.
+    """
+
+    directory: Path
+    python: Path
+    python_version: str
+    installer: InstallerName
+    reused: bool
+    digest: str
+    predictions: PredictionState
+    detail: str
+    left_out: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON data."""
+        return {**asdict(self), "directory": str(self.directory), "python": str(self.python)}
+
+
+def create_environment(
+    uri: str | PathLike[str],
+    *,
+    directory: str | PathLike[str] | None = None,
+    python: str | PathLike[str] | None = None,
+    installer: str = "auto",
+    locked: bool | None = None,
+    trust: bool = False,
+    extra_requirements: Sequence[str] | str | PathLike[str] = (),
+    index_url: str | None = None,
+    extra_index_urls: Sequence[str] = (),
+    use_recorded_index: bool = False,
+    offline: bool = False,
+    bundle: str | PathLike[str] | None = None,
+    replay: bool = True,
+    progress: Say | None = None,
+) -> BuiltEnvironment:
+    """Build a virtual environment in which the model at *uri* can be opened, or return the one that is there.
+
+    What the model requires is installed beside the very Palate, and the flavor's plugin, that are installed here. The
+    same content is built once. If anything fails, nothing is left.
+
+    Args:
+        uri: the model.
+        directory: where to build; a folder that is missing or empty. By default the cache: ``$PALATE_CACHE``,
+            ``$XDG_CACHE_HOME/palate`` or ``~/.cache/palate``.
+        python: a version such as "3.12", or an interpreter, instead of the version that the model asks for.
+        installer: "uv", "pip", or "auto": uv where it is installed.
+        locked: whether to install the files that the model's pylock.toml lists, by hash; by default if it has one.
+        trust: allow packages that Palate itself does not require, source builds, and the model's own code.
+        extra_requirements: more to install: lines, or the path of a requirements file.
+        index_url: the package index, instead of the one that uv or pip are configured for.
+        extra_index_urls: further indexes.
+        use_recorded_index: use the addresses that the model was saved with.
+        offline: without a network.
+        bundle: a folder that ``bundle_environment`` made; everything is installed from it, without a network.
+        replay: replay the model's golden predictions in the environment.
+        progress: is told what is being done.
+
+    Raises:
+        ModelNotFound, ModelChanged, InvalidModelFile, UnsafePath: see ``load_model``.
+        InvalidRequirement: a requirement is no plain one.
+        TrustRequired: to build it would run code that nobody has trusted.
+        PythonNotFound: the version of Python is not installed.
+        EnvironmentFailed: a tool failed, or the disk refused; its own words are in the message.
+        PredictionChanged: the model predicts something else there.
+        InvalidOption: an argument has a value that does not work.
+    """
+    asked = Asked(
+        python=python,
+        installer=installer,
+        locked=locked,
+        trust=trust,
+        extra_requirements=extra_requirements,
+        index_url=index_url,
+        extra_index_urls=extra_index_urls,
+        use_recorded_index=use_recorded_index,
+        offline=offline,
+        bundle=None if bundle is None else Path(bundle).absolute(),
+    )
+    opened, wanted = open_wanted(uri)
+    target = None if directory is None else Path(os.path.realpath(directory))
+    return _build(make_plan(wanted, asked), opened, target, trust=trust, replay=replay, say=progress or _say_nothing)
+
+
+def _say_nothing(_: str) -> None:
+    pass
+
+
+def _build(
+    plan: Plan, opened: OpenedModel, target: Path | None, *, trust: bool, replay: bool, say: Say
+) -> BuiltEnvironment:
+    digest = plan.digest
+    cache = cache_folder(os.environ)
+    if target is None:
+        check_cache(cache)
+    directory = target or cache / digest[:_NAME_LENGTH]
+    python = directory / "bin" / "python"
+    with held(directory, wait=lambda: say("another process is building it; waiting")) as lock:
+        reused = target is None and (read_description(directory) or {}).get("digest") == digest and python.exists()
+        if not reused:
+            if target is None and read_description(directory) is not None:
+                remove_place(directory)  # its interpreter is gone
+            prepare_place(directory)
+        try:
+            if not reused:
+                _install(plan, directory, lock, say)
+            found = _replay(python, opened, directory, trust=trust, replay=replay, say=say)
+            if not reused:
+                describe_environment(directory, _describe(plan, digest))
+        except BaseException:
+            if not reused:
+                remove_place(directory)
+            raise
+    return BuiltEnvironment(
+        directory=directory,
+        python=python,
+        python_version=plan.interpreter.version,
+        installer=plan.installer.name,
+        reused=reused,
+        digest=digest,
+        predictions=found.state,
+        detail=found.detail,
+        left_out=plan.wanted.left_out,
+    )
+
+
+def _install(plan: Plan, directory: Path, lock: int, say: Say) -> None:
+    say(f"making an environment of Python {plan.interpreter.version} with {plan.installer.name}")
+    python = plan.installer.make(directory, plan.interpreter, lock=lock)
+    for order, sources in plan.orders(directory):
+        say(order.step.replace("install", "installing", 1))
+        plan.installer.install(python, order, sources, lock=lock)
+
+
+def _replay(python: Path, opened: OpenedModel, directory: Path, *, trust: bool, replay: bool, say: Say) -> Replay:
+    if not replay:
+        return Replay(state="skipped", detail="it was not asked for")
+    say("replaying the golden predictions")
+    return replay_in(python, opened, trust=trust, folder=directory)
+
+
+def _describe(plan: Plan, digest: str) -> dict[str, Any]:
+    return {
+        "digest": digest,
+        "python": plan.interpreter.version,
+        "installer": plan.installer.name,
+        "model": str(plan.wanted.path),
+        "requirements": list(map(str, plan.wanted.requirements)),
+    }

@@ -1,0 +1,89 @@
+"""Which of the distributions installed here a model's environment needs, so that Palate can open the model there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import Distribution
+
+from palate._environment.dependencies import find_distribution, metadata_field, requires_lines
+from palate._environment.requirements import normalise_name
+from palate._plugin_sources import InstalledPlugin, find_plugins
+from palate._rebuilding.wanted import Wanted
+from palate._unowned import KNOWN_DISTRIBUTIONS, KNOWN_PACKAGES
+from palate.errors import DependencyMissing, FlavorNotFound
+
+__all__ = ["Palates", "find_palates", "name_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Palates:
+    """Palate, and its flavors for one model.
+
+    Attributes:
+        distributions: those that are installed here, Palate first.
+        missing: the name of the flavor's distribution, if it is not installed here.
+    """
+
+    distributions: tuple[Distribution, ...]
+    missing: tuple[str, ...]
+
+
+def find_palates(wanted: Wanted) -> Palates:
+    """Return the distributions that a model's environment needs besides what the model asks for.
+
+    Those are Palate, the flavor that opens the model, and the flavors of packages that it requires: a model may be part
+    of another framework's.
+
+    Raises:
+        FlavorNotFound: nobody knows which distribution the flavor is of.
+    """
+    palate = find_distribution("palate")
+    if palate is None:
+        raise DependencyMissing("palate", needed_for="an environment of a model's own")
+    plugins = [plugin for plugin in find_plugins(os.environ) if plugin.kind == "flavor"]
+    installed = [
+        (plugin.name, plugin.entry_point.dist)
+        for plugin in plugins
+        if isinstance(plugin, InstalledPlugin) and plugin.entry_point.dist is not None
+    ]
+    missing: tuple[str, ...] = ()
+    if all(plugin.name != wanted.flavor for plugin in plugins):
+        if wanted.flavor not in KNOWN_DISTRIBUTIONS:
+            raise FlavorNotFound(wanted.flavor, installed=sorted({plugin.name for plugin in plugins}))
+        missing = (KNOWN_DISTRIBUTIONS[wanted.flavor],)
+    required = {normalise_name(requirement.name) for requirement in wanted.requirements}
+    homes = {KNOWN_PACKAGES[name] for name in required if name in KNOWN_PACKAGES}
+    chosen = [home for name, home in installed if name == wanted.flavor or name in required or name_of(home) in homes]
+    others = {name_of(home): home for _, home in installed}
+    return Palates(distributions=_with_required([palate, *chosen], others), missing=missing)
+
+
+def name_of(distribution: Distribution) -> str:
+    """Return a distribution's normalised name."""
+    return normalise_name(metadata_field(distribution, "Name"))
+
+
+def _with_required(chosen: Iterable[Distribution], others: Mapping[str, Distribution]) -> tuple[Distribution, ...]:
+    """Add the flavors that flavors require."""
+    found: dict[str, Distribution] = {}
+    waiting = list(chosen)
+    while waiting:
+        distribution = waiting.pop(0)
+        if found.setdefault(name_of(distribution), distribution) is distribution:
+            heads = [line.partition(";")[0] for line in requires_lines(distribution)]
+            waiting += [other for name, other in others.items() if name not in found and _is_named(name, heads)]
+    return tuple(found.values())
+
+
+def _is_named(name: str, requirements: Iterable[str]) -> bool:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for text in requirements:
+        try:
+            if normalise_name(Requirement(text).name) == name:
+                return True
+        except InvalidRequirement:
+            continue
+    return False

@@ -1,0 +1,195 @@
+"""Where environments stand: in the cache, under a name made of what they hold, or in a folder of the caller's.
+
+An environment cannot be moved, so it is built where it stays, under a lock; the file that describes it is written
+last. A folder without that file was left by a builder that was killed: whoever gets the lock takes it away. Programs
+that the builder started share the lock, so it is not free before the last of them has ended.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from palate.errors import EnvironmentFailed, InvalidOption
+
+__all__ = [
+    "NOTES_FOLDER",
+    "cache_folder",
+    "cached_environments",
+    "check_cache",
+    "describe_environment",
+    "held",
+    "prepare_place",
+    "read_description",
+    "remove_place",
+]
+
+# What Palate keeps in an environment: the lists that it was made of, and its own wheels.
+NOTES_FOLDER: Final = "palate-environment"
+
+_DESCRIPTION: Final = "environment.json"
+_MAX_DESCRIPTION: Final = 4 << 20
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder of the environments that are kept: ``$PALATE_CACHE``, else the user's cache."""
+    if own := environ.get("PALATE_CACHE"):
+        return Path(own).expanduser().absolute() / "environments"
+    shared = environ.get("XDG_CACHE_HOME", "")
+    # The rules for that variable: a relative path counts as unset.
+    root = Path(shared) if os.path.isabs(shared) else Path("~/.cache").expanduser()
+    return root / "palate" / "environments"
+
+
+def check_cache(folder: Path) -> None:
+    """Raise InvalidOption if others than the user may put environments there: what is found there is run."""
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return
+    if status.st_uid not in (os.geteuid(), 0) or status.st_mode & stat.S_IWOTH:
+        reason = f"'{folder}' belongs to, or can be written by, another user"
+        raise InvalidOption("PALATE_CACHE", reason=reason, hint="set it to a folder of your own")
+
+
+@contextmanager
+def held(directory: Path, *, wait: Callable[[], None] | None = None) -> Iterator[int]:
+    """Hold the lock on what stands, or will stand, at *directory*; yield its descriptor, for programs to share.
+
+    Folders on the way there that are missing are made, and removed again if they are empty at the end.
+
+    Args:
+        directory: the environment's folder.
+        wait: is called before waiting for another process that has the lock.
+
+    Raises:
+        EnvironmentFailed: the disk refused.
+    """
+    made: list[Path] = []
+    descriptor = -1
+    lock = directory.parent / f".{directory.name}.lock"
+    try:
+        try:
+            made = _make_parents(directory.parent)
+            descriptor = _lock(lock, wait)
+        except OSError as exc:
+            raise EnvironmentFailed(f"use the folder '{directory.parent}'", output=[str(exc)]) from exc
+        yield descriptor
+    finally:
+        if descriptor >= 0:
+            # Whoever waits for it sees that it is gone, and makes one anew.
+            lock.unlink(missing_ok=True)
+            os.close(descriptor)
+        for folder in reversed(made):
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    missing = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+    for place in reversed(missing):
+        place.mkdir(mode=0o700, exist_ok=True)
+    return missing[::-1]
+
+
+def _lock(path: Path, wait: Callable[[], None] | None) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            if _wait_for(descriptor, wait):
+                wait = None  # to be told once is enough, however many are ahead
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _wait_for(descriptor: int, wait: Callable[[], None] | None) -> bool:
+    """Take the lock; return whether somebody else had it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if wait is not None:
+            wait()
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return True
+    return False
+
+
+def prepare_place(directory: Path) -> None:
+    """Make the empty folder of a new environment, its lock held; what a killed builder left there is taken away.
+
+    Raises:
+        InvalidOption: something else is there.
+        EnvironmentFailed: the disk refused.
+    """
+    try:
+        if os.path.lexists(directory) and (not _is_folder(directory) or any(directory.iterdir())):
+            if not _is_folder(directory / NOTES_FOLDER) or read_description(directory) is not None:
+                reason = f"'{directory}' is there already, and is no empty folder"
+                raise InvalidOption("directory", reason=reason, hint="name another, or remove it first")
+            remove_place(directory)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        (directory / NOTES_FOLDER).mkdir(mode=0o700)
+    except OSError as exc:
+        raise EnvironmentFailed(f"make the folder '{directory}'", output=[str(exc)]) from exc
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def remove_place(directory: Path) -> None:
+    """Remove an environment, its description first, so that half of one is never taken for whole."""
+    with suppress(OSError):
+        (directory / NOTES_FOLDER / _DESCRIPTION).unlink()
+    for _ in range(2):  # the second time for what a dying program wrote meanwhile
+        shutil.rmtree(directory, ignore_errors=True)
+        if not os.path.lexists(directory):
+            return
+
+
+def describe_environment(directory: Path, description: Mapping[str, Any]) -> None:
+    """Write what an environment is: the last step of building it.
+
+    Raises:
+        EnvironmentFailed: the disk refused.
+    """
+    path = directory / NOTES_FOLDER / _DESCRIPTION
+    unfinished = path.with_suffix(".new")
+    try:
+        unfinished.write_text(json.dumps(description, indent=1), encoding="utf-8")
+        os.replace(unfinished, path)
+    except OSError as exc:
+        raise EnvironmentFailed("write down what the environment holds", output=[str(exc)]) from exc
+
+
+def read_description(directory: Path) -> dict[str, Any] | None:
+    """Return what was written when the environment was whole; None for one that never was."""
+    try:
+        with (directory / NOTES_FOLDER / _DESCRIPTION).open("rb") as file:
+            found = json.loads(file.read(_MAX_DESCRIPTION))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def cached_environments(folder: Path) -> list[Path]:
+    """Return the folders of the environments in the cache, whole or not."""
+    try:
+        return sorted(path for path in folder.iterdir() if _is_folder(path) and not path.name.startswith("."))
+    except OSError:
+        return []

@@ -1,0 +1,219 @@
+"""What will be installed, decided before anything is: lines, bounds, wheels, and the name that all of it makes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from palate._environment.declared import Declaration
+from palate._environment.lock import Lock, git_lines, hashed_lines
+from palate._environment.requirements import normalise_name
+from palate._rebuilding.installers import Installer, Order, Sources
+from palate._rebuilding.interpreters import Interpreter
+from palate._rebuilding.places import NOTES_FOLDER
+from palate._rebuilding.repacking import PackedWheel
+from palate._rebuilding.wanted import Wanted
+from palate.errors import EnvironmentFailed, InvalidOption
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+__all__ = ["Plan", "check_lock", "requirement_lines"]
+
+_WHEELS = "wheels"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """An environment that is about to be built.
+
+    Attributes:
+        wanted: what the model asks for.
+        interpreter: the Python to build with.
+        installer: uv or pip.
+        packed: wheels of Palate and its flavors.
+        extras: the extras of Palate's that the model needs.
+        missing: distributions of flavors that come from the index.
+        extra: what the caller asks for besides.
+        lock: the files to install, by hash; the model's own, or those of a bundle.
+        is_bundle: whether the lock is a bundle's, which has everything in it.
+        sources: where packages come from.
+        builds: whether packages may be built from source.
+        hint: what to do when something cannot be installed.
+    """
+
+    wanted: Wanted
+    interpreter: Interpreter
+    installer: Installer
+    packed: tuple[PackedWheel, ...]
+    extras: tuple[str, ...]
+    missing: tuple[str, ...]
+    extra: Declaration
+    lock: Lock | None
+    is_bundle: bool
+    sources: Sources
+    builds: bool
+    hint: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 over everything that decides what the environment holds."""
+        facts: dict[str, Any] = {
+            "format": 1,
+            "python": [self.interpreter.implementation, self.interpreter.version, self.interpreter.platform],
+            "installer": self.installer.name,
+            "lines": self._lines(lambda wheel: wheel.sha256, lambda wheel: wheel.sha256),
+            "constraints": self._constraints(),
+            "locked": hashed_lines(self.lock) + git_lines(self.lock) if self.lock else None,
+            "builds": self.builds,
+            "sources": [self.sources.index_url, self.sources.extra_index_urls, self.sources.no_index],
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def orders(self, directory: Path) -> Iterator[tuple[Order, Sources]]:
+        """Write the lists for the installer into *directory*, and yield the runs that it takes.
+
+        Raises:
+            EnvironmentFailed: the disk refused.
+        """
+        notes = directory / NOTES_FOLDER
+        try:
+            yield from self._orders(notes)
+        except OSError as exc:
+            raise EnvironmentFailed("write down what to install", output=[str(exc)]) from exc
+
+    def _orders(self, notes: Path) -> Iterator[tuple[Order, Sources]]:
+        if self.lock is not None and (lines := hashed_lines(self.lock)):
+            places = {str(wheel.path.parent) for wheel in self.wanted.carried} - set(self.sources.find_links)
+            yield (
+                Order(
+                    step="install the locked packages",
+                    requirements=_write(notes / "locked.txt", lines),
+                    hashed=True,
+                    alone=not self.is_bundle,  # of a bundle, the installer can tell whether it is whole
+                    builds=self.builds,
+                    hint=self.hint,
+                ),
+                _also(self.sources, sorted(places)),
+            )
+        if self.lock is not None and (lines := git_lines(self.lock)):
+            commits = _write(notes / "commits.txt", lines)
+            yield (
+                Order(
+                    step="install the locked commits",
+                    requirements=commits,
+                    alone=True,
+                    builds=self.builds,
+                    hint=self.hint,
+                ),
+                self.sources,
+            )
+        lines = self._lines(lambda wheel: _keep(wheel, notes / _WHEELS).as_uri(), lambda wheel: wheel.path.as_uri())
+        if not lines:
+            return
+        bounds = self._constraints()
+        yield (
+            Order(
+                step="install what the model requires",
+                requirements=_write(notes / "requirements.txt", lines),
+                constraints=_write(notes / "constraints.txt", bounds) if bounds else None,
+                builds=self.builds,
+                hint=self.hint,
+            ),
+            self.sources,
+        )
+
+    def _lines(self, address_packed: Any, address_carried: Any) -> list[str]:
+        extra = list(map(str, self.extra.requirements))
+        if self.is_bundle:
+            return extra
+        locked = {normalise_name(package.name) for package in self.lock.packages} if self.lock else set()
+        carried = [wheel for wheel in self.wanted.carried if wheel.name not in locked]
+        lines = requirement_lines(
+            self.wanted.requirements,
+            carried=[(wheel.name, address_carried(wheel)) for wheel in carried],
+            packed=[(wheel.name, address_packed(wheel)) for wheel in self.packed],
+            extras=self.extras,
+        )
+        return [*lines, *self.missing, *extra]
+
+    def _constraints(self) -> list[str]:
+        bounds = [*map(str, self.extra.constraints)]
+        if self.is_bundle:
+            return bounds
+        locked = self.lock.packages if self.lock else ()
+        pins = [
+            f"{package.name}=={package.version}" + (f" ; {package.marker}" if package.marker else "")
+            for package in locked
+            if package.files
+        ]
+        return [*map(str, self.wanted.constraints), *pins, *bounds]
+
+
+def requirement_lines(
+    requirements: Sequence[Requirement],
+    *,
+    carried: Sequence[tuple[str, str]],
+    packed: Sequence[tuple[str, str]],
+    extras: Sequence[str],
+) -> list[str]:
+    """Return the model's requirements as an installer gets them: what there are files of, by the file's address.
+
+    Args:
+        requirements: what the model asks for.
+        carried: names and addresses of wheels that come with it.
+        packed: names and addresses of Palate's own.
+        extras: those that Palate is installed with.
+    """
+    own = {name for name, _ in packed}
+    places = dict(carried)
+    lines = []
+    for requirement in requirements:
+        name = normalise_name(requirement.name)
+        if name in own:
+            continue
+        if name in places:
+            asked = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+            marker = f" ; {requirement.marker}" if requirement.marker else ""
+            lines.append(f"{requirement.name}{asked} @ {places.pop(name)}{marker}")
+        else:
+            lines.append(str(requirement))
+    lines += [f"{name} @ {address}" for name, address in places.items()]
+    wish = f"[{','.join(extras)}]" if extras else ""
+    return [*lines, *(f"{name}{wish if name == 'palate' else ''} @ {address}" for name, address in packed)]
+
+
+def check_lock(lock: Lock, interpreter: Interpreter) -> None:
+    """Raise InvalidOption if a lock is not for the version of an interpreter."""
+    from packaging.specifiers import SpecifierSet
+
+    range_ = SpecifierSet(lock.requires_python or "")
+    if not range_.contains(interpreter.version.removesuffix("+"), prereleases=True):
+        reason = f"the model's packages are locked for Python {range_}, and this would be {interpreter.version}"
+        raise InvalidOption("python", reason=reason, hint="choose one in that range, or pass locked=False")
+
+
+def _write(path: Path, lines: Sequence[str]) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def _keep(wheel: PackedWheel, folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / wheel.file_name
+    path.write_bytes(wheel.content)
+    return path
+
+
+def _also(sources: Sources, find_links: Sequence[str]) -> Sources:
+    return Sources(
+        index_url=sources.index_url,
+        extra_index_urls=sources.extra_index_urls,
+        find_links=(*sources.find_links, *find_links),
+        no_index=sources.no_index,
+        offline=sources.offline,
+    )
