@@ -1,8 +1,8 @@
 """How long it takes, while a model is saved, to find out what it needs: Palate beside stock MLflow, in one run.
 
-Run: python benchmarks/environment_capture.py [--mlflow PYTHON] [--repeat N] [--markdown PAGE]. A process trains a model and saves it, and
-says how long the step took in which requirements are found; the median of processes that ran in turn. The first save of
-a process also imports what the step needs. MLflow loads the model again in a process of its own.
+Run: python benchmarks/environment_capture.py [--mlflow PYTHON] [--repeat N] [--markdown PAGE]. A process trains a
+model and saves it, and says how long the step took in which requirements are found; the median of processes that ran in
+turn. The first save of a process also imports what the step needs. MLflow loads the model again in a process of its own.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ from palate.testing._subject import Subject
 
 ROOT = Path(__file__).parent.parent
 PLUGIN_PAGES = sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("plugins/*/README.md"))
-PAGES = ["README.md", "docs/user-guide.md", "docs/frameworks.md", "docs/plugins.md", *PLUGIN_PAGES]
+GUIDES = [f"docs/{name}.md" for name in ("user-guide", "environments", "frameworks", "plugins")]
+PAGES = ["README.md", *GUIDES, *PLUGIN_PAGES]
 COMMAND = re.compile(r"\$ ((?:[A-Z_]+=\S* )*)palate ")
 
 
@@ -31,8 +32,9 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_python_blocks_of_a_page_run_in_order(page, tmp_path) -> None:
+def test_the_python_blocks_of_a_page_run_in_order(page, tmp_path, monkeypatch) -> None:
     """One program, in an empty directory, as a reader would paste it, beside the page's files; then its commands."""
+    monkeypatch.setenv("PALATE_CACHE", str(tmp_path / "cache"))
     follow([block for block in read_blocks(ROOT / page) if "file" in block.facts], tmp_path, os.environ)
     program = "\n".join(blocks(page, "python"))
     assert "palate" in program

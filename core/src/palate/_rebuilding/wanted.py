@@ -51,8 +51,8 @@ class Wanted:
         path: its directory.
         flavor: the flavor that opens it.
         python: the version of Python, or None where nothing says it.
-        requirements: what has to be installed, without MLflow, which Palate does without.
-        left_out: MLflow's own lines.
+        requirements: what has to be installed.
+        left_out: the lines for itself that MLflow writes into each of its directories, which Palate opens without it.
         constraints: bounds on what else gets installed.
         lock: the exact files of a project's lock, or None.
         carried: wheels that come with the model.
@@ -89,14 +89,15 @@ def read_wanted(opened: OpenedModel) -> Wanted:
         raise InvalidRequirement(refused.line, reason=f"{refused.reason} ({refused.file})")
     details = _environment_section(opened)
     signature = opened.model_file.signature
+    left_out = [line for line in recorded.requirements if is_mlflow(line)] if not opened.model_file.palate else []
     inputs = signature.inputs if signature else None
     return Wanted(
         uri=opened.uri,
         path=opened.path,
         flavor=opened.flavor_name(),
         python=_check_version(recorded.python),
-        requirements=tuple(line for line in recorded.requirements if not is_mlflow(line)),
-        left_out=tuple(str(line) for line in recorded.requirements if is_mlflow(line)),
+        requirements=tuple(line for line in recorded.requirements if line not in left_out),
+        left_out=tuple(map(str, left_out)),
         constraints=recorded.constraints,
         lock=_read_lock(opened.path),
         carried=tuple(_read_carried(opened, details.get("wheels"))),
