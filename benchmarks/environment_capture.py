@@ -2,7 +2,7 @@
 
 Run: python benchmarks/environment_capture.py [--mlflow PYTHON] [--repeat N] [--markdown PAGE]. A process trains a
 model and saves it, and says how long the step took in which requirements are found; the median of processes that ran in
-turn. The first save of a process also imports what the step needs. MLflow loads the model again in a process of its own.
+turn. The first save of a process also imports what the step needs. MLflow loads the model again in another process.
 """
 
 from __future__ import annotations

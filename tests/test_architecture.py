@@ -34,8 +34,8 @@ LAYERS = {
     "what surrounds a model": "_code _coroutines _environment _process_lock _random_state",
     "plugins": "hook_values hookspecs _plugin_sources _allow_list _plugin_activation _plugin_contract "
     "_hook_answers _hook_trace _flavor _plugin_record _unowned _registry _flavor_project flavors",
-    "paths": "pyfunc _native_failures _opening _environment_check _rebuilding environments _isolation loading golden inspection _save_request "
-    "_save_signature saving verification mlflow_loader",
+    "paths": "pyfunc _native_failures _opening _environment_check _rebuilding environments _isolation loading golden "
+    "inspection _save_request _save_signature saving verification mlflow_loader",
     "the built-in flavor": "_python_function",
     "the front door": "__init__",
     "bytes": "codecs",

@@ -49,6 +49,7 @@ class NotTransferable(PalateError, TypeError):
         self.kind, self.where = kind, where
         place = f" in {where}" if where else ""
         super().__init__(
-            f"A value of type {kind}{place} cannot cross between processes. Hint: numbers, texts, dates, lists, dicts, "
-            "and the arrays and frames of numpy, scipy, pandas, polars and Arrow do; or open the model without isolate=."
+            f"A value of type {kind}{place} cannot cross between processes. Hint: what can are numbers, texts, dates, "
+            "lists, dicts, and the arrays and frames of numpy, scipy, pandas, polars and Arrow; or open the model "
+            "without isolate=."
         )

@@ -83,6 +83,7 @@ __all__ = [
     "UnsupportedOutput",
 ]
 
+
 class InvalidModelFile(ProblemsError):
     """A document of the model directory (MLmodel, MANIFEST.json) is malformed."""
 
