@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import multiprocessing
 import os
 import pickle
@@ -271,6 +272,88 @@ def test_environment_without_palate(moody_path: Path, tmp_path: Path) -> None:
         palate.load_model(moody_path, trust=True, isolate=Isolation(environment=tmp_path / "none"))
 
 
+LIAR = """#!{python}
+import socket, sys
+from palate._isolation.channel import Channel
+channel = Channel(socket.socket(fileno=int(sys.argv[-3])))
+channel.receive()
+channel.send({first})
+channel.receive()
+channel.send({second})
+"""
+READY = {
+    "protocol": 1,
+    "ready": {"flavor": "toy", "methods": ("predict",), "independent": {"predict": True}, "python": "3.14.0"},
+}
+LIES = [
+    7,
+    [1],
+    {},
+    {"protocol": 99, "ready": READY["ready"]},
+    {"protocol": 1},
+    {"protocol": 1, "raised": 3},
+    {"protocol": 1, "raised": {"kinds": ["builtins.ValueError"]}},
+    {"protocol": 1, "ready": 3},
+    {"protocol": 1, "ready": {}},
+    {"protocol": 1, "ready": {**READY["ready"], "methods": ["predict"]}},  # type: ignore[dict-item]
+    {"protocol": 1, "ready": {**READY["ready"], "methods": (1,), "independent": {1: True}}},  # type: ignore[dict-item]
+    {"protocol": 1, "ready": {**READY["ready"], "independent": {"predict": "no"}}},  # type: ignore[dict-item]
+]
+
+
+def write_liar(path: Path, first: object, second: object = None) -> Isolation:
+    """Return an isolation whose worker says these two things, whatever it is asked."""
+    path.write_text(LIAR.format(python=sys.executable, first=first, second=second))
+    path.chmod(0o755)
+    return Isolation(environment=path)
+
+
+@pytest.mark.parametrize("lie", LIES, ids=repr)
+def test_worker_that_lies_at_its_start(moody_path: Path, tmp_path: Path, lie: object) -> None:
+    """A worker that says what none says is found out, and nothing of it is left."""
+    before, files = set(_children()), len(os.listdir("/proc/self/fd"))
+    isolation = write_liar(tmp_path / "python", lie)
+    with pytest.raises(errors.ModelCrashed, match="junk"):
+        palate.load_model(moody_path, trust=True, isolate=isolation)
+    assert wait_until(lambda: set(_children()) <= before)
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == files
+
+
+@pytest.mark.parametrize("lie", [7, {}, {"raised": None}, {"raised": {"kinds": 3}}], ids=repr)
+def test_worker_that_lies_when_it_is_asked(moody_path: Path, tmp_path: Path, lie: object) -> None:
+    """The same when it shall predict: the call fails, and nothing but that error is raised."""
+    with palate.load_model(moody_path, trust=True, isolate=write_liar(tmp_path / "python", READY, lie)) as model:
+        assert (model.flavor, model.python) == ("toy", "3.14.0")
+        with pytest.raises(errors.ModelCrashed, match="junk"):
+            model.predict([1])
+
+
+def test_flavor_that_cannot_say_whether_rows_are_independent(tmp_path: Path) -> None:
+    """It fails whoever asks, here as there, and not the load."""
+    code = """
+import palate
+class Unsure(palate.PythonModel):
+    @property
+    def rows_are_independent(self):
+        raise ValueError("who knows")
+    def predict(self, context, model_input, params=None):
+        return model_input
+palate.set_model(Unsure())
+"""
+    (tmp_path / "unsure.py").write_text(code)
+    palate.save_model(str(tmp_path / "unsure.py"), tmp_path / "model", signature=None)
+    direct = palate.load_model(tmp_path / "model", trust=True)
+    with palate.load_model(tmp_path / "model", trust=True, isolate=HERE) as isolated:
+        told = []
+        for model in (direct, isolated):
+            with pytest.raises(errors.FlavorBroken) as caught:
+                model.rows_are_independent("predict")
+            told.append(str(caught.value))
+        assert told[0] == told[1]
+        assert isolated.predict([1]) == [1]
+
+
 # -- errors of predicting ----------------------------------------------------------------------------------------------
 
 
@@ -344,16 +427,16 @@ def test_time_limit(moody_path: Path, order: list[object]) -> None:
         assert time.monotonic() - begin < 3
         assert isinstance(caught.value, TimeoutError)
         assert not is_running(before or 0)
-        time.sleep(0.1)
-    with palate.load_model(moody_path, trust=True, isolate=HERE) as model:
         assert model.predict([1]) == [2]
 
 
 def test_time_to_start_is_limited(moody_path: Path) -> None:
     """A model that does not load in time is an error, and its process is gone."""
     isolation = Isolation(environment="here", start_timeout=0.05)
+    before = set(_children())
     with pytest.raises(errors.ModelTimeout, match="to load"):
         palate.load_model(moody_path, trust=True, isolate=isolation)
+    assert wait_until(lambda: set(_children()) <= before)
 
 
 def test_memory_limit(moody_path: Path) -> None:

@@ -70,7 +70,7 @@ def rows(*values: float) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def client(moody: Path) -> Iterator[TestClient]:
     """Yield a client of an application that isolates."""
-    settings = ServingSettings(trust=True, isolate=True, memory_limit=1 << 30, predict_timeout=1.0)
+    settings = ServingSettings(trust=True, isolate=True, memory_limit=1 << 30, predict_timeout=5.0)
     with TestClient(create_app(moody, settings)) as opened:
         yield opened
 

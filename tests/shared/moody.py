@@ -88,9 +88,5 @@ class Moody(palate.PythonModel):
 
         return os.getpid(), subprocess.Popen(["sleep", "60"]).pid
 
-    def modules(self) -> list[str]:
-        """Tell what is imported."""
-        return sorted(sys.modules)
-
 
 palate.set_model(Moody())

@@ -8,12 +8,14 @@ __all__ = ["ModelCrashed", "ModelOutOfMemory", "ModelTimeout", "NotTransferable"
 
 
 class ModelCrashed(PalateError, RuntimeError):
-    """The process of an isolated model ended, or could not begin; the next call gets a new one."""
+    """The process of an isolated model ended, or could not begin; a later call gets a new one."""
 
     def __init__(self, uri: str, *, task: str, ending: str, last_words: str = "", hint: str = "") -> None:
         self.uri, self.task, self.ending = uri, task, ending
         said = f" It said: {last_words}" if last_words else ""
-        way_on = hint or "the lines before this on standard error are its last; the next call gets a new process"
+        begins = "see whether it loads without isolate=, or in another environment"
+        goes_on = "what it said last is on standard error; the next call gets a new process"
+        way_on = hint or (begins if task == "load" else goes_on)
         super().__init__(f"The process of '{uri}' ended while it was to {task}: {ending}.{said} Hint: {way_on}.")
 
 
@@ -24,10 +26,11 @@ class ModelOutOfMemory(MemoryError, PalateError):
     def __init__(self, uri: str, *, task: str, limit: int | None) -> None:
         self.uri, self.task, self.limit = uri, task, limit
         bound = "the memory that there is" if limit is None else f"its limit of {limit:,} bytes"
-        way_on = "send fewer rows at once" + ("" if limit is None else ", or raise memory_limit")
-        super().__init__(
-            f"'{uri}' ran out of memory while it was to {task}: it needs more than {bound}. Hint: {way_on}."
-        )
+        ways = ["send fewer rows at once"] if task == "predict" else []
+        ways += ["raise memory_limit"] if limit is not None else []
+        way_on = ", or ".join(ways) or "free memory, or choose a larger machine"
+        told = f"'{uri}' ran out of memory while it was to {task}: it needs more than {bound}"
+        super().__init__(f"{told}. Hint: {way_on}.")
 
 
 class ModelTimeout(PalateError, TimeoutError):
@@ -35,10 +38,9 @@ class ModelTimeout(PalateError, TimeoutError):
 
     def __init__(self, uri: str, *, task: str, seconds: float) -> None:
         self.uri, self.task, self.seconds = uri, task, seconds
-        setting = "start_timeout" if task == "load" else "timeout"
+        way_on = "raise start_timeout" if task == "load" else "send fewer rows at once, or raise timeout"
         super().__init__(
-            f"The process of '{uri}' was ended: it had {seconds:g} s to {task}, and was not done. "
-            f"Hint: send fewer rows at once, or raise {setting}."
+            f"The process of '{uri}' was ended: it had {seconds:g} s to {task}, and was not done. Hint: {way_on}."
         )
 
 

@@ -158,7 +158,7 @@ def encode_sparse(writer: TreeWriter, matrix: Any) -> Node:
 
 def decode_sparse(reader: TreeReader, node: Node) -> Any:
     """Return the matrix that ``encode_sparse`` wrote."""
-    if find_spec("scipy") is None:
+    if not _is_installed("scipy"):
         raise DependencyMissing("scipy", needed_for="A sparse matrix")
     from scipy import sparse
 

@@ -69,7 +69,8 @@ class Channel:
         """Wait for the next message and return it.
 
         Raises:
-            Closed: the other side has gone, or says what no side says.
+            Closed: the other side has gone.
+            Junk: it says what no side says.
             TimeoutError: nothing came in time.
             DependencyMissing: what came is of a package that is not installed here.
         """

@@ -7,6 +7,7 @@ import traceback
 from typing import Any
 
 from palate import errors
+from palate._isolation.tree import Junk
 from palate._isolation.wire import Writer
 from palate._plugin_failures import quote_failure
 from palate.errors import InvalidInput, NotTransferable, PalateError
@@ -29,13 +30,10 @@ def describe_exception(exc: BaseException) -> dict[str, Any]:
 
     Of an error of Palate's its facts go along; of any other its arguments, as far as they cross.
     """
-    kinds = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(exc).__mro__]
-    facts = (
-        {name: value for name, value in vars(exc).items() if _crosses(value)} if isinstance(exc, PalateError) else {}
-    )
+    facts = vars(exc) if isinstance(exc, PalateError) else {}
     told = "".join(traceback.format_exception(exc))
     return {
-        "kinds": kinds,
+        "kinds": [f"{kind.__module__}.{kind.__qualname__}" for kind in type(exc).__mro__],
         "quoted": quote_failure(exc)[:_LONGEST_TEXT],
         "args": list(exc.args) if _crosses(list(exc.args)) else None,
         "errno": exc.errno if isinstance(exc, OSError) else None,
@@ -52,37 +50,57 @@ def _crosses(value: object) -> bool:
     return True
 
 
-def rebuild_exception(told: dict[str, Any]) -> Exception:
-    """Return the exception that ``describe_exception`` told of; its cause is a ``RemoteTraceback``."""
-    exc = _rebuild(list(map(str, told["kinds"])), told)
-    exc.__cause__ = None if isinstance(exc, InvalidInput) else RemoteTraceback(str(told["traceback"]))
+_SHAPE: dict[str, tuple[type, ...]] = {
+    "kinds": (list,),
+    "quoted": (str,),
+    "args": (list, type(None)),
+    "errno": (int, type(None)),
+    "facts": (dict,),
+    "traceback": (str,),
+}
+
+
+def rebuild_exception(told: object) -> Exception:
+    """Return the exception that ``describe_exception`` told of; its cause is a ``RemoteTraceback``.
+
+    Raises:
+        Junk: *told* is nothing of the kind.
+    """
+    if not isinstance(told, dict) or not all(isinstance(told.get(key, ...), types) for key, types in _SHAPE.items()):
+        raise Junk("what was raised there is no exception")
+    exc = _rebuild(told)
+    exc.__cause__ = None if isinstance(exc, InvalidInput) else RemoteTraceback(told["traceback"])
     return exc
 
 
-def _rebuild(kinds: list[str], told: dict[str, Any]) -> Exception:
-    for full_name in kinds:
+def _rebuild(told: dict[str, Any]) -> Exception:
+    for number, full_name in enumerate(map(str, told["kinds"])):
         module, _, name = full_name.rpartition(".")
         kind = getattr(errors, name, None) if module.partition(".")[0] == "palate" and name in errors.__all__ else None
         if isinstance(kind, type) and issubclass(kind, PalateError):
             return _with_facts(kind, told)
         kind = getattr(builtins, name, None) if module == "builtins" else None
         if isinstance(kind, type) and issubclass(kind, Exception):
-            return _builtin(kind, is_own=full_name == kinds[0], told=told)
+            return _builtin(kind, is_own=number == 0, told=told)
     # sys.exit() in a model, or what else would end a process: it has ended a call.
-    return RuntimeError(str(told["quoted"]))
+    return RuntimeError(told["quoted"])
 
 
 def _with_facts(kind: type[PalateError], told: dict[str, Any]) -> PalateError:
     error = kind.__new__(kind)
     error.args = tuple(told["args"] or (told["quoted"],))
-    for name, value in {**told["facts"], **({} if told["errno"] is None else {"errno": told["errno"]})}.items():
-        setattr(error, name, value)
+    for name, value in told["facts"].items():
+        # Facts are what a class adds to Python's own exceptions; nothing of those is overwritten.
+        if isinstance(name, str) and not hasattr(Exception, name):
+            setattr(error, name, value)
+    if isinstance(error, OSError):
+        error.errno = told["errno"]
     return error
 
 
 def _builtin(kind: type[Exception], *, is_own: bool, told: dict[str, Any]) -> Exception:
     """Return an exception of Python's own, or of the nearest base of a class that only the other side knows."""
     try:
-        return kind(*told["args"]) if is_own and told["args"] is not None else kind(str(told["quoted"]))
+        return kind(*told["args"]) if is_own and told["args"] is not None else kind(told["quoted"])
     except TypeError:  # a UnicodeDecodeError or an ExceptionGroup whose arguments did not cross
-        return RuntimeError(str(told["quoted"]))
+        return RuntimeError(told["quoted"])

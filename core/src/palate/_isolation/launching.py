@@ -47,13 +47,13 @@ class ModelProcess:
 
     Args:
         command: what starts a worker; the numbers of descriptors are added.
-        isolated: whether it is another environment's interpreter, which shall see nothing of this one's modules.
+        foreign: whether it is another environment's interpreter, which shall see nothing of this one's modules.
 
     Raises:
         OSError: the command cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], *, isolated: bool) -> None:
+    def __init__(self, command: Sequence[str], *, foreign: bool) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         watched, self._lifeline = os.pipe()
         self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
@@ -66,7 +66,7 @@ class ModelProcess:
                 stdout=self._words,
                 stderr=self._words,
                 pass_fds=passed,
-                env={name: value for name, value in os.environ.items() if not isolated or name not in _OURS},
+                env={name: value for name, value in os.environ.items() if not foreign or name not in _OURS},
                 # A terminal's Ctrl-C is for the program, which then ends this; and its children end with it.
                 start_new_session=True,
             )
@@ -96,7 +96,7 @@ class ModelProcess:
         assert found is not None
         if found.si_code == os.CLD_EXITED:
             return f"exit code {found.si_status}"
-        name = signal.Signals(found.si_status).name
+        name = _signal_name(found.si_status)
         return f"signal {name}" + (", as the system sends it when memory runs out" if name == "SIGKILL" else "")
 
     def stop(self) -> None:
@@ -138,6 +138,13 @@ class ModelProcess:
             os.close(self._lifeline)
             self._lifeline = -1
         self._words.close()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # one of those for programs' own use
+        return str(number)
 
 
 def _standard_error() -> int:

@@ -15,7 +15,7 @@ from palate._isolation.supervision import Supervisor
 from palate._late import LateModule
 from palate._opening import OpenedModel, open_model
 from palate.errors import NotTransferable
-from palate.pyfunc import PyFuncModel
+from palate.pyfunc import PyFuncModel, Reopen
 
 if TYPE_CHECKING:
     from palate import _environment_check, environments
@@ -39,12 +39,12 @@ class IsolatedModel(PyFuncModel):
 
     __slots__ = ("__weakref__", "_introduction", "_supervisor")
 
-    def __init__(self, opened: OpenedModel, supervisor: Supervisor, reopen: Any) -> None:
+    def __init__(self, opened: OpenedModel, supervisor: Supervisor, reopen: Reopen) -> None:
         self._supervisor = supervisor
+        weakref.finalize(self, supervisor.close)
         self._introduction = supervisor.open()
         self._reopen = reopen
         self._declare(opened.model_file, opened.model_file.signature, opened.path, self._introduction.methods)
-        weakref.finalize(self, supervisor.close)
 
     @property
     def native(self) -> NoReturn:
@@ -72,9 +72,17 @@ class IsolatedModel(PyFuncModel):
         return self._introduction.python
 
     def rows_are_independent(self, method: str) -> bool:
-        """Whether a row's answer depends on that row alone, up to rounding, so that requests may be joined."""
+        """Whether a row's answer depends on that row alone, up to rounding, so that requests may be joined.
+
+        Raises:
+            MethodNotFound: see ``call``.
+            FlavorBroken: the flavor failed to say.
+        """
         self._signature_of(method)
-        return self._introduction.independent[method]
+        answer = self._introduction.independent[method]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def close(self) -> None:
         """End the model's process; the model cannot be asked any more."""
@@ -109,7 +117,7 @@ def load_isolated(
 ) -> IsolatedModel:
     """Open the model at *uri* in a process of its own; see ``palate.load_model``."""
     opened = open_model(uri, verify=verify, document_only=True)
-    command, isolated = _choose_command(opened, isolation, trust=trust)
+    command, foreign = _choose_command(opened, isolation, trust=trust)
     request = {
         "path": str(opened.path),
         "digest": opened.manifest.digest if opened.manifest else None,
@@ -118,7 +126,7 @@ def load_isolated(
         "verify": verify,
         "options": dict(options),
     }
-    supervisor = Supervisor(str(uri), command, isolated=isolated, request=request, isolation=isolation)
+    supervisor = Supervisor(str(uri), command, foreign=foreign, request=request, isolation=isolation)
     reopen = (_reopen, (str(opened.path), isolation, trust, flavor, verify, dict(options)))
     return IsolatedModel(opened, supervisor, reopen)
 
@@ -126,7 +134,7 @@ def load_isolated(
 def _choose_command(opened: OpenedModel, isolation: Isolation, *, trust: bool) -> tuple[list[str], bool]:
     """Return the command that starts the model's process, and whether it is another environment's."""
     place = isolation.place
-    if place == "here" or (place == "auto" and not _environment_check.needs_own_environment(opened)):
+    if place == "here" or (place == "auto" and not _environment_check.find_differences_that_matter(opened)):
         return here(), False
     if place is None:
         python = interpreter_of(Path(isolation.environment))

@@ -29,14 +29,33 @@ class Introduction:
     Attributes:
         flavor: the flavor that answers.
         methods: what the model answers to.
-        independent: of each method, whether a row's answer depends on that row alone.
+        independent: of each method, whether a row's answer depends on that row alone, or what the flavor raised
+            instead of saying so.
         python: the version of Python that runs there.
     """
 
     flavor: str
     methods: tuple[str, ...]
-    independent: Mapping[str, bool]
+    independent: Mapping[str, bool | Exception]
     python: str
+
+
+def _read_introduction(said: object) -> Introduction:
+    if not isinstance(said, dict):
+        raise Junk("it does not introduce its model")
+    flavor, python, methods, independent = (said.get(key) for key in ("flavor", "python", "methods", "independent"))
+    if not (isinstance(flavor, str) and isinstance(python, str) and isinstance(independent, dict)):
+        raise Junk("it does not introduce its model")
+    if not isinstance(methods, tuple) or set(methods) != set(independent) or not all(map(_is_text, methods)):
+        raise Junk("it does not say what its model answers to")
+    answers = {
+        name: answer if isinstance(answer, bool) else rebuild_exception(answer) for name, answer in independent.items()
+    }
+    return Introduction(flavor=flavor, python=python, methods=methods, independent=answers)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 class Supervisor:
@@ -47,7 +66,7 @@ class Supervisor:
     Args:
         uri: the model's name in errors.
         command: what starts a worker.
-        isolated: whether that is another environment's interpreter.
+        foreign: whether that is another environment's interpreter.
         request: what the worker is to open.
         isolation: the limits.
     """
@@ -57,11 +76,11 @@ class Supervisor:
         uri: str,
         command: Sequence[str],
         *,
-        isolated: bool,
+        foreign: bool,
         request: Mapping[str, Any],
         isolation: Isolation,
     ) -> None:
-        self._uri, self._command, self._isolated = uri, tuple(command), isolated
+        self._uri, self._command, self._foreign = uri, tuple(command), foreign
         self._request, self._isolation = {**request, "memory_limit": isolation.memory_limit}, isolation
         self._lock = ProcessLock()
         self._process: ModelProcess | None = None
@@ -101,8 +120,7 @@ class Supervisor:
             assert process is not None
             process.channel.set_timeout(self._isolation.timeout)
             request = {"method": method, "data": data, "params": dict(params)}
-            answer = self._converse("predict", lambda: _ask(process, request))
-        return iter(answer["value"]) if answer.get("iterated") else answer["value"]
+            return self._converse("predict", lambda: _ask(process, request))
 
     def close(self) -> None:
         """End the process; nothing can be asked any more, and a call under way fails."""
@@ -132,7 +150,7 @@ class Supervisor:
         if self._process is not None:
             return
         try:
-            process = ModelProcess(self._command, isolated=self._isolated)
+            process = ModelProcess(self._command, foreign=self._foreign)
         except OSError as exc:
             ending, hint = f"it could not be started ({exc.strerror})", f"look at {self._command[0]}"
             raise ModelCrashed(self._uri, task="load", ending=ending, hint=hint) from exc
@@ -144,20 +162,18 @@ class Supervisor:
     def _await_model(self) -> Introduction:
         process = self._process
         assert process is not None
-        answer = self._converse("load", process.channel.receive)
-        if answer.get("protocol") != PROTOCOL:
-            self._end()
-            hint = "give an environment with the Palate that runs here"
-            raise ModelCrashed(self._uri, task="load", ending="its Palate is of another version", hint=hint)
+        introduction: Introduction = self._converse("load", lambda: _receive_introduction(process))
         self._is_open = True
-        return Introduction(**answer["ready"])
+        return introduction
 
-    def _converse(self, task: Task, exchange: Callable[[], Any]) -> dict[str, Any]:
+    def _converse(self, task: Task, exchange: Callable[[], Any]) -> Any:
         """Return the process's answer; whatever comes between leaves none that waits for half a message."""
         process = self._process
         assert process is not None
         try:
-            answer: dict[str, Any] = exchange()
+            return exchange()
+        except _Raised as exc:
+            raise self._raised(exc.failure, task) from exc.failure.__cause__
         except (NotTransferable, DependencyMissing):  # nothing was sent; or it was received whole
             raise
         except TimeoutError as exc:
@@ -169,9 +185,6 @@ class Supervisor:
         except BaseException:
             self._replace(task)
             raise
-        if "raised" in answer:
-            raise self._raised(answer["raised"], task)
-        return answer
 
     def _crashed(self, process: ModelProcess, task: Task, exc: Exception) -> ModelCrashed:
         ending = process.wait() if isinstance(exc, Closed) else f"it answered junk: {exc}"
@@ -179,23 +192,21 @@ class Supervisor:
         self._replace(task)
         return ModelCrashed(self._uri, task=task, ending=ending, last_words=words)
 
-    def _raised(self, told: dict[str, Any], task: Task) -> Exception:
-        exc = rebuild_exception(told)
-        if not isinstance(exc, MemoryError):
+    def _raised(self, failure: Exception, task: Task) -> Exception:
+        if not isinstance(failure, MemoryError):
             if task == "load":
                 self._end()
-            return exc
+            return failure
         # What it still holds nobody knows.
         self._replace(task)
-        short = ModelOutOfMemory(self._uri, task=task, limit=self._isolation.memory_limit)
-        short.__cause__ = exc
-        return short
+        return ModelOutOfMemory(self._uri, task=task, limit=self._isolation.memory_limit)
 
     def _replace(self, task: Task) -> None:
         """Kill the process; start the next one at once, so that it has loaded when it is asked, unless it cannot."""
         self._end()
         if task == "predict":
-            self._start()
+            with suppress(ModelCrashed):  # which the next call finds out
+                self._start()
 
     def _end(self) -> None:
         process, self._process, self._is_open = self._process, None, False
@@ -203,9 +214,35 @@ class Supervisor:
             process.kill()
 
 
+class _Raised(Exception):
+    """The process answers with what it raised."""
+
+    def __init__(self, failure: Exception) -> None:
+        self.failure = failure
+        super().__init__()
+
+
+def _receive_introduction(process: ModelProcess) -> Introduction:
+    answer = process.channel.receive()
+    if not isinstance(answer, dict) or answer.get("protocol") != PROTOCOL:
+        raise Junk("its Palate is of another version; give an environment with the one that runs here")
+    return _read_introduction(_value_of(answer, "ready"))
+
+
 def _ask(process: ModelProcess, request: Mapping[str, Any]) -> Any:
     process.channel.send(request)
-    return process.channel.receive()
+    answer = process.channel.receive()
+    value = _value_of(answer, "value")
+    return iter(value) if answer.get("iterated") and isinstance(value, list) else value
+
+
+def _value_of(answer: object, key: str) -> Any:
+    """Return what a process answers. Raises _Raised if it has raised something, Junk if it answers nothing."""
+    if isinstance(answer, dict) and "raised" in answer:
+        raise _Raised(rebuild_exception(answer["raised"]))
+    if not isinstance(answer, dict) or key not in answer:
+        raise Junk("it has no answer")
+    return answer[key]
 
 
 _supervisors: weakref.WeakSet[Supervisor] = weakref.WeakSet()

@@ -17,7 +17,6 @@ from typing import Any
 
 from palate._isolation.channel import PROTOCOL, Channel, Closed
 from palate._isolation.failures import describe_exception
-from palate._isolation.tree import Junk
 from palate._opening import load
 from palate.errors import DependencyMissing, MethodNotFound, NotTransferable
 
@@ -33,7 +32,7 @@ def main(arguments: list[str]) -> None:
     channel = Channel(socket.socket(fileno=connection))
     try:
         _serve(channel, standard_error)
-    except (Closed, Junk):
+    except Closed:
         sys.exit(0)
 
 
@@ -58,11 +57,15 @@ def _end_with_parent(lifeline: int) -> None:
 def _serve(channel: Channel, standard_error: int) -> None:
     request = channel.receive()
     model, answer = _answer(lambda: _open(request))
+    if model is not None:
+        introduced, answer = _answer(lambda: _introduce(model))
+        answer = answer if introduced is None else {"ready": introduced}
+        model = model if introduced is not None else None
     # Until here its words were kept for the error of a start that fails; now they are the parent's own.
     os.dup2(standard_error, 2)
     os.dup2(2, 1)
     os.close(standard_error)
-    channel.send({"protocol": PROTOCOL, **(answer if model is None else {"ready": _introduce(model)})})
+    channel.send({"protocol": PROTOCOL, **answer})
     while model is not None:
         try:
             request = channel.receive()
@@ -117,9 +120,15 @@ def _introduce(model: Any) -> dict[str, Any]:
     return {
         "flavor": model.flavor,
         "methods": tuple(model.methods),
-        "independent": {name: model.rows_are_independent(name) for name in model.methods},
+        "independent": {name: _ask_independence(model, name) for name in model.methods},
         "python": sys.version.partition(" ")[0],
     }
+
+
+def _ask_independence(model: Any, method: str) -> Any:
+    """Return the flavor's answer, or what it raises, which is for whoever asks for it."""
+    independent, answer = _answer(lambda: model.rows_are_independent(method))
+    return answer["raised"] if independent is None else independent
 
 
 def _call(model: Any, request: Mapping[str, Any]) -> Any:

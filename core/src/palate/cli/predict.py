@@ -12,6 +12,7 @@ from typing import Any, Literal
 import click
 
 from palate import Isolation
+from palate.cli._ending import ending_orderly
 from palate.cli._output import json_option, trust_option
 from palate.codecs import FORMATS, DataFormat, decode_input, encode_predictions, format_of
 from palate.errors import InvalidOption, PalateError
@@ -59,7 +60,9 @@ class ModelFailed(PalateError, RuntimeError):
     help="Where an isolated model runs: in this environment, in one built from its own requirements, in that at PATH, "
     "or (auto, the default) in its own if this one differs in a way that matters. Implies --isolate.",
 )
-@click.option("--timeout", type=float, metavar="SECONDS", help="End an isolated model that takes longer.")
+@click.option(
+    "--timeout", type=float, metavar="SECONDS", help="End an isolated model that takes longer. Implies --isolate."
+)
 @trust_option
 @json_option
 def command(
@@ -97,17 +100,16 @@ def command(
     write_as = "json" if as_json else output_format or format_of(output) or read_as
     if output == STANDARD and write_as in BINARY and sys.stdout.isatty():
         raise InvalidOption("--output", reason=f"{write_as} is no text for a terminal", hint="name a file with -o")
-    model = load_model(uri, trust=trust, isolate=_isolation(isolate, environment, timeout))
+    with ending_orderly():  # an environment may have to be built
+        model = load_model(uri, trust=trust, isolate=_isolation(environment, timeout, asked=isolate))
     schema = model.signature.inputs if model.signature else None
     given = decode_input(_read(source), read_as, schema, delimiter=separator)
     predictions = _predict(model, method, given.data, {**(given.params or {}), **_params(params)})
     _write(output, encode_predictions(predictions, write_as))
 
 
-def _isolation(isolate: bool, environment: str | None, timeout: float | None) -> Isolation | Literal[False]:
-    if timeout is not None and not (isolate or environment):
-        raise InvalidOption("--timeout", reason="it is for isolated models", hint="add --isolate")
-    if not isolate and environment is None:
+def _isolation(environment: str | None, timeout: float | None, *, asked: bool) -> Isolation | Literal[False]:
+    if not asked and environment is None and timeout is None:
         return False
     return Isolation(environment=environment or "auto", timeout=timeout)
 

@@ -36,7 +36,7 @@ def serve(
     hold_standard_files()
     chosen = settings or ServingSettings()
     named = by_name(models, chosen)
-    preload = chosen.workers == 1 or (not chosen.isolate and all(map(_forks_after_load, named.values())))
+    preload = chosen.workers == 1 or (chosen.isolation is None and all(map(_forks_after_load, named.values())))
     # Workers that load for themselves have these in common nevertheless.
     shared = None if preload else Shared.of([_contract(model, name) for name, model in named.items()], chosen)
 

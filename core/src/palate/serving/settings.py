@@ -140,7 +140,7 @@ class ServingSettings:
         default=None,
         metadata=_as(
             size(64 << 20, 1 << 50, optional=True),
-            "The memory that the process of an isolated model may have for data, its model included.",
+            "The memory that the process of an isolated model may have for data, its model included. Implies isolate.",
         ),
     )
     golden: GoldenCheck = field(
@@ -250,7 +250,7 @@ class ServingSettings:
     @property
     def isolation(self) -> Isolation | None:
         """How models are isolated; None if they are not."""
-        if not self.isolate:
+        if not self.isolate and self.memory_limit is None:
             return None
         return Isolation(memory_limit=self.memory_limit, timeout=self.predict_timeout)
 
