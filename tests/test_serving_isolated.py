@@ -59,7 +59,7 @@ def moody(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def slow_to_load(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return where one is that takes long to load."""
-    return save_moody(tmp_path_factory.mktemp("slow"), load_seconds=0.7)
+    return save_moody(tmp_path_factory.mktemp("slow"), load_seconds=2)
 
 
 def rows(*values: float) -> dict[str, object]:
@@ -131,10 +131,9 @@ def test_server_answers_while_the_process_starts_again(server: LiveServer) -> No
     answers: list[Reply] = []
     waiting = threading.Thread(target=lambda: answers.append(ask(4)))
     waiting.start()
-    begin = time.monotonic()
     for _ in range(5):
         assert server.request("GET", "/live").status == 200
-    assert time.monotonic() - begin < 0.4
+    assert answers == []
     waiting.join()
     assert json.loads(answers[0].body) == {"predictions": [8.0]}
 

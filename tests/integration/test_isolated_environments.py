@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +19,10 @@ import palate
 from palate import Isolation, environments, errors
 from palate.serving import ServingSettings, create_app
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.version_info >= (3, 13), reason="numpy 1.26, the one before, has no wheels from 3.13 on"),
+]
 
 # Of each the major or minor version before the one that these tests run with.
 OLDER = ["scikit-learn==1.5.2", "numpy==1.26.4", "pandas==2.2.3", "skops==0.14.0"]
@@ -106,15 +108,15 @@ def test_two_versions_of_a_framework_side_by_side(older: tuple[Path, np.ndarray]
     assert interpreters[0] != interpreters[1]
 
 
-def test_environment_is_found_again(older: tuple[Path, np.ndarray]) -> None:
-    """The second load builds nothing."""
+def test_environment_is_found_again(older: tuple[Path, np.ndarray], cache: Path) -> None:
+    """The second load builds nothing: no file of the cache is newer."""
     path, expected = older
     with palate.load_model(path, isolate=True):
         pass
-    begin = time.monotonic()
+    interpreters = {place: place.lstat().st_mtime_ns for place in cache.glob("environments/*/bin/python")}
     with palate.load_model(path, isolate=Isolation(environment="model")) as isolated:
-        assert time.monotonic() - begin < 15
         np.testing.assert_array_equal(isolated.predict_proba(IRIS.data), expected)
+    assert {place: place.lstat().st_mtime_ns for place in cache.glob("environments/*/bin/python")} == interpreters
 
 
 def test_two_versions_in_one_server(older: tuple[Path, np.ndarray], newer: Path) -> None:
@@ -216,7 +218,7 @@ palate.save_model(plus_one, sys.argv[1], input_example=[1, 2])
 
 
 def test_environment_that_cannot_be_built(tmp_path: Path, cache: Path) -> None:
-    """A requirement that does not resolve is the resolver's own message; nothing is left, and no process either."""
+    """A requirement that does not resolve is the resolver's own message, and nothing is left."""
     model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
     palate.save_model(model, tmp_path / "model", requirements=["scikit-learn==1.5.99"])
     before = sorted(cache.rglob("*"))
