@@ -424,3 +424,27 @@ def test_names_in_a_hostile_model_do_not_steer_the_terminal(run, tmp_path) -> No
         done = run(*arguments)
         assert "\x1b" not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr
+
+
+LOUD = """
+import os
+import palate
+class Loud(palate.PythonModel):
+    def predict(self, context, model_input, params=None):
+        print("printed")
+        os.write(1, b"written\\n")
+        return [len(model_input)]
+palate.set_model(Loud())
+"""
+
+
+def test_what_a_model_prints_is_not_the_commands_output(tmp_path) -> None:
+    """Standard output is one JSON document, whatever the model says; that goes to standard error."""
+    (tmp_path / "loud.py").write_text(LOUD)
+    palate.save_model(str(tmp_path / "loud.py"), tmp_path / "loud", input_example=[1, 2])
+    for command in (["predict", "loud", "--format", "json"], ["verify", "loud"]):
+        words = [sys.executable, "-m", "palate", *command, "--trust", "--json"]
+        done = subprocess.run(words, cwd=tmp_path, input="[1, 2]", capture_output=True, text=True, check=True)
+        json.loads(done.stdout)
+        assert "printed" in done.stderr
+        assert "written" in done.stderr

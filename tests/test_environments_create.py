@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import platform
+import pwd
 import shutil
 import signal
 import socket
@@ -18,9 +20,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from environment_models import closed_index, index_of_nothing, rewrite, save_line
+from sklearn.linear_model import LinearRegression
 from wheelhouse import make_wheelhouse, use_only
 
 import palate
+from palate._rebuilding.planning import open_wanted
 from palate.environments import BuiltEnvironment, create_environment, list_environments, remove_environment
 from palate.errors import (
     EnvironmentFailed,
@@ -28,14 +33,13 @@ from palate.errors import (
     InvalidOption,
     InvalidRequirement,
     ModelChanged,
-    PalateError,
     PredictionChanged,
     PythonNotFound,
     TrustRequired,
     UnsafePath,
 )
-from palate.verification import accept_changes
 
+MLFLOW_MODELS = Path(__file__).parent / "data" / "mlflow_models"
 HERE = ".".join(platform.python_version_tuple()[:2])
 
 
@@ -55,11 +59,7 @@ def cache(wheelhouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def line(tmp_path: Path, toy_flavor: str) -> Path:
     """A model in a safe format, with golden predictions, which needs no more than its flavor."""
-    from toy_framework import Line
-
-    model = Line().fit(np.arange(4.0), np.arange(4.0) * 2)
-    palate.save_model(model, tmp_path / "line", flavor=toy_flavor, input_example=np.arange(3.0))
-    return tmp_path / "line"
+    return save_line(tmp_path / "line", toy_flavor)
 
 
 @pytest.fixture
@@ -73,12 +73,6 @@ def function(tmp_path: Path) -> Path:
         double, tmp_path / "double", input_example=np.arange(3.0), requirements=["six==1.17.0", "cloudpickle"]
     )
     return tmp_path / "double"
-
-
-def rewrite(model: Path, name: str, text: str) -> None:
-    """Change a file of a model, and let its manifest say so."""
-    (model / name).write_text(text)
-    accept_changes(model)
 
 
 def run_in(built: BuiltEnvironment, code: str) -> str:
@@ -128,12 +122,39 @@ def test_the_cache_is_listed_and_emptied(line) -> None:
     assert list_environments() == []
 
 
-def test_a_cache_that_others_write_to_is_not_used(line, cache) -> None:
-    """What is found there would be run."""
+@pytest.mark.parametrize(("inner", "outer"), [(0o777, 0o755), (0o770, 0o755), (0o700, 0o777), (0o755, 0o775)])
+def test_a_cache_that_others_write_to_is_not_used(line, cache, inner, outer) -> None:
+    """What is found there would be run; whoever may write to the folder above can put another one there."""
     cache.mkdir(parents=True)
-    cache.chmod(0o777)
+    for place, mode in ((cache, inner), (cache.parent, outer)):
+        os.chown(place, -1, 12345 if os.geteuid() == 0 else -1)
+        place.chmod(mode)
+    if os.geteuid() and not (inner | outer) & 0o002:
+        pytest.skip("only root may give a folder to another group")
     with pytest.raises(InvalidOption, match="another user"):
         create_environment(line)
+
+
+def test_a_cache_of_ones_own_is_used(line, cache) -> None:
+    """A group of the user's name that nobody else is in, as where the umask is 002, is no other user; nor is /tmp."""
+    from palate._rebuilding.places import check_cache
+
+    cache.mkdir(parents=True)
+    check_cache(cache)
+    cache.parent.chmod(0o1777)
+    check_cache(cache)
+    user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(os.getegid())
+    if group.gr_name == user.pw_name and user.pw_gid == os.getegid() and set(group.gr_mem) <= {user.pw_name}:
+        cache.chmod(0o775)
+        check_cache(cache)
+
+
+def test_a_bad_place_in_further_requirements_is_refused(line) -> None:
+    """An index there would lose its password, and a folder would mean nothing: each has its own argument."""
+    for text in ("--index-url=https://user:secret@index.example", "--find-links=wheels"):
+        with pytest.raises(InvalidOption, match="index_url=") as caught:
+            create_environment(line, extra_requirements=["six", text])
+        assert "secret" not in str(caught.value)
 
 
 def test_an_environment_that_lost_its_interpreter_is_built_anew(line) -> None:
@@ -158,10 +179,12 @@ def test_a_folder_of_the_callers(line, tmp_path) -> None:
         assert sorted(taken.rglob("*")) == before
 
 
-def test_mlflow_is_left_out_and_said(line) -> None:
-    """The model opens without; whoever wants it asks for it."""
+def test_mlflow_is_left_out_of_what_it_wrote_itself(line) -> None:
+    """It names itself in every directory; whoever saved with Palate and names it means it."""
+    assert open_wanted(MLFLOW_MODELS / "pyf_from_code" / "model")[1].left_out == ("mlflow==3.17.2",)
     rewrite(line, "requirements.txt", "mlflow==3.17.2\nnumpy\n")
-    assert create_environment(line, replay=False).left_out == ("mlflow==3.17.2",)
+    with pytest.raises(TrustRequired, match="mlflow"):
+        create_environment(line)
 
 
 def test_constraints_hold_for_what_comes_along(line) -> None:
@@ -195,7 +218,7 @@ def test_a_model_that_needs_trust_is_not_opened_without(function) -> None:
 
 
 def test_many_foreign_packages_are_counted(line) -> None:
-    """Twenty are named."""
+    """Twenty are named in the message, and how many more there are."""
     rewrite(line, "requirements.txt", "\n".join(f"foreign-{number}" for number in range(50)))
     with pytest.raises(TrustRequired, match="and 30 more") as caught:
         create_environment(line)
@@ -296,33 +319,20 @@ def test_a_lock_has_to_be_there_and_for_this_python(line) -> None:
 # -- nothing half-built ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("installer", ["uv", "pip"])
-def test_what_does_not_resolve_leaves_nothing(line, cache, installer) -> None:
-    """The resolver's own words are in the message."""
-    with pytest.raises(EnvironmentFailed, match=r"six") as caught:
-        create_environment(line, extra_requirements=["six==99"], installer=installer)
-    assert "99" in str(caught.value)
+def test_what_does_not_resolve_leaves_nothing(line, cache) -> None:
+    """The resolver's own words are in the message, and what to do."""
+    with pytest.raises(EnvironmentFailed, match=r"(?s)and nothing was left behind:.*six==99.*Hint: ") as caught:
+        create_environment(line, extra_requirements=["six==99"])
+    assert caught.value.removed
     assert list(cache.parent.rglob("*")) == []
 
 
-@pytest.mark.parametrize("installer", ["uv", "pip"])
-def test_no_network_leaves_nothing(line, cache, installer, tmp_path, monkeypatch) -> None:
+def test_no_network_leaves_nothing(line, cache, tmp_path, monkeypatch) -> None:
     """An index that nobody listens at is told, without the password in its address."""
-    monkeypatch.delenv("PIP_NO_INDEX")
-    monkeypatch.delenv("PIP_FIND_LINKS")
     (tmp_path / "uv.toml").write_text("")
-    for name in ("PIP_RETRIES", "UV_HTTP_RETRIES"):
-        monkeypatch.setenv(name, "0")
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
-        with pytest.raises(EnvironmentFailed) as caught:
-            create_environment(
-                line,
-                extra_requirements=["palate-no-such-package"],
-                index_url=f"http://user:secret@127.0.0.1:{port}/simple",
-                installer=installer,
-            )
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    with closed_index() as url, pytest.raises(EnvironmentFailed, match=r"(?i)connect") as caught:
+        create_environment(line, index_url=url, installer="uv")
     assert "secret" not in str(caught.value)
     assert list(cache.parent.rglob("*")) == []
 
@@ -366,6 +376,21 @@ def test_a_full_disk_leaves_nothing(line, small_disk, installer, monkeypatch) ->
     with pytest.raises(EnvironmentFailed, match="No space left"):
         create_environment(line, installer=installer)
     assert [path for path in small_disk.rglob("*") if path.is_file()] == []
+
+
+def test_what_cannot_be_removed_is_told(line, cache) -> None:
+    """An environment that something is mounted in is not said to be gone."""
+    built = create_environment(line, replay=False)
+    busy = built.directory / "lib"
+    if subprocess.run(["mount", "--bind", busy, busy], capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount")
+    try:
+        with pytest.raises(EnvironmentFailed, match=r"(?s)Could not remove .*busy.*Hint: "):
+            remove_environment(built.directory.name)
+    finally:
+        subprocess.run(["umount", busy], check=True)
+    assert not list_environments()[0].whole
+    assert remove_environment(built.directory.name) == built.directory
 
 
 # -- interrupted, and at the same time ---------------------------------------------------------------------------------
@@ -492,7 +517,7 @@ def test_a_version_that_is_none_is_refused(line, version) -> None:
 
 
 def test_conda_and_mlmodel_say_it_where_nothing_else_does(line, few_pythons) -> None:
-    """In that order."""
+    """Where python_env.yaml is missing, conda.yaml says which Python; where that is, MLmodel."""
     (line / "python_env.yaml").unlink()
     rewrite(line, "conda.yaml", "dependencies:\n- python=3.48.1\n- pip\n")
     with pytest.raises(PythonNotFound, match=r"3\.48"):
@@ -586,17 +611,45 @@ def test_a_file_that_the_manifest_does_not_list_is_refused(line) -> None:
         create_environment(line)
 
 
-def test_recorded_indexes_are_used_only_if_the_caller_says_so(line, tmp_path) -> None:
-    """A model's own fields can ask, never grant."""
-    with index_that_hangs() as url:
+def test_recorded_indexes_are_used_only_if_the_caller_says_so(line, wheelhouse, tmp_path, monkeypatch) -> None:
+    """A model's own fields can ask, never grant; and where packages come from is part of what an environment is."""
+    (tmp_path / "uv.toml").write_text(f"find-links = [{str(wheelhouse)!r}]\n")
+    with index_of_nothing() as (url, asked):
+        monkeypatch.setenv("UV_DEFAULT_INDEX", f"{url}/configured/")
         text = (line / "MLmodel").read_text()
-        entry = f"palate:\n  environment:\n    index_options: {{extra_index_urls: ['{url}']}}\n"
+        options = f"{{extra_index_urls: ['{url}/recorded/'], find_links: ['{url}/files/']}}"
+        entry = f"palate:\n  environment:\n    index_options: {options}\n"
         rewrite(line, "MLmodel", text.replace("palate:\n", entry, 1))
         plain = create_environment(line, replay=False)
-    assert create_environment(line, replay=False).reused
-    # Another content: where packages come from is part of what an environment is.
-    try:
-        asked = create_environment(line, replay=False, use_recorded_index=True)
-    except PalateError:
-        return
-    assert asked.digest != plain.digest
+        assert {path.split("/")[1] for path in asked} == {"configured"}
+        # The folder of files answers with an error, which only a run that asks it can tell.
+        with pytest.raises(EnvironmentFailed, match="files"):
+            create_environment(line, replay=False, use_recorded_index=True)
+        rewrite(line, "MLmodel", text.replace("palate:\n", entry.replace(f"'{url}/files/'", ""), 1))
+        recorded = create_environment(line, replay=False, use_recorded_index=True)
+        assert {path.split("/")[1] for path in asked} == {"configured", "files", "recorded"}
+    assert recorded.digest != plain.digest
+
+
+def test_folders_that_palate_did_not_make_are_left_alone(tmp_path, monkeypatch) -> None:
+    """Neither a folder that looks like a leftover, nor what stands in the cache under another name, is removed."""
+    model = tmp_path / "model"
+    palate.save_model(LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0]), model)
+    theirs = tmp_path / "theirs"
+    (theirs / "palate-environment").mkdir(parents=True)
+    (theirs / "precious.txt").write_text("mine")
+    with pytest.raises(InvalidOption, match="no empty folder"):
+        create_environment(model, directory=theirs)
+    assert (theirs / "precious.txt").read_text() == "mine"
+    monkeypatch.setenv("PALATE_CACHE", str(tmp_path / "project"))
+    (tmp_path / "project" / "environments" / "staging").mkdir(parents=True, mode=0o700)
+    assert list_environments() == []
+
+
+def test_extras_need_trust(tmp_path) -> None:
+    """What an extra brings is a package that Palate does not require."""
+    model = tmp_path / "model"
+    fitted = LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
+    palate.save_model(fitted, model, requirements=["scikit-learn[examples]>=1.5", "skops>=0.14"])
+    with pytest.raises(TrustRequired, match=r"scikit-learn\[examples\]"):
+        create_environment(model)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from environment_models import closed_index, rewrite
 from packaging.pylock import Pylock
 from wheelhouse import make_wheelhouse, use_only
 
@@ -36,12 +37,6 @@ def model(tmp_path: Path) -> Path:
     lines = ["six==1.17.0", "idna[all]>=3 ; python_version > '3'", "cloudpickle"]
     palate.save_model(double, tmp_path / "double", input_example=np.arange(3.0), requirements=lines)
     return tmp_path / "double"
-
-
-def rewrite(model: Path, name: str, text: str) -> None:
-    """Change a file of a model, and let its manifest say so."""
-    (model / name).write_text(text)
-    accept_changes(model)
 
 
 def test_pip(model) -> None:
@@ -119,21 +114,63 @@ def test_dockerfile(model) -> None:
 
 
 @pytest.mark.parametrize("format", [name for name in EXPORT_FORMATS if name != "pylock"])
-@pytest.mark.parametrize("name", ["sk_default_skops_inferredreqs", "pyf_function_with_signature", "xgb_classifier_ubj"])
-def test_models_that_mlflow_wrote(name, format) -> None:
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("sk_default_skops_inferredreqs", "scikit-learn==1.9.1"),
+        ("pyf_function_with_signature", "cloudpickle"),
+        ("xgb_classifier_ubj", "xgboost"),
+    ],
+)
+def test_models_that_mlflow_wrote(name, package, format) -> None:
     """They have an environment like all others."""
-    assert "scikit-learn" in export_environment(MLFLOW_MODELS / name / "model", format) or "sk_" not in name
+    assert package in export_environment(MLFLOW_MODELS / name / "model", format)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"python": "3.12"},
+        {"locked": True},
+        {"index_url": "https://index.example"},
+        {"extra_index_urls": ["https://index.example"]},
+        {"use_recorded_index": True},
+        {"offline": True},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_an_option_that_means_nothing_is_refused(model, options) -> None:
+    """Where nothing is resolved, nothing can be said of how."""
+    for format in ("pip", "conda", "dockerfile"):
+        with pytest.raises(InvalidOption, match="means nothing here"):
+            export_environment(model, format, **options)
+    rewrite(model, "pylock.toml", 'lock-version = "1.0"\npackages = []')
+    if not {"locked", "offline"} & options.keys():
+        with pytest.raises(InvalidOption, match="lock of its own"):
+            export_environment(model, "pylock", **options)
+
+
+def test_no_network_is_told_without_the_password(model, wheelhouse, tmp_path, monkeypatch) -> None:
+    """pip's own words are in the message, and the address without what could be a password."""
+    use_only(wheelhouse, tmp_path, monkeypatch)
+    for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    rewrite(model, "requirements.txt", "six==1.17.0")
+    with closed_index() as url, pytest.raises(EnvironmentFailed, match=r"six==1\.17\.0") as caught:
+        export_environment(model, "pylock", index_url=url)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("format", EXPORT_FORMATS)
 def test_hostile_requirements_are_not_handed_on(model, format) -> None:
-    """In no form."""
+    """An option for pip is refused, whatever it would be handed to."""
     rewrite(model, "requirements.txt", "--index-url https://evil.example")
     with pytest.raises(InvalidRequirement):
         export_environment(model, format)
 
 
 def test_a_form_that_there_is_not(model) -> None:
-    """The others are named."""
+    """The forms that there are stand in the message."""
     with pytest.raises(InvalidOption, match="dockerfile"):
         export_environment(model, "poetry")

@@ -407,6 +407,49 @@ def test_crash_costs_one_call(model: IsolatedModel, order: list[object], words: 
     assert not is_running(before or 0)
 
 
+def test_crash_is_seen_though_children_live_on(model: IsolatedModel) -> None:
+    """What the model has started may hold what it likes: that the process has ended is seen at once."""
+    begin = time.monotonic()
+    with pytest.raises(errors.ModelCrashed, match="SIGSEGV"):
+        model.predict(["fork_and_end", 20])
+    assert time.monotonic() - begin < 5
+    assert model.predict([1]) == [2]
+
+
+def test_child_of_the_model_answers_nobody(model: IsolatedModel) -> None:
+    """A model that forks comes back twice, and one of the two is heard."""
+    assert [model.predict(["fork"]), model.predict([1]), model.predict([2])] == ["parent", [2], [3]]
+
+
+def test_signal_handler_cannot_ask(model: IsolatedModel) -> None:
+    """A handler that asks amid a call of its own thread is refused, and both know whose answer it is."""
+    told: list[object] = []
+
+    def ask(*_: object) -> None:
+        try:
+            told.append(model.predict([1]))
+        except RuntimeError as exc:
+            told.append(str(exc))
+
+    before = signal.signal(signal.SIGALRM, ask)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        assert model.predict(["sleep", 0.6]) == "awake"
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert len(told) == 1
+    assert "this thread waits" in str(told[0])
+    assert model.predict([5]) == [6]
+
+
+def test_working_directory_is_not_imported_from(moody_path: Path, tmp_path: Path) -> None:
+    """A file of a module's name beside the data is no module of the worker's."""
+    (tmp_path / "json.py").write_text("open('ran', 'w').close()\nraise SystemExit(9)\n")
+    command = [sys.executable, "-P", "-m", "palate", "predict", str(moody_path), "--trust", "--environment", "here"]
+    done = subprocess.run([*command, "--format", "json"], cwd=tmp_path, input="[1]", capture_output=True, text=True)
+    assert (done.returncode, (tmp_path / "ran").exists()) == (0, False), done.stderr
+
+
 def test_next_process_starts_at_once(model: IsolatedModel) -> None:
     """After a crash the model is loaded again before anybody asks for it."""
     with pytest.raises(errors.ModelCrashed):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import enum
 import json
 import math
 import os
 import socket
 import struct
 import threading
+import time
 import uuid
 import zoneinfo
 from collections import OrderedDict, namedtuple
 from typing import Any
 
+import dateutil.tz
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -79,7 +82,7 @@ MOMENTS = pd.to_datetime(["2020-01-01", "2021-07-01", None])
 VALUES = {
     "none": None,
     "true": True,
-    "large int": 10**40,
+    "large int": 10**5000,
     "float": 0.1,
     "nan": float("nan"),
     "infinity": -math.inf,
@@ -99,6 +102,8 @@ VALUES = {
     "datetime with a zone": dt.datetime(2020, 10, 25, 2, 30, tzinfo=BERLIN, fold=1),
     "datetime with an offset": dt.datetime(2020, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=2))),
     "timedelta": dt.timedelta(-1, 2, 3),
+    "time with a zone": dt.time(1, 2, tzinfo=BERLIN, fold=1),
+    "datetime with an odd offset": dt.datetime(2020, 1, 1, tzinfo=dt.timezone(dt.timedelta(seconds=3723))),
     "decimal": decimal.Decimal("1.10"),
     "uuid": uuid.UUID(int=7),
     "numpy float": np.float64(0.1),
@@ -126,6 +131,12 @@ VALUES = {
     "array of variable texts": np.array(["a", "bcd"], dtype=np.dtypes.StringDType()),
     "csr": sp.csr_matrix(np.eye(3)),
     "csc array": sp.csc_array(np.eye(3)),
+    "bsr": sp.bsr_matrix(np.eye(4), blocksize=(2, 2)),
+    "object index of timestamps": pd.Index([pd.Timestamp("2020-01-01")], dtype=object),
+    "categorical index": pd.CategoricalIndex(["a", "b"]),
+    "nullable floats that are no numbers": pd.Series(
+        pd.arrays.FloatingArray(np.array([np.nan, 1]), np.array([False, True]))
+    ),
     "coo": sp.coo_matrix(np.eye(3)),
     "lil": sp.lil_matrix(np.eye(3)),
     "tensor": torch.arange(4.0),
@@ -207,6 +218,18 @@ def test_subclasses_arrive_as_the_plain_type() -> None:
     assert type(cross(Point(1, 2))) is tuple
 
 
+class Color(str, enum.Enum):  # noqa: UP042 - a StrEnum shows itself as its value
+    """A text that shows itself as something else."""
+
+    RED = "red"
+
+
+def test_enumerations_arrive_as_their_values() -> None:
+    """The value, not what the class would print, wherever it stands: a model looks it up among its categories."""
+    assert cross([Color.RED, enum.IntEnum("Number", {"ONE": 1}).ONE]) == ["red", 1]
+    assert cross(np.array([Color.RED], dtype=object)).tolist() == ["red"]
+
+
 def test_sparse_matrices_keep_their_arrays() -> None:
     """Explicit zeros, and indices out of order, cross as they are."""
     made = sp.csr_matrix((np.array([0.0, 2.0]), np.array([2, 0]), np.array([0, 2])), shape=(1, 3))
@@ -227,6 +250,10 @@ class Unknown:
         [{"a": {1, Unknown}}],
         np.array([Unknown()], dtype=object),
         np.ma.masked_array([1], [True]),
+        np.array(["a"], dtype=np.dtypes.StringDType(na_object=None)),
+        dt.datetime(2020, 1, 1, tzinfo=dateutil.tz.tzoffset("x", 3600)),
+        pd.Series(pd.to_datetime(["2020"]).tz_localize(dateutil.tz.tzoffset("x", 3600))),
+        pl.DataFrame({"a": [Unknown()]}, schema={"a": pl.Object}),
         np.array([(1,)], dtype=[("a", "O")]),
         pd.Series(pd.period_range("2020", periods=2)),
         torch.zeros(1, dtype=torch.bfloat16),
@@ -258,6 +285,8 @@ def test_circles_end() -> None:
         (pd.DataFrame({0: [1.0]}), False),
         (pd.DataFrame({"a": [1.0]}).rename_axis(columns="c"), False),
         (pd.DataFrame({"a": ["x"]}), False),
+        (pd.DataFrame({"a": [1.0]}).set_axis(pd.Index(["a"], dtype=object), axis=1), False),
+        (pd.DataFrame({"a": [1.0]}).set_axis(pd.CategoricalIndex(["a"]), axis=1), False),
         (pd.DataFrame({"a": [True]}), False),
     ],
 )
@@ -415,6 +444,51 @@ def test_other_descriptors_are_no_memory(ends: Any, kind: str, tmp_path: Any) ->
     os.close(descriptor)
 
 
+def test_more_than_one_descriptor_is_junk(ends: Any) -> None:
+    """Whatever else is sent along is closed, and found out."""
+    channel, theirs = ends
+    made = [os.memfd_create("test", os.MFD_ALLOW_SEALING) for _ in range(2)]
+    before = len(os.listdir("/proc/self/fd"))
+    socket.send_fds(theirs, [framed(b"[1,[],true]")], made)
+    with pytest.raises(Junk, match="more than one"):
+        channel.receive()
+    assert len(os.listdir("/proc/self/fd")) == before
+    for descriptor in made:
+        os.close(descriptor)
+
+
+def test_own_memory_cannot_be_taken_away(ends: Any) -> None:
+    """The other side has the descriptor of what this one writes into, and cannot make it smaller."""
+    channel, theirs = ends
+    channel.send({"array": np.zeros(10**6)})
+    _, (descriptor,), _, _ = socket.recv_fds(theirs, 1 << 16, 1)
+    with pytest.raises(PermissionError):
+        os.ftruncate(descriptor, 0)
+    os.close(descriptor)
+
+
+def test_time_is_for_a_whole_message(ends: Any) -> None:
+    """A side that drips is no answer in time: the time counts from the beginning."""
+    channel, theirs = ends
+    channel.set_timeout(0.5)
+    done = threading.Event()
+
+    def drip() -> None:
+        for byte in framed(b"[1,[],true]") + bytes(100):
+            if done.wait(0.1):
+                return
+            theirs.send(bytes([byte]))
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    begin = time.monotonic()
+    with pytest.raises(TimeoutError):
+        channel.receive()
+    assert time.monotonic() - begin < 2
+    done.set()
+    thread.join()
+
+
 def test_regions_grow_and_shrink() -> None:
     """Memory is made anew when it is too small, and given back when it is far too large."""
     written, read = WriteRegion(), ReadRegion()
@@ -466,6 +540,7 @@ RAISED = [
     ValueError("no"),
     KeyError("a", 1),
     FileNotFoundError(2, "gone"),
+    FileNotFoundError(2, "gone", "a file"),
     UnicodeDecodeError("utf-8", b"x", 0, 1, "why"),
     StopIteration(3),
     ExceptionGroup("two", [ValueError(1)]),
@@ -505,5 +580,6 @@ def test_exception_arrives_as_it_went(raised: Exception) -> None:
 )
 def test_only_exceptions_are_raised(kinds: list[str]) -> None:
     """The other side names a class; only an ordinary exception of Python's or Palate's own is taken for one."""
-    told = {"kinds": kinds, "quoted": "q", "args": [], "errno": None, "facts": {}, "traceback": ""}
+    told = {"kinds": kinds, "quoted": "q", "args": [], "errno": None, "facts": {}, "files": None}
+    told |= {"notes": [], "traceback": ""}
     assert type(rebuild_exception(told)) is RuntimeError

@@ -108,7 +108,7 @@ def test_wheels_of_dependencies_are_carried(site: Site, tmp_path: Path) -> None:
     wheel = write_wheel(tmp_path, "localpkg", "1.0", FILES)
     site.install("localpkg", "1.0", FILES, origin=origin_of(wheel))
     site.install("toppkg", "2.0", {"toppkg.py": ""}, requires=["localpkg>=1"])
-    found = capture_environment(Evidence(modules=["toppkg"]))
+    found = capture_environment(Evidence(modules=frozenset(["toppkg"])))
     assert found.requirements == ("localpkg==1.0", "toppkg==2.0")
     assert [w.path for w in found.wheels] == [wheel]
     assert (found.unpublished, found.warnings) == ((), ())
@@ -120,7 +120,7 @@ def test_declared_requirements_carry_what_they_name(site: Site, tmp_path: Path, 
     wheel = write_wheel(tmp_path, "localpkg", "1.0", FILES)
     site.install("localpkg", "1.0", FILES, origin=origin_of(wheel))
     site.install("toppkg", "2.0", {"toppkg.py": ""}, requires=["localpkg>=1"])
-    found = capture_environment(Evidence(modules=["toppkg"]), requirements=[line])
+    found = capture_environment(Evidence(modules=frozenset(["toppkg"])), requirements=[line])
     assert (found.requirements, len(found.wheels)) == ((line,), carried)
 
 
@@ -179,7 +179,7 @@ def test_what_pip_records_is_understood(tmp_path: Path) -> None:
     subprocess.run([*command, wheel], check=True, capture_output=True)
     code = (
         "from palate._environment.capture import Evidence, capture_environment as c\n"
-        "print(*(w.path for w in c(Evidence(modules=['localpkg'])).wheels))"
+        "print(*(w.path for w in c(Evidence(modules=frozenset(['localpkg']))).wheels))"
     )
     environment = {"PYTHONPATH": str(tmp_path / "t")}
     output = subprocess.run(

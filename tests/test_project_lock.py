@@ -75,7 +75,7 @@ def pylock(**versions: str) -> str:
 
 def capture(project: Path, **options: object) -> Environment:
     """Capture the environment of a model whose code imports toppkg."""
-    return capture_environment(Evidence(modules=["toppkg"]), project=project, **options)  # type: ignore[arg-type]
+    return capture_environment(Evidence(modules=frozenset(["toppkg"])), project=project, **options)  # type: ignore[arg-type]
 
 
 # -- where it is found -------------------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def test_what_was_installed_from_elsewhere(site: Site, project: Path, tmp_path: 
     origin = {"url": (tmp_path / "oddpkg").as_uri(), "dir_info": {}}
     site.install("oddpkg", "1.0", {"oddpkg.py": ""}, origin=origin)
     (project / "uv.lock").write_text(uv_lock(oddpkg="1.0"))
-    found = capture_environment(Evidence(modules=["oddpkg"]), project=project)
+    found = capture_environment(Evidence(modules=frozenset(["oddpkg"])), project=project)
     assert any("oddpkg is locked as files of an index, and installed from elsewhere" in text for text in found.warnings)
 
 

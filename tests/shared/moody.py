@@ -78,6 +78,18 @@ class Moody(palate.PythonModel):
         print(words, flush=True)
         return words
 
+    def fork_and_end(self, seconds: float) -> None:
+        """Leave a child behind that lives on, and end."""
+        if os.fork() == 0:
+            time.sleep(seconds)
+            os._exit(0)
+        os.system(f"sleep {seconds} &")
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def fork(self) -> str:
+        """Fork, and come back twice."""
+        return "child" if os.fork() == 0 else "parent"
+
     def pid(self) -> int:
         """Tell which process this is."""
         return os.getpid()

@@ -30,5 +30,6 @@ def use_only(wheelhouse: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("UV_CONFIG_FILE", str(folder / "uv.toml"))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_NO_COMPILE", "1")  # of which numpy has more than the tests use
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheelhouse))
     monkeypatch.setenv("PALATE_CACHE", str(folder / "cache"))

@@ -13,7 +13,7 @@ from palate._registry import default_registry
 from palate._unowned import KNOWN_DISTRIBUTIONS
 from palate.errors import FlavorBlocked, FlavorBroken, FlavorConflict, FlavorNotFound, InvalidOption
 
-__all__ = ["Difference", "EnvironmentCheck", "check_environment", "compare_here", "needs_own_environment"]
+__all__ = ["Difference", "EnvironmentCheck", "check_environment", "compare_here", "find_differences_that_matter"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ def check_environment(uri: str | PathLike[str], *, verify: bool = True) -> Envir
     return read_one_model(uri, read, is_whole=lambda _: False)
 
 
-def needs_own_environment(opened: OpenedModel) -> tuple[Difference, ...]:
+def find_differences_that_matter(opened: OpenedModel) -> tuple[Difference, ...]:
     """Return the differences for which an opened model should rather run in an environment of its own."""
     return tuple(difference for difference in compare_here(opened) if difference.matters)
 

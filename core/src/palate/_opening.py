@@ -40,11 +40,12 @@ from palate.signature import Signature
 
 if TYPE_CHECKING:
     from palate._code.import_watch import ImportWatch
-    from palate._environment import comparison, contents
+    from palate._environment import comparison, contents, facts
     from palate._environment.comparison import Difference
 else:
     comparison = LateModule("palate._environment.comparison")
     contents = LateModule("palate._environment.contents")
+    facts = LateModule("palate._environment.facts")
 
 __all__ = [
     "OpenedModel",
@@ -194,7 +195,6 @@ def compare_opened(opened: OpenedModel, flavor: Flavor | None) -> tuple[Differen
 
     Without the *flavor*, where its plugin is not usable, nothing is known of promises, nor of what depends on Python.
     """
-    recorded = opened.model_file.palate.get("environment")
     python = opened.model_file.palate.get("python") or (opened.model_file.pyfunc or {}).get("python_version")
     config = opened.config(flavor.name) if flavor else {}
     files = [reason.file for reason in code_reasons(opened, flavor)] if flavor else []
@@ -206,7 +206,7 @@ def compare_opened(opened: OpenedModel, flavor: Flavor | None) -> tuple[Differen
         saved_with=flavor.saved_with(config, promises) if flavor else {},
         runs_code=flavor is None or bool(files),
         contents=lambda: contents.find_contents(opened.path, files) if flavor else "unknown",
-        labels=recorded.get("local_labels") if isinstance(recorded, Mapping) else None,
+        labels=facts.read_facts(opened.model_file.palate).local_labels,
     )
 
 

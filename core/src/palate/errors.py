@@ -27,7 +27,7 @@ ends with what to do::
     ├── ModelTimeout (TimeoutError)            an isolated model did not answer in time
     ├── NotTransferable (TypeError)            a value of this type does not cross between processes
     ├── MethodNotFound (AttributeError)        the model does not answer to that method
-    ├── EnvironmentFailed (RuntimeError)       a model's environment could not be built; nothing of it is left
+    ├── EnvironmentFailed (RuntimeError)       a step of making, or of using, a model's environment failed
     ├── PythonNotFound (LookupError)           the Python that a model asks for is not installed
     ├── FlavorNotFound (LookupError)           no installed flavor has that name
     ├── FlavorConflict (ValueError)            two distributions claim one name or package
@@ -262,7 +262,7 @@ class InvalidOption(PalateError, TypeError):
     """An argument has a value that does not work, or that this flavor does not take."""
 
     def __init__(self, name: str, *, reason: str, hint: str) -> None:
-        self.name = name
+        self.name, self.reason = name, reason
         super().__init__(f"{name}: {reason}. Hint: {hint}.")
 
 
@@ -309,12 +309,20 @@ class MethodNotFound(PalateError, AttributeError):
 
 
 class EnvironmentFailed(PalateError, RuntimeError):
-    """An environment could not be built; *output* is what the tool that failed said last. Nothing of it is left."""
+    """A step of making, using or removing an environment failed; *output* is what the tool that failed said last.
 
-    def __init__(self, step: str, *, output: Sequence[str], hint: str = "") -> None:
-        self.step, self.output = step, tuple(output)
+    *removed* says that whatever had been made before that step has been taken away again.
+    """
+
+    def __init__(self, step: str, *, output: Sequence[str], hint: str, removed: bool = False) -> None:
+        self.step, self.output, self.hint, self.removed = step, tuple(output), hint, removed
         said = "".join(f"\n  - {line}" for line in self.output) or " no reason was given"
-        super().__init__(f"Could not {step}, and nothing was left behind:{said}" + (f"\nHint: {hint}." if hint else ""))
+        clause = ", and nothing was left behind" if removed else ""
+        super().__init__(f"Could not {step}{clause}:{said}\nHint: {hint}.")
+
+    def after_removal(self) -> EnvironmentFailed:
+        """Return the same failure, told after what had been made before it was taken away."""
+        return EnvironmentFailed(self.step, output=self.output, hint=self.hint, removed=True)
 
 
 class PythonNotFound(PalateError, LookupError):

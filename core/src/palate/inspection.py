@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from os import PathLike
@@ -14,6 +13,9 @@ from palate._disk.column_facts import column_facts
 from palate._disk.method_facts import method_facts
 from palate._disk.paths import list_files, read_small
 from palate._disk.replaced import read_one_model
+from palate._environment.facts import RecordedFacts, read_facts
+from palate._environment.recorded import MAX_RECORDED
+from palate._environment.requirements import parse_requirement, pinned_version
 from palate._opening import OpenedModel, code_reasons, open_model
 from palate._registry import FlavorRegistry, default_registry
 from palate.errors import (
@@ -23,6 +25,7 @@ from palate.errors import (
     FlavorConflict,
     FlavorNotFound,
     InvalidOption,
+    InvalidRequirement,
     ModelChanged,
 )
 from palate.hookspecs import Guarantees
@@ -52,12 +55,7 @@ FOLDER_PURPOSES = {
     "extra_files": "a file kept with the model",
     "metadata": "a copy of the model's description",
 }
-_PINNED = re.compile(r"===?\s*[^\s,*]+\s*(?:,|$)|@\s*git\+")
 NO_GUARANTEES = Guarantees(no_code=False, memory_safe=False, bounded=False)
-ENVIRONMENT_NOTES = {
-    "unresolved_modules": "modules that no installed distribution provided",
-    "unpublished_packages": "packages that were installed from a place of their own, where pip cannot find them again",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,24 +238,31 @@ def _notes(opened: OpenedModel) -> tuple[str, ...]:
         notes.append("it has no python_function section, so mlflow.pyfunc cannot open it")
     if opened.model_file.signature is None:
         notes.append("no signature: inputs are passed on unchecked")
-    if loose := [line for line in _requirements(opened.path) if _is_loose(line)]:
+    if loose := [line for line in _requirements(opened.path)[:MAX_RECORDED] if _is_loose(line)]:
         notes.append(f"requirements that another day may be met by another version: {', '.join(loose)}")
-    return (*notes, *_environment_notes(opened.model_file.palate))
+    return (*notes, *_environment_notes(read_facts(opened.model_file.palate)))
 
 
 def _is_loose(line: str) -> bool:
     """Whether a line of requirements.txt pins neither a version nor a commit."""
-    return not line.startswith(("-", "#")) and not _PINNED.search(line.partition(";")[0])
+    try:
+        requirement = parse_requirement(line)
+    except InvalidRequirement:
+        return not line.startswith("-")
+    return requirement is not None and not requirement.url and pinned_version(requirement) is None
 
 
-def _environment_notes(palate: Mapping[str, Any]) -> Iterator[str]:
-    for key, text in ENVIRONMENT_NOTES.items():
-        if names := palate.get(key):
-            yield f"{text}: {', '.join(map(str, names))}"
-    recorded = palate.get("environment") or {}
-    if labels := recorded.get("local_labels"):
-        names = ", ".join(f"{name} (+{label})" for name, label in labels.items())
+def _environment_notes(facts: RecordedFacts) -> Iterator[str]:
+    if facts.unresolved:
+        yield f"modules that no installed distribution provided: {', '.join(facts.unresolved)}"
+    if facts.unpublished:
+        names = ", ".join(facts.unpublished)
+        yield f"packages that were installed from a place of their own, where pip cannot find them again: {names}"
+    if facts.local_labels:
+        names = ", ".join(f"{name} (+{label})" for name, label in facts.local_labels.items())
         yield f"requirements.txt goes without the local labels of what was installed: {names}"
-    if options := recorded.get("index_options"):
+    if options := facts.index_options.to_dict():
         places = ", ".join(f"{key} {value}" for key, value in options.items())
         yield f"its packages were fetched from other indexes, which are not used unless you say so: {places}"
+    if facts.problems:
+        yield f"of its environment, MLmodel says what cannot be used: {'; '.join(map(str, facts.problems))}"

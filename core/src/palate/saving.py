@@ -321,9 +321,9 @@ def _capture(draft: _Draft, code: str | None, watch: ImportWatch) -> Environment
     environment = capture_environment(
         Evidence(
             flavor_requirements=request.flavor.requirements(request.model, request.options),
-            modules=pickled | imported,
+            modules=frozenset(pickled | imported),
             observed=watch.names,
-            own_modules=own_modules,
+            own_modules=frozenset(own_modules),
         ),
         requirements=request.requirements,
         extra_requirements=request.extra_requirements,

@@ -23,11 +23,19 @@ __all__ = ["Check", "Verification", "accept_changes", "verify_model"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was looked at. A "note" tells something that need not matter."""
+    """One thing that was looked at. A "note" tells something that need not matter.
+
+    Attributes:
+        name: what was looked at.
+        status: how it was found.
+        detail: what there is to say of it.
+        differences: of predictions that are not what was recorded, one sentence each.
+    """
 
     name: Literal["files", "environment", "predictions"]
     status: Literal["ok", "note", "failed", "skipped"]
     detail: str
+    differences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,5 +118,5 @@ def _predictions(opened: OpenedModel, *, trust: bool, options: Mapping[str, Any]
     if found is None:
         return Check(name="predictions", status="skipped", detail="the model loads; it has no golden predictions")
     if found:
-        return Check(name="predictions", status="failed", detail="; ".join(found))
+        return Check(name="predictions", status="failed", detail="; ".join(found), differences=tuple(found))
     return Check(name="predictions", status="ok", detail="equal to the golden predictions")

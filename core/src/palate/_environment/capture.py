@@ -15,12 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palate._environment.declared import Declaration, read_declaration
-from palate._environment.dependencies import InstalledGraph, metadata_field
+from palate._environment.dependencies import InstalledGraph, name_of
 from palate._environment.distributions import InstalledFiles, find_providers, pin_installed
 from palate._environment.environment import BUILD_TOOLS, Environment
 from palate._environment.installed import Package, describe_distribution
 from palate._environment.local_wheels import LocalWheel, find_wheel
-from palate._environment.requirements import merge_requirements, normalise_name, parse_requirements, redact
+from palate._environment.requirements import (
+    admits_version,
+    merge_requirements,
+    normalise_name,
+    parse_requirements,
+    pinned_version,
+    redact,
+)
 from palate._environment.source import find_lock
 from palate._late import LateModule
 from palate.errors import InvalidRequirement
@@ -49,9 +56,9 @@ class Evidence:
     """
 
     flavor_requirements: Sequence[str] = ()
-    modules: Iterable[str] = ()
-    observed: Iterable[str] = ()
-    own_modules: Iterable[str] = ()
+    modules: frozenset[str] = frozenset()
+    observed: frozenset[str] = frozenset()
+    own_modules: frozenset[str] = frozenset()
 
 
 def capture_environment(
@@ -138,11 +145,8 @@ class _Findings:
         pins = {normalise_name(r.name): r for r in self.requirements if r.marker is None}
         for constraint in self.declared.constraints:
             pinned = pins.get(normalise_name(constraint.name))
-            exact = [s.version for s in pinned.specifier if s.operator == "=="] if pinned else []
-            if constraint.marker is None and any(
-                not version.endswith(".*") and not constraint.specifier.contains(version, prereleases=True)
-                for version in exact
-            ):
+            version = pinned_version(pinned) if pinned else None
+            if version and constraint.marker is None and not admits_version(constraint, version):
                 raise InvalidRequirement(redact(str(constraint)), reason=f"as a constraint it rules out {pinned}")
 
     def look_at_origins(self, *, with_dependencies: bool) -> None:
@@ -152,8 +156,9 @@ class _Findings:
         """
         closure = self.graph.closure(self.requirements)
         named = {normalise_name(requirement.name): requirement for requirement in self.requirements}
-        odd = [d for name, d in closure.items() if (with_dependencies or name in named) and _has_origin(d)]
-        packages = sorted(((describe_distribution(d), d) for d in odd), key=lambda pair: pair[0].name)
+        looked_at = [d for name, d in closure.items() if with_dependencies or name in named]
+        described = sorted(((describe_distribution(d), d) for d in looked_at), key=lambda pair: pair[0].name)
+        packages = [(package, d) for package, d in described if package.origin != "index"]
         if with_dependencies:
             lines = _requirements_for(package for package, d in packages if not _is_palates(d))
             self.requirements = merge_requirements(
@@ -192,8 +197,7 @@ class _Findings:
         declared = {normalise_name(requirement.name) for requirement in self.declared.requirements}
         names = [name for r in self.requirements if (name := normalise_name(r.name)) not in declared and not r.url]
         installed = ((name, self.graph.find(name)) for name in names)
-        versions = ((name, metadata_field(d, "Version")) for name, d in installed if d is not None)
-        return {name: label for name, version in versions if (label := version.partition("+")[2])}
+        return {name: label for name, d in installed if d is not None and (label := describe_distribution(d).label)}
 
     def take_lock(self, project: Path | None) -> project_lock.ProjectLock | None:
         """Take over the project's lock, if there is one and it is what is installed."""
@@ -212,20 +216,14 @@ def _requirements_for(packages: Iterable[Package]) -> tuple[Requirement, ...]:
     return parse_requirements(package.requirement for package in packages)
 
 
-def _has_origin(distribution: Distribution) -> bool:
-    return bool(distribution.read_text("direct_url.json"))
-
-
 def _is_palates(distribution: Distribution) -> bool:
     """Tell whether it is Palate or a plugin of it, which are not fetched to rebuild an environment."""
-    name = normalise_name(metadata_field(distribution, "Name"))
+    name = name_of(distribution)
     return name == "palate" or "[palate." in (distribution.read_text("entry_points.txt") or "")
 
 
 def _admits(requirement: Requirement | None, package: Package) -> bool:
-    return requirement is None or (
-        not requirement.url and requirement.specifier.contains(package.version, prereleases=True)
-    )
+    return requirement is None or (not requirement.url and admits_version(requirement, package.version))
 
 
 def _was_were(names: Sequence[str]) -> str:

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from palate._environment.dependencies import find_distribution, requires_lines
+from palate._environment.dependencies import find_distribution, requirements_of, requires_lines
 from palate._environment.installed import Package, describe_distribution
 from palate._environment.promises import Promise, Verdict, judge_version
-from palate._environment.recorded import MAX_RECORDED, RefusedLine, is_mlflow, read_recorded
-from palate._environment.requirements import normalise_name, parse_requirement
+from palate._environment.recorded import MAX_RECORDED, PYTHON_VERSION, RefusedLine, is_mlflow, read_recorded
+from palate._environment.requirements import admits_version, normalise_name, parse_requirement, pinned_version
 from palate.errors import InvalidRequirement
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ __all__ = ["Difference", "DifferenceKind", "compare_environment", "describe_diff
 DifferenceKind: TypeAlias = Literal["flavor", "python", "missing", "source", "version", "unreadable", "label"]
 _RANKS: Mapping[str, int] = {kind: rank for rank, kind in enumerate(get_args(DifferenceKind))}
 
-_PYTHON_VERSION = re.compile(r"\d{1,3}(\.\d{1,6}){1,3}\w{0,9}", re.ASCII)
 # Builds of one package that have distributions of their own, and fill the place of each other.
 _BUILD = re.compile(r"-(?:cpu|gpu|rocm|directml|openvino|intel|macos|headless|binary)$")
 _BUILDS = ("", "-cpu", "-gpu", "-headless", "-binary")
@@ -104,7 +103,7 @@ def compare_environment(
     saved_with: Mapping[str, str] | None = None,
     runs_code: bool = True,
     contents: Callable[[], Contents] = _unknown,
-    labels: object = None,
+    labels: Mapping[str, str] | None = None,
 ) -> tuple[Difference, ...]:
     """Return how this Python differs from what the model in *directory* asks for, the most important first.
 
@@ -116,10 +115,10 @@ def compare_environment(
             requirements name without a version, or not at all.
         runs_code: whether code that the model brings runs when it is opened.
         contents: says what of the model depends on Python; asked only if Python differs.
-        labels: what the model records of the local labels of builds, by their distribution.
+        labels: the local labels of builds that the model records, by their distribution's normalised name.
     """
     recorded = read_recorded(directory, python=python)
-    look = _Look(promises or {}, labels if isinstance(labels, Mapping) else {}, runs_code=runs_code)
+    look = _Look(promises or {}, labels or {}, runs_code=runs_code)
     found = [
         *_compare_python(recorded.python, contents),
         *look.compare((requirement, "") for requirement in recorded.requirements),
@@ -148,7 +147,7 @@ def _refused(refused: RefusedLine) -> Difference:
 def _compare_python(wanted: str | None, contents: Callable[[], Contents]) -> Iterator[Difference]:
     if wanted is None:
         return
-    if not _PYTHON_VERSION.fullmatch(wanted):
+    if not PYTHON_VERSION.fullmatch(wanted):
         refused = RefusedLine(file="the version of Python", line=wanted[:100], reason="that is no version")
         yield _refused(refused)
         return
@@ -196,21 +195,21 @@ def _judge_python(wanted: str, contents: Contents, *, earlier: bool) -> Verdict:
 class _Look:
     """Looks for packages among those that are installed here."""
 
-    def __init__(self, promises: Mapping[str, Promise], labels: Mapping[object, object], *, runs_code: bool) -> None:
+    def __init__(self, promises: Mapping[str, Promise], labels: Mapping[str, str], *, runs_code: bool) -> None:
         self._runs_code = runs_code
         self._promises = {normalise_name(name): promise for name, promise in promises.items()}
-        texts = {name: label for name, label in labels.items() if isinstance(name, str) and isinstance(label, str)}
-        self._labels = {normalise_name(name): label for name, label in texts.items()}
+        self._labels = labels
 
     def compare(
         self, requirements: Iterable[tuple[Requirement, str]], *, installed_only: bool = False
     ) -> Iterator[Difference]:
-        """Yield what differs from *requirements*, each with a note on where it is from.
+        """Yield what differs from *requirements*, with a note on where each is from, and from what they need in turn.
 
         With *installed_only* a package that is not here is no difference.
         """
         waiting = list(requirements)
         seen: set[tuple[str, str]] = set()
+        followed: set[str] = set()
         while waiting and len(seen) < 2 * MAX_RECORDED:
             requirement, note = waiting.pop()
             if (str(requirement), note) in seen or is_mlflow(requirement) or not _applies(requirement):
@@ -218,10 +217,14 @@ class _Look:
             seen.add((str(requirement), note))
             found = _find(requirement.name)
             if found is not None:
-                yield from self._compare_installed(requirement, note, describe_distribution(found))
+                here = describe_distribution(found)
+                yield from self._compare_installed(requirement, note, here)
                 waiting += [
                     (needed, f"for {requirement.name}[{extra}]") for extra, needed in _extras_of(requirement, found)
                 ]
+                if here.name not in followed:
+                    followed.add(here.name)
+                    waiting += [(needed, f"for {here.name}") for needed in requirements_of(found)]
             elif not installed_only:
                 yield _missing(requirement, note)
 
@@ -231,7 +234,7 @@ class _Look:
         label = self._labels.get(here.name)
         if requirement.url is not None:
             kind, verdict = "source", _judge_source(requirement, here)
-        elif not _admits(requirement, here.version):
+        elif not admits_version(requirement, here.version):
             kind, verdict = self._judge(requirement, here.version)
         elif other_build or label not in (None, here.label):
             kind, verdict = "label", _OTHER_BUILD
@@ -249,7 +252,7 @@ class _Look:
             )
 
     def _judge(self, requirement: Requirement, version: str) -> tuple[DifferenceKind, Verdict]:
-        pinned = _pinned(requirement)
+        pinned = pinned_version(requirement)
         if pinned is None:
             return "version", Verdict(matters=True, why="it is outside of what the model's requirements allow")
         if pinned.partition("+")[0] == version.partition("+")[0]:
@@ -290,21 +293,6 @@ def _pins(saved_with: Mapping[str, str], requirements: Iterable[Requirement]) ->
 
 def _applies(requirement: Requirement) -> bool:
     return requirement.marker is None or requirement.marker.evaluate()
-
-
-def _admits(requirement: Requirement, version: str) -> bool:
-    from packaging.version import InvalidVersion
-
-    try:
-        return requirement.specifier.contains(version, prereleases=True)
-    except InvalidVersion:  # installed long ago, with a version from before PEP 440
-        return False
-
-
-def _pinned(requirement: Requirement) -> str | None:
-    """Return the one version that *requirement* admits; None for a range."""
-    exact = [s.version for s in requirement.specifier if s.operator in ("==", "===") and not s.version.endswith(".*")]
-    return exact[0] if exact else None
 
 
 def _judge_source(requirement: Requirement, here: Package) -> Verdict | None:

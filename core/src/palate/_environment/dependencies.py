@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
 
-__all__ = ["InstalledGraph", "find_distribution", "is_whole", "metadata_field", "requires_lines"]
+__all__ = [
+    "InstalledGraph",
+    "find_distribution",
+    "is_whole",
+    "metadata_field",
+    "name_of",
+    "requirements_of",
+    "requires_lines",
+]
 
 _EXTRA = re.compile(r"\bextra\b")
 
@@ -28,6 +36,11 @@ def metadata_field(distribution: Distribution, field: str) -> str:
     """Return the first *field* of a distribution's metadata; empty when it has none."""
     found = re.search(rf"\n{field}:[ \t]*(.*)", _headers(distribution))
     return found[1].strip() if found else ""
+
+
+def name_of(distribution: Distribution) -> str:
+    """Return a distribution's normalised name."""
+    return normalise_name(metadata_field(distribution, "Name"))
 
 
 def requires_lines(distribution: Distribution) -> list[str]:
@@ -93,11 +106,12 @@ class InstalledGraph:
 
     def _requirements(self, name: str, extra: str, distribution: Distribution) -> list[Requirement]:
         if (name, extra) not in self._required:
-            self._required[name, extra] = list(_requirements_of(distribution, extra))
+            self._required[name, extra] = list(requirements_of(distribution, extra))
         return self._required[name, extra]
 
 
-def _requirements_of(distribution: Distribution, extra: str) -> Iterator[Requirement]:
+def requirements_of(distribution: Distribution, extra: str = "") -> Iterator[Requirement]:
+    """Yield what an installed distribution requires here, with that extra; the empty text stands for none."""
     from packaging.requirements import InvalidRequirement, Requirement
 
     for line in requires_lines(distribution):

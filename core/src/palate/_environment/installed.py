@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from palate._environment.dependencies import metadata_field
-from palate._environment.requirements import normalise_name, parse_requirement
+from palate._environment.dependencies import metadata_field, name_of
+from palate._environment.requirements import parse_requirement
 from palate.errors import InvalidRequirement
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Package:
 
 def describe_distribution(distribution: Distribution) -> Package:
     """Return what *distribution* says of itself."""
-    name = normalise_name(metadata_field(distribution, "Name"))
+    name = name_of(distribution)
     version = metadata_field(distribution, "Version")
     record = _direct_url(distribution)
     fetched = _git_requirement(name, record)

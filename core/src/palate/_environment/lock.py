@@ -1,7 +1,8 @@
 """A lock: the exact files of a model's packages, by hash, as ``pylock.toml`` says it (PEP 751).
 
-The file names no host: a package's file is known by its hash, and lies in ``wheels/`` if it lies anywhere. Where a
-project's lock names addresses they are passed over, and so never written anywhere.
+It names no index and no host but those of git repositories that packages come from: a package's file is known by its
+hash, and lies in ``wheels/`` if it lies anywhere. Where a project's lock names addresses of files they are passed over,
+and so never written anywhere.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from palate._environment.requirements import normalise_name, parse_requirement
 from palate.errors import InvalidModelFile, InvalidRequirement, Problem, ProblemKind
 
 __all__ = [
+    "LARGEST_SIZE",
     "LOCK_FILE",
     "WHEELS_FOLDER",
     "GitSource",
@@ -25,6 +27,7 @@ __all__ = [
     "LockedPackage",
     "git_lines",
     "hashed_lines",
+    "parse_toml",
     "read_pylock",
     "write_pylock",
 ]
@@ -32,6 +35,7 @@ __all__ = [
 LOCK_FILE: Final = "pylock.toml"
 WHEELS_FOLDER: Final = "wheels"
 
+LARGEST_SIZE: Final = 1 << 63
 _MAX_BYTES: Final = 4 << 20
 _MAX_DOTS: Final = 16
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -176,20 +180,25 @@ def read_pylock(content: bytes) -> Lock:
             a package comes from an archive, a folder or an unnamed commit. All problems are listed.
     """
     reader = _Reader()
-    lock = reader.lock(_parse(content))
+    lock = reader.lock(parse_toml(content, source=LOCK_FILE))
     if reader.problems:
         raise InvalidModelFile(reader.problems, source=LOCK_FILE)
     return lock
 
 
-def _parse(content: bytes) -> Mapping[str, Any]:
+def parse_toml(content: bytes, *, source: str, limit: int = _MAX_BYTES) -> Mapping[str, Any]:
+    """Narrow a stranger's bytes to the table that they are in TOML.
+
+    Raises:
+        InvalidModelFile: they are none, or would take a parser for ever.
+    """
     import tomllib
 
     def refuse(message: str) -> InvalidModelFile:
-        return InvalidModelFile([Problem((), "wrong_value", message)], source=LOCK_FILE)
+        return InvalidModelFile([Problem((), "wrong_value", message)], source=source)
 
-    if len(content) > _MAX_BYTES:
-        raise refuse(f"is larger than {_MAX_BYTES >> 20} MiB")
+    if len(content) > limit:
+        raise refuse(f"is larger than {limit >> 20} MiB")
     # To tomllib, the time for a key of many parts grows as their square.
     if any(piece.count(b".") > _MAX_DOTS for line in content.splitlines() for piece in line.split(b"=")):
         raise refuse(f"has a key of more than {_MAX_DOTS} parts")
@@ -283,7 +292,7 @@ class _Reader:
                 if text is not line or package.files:
                     parse_requirement(text)
         except InvalidRequirement as exc:
-            self._note(where, "wrong_value", str(exc).partition(" Hint:")[0])
+            self._note(where, "wrong_value", f"was refused as the requirement {exc.line!r}: {exc.reason}")
             return False
         return True
 
@@ -326,7 +335,7 @@ class _Reader:
 
     def _size(self, table: Mapping[str, Any], where: tuple[str | int, ...]) -> int | None:
         size = table.get("size")
-        if size is None or (isinstance(size, int) and not isinstance(size, bool) and size >= 0):
+        if size is None or (isinstance(size, int) and not isinstance(size, bool) and 0 <= size < LARGEST_SIZE):
             return size
         self._note((*where, "size"), "wrong_value", "is not a number of bytes")
         return None

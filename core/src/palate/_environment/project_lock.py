@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from palate._environment.dependencies import InstalledGraph, metadata_field, requires_lines
 from palate._environment.installed import Package, describe_distribution
-from palate._environment.lock import Lock, LockedPackage, read_pylock, write_pylock
-from palate._environment.requirements import normalise_name, redact
+from palate._environment.lock import Lock, LockedPackage, parse_toml, read_pylock, write_pylock
+from palate._environment.requirements import admits_version, normalise_name, redact
 from palate._environment.source import UV_LOCK
 from palate._environment.uv_lock import UnusableLock, read_uv_lock
 from palate.errors import InvalidModelFile
@@ -58,7 +58,8 @@ def take_lock(
         _refuse_differences(lock, [*wanted, *constraints], graph.closure(wanted), frozenset(wheels))
         return ProjectLock(lock=lock, source=path.name)
     except (UnusableLock, InvalidModelFile, OSError) as exc:
-        reason = "; ".join(map(str, exc.problems[:_SHOWN])) if isinstance(exc, InvalidModelFile) else str(exc)
+        problems = exc.problems[:_SHOWN] if isinstance(exc, InvalidModelFile) else ()
+        reason = "; ".join(str(p) if p.where else f"it {p}" for p in problems) or str(exc)
         return (
             f"The project's {path.name} is not taken over into the model: {redact(reason)}. Hint: requirements.txt is "
             "written all the same; for the lock, make the environment what it says ('uv sync'), and save again."
@@ -71,17 +72,8 @@ def _read(path: Path, requirements: list[Requirement], graph: InstalledGraph) ->
     if len(content) > _MAX_BYTES:
         raise UnusableLock(f"it is larger than {_MAX_BYTES >> 20} MiB")
     if path.name == UV_LOCK:
-        return read_uv_lock(_parse(content), requirements)
+        return read_uv_lock(parse_toml(content, source=UV_LOCK, limit=_MAX_BYTES), requirements)
     return _reached(read_pylock(content), requirements, graph)
-
-
-def _parse(content: bytes) -> Mapping[str, Any]:
-    import tomllib
-
-    try:
-        return tomllib.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as exc:
-        raise UnusableLock(f"it is not TOML ({exc!s:.100})") from exc
 
 
 def _reached(lock: Lock, requirements: list[Requirement], graph: InstalledGraph) -> Lock:
@@ -132,7 +124,7 @@ def _differences(
             yield from _package_difference(locked[name], describe_distribution(installed[name]), wheels)
     for requirement in asked:
         version = locked[name].version if (name := normalise_name(requirement.name)) in locked else None
-        if version and not requirement.url and not requirement.specifier.contains(version, prereleases=True):
+        if version and not requirement.url and not admits_version(requirement, version):
             yield f"{name} {version} is locked, and {requirement} asked for"
 
 

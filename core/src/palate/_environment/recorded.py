@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from palate._disk.paths import read_small
 from palate._disk.strict_yaml import read_yaml
+from palate._environment.environment import ENVIRONMENT_FILES
 from palate._environment.requirements import (
     CONSTRAINTS_FILE,
     CONSTRAINTS_LINE,
@@ -24,13 +26,16 @@ from palate.errors import InvalidOption, InvalidRequirement, PalateError
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-__all__ = ["MAX_RECORDED", "RecordedEnvironment", "RefusedLine", "is_mlflow", "read_recorded"]
+__all__ = ["MAX_RECORDED", "PYTHON_VERSION", "RecordedEnvironment", "RefusedLine", "is_mlflow", "read_recorded"]
 
 MAX_RECORDED = 1000
 """How many lines of a file are read: no environment has so many packages, and each costs time to look for."""
 
-_PYTHON_FILE = "python_env.yaml"
-_CONDA_FILE = "conda.yaml"
+# As `python --version` says it; what stands here is given to programs.
+PYTHON_VERSION: Final = re.compile(r"\d{1,2}\.\d{1,3}(?:\.\d{1,3})?(?:(?:a|b|rc)\d{1,3})?\+?", re.ASCII)
+
+_PYTHON_FILE = ENVIRONMENT_FILES["virtualenv"]
+_CONDA_FILE = ENVIRONMENT_FILES["conda"]
 _MLFLOW = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
 _MAX_YAML_BYTES = 1 << 18
 
@@ -100,13 +105,8 @@ def _read_file(path: Path, refused: list[RefusedLine]) -> list[str] | None:
     try:
         return read_lines(path)
     except InvalidOption as exc:
-        refused.append(RefusedLine(file=path.name, line=path.name, reason=_reason_of(exc)))
+        refused.append(RefusedLine(file=path.name, line=path.name, reason=exc.reason))
         return []
-
-
-def _reason_of(exc: InvalidOption) -> str:
-    """Return what is wrong with a file, without the hint, which is for whoever saves a model."""
-    return str(exc).removeprefix("requirements: ").partition(". Hint: ")[0]
 
 
 def _parse(

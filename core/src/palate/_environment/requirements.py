@@ -24,6 +24,8 @@ __all__ = [
     "LIST_OR_FILE",
     "MAX_LINES",
     "REQUIREMENTS_FILE",
+    "admits_version",
+    "hide_credentials",
     "line_text",
     "merge_requirements",
     "normalise_name",
@@ -31,6 +33,7 @@ __all__ = [
     "parse_constraints",
     "parse_requirement",
     "parse_requirements",
+    "pinned_version",
     "read_lines",
     "redact",
     "refuse_conflicts",
@@ -45,6 +48,7 @@ MAX_LINES: Final = 10_000
 
 _MAX_LINE_LENGTH = 4_000  # of which most is a marker, as the locks of projects have them
 _MAX_FILE_BYTES = 1 << 20
+_MOST_PARENTHESES = 200  # packaging reads nested ones by recursion
 
 _COMMENT = re.compile(r"(?:^|\s)#.*")  # as pip sees it: '#' inside a word, as in a URL's fragment, is no comment
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
@@ -65,9 +69,14 @@ def normalise_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def hide_credentials(text: str) -> str:
+    """Return *text* without the names and passwords in its addresses."""
+    return _CREDENTIALS.sub("***@", text)
+
+
 def redact(line: str) -> str:
     """Return *line* fit for an error message: short, and without what could be a password."""
-    shown = _CREDENTIALS.sub("***@", line)
+    shown = hide_credentials(line)
     return shown if len(shown) <= 120 else shown[:117] + "..."
 
 
@@ -89,6 +98,8 @@ def _text_problem(text: str) -> str:
         return "environment variables are not expanded"
     if "\\" in text:
         return "a line cannot be continued, and a path is not a requirement"
+    if text.count("(") > _MOST_PARENTHESES:
+        return "its marker is nested deeper than anybody's"
     return ""
 
 
@@ -225,19 +236,27 @@ def read_lines(path: Path) -> list[str]:
         ) from exc
 
 
-def _pin(requirement: Requirement) -> str | None:
-    """Return the one version or URL that *requirement* admits, or None when it admits several."""
-    if requirement.url:
-        return requirement.url
+def pinned_version(requirement: Requirement) -> str | None:
+    """Return the one version that *requirement* admits; None for a range, or a URL."""
     exact = [s.version for s in requirement.specifier if s.operator in ("==", "===") and not s.version.endswith(".*")]
     return exact[0] if exact else None
+
+
+def admits_version(requirement: Requirement, version: str) -> bool:
+    """Whether *version* is one of those that *requirement* allows, pre-releases included."""
+    from packaging.version import InvalidVersion
+
+    try:
+        return requirement.specifier.contains(version, prereleases=True)
+    except InvalidVersion:  # from before PEP 440
+        return False
 
 
 def refuse_conflicts(requirements: Iterable[Requirement]) -> None:
     """Raise InvalidRequirement when two requirements pin one package to different versions under one marker."""
     pins: dict[tuple[str, str], str] = {}
     for requirement in requirements:
-        pin = _pin(requirement)
+        pin = requirement.url or pinned_version(requirement)
         if pin is None:
             continue
         key = (normalise_name(requirement.name), str(requirement.marker or ""))

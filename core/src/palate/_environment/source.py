@@ -83,7 +83,7 @@ def find_source(start: Path) -> Source | None:
 def find_lock(start: Path) -> Path | None:
     """Return the lock of the project that *start* lies in: the nearest above it, up to the repository's folder."""
     folder = (start if start.is_dir() else start.parent).absolute()
-    home = Path.home()
+    home = Path(os.path.expanduser("~"))  # where there is none, "~" itself, which is no folder above another
     for place in (folder, *folder.parents):
         if found := _lock_in(place):
             return found

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from palate._environment.lock import GitSource, Lock, LockedFile, LockedPackage
+from palate._environment.lock import LARGEST_SIZE, GitSource, Lock, LockedFile, LockedPackage
 from palate._environment.requirements import normalise_name
 
 if TYPE_CHECKING:
@@ -93,7 +93,10 @@ def _file(table: Mapping[str, Any]) -> LockedFile | None:
     algorithm, _, digest = str(table.get("hash", "")).partition(":")
     place = table.get("filename") or table.get("url") or table.get("path") or ""
     name = unquote(urlsplit(place).path).rpartition("/")[2]
-    return LockedFile(name=name, sha256=digest, size=table.get("size")) if algorithm == "sha256" else None
+    size = table.get("size")
+    if type(size) is not int or not 0 <= size < LARGEST_SIZE:
+        size = None
+    return LockedFile(name=name, sha256=digest, size=size) if algorithm == "sha256" else None
 
 
 def _git(address: str) -> GitSource:
@@ -140,14 +143,7 @@ class _Walk:
             ways = self._ways.get((number, ""))
             if ways:
                 _refuse_source(entry)
-                package = entry.package
-                yield LockedPackage(
-                    name=package.name,
-                    version=package.version,
-                    files=package.files,
-                    git=package.git,
-                    marker=_marker(_joined(ways, self.parts)),
-                )
+                yield replace(entry.package, marker=_marker(_joined(ways, self.parts)))
 
     def _follow(self, numbers: list[int], extras: list[str], marker: str, way: Way) -> None:
         waiting = [(numbers, extras, marker, way)]
@@ -216,7 +212,7 @@ def _marker(ways: set[Way]) -> str | None:
         raise UnusableLock("it has alternatives that depend on the extras of the project")
     try:
         marker = str(Marker(joined))
-    except InvalidMarker as exc:
+    except (InvalidMarker, RecursionError) as exc:
         raise UnusableLock(f"it has a malformed marker ({str(exc).splitlines()[0]:.100})") from exc
     if len(marker) > _MAX_MARKER:
         raise UnusableLock("its markers are too long")

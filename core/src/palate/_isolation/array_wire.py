@@ -29,13 +29,14 @@ __all__ = [
 
 # Numbers, booleans, dates, and texts and bytes of fixed length: what an array's bytes and dtype say all of.
 _FIXED = "biufcMmUS"
+_COMPRESSED = ("csr", "csc", "bsr")
 _SPARSE = frozenset({"csr", "csc", "coo", "bsr", "dia", "lil", "dok"})
 
 
 def encode_array(writer: TreeWriter, array: Any) -> Node:
     """Return an array: its bytes, or its elements where those are objects."""
     node: dict[str, Any] = {"t": "array", "s": list(array.shape)}
-    if array.dtype.kind == "T":  # numpy 2's texts of any length
+    if array.dtype.kind == "T" and not hasattr(array.dtype, "na_object"):  # numpy 2's texts of any length
         return {**node, "texts": _encode_texts(writer, array.astype(object)), "variable": True}
     if array.dtype.kind == "O":
         return {**node, **_encode_objects(writer, array)}
@@ -142,7 +143,7 @@ def encode_sparse(writer: TreeWriter, matrix: Any) -> Node:
     """Return a sparse matrix by its coordinates, and the format that it had."""
     if matrix.format not in _SPARSE or matrix.ndim != 2:
         raise NotTransferable(f"{type(matrix).__name__} of {matrix.ndim} dimensions")
-    if matrix.format in ("csr", "csc"):  # the common ones keep their own arrays, explicit zeros and order included
+    if matrix.format in _COMPRESSED:  # these keep their own arrays, explicit zeros and order included
         parts = [matrix.data, matrix.indices, matrix.indptr]
     else:
         coordinates = matrix.tocoo()
@@ -167,7 +168,7 @@ def decode_sparse(reader: TreeReader, node: Node) -> Any:
         raise ValueError(f"{name!r:.20} is no format of sparse matrices")
     first, second, third = reader.decode(node["v"])
     kind = "array" if node["array"] else "matrix"
-    if name in ("csr", "csc"):
+    if name in _COMPRESSED:
         made = getattr(sparse, f"{name}_{kind}")((first, second, third), shape=shape)
         made.check_format(full_check=True)  # native code follows these indices
         return made

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import socket
 import struct
+import sys
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from palate._isolation.regions import ReadRegion, WriteRegion
@@ -20,7 +25,8 @@ _HEAD = struct.Struct("<4sIQ")  # a mark, the length of the text, the length of 
 _MARK = b"PLT\x01"
 # So many bytes go through the socket as soon as through memory that has to be laid out.
 _INLINE = 64 << 10
-_LONGEST_TEXT = 1 << 30
+_LONGEST_TEXT = 1 << 28
+_MOST_BUFFERS = 1 << 20
 
 
 class Closed(Exception):
@@ -31,12 +37,22 @@ class Channel:
     """One end of a conversation in which each side waits for the other's answer; for one thread at a time.
 
     Args:
-        connection: a connected stream socket of the family AF_UNIX, blocking.
+        connection: a connected stream socket of the family AF_UNIX.
+        watched: a descriptor that becomes readable when the other side's process has ended, or None. Whoever that has
+            started may still hold the other end of the socket.
     """
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, watched: int | None = None) -> None:
+        connection.setblocking(False)
         self._connection = connection
         self._written, self._read = WriteRegion(), ReadRegion()
+        self._deadline: float | None = None
+        self._readable, self._writable = select.poll(), select.poll()
+        self._readable.register(connection, select.POLLIN)
+        self._writable.register(connection, select.POLLOUT)
+        for poll in (self._readable, self._writable):
+            if watched is not None:
+                poll.register(watched, select.POLLIN)
 
     def send(self, message: object) -> None:
         """Send a message.
@@ -56,14 +72,28 @@ class Channel:
         self._send_all(_HEAD.pack(_MARK, len(text), len(following)) + text + following, descriptor)
 
     def _send_all(self, content: bytes, descriptor: int | None) -> None:
-        try:
-            if descriptor is None:
-                self._connection.sendall(content)
-                return
-            sent = socket.send_fds(self._connection, [content], [descriptor])
-            self._connection.sendall(content[sent:])
-        except (BrokenPipeError, ConnectionResetError) as exc:
-            raise Closed from exc
+        left = memoryview(content)
+        while left:
+            self._wait(self._writable)
+            try:
+                if descriptor is None:
+                    sent = self._connection.send(left)
+                else:
+                    sent, descriptor = socket.send_fds(self._connection, [left], [descriptor]), None
+            except BlockingIOError:
+                continue
+            except (BrokenPipeError, ConnectionResetError) as exc:
+                raise Closed from exc
+            left = left[sent:]
+
+    def _wait(self, poll: select.poll) -> None:
+        """Wait until the socket can go on. Raises TimeoutError at the deadline, Closed if the other side has ended."""
+        left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic()) * 1000
+        ready = [descriptor for descriptor, _ in poll.poll(left)]
+        if not ready:
+            raise TimeoutError
+        if self._connection.fileno() not in ready:
+            raise Closed
 
     def receive(self) -> Any:
         """Wait for the next message and return it.
@@ -84,11 +114,17 @@ class Channel:
             tree, sizes, is_inline = json.loads(bytes(text))
         except (ValueError, TypeError, RecursionError) as exc:
             raise Junk("its text is no message") from exc
-        return Reader(self._buffers(sizes, memoryview(inline) if is_inline is True else None)).decode(tree)
+        reader = Reader(self._buffers(sizes, memoryview(inline) if is_inline is True else None))
+        try:
+            return reader.decode(tree)
+        except RecursionError as exc:
+            raise Junk("it is nested too deep") from exc
 
     def _buffers(self, sizes: Any, inline: memoryview | None) -> list[memoryview]:
         if type(sizes) is not list or not all(type(size) is int and size >= 0 for size in sizes):
             raise Junk("its buffers have no sizes")
+        if len(sizes) > _MOST_BUFFERS:
+            raise Junk("it has more buffers than any message")
         if inline is None:
             found = self._read.read(sizes)
             if found is None:
@@ -106,29 +142,41 @@ class Channel:
         content = bytearray(length)
         view, got = memoryview(content), 0
         while got < length:
+            self._wait(self._readable)
             try:
-                count, ancillary, _, _ = self._connection.recvmsg_into(
+                count, ancillary, flags, _ = self._connection.recvmsg_into(
                     [view[got:]], socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC
                 )
+            except BlockingIOError:
+                continue
             except ConnectionResetError as exc:
                 raise Closed from exc
-            for level, kind, data in ancillary:
-                if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                    self._take_descriptor(data)
+            self._take_descriptors(ancillary, cut=bool(flags & socket.MSG_CTRUNC))
             if not count:
                 raise Closed
             got += count
         return content
 
-    def _take_descriptor(self, data: bytes) -> None:
-        try:
-            self._read.replace(int.from_bytes(data[:4], "little"))
-        except OSError as exc:
-            raise Junk(f"what it shares is no memory ({exc.strerror})") from exc
+    def _take_descriptors(self, ancillary: Sequence[tuple[int, int, bytes]], *, cut: bool) -> None:
+        found = [
+            int.from_bytes(data[at : at + 4], sys.byteorder)
+            for level, kind, data in ancillary
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
+            for at in range(0, len(data) - 3, 4)
+        ]
+        if len(found) > 1 or cut:
+            for descriptor in found:
+                os.close(descriptor)
+            raise Junk("it shares more than one piece of memory at a time")
+        for descriptor in found:
+            try:
+                self._read.replace(descriptor)
+            except OSError as exc:
+                raise Junk(f"what it shares is no memory ({exc.strerror})") from exc
 
     def set_timeout(self, seconds: float | None) -> None:
-        """Let each wait for the other side take at most so long; None is for ever."""
-        self._connection.settimeout(seconds)
+        """Let all that is sent and received from now on take at most so long together; None is for ever."""
+        self._deadline = None if seconds is None else time.monotonic() + seconds
 
     def close(self) -> None:
         """Hang up, and give the memory back."""

@@ -37,6 +37,8 @@ def describe_exception(exc: BaseException) -> dict[str, Any]:
         "quoted": quote_failure(exc)[:_LONGEST_TEXT],
         "args": list(exc.args) if _crosses(list(exc.args)) else None,
         "errno": exc.errno if isinstance(exc, OSError) else None,
+        "files": [exc.filename, exc.filename2] if isinstance(exc, OSError) and _crosses(exc.filename) else None,
+        "notes": [str(note) for note in getattr(exc, "__notes__", ())],
         "facts": {name: value for name, value in facts.items() if _crosses(value)},
         "traceback": told[-_LONGEST_TEXT:],
     }
@@ -55,6 +57,8 @@ _SHAPE: dict[str, tuple[type, ...]] = {
     "quoted": (str,),
     "args": (list, type(None)),
     "errno": (int, type(None)),
+    "files": (list, type(None)),
+    "notes": (list,),
     "facts": (dict,),
     "traceback": (str,),
 }
@@ -69,6 +73,8 @@ def rebuild_exception(told: object) -> Exception:
     if not isinstance(told, dict) or not all(isinstance(told.get(key, ...), types) for key, types in _SHAPE.items()):
         raise Junk("what was raised there is no exception")
     exc = _rebuild(told)
+    for note in told["notes"]:
+        exc.add_note(str(note))
     exc.__cause__ = None if isinstance(exc, InvalidInput) else RemoteTraceback(told["traceback"])
     return exc
 
@@ -100,7 +106,14 @@ def _with_facts(kind: type[PalateError], told: dict[str, Any]) -> PalateError:
 
 def _builtin(kind: type[Exception], *, is_own: bool, told: dict[str, Any]) -> Exception:
     """Return an exception of Python's own, or of the nearest base of a class that only the other side knows."""
+    quoted = told["quoted"]
     try:
-        return kind(*told["args"]) if is_own and told["args"] is not None else kind(told["quoted"])
-    except TypeError:  # a UnicodeDecodeError or an ExceptionGroup whose arguments did not cross
-        return RuntimeError(told["quoted"])
+        made = kind(*told["args"]) if is_own and told["args"] is not None else kind(quoted)
+    except Exception:  # a UnicodeDecodeError or an ExceptionGroup, whose arguments are not any
+        return RuntimeError(quoted)
+    if isinstance(made, OSError) and is_own:
+        # These are none of its arguments, and one that is None would be part of its text.
+        for name, value in zip(("filename", "filename2"), told["files"] or (), strict=False):
+            if value is not None:
+                setattr(made, name, value)
+    return made

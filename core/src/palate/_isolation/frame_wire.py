@@ -17,6 +17,7 @@ from palate._containers.frames import require_pandas
 from palate._containers.kinds import is_arrow, is_dataframe, is_polars, is_series, loaded_types
 from palate._enforcement.blocks import Block, build_frame, read_blocks
 from palate._isolation.array_wire import decode_array, encode_array
+from palate._isolation.zones import decode_zone, encode_zone
 from palate._process_errors import NotTransferable
 from palate.errors import DependencyMissing
 from palate.matrix import Matrix
@@ -85,7 +86,8 @@ def decode_frame(reader: TreeReader, node: Node) -> Any:
     pandas = require_pandas()
     labels, index = reader.decode(node["l"]), reader.decode(node["i"])
     blocks = [_decode_block(reader, part, len(index)) for part in node["blocks"]]
-    if sorted(position for _, positions in blocks for position in positions.tolist()) != list(range(len(labels))):
+    places = sorted(position for _, positions in blocks for position in positions.tolist())
+    if len(places) != len(labels) or places != list(range(len(places))):
         raise ValueError("its columns are not those that it has labels for")
     return build_frame(blocks, index, labels) if blocks else pandas.DataFrame(index=index, columns=labels)
 
@@ -107,7 +109,7 @@ def _decode_block(reader: TreeReader, node: Node, rows: int) -> Block:
 def as_matrix(frame: Any) -> Matrix | None:
     """Return a frame of numbers of one type and no more than that, rows without names, as what crosses soonest."""
     blocks, index, labels = read_blocks(frame), frame.index, frame.columns
-    if len(blocks) != 1 or not _is_range(index) or labels.name is not None:
+    if len(blocks) != 1 or not _is_range(index) or not _are_plain(labels):
         return None
     values, positions = blocks[0]
     is_plain = isinstance(values, np.ndarray) and values.ndim == 2 and values.dtype.kind in "iuf"
@@ -117,6 +119,12 @@ def as_matrix(frame: Any) -> Matrix | None:
     if any(type(name) is not str for name in names) or (positions[1:] < positions[:-1]).any():
         return None
     return Matrix(values.T, tuple(names))
+
+
+def _are_plain(labels: Any) -> bool:
+    """Whether labels are texts, and no more than that, as pandas keeps a list of them."""
+    pandas = require_pandas()
+    return type(labels) is pandas.Index and labels.name is None and labels.dtype == pandas.Index(["a"]).dtype
 
 
 def decode_series(reader: TreeReader, node: Node) -> Any:
@@ -147,13 +155,17 @@ def _encode_texts(writer: TreeWriter, column: Any) -> Node:
 
 
 def _encode_masked(writer: TreeWriter, column: Any) -> Node:
-    missing = column.isna().to_numpy(dtype=bool)
-    values = column.fillna(False if str(column.dtype) == "boolean" else 0).to_numpy(dtype=column.dtype.numpy_dtype)
+    array = column.array
+    # Of pandas' internals these two; the public way makes one of what is missing and of what is no number.
+    missing = getattr(array, "_mask", None)
+    values = getattr(array, "_data", None)
+    if missing is None or values is None:
+        missing = column.isna().to_numpy(dtype=bool)
+        values = column.fillna(False if str(column.dtype) == "boolean" else 0).to_numpy(dtype=column.dtype.numpy_dtype)
     return {
         "k": "masked",
-        "d": str(column.dtype),
-        "a": encode_array(writer, values),
-        "m": encode_array(writer, missing),
+        "a": encode_array(writer, np.asarray(values)),
+        "m": encode_array(writer, np.asarray(missing)),
     }
 
 
@@ -169,7 +181,7 @@ def _encode_categories(writer: TreeWriter, column: Any) -> Node:
 
 def _encode_zoned(writer: TreeWriter, column: Any) -> Node:
     moments = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
-    return {"k": "zoned", "z": str(column.dtype.tz), "a": encode_array(writer, moments)}
+    return {"k": "zoned", "z": encode_zone(column.dtype.tz), "a": encode_array(writer, moments)}
 
 
 def _encode_arrow_column(writer: TreeWriter, column: Any) -> Node:
@@ -202,16 +214,17 @@ def _decode_column(reader: TreeReader, node: Node, index: Any) -> Any:
     if kind == "texts":
         return _texts_series(pandas, array, node["d"], index)
     if kind == "masked":
-        values = pandas.array(array, dtype=node["d"])
-        values[decode_array(reader, node["m"])] = pandas.NA
-        return pandas.Series(values, index=index, copy=False)
+        make = {"b": pandas.arrays.BooleanArray, "f": pandas.arrays.FloatingArray}.get(
+            array.dtype.kind, pandas.arrays.IntegerArray
+        )
+        return pandas.Series(make(array, decode_array(reader, node["m"])), index=index, copy=False)
     if kind == "categories":
         categories = reader.decode(node["c"])
         made = pandas.Categorical.from_codes(array, categories=categories, ordered=node["o"])
         return pandas.Series(made, index=index, copy=False)
     if kind == "zoned":
         moments = pandas.Series(array, index=index, copy=False)
-        return moments.dt.tz_localize("UTC").dt.tz_convert(node["z"])
+        return moments.dt.tz_localize("UTC").dt.tz_convert(decode_zone(node["z"]))
     raise ValueError(f"{kind!r:.20} is no kind of column")
 
 
@@ -248,7 +261,7 @@ def encode_index(writer: TreeWriter, index: Any) -> Node:
     names = index.tolist()
     if all(type(name) is str for name in names) and str(index.dtype) in ("object", "str"):
         return {"t": "index", "names": names, "d": str(index.dtype), "n": writer.encode(index.name)}
-    column = _encode_column(writer, index.to_series())
+    column = _encode_column(writer, require_pandas().Series(index.array, dtype=index.dtype, copy=False))
     return {"t": "index", "c": column, "n": writer.encode(index.name)}
 
 
@@ -262,7 +275,8 @@ def decode_index(reader: TreeReader, node: Node) -> Any:
     if "levels" in node:
         codes = [decode_array(reader, code) for code in node["codes"]]
         return pandas.MultiIndex(levels=[reader.decode(level) for level in node["levels"]], codes=codes, names=name)
-    return pandas.Index(_decode_column(reader, node["c"], None), name=name, copy=False)
+    column = _decode_column(reader, node["c"], None)
+    return pandas.Index(column, dtype=column.dtype, name=name, copy=False)
 
 
 # -- single values of pandas -------------------------------------------------------------------------------------------
@@ -282,7 +296,7 @@ def encode_part(writer: TreeWriter, value: Any) -> Node:
         return encode_index(writer, value)
     zone = getattr(value, "tz", None)
     naive = value.tz_convert("UTC").tz_localize(None) if zone is not None else value
-    return {"t": "timestamp", "a": encode_array(writer, np.asarray(naive.to_numpy())), "z": zone and str(zone)}
+    return {"t": "timestamp", "a": encode_array(writer, np.asarray(naive.to_numpy())), "z": encode_zone(zone)}
 
 
 def decode_moment(reader: TreeReader, node: Node) -> Any:
@@ -293,7 +307,7 @@ def decode_moment(reader: TreeReader, node: Node) -> Any:
     if value.dtype.kind == "m":
         return pandas.Timedelta(value)
     moment = pandas.Timestamp(value)
-    return moment.tz_localize("UTC").tz_convert(node["z"]) if node["z"] else moment
+    return moment.tz_localize("UTC").tz_convert(decode_zone(node["z"])) if node["z"] else moment
 
 
 def decode_missing(_: TreeReader, node: Node) -> Any:
@@ -345,6 +359,8 @@ def decode_arrow(reader: TreeReader, node: Node) -> Any:
 
 def _encode_polars(writer: TreeWriter, table: Any) -> Node:
     is_frame = hasattr(table, "columns")
+    if any(str(dtype) == "Object" for dtype in (table.dtypes if is_frame else [table.dtype])):
+        raise NotTransferable("polars Object")  # which it would write as addresses
     sink = BytesIO()
     (table if is_frame else table.to_frame()).write_ipc_stream(sink)
     return {"t": "polars", "frame": is_frame, "b": writer.add(sink.getbuffer())}

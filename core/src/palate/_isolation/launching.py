@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
@@ -30,7 +30,8 @@ _LAST_WORDS = 2000
 
 def here() -> list[str]:
     """Return the command that starts a worker in the environment of this process."""
-    return [sys.executable, "-c", _BOOT, json.dumps([str(Path(entry).absolute()) for entry in sys.path])]
+    # Safe path (-P): what lies in the working directory is not imported before the path is set.
+    return [sys.executable, "-P", "-c", _BOOT, json.dumps([str(Path(entry).absolute()) for entry in sys.path])]
 
 
 def interpreter_of(place: Path) -> Path:
@@ -54,12 +55,17 @@ class ModelProcess:
     """
 
     def __init__(self, command: Sequence[str], *, foreign: bool) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        watched, self._lifeline = os.pipe()
-        self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        shown = _standard_error()
-        passed = (theirs.fileno(), watched, shown)
-        try:
+        with ExitStack() as kept, ExitStack() as passing:
+            self._words: IO[bytes] = kept.enter_context(tempfile.TemporaryFile())
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            kept.callback(ours.close)
+            passing.callback(theirs.close)
+            watched, self._lifeline = os.pipe()
+            kept.callback(os.close, self._lifeline)
+            passing.callback(os.close, watched)
+            shown = _standard_error()
+            passing.callback(os.close, shown)
+            passed = (theirs.fileno(), watched, shown)
             self._process = subprocess.Popen(  # noqa: S603 -- an argument list, of interpreters that the caller chose
                 [*command, *map(str, passed)],
                 stdin=subprocess.DEVNULL,
@@ -70,17 +76,13 @@ class ModelProcess:
                 # A terminal's Ctrl-C is for the program, which then ends this; and its children end with it.
                 start_new_session=True,
             )
-        except BaseException:
-            ours.close()
-            os.close(self._lifeline)
-            self._words.close()
-            raise
-        finally:
-            theirs.close()
-            os.close(watched)
-            os.close(shown)
-        self.channel = Channel(ours)
-        self.pid = self._process.pid
+            self.pid = self._process.pid
+            kept.callback(self._process.wait)
+            kept.callback(self.signal_group)
+            self._ended = os.pidfd_open(self.pid)
+            kept.callback(os.close, self._ended)
+            self.channel = Channel(ours, self._ended)
+            kept.pop_all()  # from here on it ends by a method
 
     def read_last_words(self) -> str:
         """Return the end of what it wrote before its model was open, in one line."""
@@ -119,24 +121,21 @@ class ModelProcess:
 
     def _ends_within(self, seconds: float) -> bool:
         """Wait for its end, without taking notice of it: its number is not given to another process meanwhile."""
-        watcher = os.pidfd_open(self.pid)
-        try:
-            poll = select.poll()
-            poll.register(watcher, select.POLLIN)
-            return bool(poll.poll(seconds * 1000))
-        finally:
-            os.close(watcher)
+        poll = select.poll()
+        poll.register(self._ended, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
 
     def disown(self) -> None:
         """Forget it, in a forked child: it is the parent's, whom it would outlive if the child held its lifeline."""
-        self.channel.close()
-        self._process.returncode = 0  # or its destructor would warn of a child that is not this process's
         self._let_go()
+        self._process.returncode = 0  # or its destructor would warn of a child that is not this process's
+        self.channel.close()
 
     def _let_go(self) -> None:
         if self._lifeline >= 0:
             os.close(self._lifeline)
-            self._lifeline = -1
+            os.close(self._ended)
+            self._lifeline = self._ended = -1
         self._words.close()
 
 

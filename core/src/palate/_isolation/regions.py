@@ -1,7 +1,7 @@
 """Shared memory for the bytes of large arrays: written once by one process, read once by the other.
 
-A region is memory of its maker's; the other side gets its descriptor. It can no longer shrink once that side has sealed
-it, so no message can make its reader touch memory that is gone, which would end the reader's process.
+A region is memory of its maker's; the other side gets its descriptor. Each side seals what it maps, its own as well as
+the other's: neither can be made to touch memory that is gone, which would end its process.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import fcntl
 import mmap
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 __all__ = ["ReadRegion", "WriteRegion", "lay_out"]
 
 _ALIGNMENT = 64  # of each buffer: what vector instructions like, and more than any dtype needs
 _SMALLEST = 1 << 20
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 # A region larger than this is given back when the next messages need far less.
 _KEPT = 64 << 20
 
@@ -57,6 +59,7 @@ class WriteRegion:
         wanted = max(_SMALLEST, 1 << (size - 1).bit_length())
         self._descriptor = os.memfd_create("palate-model", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self._descriptor, wanted)
+        fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
         self._memory = mmap.mmap(self._descriptor, wanted)
         return True
 
@@ -81,7 +84,7 @@ class ReadRegion:
             OSError: it is none of a region.
         """
         try:
-            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
             memory = mmap.mmap(descriptor, os.fstat(descriptor).st_size, prot=mmap.PROT_READ)
         except ValueError as exc:  # of no bytes
             raise OSError(str(exc)) from exc
@@ -100,9 +103,10 @@ class ReadRegion:
 
     def close(self) -> None:
         """Give the memory back."""
-        if self._memory is not None:
-            self._memory.close()
-            self._memory = None
+        memory, self._memory = self._memory, None
+        if memory is not None:
+            with suppress(BufferError):  # in a child that was forked amid a copy, where it goes with its last user
+                memory.close()
 
 
 def _copy(view: memoryview) -> memoryview:

@@ -14,7 +14,7 @@ from palate._isolation.failures import rebuild_exception
 from palate._isolation.launching import ModelProcess
 from palate._isolation.options import Isolation
 from palate._isolation.tree import Junk
-from palate._process_lock import ProcessLock
+from palate._process_lock import ForkLock, ProcessLock
 from palate.errors import DependencyMissing, ModelCrashed, ModelOutOfMemory, ModelTimeout, NotTransferable
 
 __all__ = ["Introduction", "Supervisor"]
@@ -46,7 +46,7 @@ def _read_introduction(said: object) -> Introduction:
     flavor, python, methods, independent = (said.get(key) for key in ("flavor", "python", "methods", "independent"))
     if not (isinstance(flavor, str) and isinstance(python, str) and isinstance(independent, dict)):
         raise Junk("it does not introduce its model")
-    if not isinstance(methods, tuple) or set(methods) != set(independent) or not all(map(_is_text, methods)):
+    if not isinstance(methods, tuple) or not all(map(_is_text, methods)) or set(methods) != set(independent):
         raise Junk("it does not say what its model answers to")
     answers = {
         name: answer if isinstance(answer, bool) else rebuild_exception(answer) for name, answer in independent.items()
@@ -84,7 +84,8 @@ class Supervisor:
         self._request, self._isolation = {**request, "memory_limit": isolation.memory_limit}, isolation
         self._lock = ProcessLock()
         self._process: ModelProcess | None = None
-        self._is_open = self._is_closed = False
+        self._is_open = self._is_closed = self._is_asked = False
+        self._number = 0
         _supervisors.add(self)
 
     @property
@@ -113,14 +114,25 @@ class Supervisor:
             Exception: what the model raised there.
         """
         with self._lock.held:
-            if not self._is_open:
-                self._start()
-                self._await_model()
-            process = self._process
-            assert process is not None
-            process.channel.set_timeout(self._isolation.timeout)
-            request = {"method": method, "data": data, "params": dict(params)}
-            return self._converse("predict", lambda: _ask(process, request))
+            if self._is_asked:
+                # The lock lets a signal handler, or a finalizer, of the very thread in that waits for an answer.
+                raise RuntimeError(f"this thread waits for an answer of '{self._uri}', and cannot ask it meanwhile")
+            self._is_asked = True
+            try:
+                return self._call(method, data, params)
+            finally:
+                self._is_asked = False
+
+    def _call(self, method: str, data: object, params: Mapping[str, Any]) -> Any:
+        if not self._is_open:
+            self._start()
+            self._await_model()
+        process = self._process
+        assert process is not None
+        self._number += 1
+        request = {"number": self._number, "method": method, "data": data, "params": dict(params)}
+        process.channel.set_timeout(self._isolation.timeout)
+        return self._converse("predict", lambda: _ask(process, request))
 
     def close(self) -> None:
         """End the process; nothing can be asked any more, and a call under way fails."""
@@ -139,7 +151,8 @@ class Supervisor:
 
     def disown(self) -> None:
         """Forget the process, in a forked child."""
-        process, self._process, self._is_open = self._process, None, False
+        process, self._process = self._process, None
+        self._is_open = self._is_asked = False
         if process is not None:
             process.disown()
 
@@ -150,14 +163,19 @@ class Supervisor:
         if self._process is not None:
             return
         try:
-            process = ModelProcess(self._command, foreign=self._foreign)
+            with _starting.held:
+                self._process = process = ModelProcess(self._command, foreign=self._foreign)
         except OSError as exc:
-            ending, hint = f"it could not be started ({exc.strerror})", f"look at {self._command[0]}"
+            ending = f"it could not be started ({exc.strerror})"
+            hint = f"see whether {self._command[0]} runs, and how many files and processes this program may have"
             raise ModelCrashed(self._uri, task="load", ending=ending, hint=hint) from exc
-        self._process = process
         process.channel.set_timeout(self._isolation.start_timeout)
-        with suppress(Closed):  # which shows when its answer is waited for
-            process.channel.send(self._request)
+        try:
+            with suppress(Closed, TimeoutError):  # which show when its answer is waited for
+                process.channel.send(self._request)
+        except BaseException:  # an option that does not cross, an interrupt
+            self._end()
+            raise
 
     def _await_model(self) -> Introduction:
         process = self._process
@@ -190,7 +208,9 @@ class Supervisor:
         ending = process.wait() if isinstance(exc, Closed) else f"it answered junk: {exc}"
         words = "" if self._is_open else process.read_last_words()
         self._replace(task)
-        return ModelCrashed(self._uri, task=task, ending=ending, last_words=words)
+        limit = self._isolation.memory_limit
+        hint = f"so frameworks end when memory is short: raise memory_limit, which is {limit:,} bytes" if limit else ""
+        return ModelCrashed(self._uri, task=task, ending=ending, last_words=words, hint=hint)
 
     def _raised(self, failure: Exception, task: Task) -> Exception:
         if not isinstance(failure, MemoryError):
@@ -232,6 +252,8 @@ def _receive_introduction(process: ModelProcess) -> Introduction:
 def _ask(process: ModelProcess, request: Mapping[str, Any]) -> Any:
     process.channel.send(request)
     answer = process.channel.receive()
+    if not isinstance(answer, dict) or answer.get("number", request["number"]) != request["number"]:
+        raise Junk("it answers another call")
     value = _value_of(answer, "value")
     return iter(value) if answer.get("iterated") and isinstance(value, list) else value
 
@@ -245,6 +267,8 @@ def _value_of(answer: object, key: str) -> Any:
     return answer[key]
 
 
+# A fork waits until a process that is being started is known, so that the child can forget it.
+_starting = ForkLock()
 _supervisors: weakref.WeakSet[Supervisor] = weakref.WeakSet()
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 from palate._containers.kinds import is_array_like, is_ndarray, is_numpy_scalar, is_sparse, is_tabular, loaded_types
 from palate._isolation.tree import Junk, Node
+from palate._isolation.zones import decode_zone, encode_zone
 from palate._late import LateModule
 from palate._process_errors import NotTransferable
 from palate.errors import CodeReason, DependencyMissing, Problem
@@ -104,13 +104,21 @@ class Reader:
             return decode(self, node)
         except (Junk, DependencyMissing, MemoryError):
             raise
-        except Exception as exc:  # each library has its own for bytes that are none of its
+        except (KeyboardInterrupt, RecursionError):
+            raise
+        except BaseException as exc:  # each library has its own for bytes that are none of its; polars panics
             raise Junk(f"{tag}: {exc}") from exc
 
 
 # -- Python's own types ------------------------------------------------------------------------------------------------
 
-_PLAIN = frozenset({type(None), bool, int, float, str})
+_PLAIN = frozenset({type(None), bool, float, str})
+# Python writes no decimal of more than some thousand digits.
+_LARGEST = 1 << 64
+
+
+def _encode_int(_: Writer, value: int) -> Node:
+    return value if -_LARGEST < value < _LARGEST else {"t": "int", "v": hex(value)}
 
 
 def _encode_list(writer: Writer, value: list[Any]) -> Node:
@@ -141,26 +149,22 @@ def _encode_timedelta(_: Writer, value: timedelta) -> Node:
     return {"t": "timedelta", "v": [value.days, value.seconds, value.microseconds]}
 
 
-def _encode_as(base: type, _: Writer, value: Any) -> Node:
-    return base(value)
-
-
 def _encode_datetime(_: Writer, value: datetime) -> Node:
-    if value.tzinfo is None:
-        return {"t": "datetime", "v": value.isoformat(), "fold": value.fold}
-    zone = getattr(value.tzinfo, "key", None)
-    # A fixed offset stands in the text; a named zone, which zoneinfo finds again, beside it.
-    return {"t": "datetime", "v": value.isoformat(), "fold": value.fold, "zone": zone if type(zone) is str else None}
+    naive = value.replace(tzinfo=None).isoformat()
+    return {"t": "datetime", "v": naive, "fold": value.fold, "z": encode_zone(value.tzinfo)}
 
 
 def _decode_datetime(_: Reader, node: Node) -> datetime:
-    value = datetime.fromisoformat(node["v"]).replace(fold=node["fold"])
-    zone = node.get("zone")
-    if zone is None:
-        return value
-    from zoneinfo import ZoneInfo
+    return datetime.fromisoformat(node["v"]).replace(fold=node["fold"], tzinfo=decode_zone(node["z"]))
 
-    return value.replace(tzinfo=ZoneInfo(zone))
+
+def _encode_time(_: Writer, value: time) -> Node:
+    naive = value.replace(tzinfo=None).isoformat()
+    return {"t": "time", "v": naive, "fold": value.fold, "z": encode_zone(value.tzinfo)}
+
+
+def _decode_time(_: Reader, node: Node) -> time:
+    return time.fromisoformat(node["v"]).replace(fold=node["fold"], tzinfo=decode_zone(node["z"]))
 
 
 def _tagged_text(tag: str, write: Callable[[Any], str]) -> Callable[[Writer, Any], Node]:
@@ -183,8 +187,9 @@ _ENCODERS: dict[type, _Encoder] = {
     bytes: lambda writer, value: {"t": "bytes", "b": writer.add(value)},
     bytearray: lambda writer, value: {"t": "bytearray", "b": writer.add(bytes(value))},
     complex: lambda _, value: {"t": "complex", "v": [value.real, value.imag]},
+    int: _encode_int,
     date: _tagged_text("date", date.isoformat),
-    time: _tagged_text("time", time.isoformat),
+    time: _encode_time,
     datetime: _encode_datetime,
     timedelta: _encode_timedelta,
     Decimal: _tagged_text("decimal", str),
@@ -203,7 +208,8 @@ _DECODERS: dict[str, _Decoder] = {
     "bytearray": lambda reader, node: bytearray(reader.take(node["b"])),
     "complex": lambda _, node: complex(*node["v"]),
     "date": lambda _, node: date.fromisoformat(node["v"]),
-    "time": lambda _, node: time.fromisoformat(node["v"]),
+    "int": lambda _, node: int(node["v"], 16),
+    "time": _decode_time,
     "datetime": _decode_datetime,
     "timedelta": lambda _, node: timedelta(*node["v"]),
     "decimal": lambda _, node: Decimal(node["v"]),
@@ -225,6 +231,10 @@ _DECODERS: dict[str, _Decoder] = {
 }
 
 
+# Python's own way, whatever a subclass such as an enumeration says that it looks like.
+_AS_PLAIN: dict[type, Callable[[Any], Any]] = {str: str.__str__, int: int.__int__, float: float.__float__}
+
+
 def _find_encoder(value: object) -> _Encoder:
     """Return what encodes a value that is none of Python's own types."""
     if is_ndarray(value):
@@ -242,7 +252,7 @@ def _find_encoder(value: object) -> _Encoder:
     for base in (dict, list, tuple):
         if isinstance(value, base):
             return _ENCODERS[base]
-    for plain in (str, int, float):
-        if isinstance(value, plain):
-            return partial(_encode_as, plain)
+    for kind, as_plain in _AS_PLAIN.items():
+        if isinstance(value, kind):
+            return lambda writer, given: writer.encode(as_plain(given))
     raise NotTransferable(f"{type(value).__module__}.{type(value).__qualname__}")

@@ -17,6 +17,7 @@ from typing import Any
 
 from palate._isolation.channel import PROTOCOL, Channel, Closed
 from palate._isolation.failures import describe_exception
+from palate._isolation.tree import Junk
 from palate._opening import load
 from palate.errors import DependencyMissing, MethodNotFound, NotTransferable
 
@@ -26,10 +27,14 @@ __all__ = ["main"]
 def main(arguments: list[str]) -> None:
     """Serve the process at the other end of a socket until it hangs up."""
     connection, lifeline, standard_error = map(int, arguments)
+    for descriptor in (connection, lifeline, standard_error):
+        os.set_inheritable(descriptor, False)  # or what the model starts would hold them, and hide that it ended
     _end_with_parent(lifeline)
     # What a model prints is not what the program that loaded it prints.
     os.dup2(2, 1)
     channel = Channel(socket.socket(fileno=connection))
+    # A child that the model forks is none of this conversation.
+    os.register_at_fork(after_in_child=channel.close)
     try:
         _serve(channel, standard_error)
     except Closed:
@@ -61,31 +66,49 @@ def _serve(channel: Channel, standard_error: int) -> None:
         introduced, answer = _answer(lambda: _introduce(model))
         answer = answer if introduced is None else {"ready": introduced}
         model = model if introduced is not None else None
-    # Until here its words were kept for the error of a start that fails; now they are the parent's own.
-    os.dup2(standard_error, 2)
-    os.dup2(2, 1)
-    os.close(standard_error)
+    _show_words(standard_error)
     channel.send({"protocol": PROTOCOL, **answer})
+    own = os.getpid()
     while model is not None:
         try:
             request = channel.receive()
-        except (DependencyMissing, MemoryError) as exc:  # of a package that is not in this environment; too large
-            channel.send({"raised": describe_exception(exc)})
+        except (DependencyMissing, MemoryError, Junk) as exc:
+            # Of a package that is not in this environment; too large; a value that another version does not know.
+            failure = NotTransferable(str(exc), where="the call") if isinstance(exc, Junk) else exc
+            channel.send({"raised": describe_exception(failure)})
             continue
-        _reply(channel, model, request)
-        del request  # or it would be held while the next one is waited for
+        answer = _reply(model, request)
+        if os.getpid() != own:  # a child that the model forked has come back from its call
+            os._exit(0)
+        _send(channel, answer)
+        del request, answer  # or they would be held while the next one is waited for
 
 
-def _reply(channel: Channel, model: Any, request: Mapping[str, Any]) -> None:
+def _show_words(standard_error: int) -> None:
+    """Hand on what was said until now, which was kept for the error of a start that fails; say the rest there, too."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.write(standard_error, os.pread(2, os.fstat(2).st_size, 0))
+    os.dup2(standard_error, 2)
+    os.dup2(2, 1)
+    os.close(standard_error)
+
+
+def _reply(model: Any, request: Mapping[str, Any]) -> dict[str, Any]:
     predictions, answer = _answer(lambda: _call(model, request))
     if isinstance(predictions, Iterator):
         # The process has them whole; whoever asked may still take them one by one.
         listed, answer = _answer(lambda: list(predictions))
         answer["iterated"] = listed is not None
+    return {**answer, "number": request["number"]}
+
+
+def _send(channel: Channel, answer: dict[str, Any]) -> None:
     try:
         channel.send(answer)
     except NotTransferable as exc:
-        channel.send({"raised": describe_exception(NotTransferable(exc.kind, where="the predictions"))})
+        refused = NotTransferable(exc.kind, where="the predictions")
+        channel.send({"raised": describe_exception(refused), "number": answer["number"]})
 
 
 def _answer(task: Any) -> tuple[Any, dict[str, Any]]:

@@ -55,6 +55,7 @@ def remove_environment(name: str) -> Path:
 
     Raises:
         InvalidOption: there is none of that name, or several begin like it.
+        EnvironmentFailed: something of it cannot be removed.
     """
     folder = cache_folder(os.environ)
     found = [path for path in cached_environments(folder) if name and path.name.startswith(name)]

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from palate._environment.requirements import hide_credentials
 from palate.errors import EnvironmentFailed
 
 __all__ = ["last_lines", "run_tool", "tool_environment"]
@@ -36,7 +37,6 @@ _SET: Final = {
 }
 _PYTHONS_OWN: Final = re.compile(r"PYTHON[A-Z0-9]+")
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s@]*@")
 # Of Python's own, the last line says what happened.
 _TRACEBACKS: Final = re.compile(r"^Traceback \(most recent call last\):\n(?:[ \t]+.*\n)*", re.MULTILINE)
 _MAX_LINES: Final = 15
@@ -52,7 +52,7 @@ def tool_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def last_lines(*texts: str) -> list[str]:
     """Return what a tool said last, fit for a message: no colours, no passwords, not long."""
     text = _TRACEBACKS.sub("", next((text for text in texts if text.strip()), ""))
-    lines = [_CREDENTIALS.sub("***@", _ESCAPES.sub("", line)).strip() for line in text.splitlines()]
+    lines = [hide_credentials(_ESCAPES.sub("", line)).strip() for line in text.splitlines()]
     # What pip warns of is seldom what it failed of.
     said = [line for line in lines if line and not line.startswith(("WARNING:", "[notice]"))] or lines
     return [line[:_MAX_LINE] for line in said if line][-_MAX_LINES:]
@@ -63,7 +63,7 @@ def run_tool(
     *,
     step: str,
     folder: Path,
-    hint: str = "",
+    hint: str,
     lock: int | None = None,
     accepted: Sequence[int] = (0,),
 ) -> str:
@@ -75,7 +75,7 @@ def run_tool(
         folder: where it runs, so that files which lie about where the user stands mean nothing.
         hint: what to do when it fails.
         lock: a descriptor that it shares, so that the lock is held until it has ended, too.
-        accepted: the exit codes of success.
+        accepted: the exit codes of success; other ones than 0 only if something was printed.
 
     Raises:
         EnvironmentFailed: it failed, with the last lines that it said.
@@ -99,7 +99,8 @@ def run_tool(
         except BaseException:
             _kill_group(process.pid)
             raise
-    if process.returncode not in accepted:
+    is_silent = process.returncode != 0 and not printed.strip()  # an interpreter that crashes ends with 1 as well
+    if process.returncode not in accepted or is_silent:
         said = last_lines(complaint, printed) or [f"{Path(command[0]).name} ended with {process.returncode}"]
         raise EnvironmentFailed(step, output=said, hint=hint)
     return printed

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
@@ -16,17 +17,18 @@ from palate._rebuilding.places import (
     check_cache,
     describe_environment,
     held,
+    interpreter_of,
     prepare_place,
     read_description,
     remove_place,
 )
-from palate._rebuilding.planning import Asked, make_plan, open_wanted
+from palate._rebuilding.planning import Asked, Say, make_plan, open_wanted, say_nothing
 from palate._rebuilding.plans import Plan
 from palate._rebuilding.replay import PredictionState, Replay, replay_in
+from palate.errors import EnvironmentFailed
 
 __all__ = ["BuiltEnvironment", "create_environment"]
 
-Say = Callable[[str], None]
 _NAME_LENGTH = 32
 
 
@@ -92,12 +94,13 @@ def create_environment(
         installer: "uv", "pip", or "auto": uv where it is installed.
         locked: whether to install the files that the model's pylock.toml lists, by hash; by default if it has one.
         trust: allow packages that Palate itself does not require, source builds, and the model's own code.
-        extra_requirements: more to install: lines, or the path of a requirements file.
+        extra_requirements: more to install: lines, or the path of a requirements file; neither names an index.
         index_url: the package index, instead of the one that uv or pip are configured for.
         extra_index_urls: further indexes.
         use_recorded_index: use the addresses that the model was saved with.
         offline: without a network.
-        bundle: a folder that ``bundle_environment`` made; everything is installed from it, without a network.
+        bundle: a folder that ``bundle_environment`` made; everything is installed from it, without a network. What
+            it has besides the packages that Palate itself requires needs *trust*.
         replay: replay the model's golden predictions in the environment.
         progress: is told what is being done.
 
@@ -106,6 +109,8 @@ def create_environment(
         InvalidRequirement: a requirement is no plain one.
         TrustRequired: to build it would run code that nobody has trusted.
         PythonNotFound: the version of Python is not installed.
+        FlavorNotFound: the model's flavor is not installed, and nobody knows which distribution it is of.
+        DependencyMissing: Palate itself is not installed here, but only on the path.
         EnvironmentFailed: a tool failed, or the disk refused; its own words are in the message.
         PredictionChanged: the model predicts something else there.
         InvalidOption: an argument has a value that does not work.
@@ -124,11 +129,8 @@ def create_environment(
     )
     opened, wanted = open_wanted(uri)
     target = None if directory is None else Path(os.path.realpath(directory))
-    return _build(make_plan(wanted, asked), opened, target, trust=trust, replay=replay, say=progress or _say_nothing)
-
-
-def _say_nothing(_: str) -> None:
-    pass
+    plan = make_plan(wanted, asked, task="install")
+    return _build(plan, opened, target, trust=trust, replay=replay, say=progress or say_nothing)
 
 
 def _build(
@@ -139,7 +141,7 @@ def _build(
     if target is None:
         check_cache(cache)
     directory = target or cache / digest[:_NAME_LENGTH]
-    python = directory / "bin" / "python"
+    python = interpreter_of(directory)
     with held(directory, wait=lambda: say("another process is building it; waiting")) as lock:
         reused = target is None and (read_description(directory) or {}).get("digest") == digest and python.exists()
         if not reused:
@@ -152,9 +154,9 @@ def _build(
             found = _replay(python, opened, directory, trust=trust, replay=replay, say=say)
             if not reused:
                 describe_environment(directory, _describe(plan, digest))
-        except BaseException:
-            if not reused:
-                remove_place(directory)
+        except BaseException as exc:
+            if not reused and _is_removed(directory) and isinstance(exc, EnvironmentFailed):
+                raise exc.after_removal() from exc
             raise
     return BuiltEnvironment(
         directory=directory,
@@ -169,11 +171,19 @@ def _build(
     )
 
 
+def _is_removed(directory: Path) -> bool:
+    """Remove what was begun, and tell whether nothing of it is left: what went wrong before is the error to tell."""
+    with suppress(EnvironmentFailed):
+        remove_place(directory)
+        return True
+    return False
+
+
 def _install(plan: Plan, directory: Path, lock: int, say: Say) -> None:
     say(f"making an environment of Python {plan.interpreter.version} with {plan.installer.name}")
     python = plan.installer.make(directory, plan.interpreter, lock=lock)
     for order, sources in plan.orders(directory):
-        say(order.step.replace("install", "installing", 1))
+        say(f"installing {order.what}")
         plan.installer.install(python, order, sources, lock=lock)
 
 

@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 from palate._rebuilding.commands import run_tool
 from palate._rebuilding.interpreters import Interpreter
+from palate._rebuilding.places import interpreter_of
 from palate.errors import InvalidOption
 
 __all__ = ["INSTALLERS", "Installer", "InstallerName", "Order", "Pip", "Sources", "Uv", "choose_installer", "find_uv"]
@@ -19,6 +20,10 @@ __all__ = ["INSTALLERS", "Installer", "InstallerName", "Order", "Pip", "Sources"
 InstallerName: TypeAlias = Literal["uv", "pip"]
 INSTALLERS: Final = ("auto", "uv", "pip")
 
+_MAKE: Final = "make a virtual environment"
+_NO_VENV: Final = "see what the disk and that Python say, or build with the other tool: installer= (CLI: --installer)"
+# uv obeys the uv.toml and pyproject.toml of the folder that it runs in and of all above: of a stranger's project, too.
+_NO_PROJECT: Final = Path("/")
 _NO_PIP: Final = "install uv (pip install uv), or the system's package of Python's venv and ensurepip modules"
 
 
@@ -55,22 +60,22 @@ class Order:
     """One run of an installer.
 
     Attributes:
-        step: what it is for, in words that follow "could not".
+        what: what it gets, in words that follow "install".
         requirements: the file of what to install.
+        hint: what to do when it fails.
         constraints: a file of bounds, or None.
         hashed: whether each file must have a hash that *requirements* lists.
         alone: whether what these require in turn is left out.
         builds: whether packages may be built from source, which runs their code.
-        hint: what to do when it fails.
     """
 
-    step: str
+    what: str
     requirements: Path
+    hint: str
     constraints: Path | None = None
     hashed: bool = False
     alone: bool = False
     builds: bool = False
-    hint: str = ""
 
     def options(self) -> Iterator[str]:
         """Yield the options that uv and pip share."""
@@ -93,23 +98,25 @@ class Uv:
 
     def make(self, directory: Path, interpreter: Interpreter, *, lock: int | None = None) -> Path:
         """Make an environment in *directory*, which may exist; return its Python."""
-        # What is in a project's uv.toml or pyproject.toml is for that project; the folder it runs in has none.
         command: list[str | Path] = [self.executable, "venv", "--quiet", "--no-project", "--allow-existing"]
         command += ["--python", interpreter.path, directory]
-        run_tool(command, step="make a virtual environment", folder=directory, lock=lock)
-        return directory / "bin" / "python"
+        run_tool(command, step=_MAKE, folder=_NO_PROJECT, hint=_NO_VENV, lock=lock)
+        return interpreter_of(directory)
 
     def install(self, python: Path, order: Order, sources: Sources, *, lock: int | None = None) -> None:
         """Install into the environment of *python*."""
         command: list[str | Path] = [self.executable, "pip", "install", "--quiet", "--python", python]
-        command += [
-            *order.options(),
-            *sources.options(),
-            *(["--offline"] if sources.offline else []),
-            "-r",
-            order.requirements,
-        ]
-        run_tool(command, step=order.step, folder=order.requirements.parent, hint=order.hint, lock=lock)
+        command += [*self.options(order, sources), "-r", order.requirements]
+        step = f"install {order.what}"
+        run_tool(command, step=step, folder=_NO_PROJECT, hint=order.hint, lock=lock)
+
+    @staticmethod
+    def options(order: Order, sources: Sources) -> Iterator[str]:
+        """Yield what uv is told of an order."""
+        yield from order.options()
+        yield from sources.options()
+        if sources.offline:
+            yield "--offline"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,21 +127,28 @@ class Pip:
 
     def make(self, directory: Path, interpreter: Interpreter, *, lock: int | None = None) -> Path:
         """Make an environment in *directory*, which may exist; return its Python."""
-        python = directory / "bin" / "python"
-        step = "make a virtual environment"
+        python = interpreter_of(directory)
         command: list[str | Path] = [interpreter.path, "-I", "-m", "venv", "--without-pip", directory]
-        run_tool(command, step=step, folder=directory, lock=lock)
+        run_tool(command, step=_MAKE, folder=directory, hint=_NO_VENV, lock=lock)
         # As venv does it, but venv keeps to itself what goes wrong in this.
         command = [python, "-I", "-m", "ensurepip", "--upgrade", "--default-pip"]
-        run_tool(command, step=step, folder=directory, hint=_NO_PIP, lock=lock)
+        run_tool(command, step=_MAKE, folder=directory, hint=_NO_PIP, lock=lock)
         return python
 
     def install(self, python: Path, order: Order, sources: Sources, *, lock: int | None = None) -> None:
         """Install into the environment of *python*."""
         command: list[str | Path] = [python, "-I", "-m", "pip", "install", "--quiet", "--no-warn-script-location"]
-        offline = ["--no-index"] if sources.offline and not sources.no_index else []
-        command += [*order.options(), *sources.options(), *offline, "-r", order.requirements]
-        run_tool(command, step=order.step, folder=order.requirements.parent, hint=order.hint, lock=lock)
+        command += [*self.options(order, sources), "-r", order.requirements]
+        step = f"install {order.what}"
+        run_tool(command, step=step, folder=order.requirements.parent, hint=order.hint, lock=lock)
+
+    @staticmethod
+    def options(order: Order, sources: Sources) -> Iterator[str]:
+        """Yield what pip is told of an order."""
+        yield from order.options()
+        yield from sources.options()
+        if sources.offline and not sources.no_index:
+            yield "--no-index"
 
 
 Installer: TypeAlias = Uv | Pip

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Final
 
 from palate._environment.dependencies import find_distribution, metadata_field
+from palate._environment.recorded import PYTHON_VERSION
 from palate._rebuilding.commands import tool_environment
-from palate._rebuilding.wanted import PYTHON_VERSION
 from palate.errors import InvalidOption, PythonNotFound
 
-__all__ = ["Interpreter", "find_interpreter", "minor_version"]
+__all__ = ["Interpreter", "find_interpreter", "minor_version", "refuse_too_old"]
 
 _PATIENCE_S: Final = 20.0
 _QUESTION: Final = """
@@ -84,20 +84,20 @@ def find_interpreter(wanted: str | None, *, asked: str | os.PathLike[str] | None
     if asked is not None:
         text = os.fspath(asked)
         if not isinstance(asked, str) or not PYTHON_VERSION.fullmatch(text):
-            return _runs_palate(_named_interpreter(text))
+            return _check_runs_palate(_named_interpreter(text))
         version = text
-    _refuse_too_old(version)
+    refuse_too_old(version)
     found: Interpreter | None = None
     for candidate in _candidates(version, uv):
         probed = _probe(candidate)
         if probed is None or probed.minor != minor_version(version) or probed.implementation != _IMPLEMENTATION:
             continue
         if probed.version == version or version == probed.minor:
-            return _runs_palate(probed)
+            return _check_runs_palate(probed)
         found = found or probed
     if found is None:
         raise PythonNotFound(version, found=_list_found())
-    return _runs_palate(found)
+    return _check_runs_palate(found)
 
 
 def _named_interpreter(text: str) -> Interpreter:
@@ -109,12 +109,13 @@ def _named_interpreter(text: str) -> Interpreter:
     return probed
 
 
-def _runs_palate(interpreter: Interpreter) -> Interpreter:
-    _refuse_too_old(interpreter.version)
+def _check_runs_palate(interpreter: Interpreter) -> Interpreter:
+    refuse_too_old(interpreter.version)
     return interpreter
 
 
-def _refuse_too_old(version: str) -> None:
+def refuse_too_old(version: str) -> None:
+    """Raise PythonNotFound if Palate does not run on that version."""
     from packaging.specifiers import SpecifierSet
 
     palate = find_distribution("palate")

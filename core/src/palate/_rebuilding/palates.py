@@ -6,15 +6,26 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import Distribution
+from typing import Final
 
-from palate._environment.dependencies import find_distribution, metadata_field, requires_lines
+from palate._environment.dependencies import find_distribution, name_of, requires_lines
 from palate._environment.requirements import normalise_name
 from palate._plugin_sources import InstalledPlugin, find_plugins
 from palate._rebuilding.wanted import Wanted
-from palate._unowned import KNOWN_DISTRIBUTIONS, KNOWN_PACKAGES
+from palate._unowned import KNOWN_DISTRIBUTIONS
 from palate.errors import DependencyMissing, FlavorNotFound
 
-__all__ = ["Palates", "find_palates", "name_of"]
+__all__ = ["Palates", "find_palates"]
+
+# The flavors of frameworks, by the names that requirements call these.
+_FLAVORS: Final = {
+    "scikit-learn": "palate-sklearn",
+    "xgboost": "palate-xgboost",
+    "torch": "palate-torch",
+    "tensorflow": "palate-tf",
+    "tensorflow-cpu": "palate-tf",
+    "keras": "palate-tf",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +49,7 @@ def find_palates(wanted: Wanted) -> Palates:
 
     Raises:
         FlavorNotFound: nobody knows which distribution the flavor is of.
+        DependencyMissing: Palate itself is not installed, but only on the path.
     """
     palate = find_distribution("palate")
     if palate is None:
@@ -54,15 +66,10 @@ def find_palates(wanted: Wanted) -> Palates:
             raise FlavorNotFound(wanted.flavor, installed=sorted({plugin.name for plugin in plugins}))
         missing = (KNOWN_DISTRIBUTIONS[wanted.flavor],)
     required = {normalise_name(requirement.name) for requirement in wanted.requirements}
-    homes = {KNOWN_PACKAGES[name] for name in required if name in KNOWN_PACKAGES}
+    homes = {_FLAVORS[name] for name in required if name in _FLAVORS}
     chosen = [home for name, home in installed if name == wanted.flavor or name in required or name_of(home) in homes]
     others = {name_of(home): home for _, home in installed}
     return Palates(distributions=_with_required([palate, *chosen], others), missing=missing)
-
-
-def name_of(distribution: Distribution) -> str:
-    """Return a distribution's normalised name."""
-    return normalise_name(metadata_field(distribution, "Name"))
 
 
 def _with_required(chosen: Iterable[Distribution], others: Mapping[str, Distribution]) -> tuple[Distribution, ...]:

@@ -8,8 +8,11 @@ that the builder started share the lock, so it is not free before the last of th
 from __future__ import annotations
 
 import fcntl
+import grp
 import json
 import os
+import pwd
+import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +20,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from palate.errors import EnvironmentFailed, InvalidOption
+from palate._disk.paths import open_plain
+from palate.errors import EnvironmentFailed, InvalidOption, UnsafePath
 
 __all__ = [
     "NOTES_FOLDER",
@@ -26,6 +30,7 @@ __all__ = [
     "check_cache",
     "describe_environment",
     "held",
+    "interpreter_of",
     "prepare_place",
     "read_description",
     "remove_place",
@@ -35,7 +40,15 @@ __all__ = [
 NOTES_FOLDER: Final = "palate-environment"
 
 _DESCRIPTION: Final = "environment.json"
+# Stands there from the first step on, so that nothing is removed that Palate has not made.
+_MARK: Final = "made-by-palate"
+_MARK_TEXT: Final = b"An environment that Palate builds; see palate env.\n"
+_CACHED_NAME: Final = re.compile(r"[0-9a-f]{32}")
 _MAX_DESCRIPTION: Final = 4 << 20
+_ANOTHER_PLACE: Final = (
+    "see that there is room and that you may write to it, or name another place: directory= (CLI: --directory), or the "
+    "variable PALATE_CACHE"
+)
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
@@ -48,15 +61,39 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     return root / "palate" / "environments"
 
 
+def interpreter_of(directory: Path) -> Path:
+    """Return where the interpreter of an environment is."""
+    return directory / "bin" / "python"
+
+
 def check_cache(folder: Path) -> None:
     """Raise InvalidOption if others than the user may put environments there: what is found there is run."""
+    for place in (folder, folder.parent):
+        try:
+            status = os.stat(place)
+        except OSError:
+            continue
+        foreign = place == folder and status.st_uid not in (os.geteuid(), 0)
+        # In a parent with the sticky bit, such as /tmp, nobody can replace what is somebody else's.
+        guarded = place != folder and status.st_mode & stat.S_ISVTX
+        if foreign or (_others_write(status) and not guarded):
+            reason = f"'{place}' belongs to, or can be written by, another user"
+            raise InvalidOption("PALATE_CACHE", reason=reason, hint="set it to a folder of your own")
+
+
+def _others_write(status: os.stat_result) -> bool:
+    if status.st_mode & stat.S_IWOTH:
+        return True
+    return bool(status.st_mode & stat.S_IWGRP) and not _is_own_group(status.st_gid)
+
+
+def _is_own_group(number: int) -> bool:
+    """Tell whether a group is the user's alone, as where each has one of his name, and new folders are its as well."""
     try:
-        status = os.stat(folder)
-    except OSError:
-        return
-    if status.st_uid not in (os.geteuid(), 0) or status.st_mode & stat.S_IWOTH:
-        reason = f"'{folder}' belongs to, or can be written by, another user"
-        raise InvalidOption("PALATE_CACHE", reason=reason, hint="set it to a folder of your own")
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(number)
+    except KeyError:
+        return False
+    return user.pw_gid == number and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
 
 
 @contextmanager
@@ -80,7 +117,8 @@ def held(directory: Path, *, wait: Callable[[], None] | None = None) -> Iterator
             made = _make_parents(directory.parent)
             descriptor = _lock(lock, wait)
         except OSError as exc:
-            raise EnvironmentFailed(f"use the folder '{directory.parent}'", output=[str(exc)]) from exc
+            step = f"use the folder '{directory.parent}'"
+            raise EnvironmentFailed(step, output=[str(exc)], hint=_ANOTHER_PLACE) from exc
         yield descriptor
     finally:
         if descriptor >= 0:
@@ -135,14 +173,27 @@ def prepare_place(directory: Path) -> None:
     """
     try:
         if os.path.lexists(directory) and (not _is_folder(directory) or any(directory.iterdir())):
-            if not _is_folder(directory / NOTES_FOLDER) or read_description(directory) is not None:
+            if not _is_marked(directory) or read_description(directory) is not None:
                 reason = f"'{directory}' is there already, and is no empty folder"
                 raise InvalidOption("directory", reason=reason, hint="name another, or remove it first")
             remove_place(directory)
         directory.mkdir(mode=0o700, exist_ok=True)
-        (directory / NOTES_FOLDER).mkdir(mode=0o700)
+        _mark(directory)
     except OSError as exc:
-        raise EnvironmentFailed(f"make the folder '{directory}'", output=[str(exc)]) from exc
+        raise EnvironmentFailed(f"make the folder '{directory}'", output=[str(exc)], hint=_ANOTHER_PLACE) from exc
+
+
+def _mark(directory: Path) -> None:
+    (directory / NOTES_FOLDER).mkdir(mode=0o700, exist_ok=True)
+    (directory / NOTES_FOLDER / _MARK).write_bytes(_MARK_TEXT)
+
+
+def _is_marked(directory: Path) -> bool:
+    try:
+        with open(open_plain(directory / NOTES_FOLDER / _MARK), "rb") as file:
+            return file.read(len(_MARK_TEXT) + 1) == _MARK_TEXT
+    except (OSError, UnsafePath):
+        return False
 
 
 def _is_folder(path: Path) -> bool:
@@ -153,13 +204,26 @@ def _is_folder(path: Path) -> bool:
 
 
 def remove_place(directory: Path) -> None:
-    """Remove an environment, its description first, so that half of one is never taken for whole."""
+    """Remove an environment, its description first, so that half of one is never taken for whole.
+
+    Raises:
+        EnvironmentFailed: something of it is still there.
+    """
     with suppress(OSError):
         (directory / NOTES_FOLDER / _DESCRIPTION).unlink()
     for _ in range(2):  # the second time for what a dying program wrote meanwhile
         shutil.rmtree(directory, ignore_errors=True)
         if not os.path.lexists(directory):
             return
+    try:
+        shutil.rmtree(directory)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        with suppress(OSError):  # what is left is still known for what it is
+            _mark(directory)
+        hint = "end what uses it, or see who may write to it, and remove it again"
+        raise EnvironmentFailed(f"remove '{directory}'", output=[str(exc)], hint=hint) from exc
 
 
 def describe_environment(directory: Path, description: Mapping[str, Any]) -> None:
@@ -174,7 +238,8 @@ def describe_environment(directory: Path, description: Mapping[str, Any]) -> Non
         unfinished.write_text(json.dumps(description, indent=1), encoding="utf-8")
         os.replace(unfinished, path)
     except OSError as exc:
-        raise EnvironmentFailed("write down what the environment holds", output=[str(exc)]) from exc
+        step = "write down what the environment holds"
+        raise EnvironmentFailed(step, output=[str(exc)], hint=_ANOTHER_PLACE) from exc
 
 
 def read_description(directory: Path) -> dict[str, Any] | None:
@@ -190,6 +255,6 @@ def read_description(directory: Path) -> dict[str, Any] | None:
 def cached_environments(folder: Path) -> list[Path]:
     """Return the folders of the environments in the cache, whole or not."""
     try:
-        return sorted(path for path in folder.iterdir() if _is_folder(path) and not path.name.startswith("."))
+        return sorted(path for path in folder.iterdir() if _CACHED_NAME.fullmatch(path.name) and _is_marked(path))
     except OSError:
         return []

@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import platform
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from palate._disk.replaced import read_one_model
-from palate._environment.declared import Declaration, read_declaration
+from palate._environment.declared import Declaration, IndexOptions, read_declaration
 from palate._environment.lock import LOCK_FILE, WHEELS_FOLDER, Lock, read_pylock
+from palate._environment.recorded import PYTHON_VERSION
 from palate._opening import OpenedModel, open_model
 from palate._rebuilding.installers import Sources, choose_installer, find_uv
-from palate._rebuilding.interpreters import find_interpreter
-from palate._rebuilding.palates import find_palates
+from palate._rebuilding.interpreters import Interpreter, find_interpreter, refuse_too_old
+from palate._rebuilding.palates import Palates, find_palates
 from palate._rebuilding.plans import Plan, check_lock
-from palate._rebuilding.policy import refuse_untrusted
+from palate._rebuilding.policy import refuse_commits, refuse_untrusted
 from palate._rebuilding.repacking import pack_distribution
+from palate._rebuilding.targets import Target
 from palate._rebuilding.wanted import Wanted, read_wanted
-from palate.errors import InvalidOption
+from palate.errors import InvalidOption, PythonNotFound
 
-__all__ = ["Asked", "choose_lock", "choose_sources", "make_plan", "open_wanted", "palate_extras"]
+__all__ = ["Asked", "Say", "Task", "choose_lock", "make_plan", "open_wanted", "palate_extras", "say_nothing"]
 
-_WHEELS_ONLY: Final = "only wheels are installed, unless trust=True (CLI: --trust) allows to build packages"
+Say: TypeAlias = Callable[[str], None]
+Task: TypeAlias = Literal["install", "fetch", "lock"]
+
+_LOOK: Final = "check the requirements ('palate env export') and the index (index_url=, CLI: --index-url)"
+_WHEELS_ONLY: Final = "only wheels are taken, unless trust=True (CLI: --trust) allows to build packages"
+_OTHERS_WHEELS: Final = "for another machine only wheels can be taken"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a caller asks for; see ``create_environment``."""
+    """What a caller asks for; see ``create_environment`` and ``bundle_environment``.
+
+    Raises:
+        InvalidOption: a value does not work, or would mean nothing beside another one.
+    """
 
     python: str | PathLike[str] | None
     installer: str
@@ -39,11 +52,47 @@ class Asked:
     extra_index_urls: Sequence[str]
     use_recorded_index: bool
     offline: bool
-    bundle: Path | None
+    bundle: Path | None = None
+    targets: tuple[Target, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.trust, bool):
+            reason = f"it is {type(self.trust).__name__}, not True or False"
+            raise InvalidOption("trust", reason=reason, hint="pass trust=True only for models whose source you trust")
+        if isinstance(self.extra_index_urls, str):
+            raise InvalidOption("extra_index_urls", reason="it is one text", hint="give a list of addresses")
+        if self.bundle is not None and self.chosen():
+            reason = f"a bundle has all packages, and says which, so {', '.join(self.chosen())} would mean nothing"
+            raise InvalidOption("bundle", reason=reason, hint="leave the one or the other out")
+
+    def chosen(self) -> list[str]:
+        """Return the options, among those that say which packages from where, that are not as by default."""
+        given = {
+            "locked": self.locked is not None,
+            "index_url": self.index_url is not None,
+            "extra_index_urls": bool(self.extra_index_urls),
+            "use_recorded_index": self.use_recorded_index,
+        }
+        return [name for name, is_given in given.items() if is_given]
 
     def extra(self) -> Declaration:
         """Read the further requirements."""
-        return read_declaration(self.extra_requirements) if self.extra_requirements else Declaration()
+        found = read_declaration(self.extra_requirements) if self.extra_requirements else Declaration()
+        # Of an index, what was read has lost its password; and folders are only warned of.
+        if found.index_options != IndexOptions() or found.warnings:
+            hint = "use index_url= and extra_index_urls= (CLI: --index-url), or the configuration of uv or pip"
+            raise InvalidOption("extra_requirements", reason="an index, or a place of files, is named", hint=hint)
+        return found
+
+    def hint(self) -> str:
+        """Return what to do when something cannot be had."""
+        if self.targets:
+            return f"{_LOOK}; {_OTHERS_WHEELS}"
+        return _LOOK if self.trust else f"{_LOOK}; {_WHEELS_ONLY}"
+
+
+def say_nothing(_: str) -> None:
+    """Keep what is being done to oneself."""
 
 
 def open_wanted(uri: str | PathLike[str]) -> tuple[OpenedModel, Wanted]:
@@ -56,57 +105,71 @@ def open_wanted(uri: str | PathLike[str]) -> tuple[OpenedModel, Wanted]:
     return read_one_model(uri, read, is_whole=lambda _: False)
 
 
-def choose_sources(wanted: Wanted, asked: Asked, extra: Declaration) -> Sources:
-    """Return where packages come from: the caller's word first, the model's only if the caller says so."""
-    if isinstance(asked.extra_index_urls, str):
-        raise InvalidOption("extra_index_urls", reason="it is one text", hint="give a list of addresses")
-    options = [extra.index_options, *([wanted.index_options] if asked.use_recorded_index else [])]
-    named = [asked.index_url, *(option.index_url for option in options)]
-    more = [*asked.extra_index_urls, *(url for option in options for url in option.extra_index_urls)]
-    links = [place for option in options for place in option.find_links]
-    return Sources(
-        index_url=next((url for url in named if url is not None), None),
-        extra_index_urls=tuple(dict.fromkeys(more)),
-        find_links=tuple(dict.fromkeys(links)),
-        offline=asked.offline,
-    )
-
-
-def make_plan(wanted: Wanted, asked: Asked) -> Plan:
-    """Decide what will be installed, and refuse what may not be.
+def make_plan(wanted: Wanted, asked: Asked, *, task: Task) -> Plan:
+    """Decide what will be installed, fetched or locked, and refuse what may not be.
 
     Raises:
-        TrustRequired, FlavorNotFound, PythonNotFound, InvalidOption, InvalidRequirement, EnvironmentFailed
+        TrustRequired, FlavorNotFound, DependencyMissing, PythonNotFound, InvalidOption, InvalidRequirement,
+        EnvironmentFailed
     """
-    if not isinstance(asked.trust, bool):
-        reason = f"it is {type(asked.trust).__name__}, not True or False"
-        raise InvalidOption("trust", reason=reason, hint="pass trust=True only for models whose source you trust")
-    palates, extra = find_palates(wanted), asked.extra()
+    extra = asked.extra()
+    palates = Palates(distributions=(), missing=()) if task == "lock" else find_palates(wanted)
+    bundled = None if asked.bundle is None else _bundled_lock(asked.bundle)
     if not asked.trust:
-        refuse_untrusted(wanted, palates.distributions)
-    lock = choose_lock(wanted, asked.locked)
-    sources = choose_sources(wanted, asked, extra)
-    if asked.bundle is not None:
-        lock = _bundled_lock(asked.bundle)
-        sources = Sources(find_links=(str(asked.bundle / WHEELS_FOLDER),), no_index=True, offline=True)
-    uv = find_uv() if asked.installer in ("auto", "uv") else None
-    tool = choose_installer(asked.installer, uv)
-    interpreter = find_interpreter(wanted.python, asked=asked.python, uv=uv)
+        # To fetch wheels, or to look for them, runs nothing; to install one does.
+        if task == "install":
+            refuse_untrusted(wanted, palates.distributions, bundled)
+        else:
+            refuse_commits(wanted)
+    lock = choose_lock(wanted, asked.locked) if bundled is None else bundled
+    uv = find_uv()
+    installer = choose_installer(asked.installer, uv)
+    interpreter, python = _find_python(wanted, asked, uv)
     if lock is not None:
-        check_lock(lock, interpreter)
+        check_lock(lock, python)
     return Plan(
         wanted=wanted,
         interpreter=interpreter,
-        installer=tool,
-        packed=() if asked.bundle else tuple(map(pack_distribution, palates.distributions)),
-        extras=palate_extras(wanted),
+        python=python,
+        installer=installer,
+        packed=() if bundled else tuple(map(pack_distribution, palates.distributions)),
+        extras=() if task == "lock" else palate_extras(wanted),
         missing=palates.missing,
         extra=extra,
         lock=lock,
-        is_bundle=asked.bundle is not None,
-        sources=sources,
-        builds=asked.trust,
-        hint="" if asked.trust else _WHEELS_ONLY,
+        is_bundle=bundled is not None,
+        sources=_choose_sources(wanted, asked),
+        builds=asked.trust and not asked.targets,
+        hint=asked.hint(),
+    )
+
+
+def _find_python(wanted: Wanted, asked: Asked, uv: Path | None) -> tuple[Interpreter, str]:
+    """Return the Python to use, and the version that packages are for."""
+    named = None if asked.python is None else os.fspath(asked.python)
+    version = named if named and PYTHON_VERSION.fullmatch(named) else None
+    try:
+        found = find_interpreter(wanted.python, asked=asked.python, uv=uv)
+    except PythonNotFound:
+        version = version or wanted.python
+        if not asked.targets or version is None:
+            raise
+        refuse_too_old(version)
+        # For another machine, pip need not run in the Python that the files are for.
+        found = find_interpreter(platform.python_version(), asked=None, uv=None)
+    return found, version if asked.targets and version else found.version
+
+
+def _choose_sources(wanted: Wanted, asked: Asked) -> Sources:
+    """Return where packages come from: the caller's word first, the model's only if the caller says so."""
+    if asked.bundle is not None:
+        return Sources(find_links=(str(asked.bundle / WHEELS_FOLDER),), no_index=True, offline=True)
+    recorded = wanted.index_options if asked.use_recorded_index else IndexOptions()
+    return Sources(
+        index_url=recorded.index_url if asked.index_url is None else asked.index_url,
+        extra_index_urls=tuple(dict.fromkeys([*asked.extra_index_urls, *recorded.extra_index_urls])),
+        find_links=recorded.find_links,
+        offline=asked.offline,
     )
 
 

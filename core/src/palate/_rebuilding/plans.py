@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from palate._environment.declared import Declaration
-from palate._environment.lock import Lock, git_lines, hashed_lines
-from palate._environment.requirements import normalise_name
+from palate._environment.lock import WHEELS_FOLDER, Lock, git_lines, hashed_lines
+from palate._environment.requirements import CONSTRAINTS_FILE, REQUIREMENTS_FILE, normalise_name
 from palate._rebuilding.installers import Installer, Order, Sources
 from palate._rebuilding.interpreters import Interpreter
 from palate._rebuilding.places import NOTES_FOLDER
 from palate._rebuilding.repacking import PackedWheel
+from palate._rebuilding.targets import Target
 from palate._rebuilding.wanted import Wanted
 from palate.errors import EnvironmentFailed, InvalidOption
 
@@ -24,16 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "check_lock", "requirement_lines"]
 
-_WHEELS = "wheels"
+_LATEST_PATCH: Final = 99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """An environment that is about to be built.
+    """What is about to be installed, fetched or locked.
 
     Attributes:
         wanted: what the model asks for.
-        interpreter: the Python to build with.
+        interpreter: the Python to build with, or whose pip looks for files.
+        python: the version of Python that packages are for.
         installer: uv or pip.
         packed: wheels of Palate and its flavors.
         extras: the extras of Palate's that the model needs.
@@ -43,11 +45,12 @@ class Plan:
         is_bundle: whether the lock is a bundle's, which has everything in it.
         sources: where packages come from.
         builds: whether packages may be built from source.
-        hint: what to do when something cannot be installed.
+        hint: what to do when something cannot be had.
     """
 
     wanted: Wanted
     interpreter: Interpreter
+    python: str
     installer: Installer
     packed: tuple[PackedWheel, ...]
     extras: tuple[str, ...]
@@ -57,7 +60,7 @@ class Plan:
     is_bundle: bool
     sources: Sources
     builds: bool
-    hint: str = ""
+    hint: str
 
     @property
     def digest(self) -> str:
@@ -70,9 +73,25 @@ class Plan:
             "constraints": self._constraints(),
             "locked": hashed_lines(self.lock) + git_lines(self.lock) if self.lock else None,
             "builds": self.builds,
-            "sources": [self.sources.index_url, self.sources.extra_index_urls, self.sources.no_index],
+            # A bundle is known by what is in it, wherever it lies.
+            "sources": None if self.is_bundle else list(self.sources.options()),
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def for_machine(self, target: Target) -> Plan:
+        """Return the part of the plan that counts on another machine, without markers, which pip judges by this one."""
+        markers = target.markers(self.python)
+        narrowed = replace(
+            self.wanted,
+            requirements=_narrow(self.wanted.requirements, markers),
+            constraints=_narrow(self.wanted.constraints, markers),
+        )
+        extra = replace(
+            self.extra,
+            requirements=_narrow(self.extra.requirements, markers),
+            constraints=_narrow(self.extra.constraints, markers),
+        )
+        return replace(self, wanted=narrowed, extra=extra, lock=_narrow_lock(self.lock, markers))
 
     def orders(self, directory: Path) -> Iterator[tuple[Order, Sources]]:
         """Write the lists for the installer into *directory*, and yield the runs that it takes.
@@ -84,27 +103,28 @@ class Plan:
         try:
             yield from self._orders(notes)
         except OSError as exc:
-            raise EnvironmentFailed("write down what to install", output=[str(exc)]) from exc
+            hint = "see that there is room, and that you may write there"
+            raise EnvironmentFailed("write down what to install", output=[str(exc)], hint=hint) from exc
 
-    def _orders(self, notes: Path) -> Iterator[tuple[Order, Sources]]:
+    def _locked_orders(self, notes: Path) -> Iterator[tuple[Order, Sources]]:
         if self.lock is not None and (lines := hashed_lines(self.lock)):
             places = {str(wheel.path.parent) for wheel in self.wanted.carried} - set(self.sources.find_links)
             yield (
                 Order(
-                    step="install the locked packages",
+                    what="the locked packages",
                     requirements=_write(notes / "locked.txt", lines),
                     hashed=True,
                     alone=not self.is_bundle,  # of a bundle, the installer can tell whether it is whole
                     builds=self.builds,
                     hint=self.hint,
                 ),
-                _also(self.sources, sorted(places)),
+                replace(self.sources, find_links=(*self.sources.find_links, *sorted(places))),
             )
         if self.lock is not None and (lines := git_lines(self.lock)):
             commits = _write(notes / "commits.txt", lines)
             yield (
                 Order(
-                    step="install the locked commits",
+                    what="the locked commits",
                     requirements=commits,
                     alone=True,
                     builds=self.builds,
@@ -112,15 +132,20 @@ class Plan:
                 ),
                 self.sources,
             )
-        lines = self._lines(lambda wheel: _keep(wheel, notes / _WHEELS).as_uri(), lambda wheel: wheel.path.as_uri())
+
+    def _orders(self, notes: Path) -> Iterator[tuple[Order, Sources]]:
+        yield from self._locked_orders(notes)
+        lines = self._lines(
+            lambda wheel: _keep(wheel, notes / WHEELS_FOLDER).as_uri(), lambda wheel: wheel.path.as_uri()
+        )
         if not lines:
             return
         bounds = self._constraints()
         yield (
             Order(
-                step="install what the model requires",
-                requirements=_write(notes / "requirements.txt", lines),
-                constraints=_write(notes / "constraints.txt", bounds) if bounds else None,
+                what="what the model requires",
+                requirements=_write(notes / REQUIREMENTS_FILE, lines),
+                constraints=_write(notes / CONSTRAINTS_FILE, bounds) if bounds else None,
                 builds=self.builds,
                 hint=self.hint,
             ),
@@ -187,13 +212,14 @@ def requirement_lines(
     return [*lines, *(f"{name}{wish if name == 'palate' else ''} @ {address}" for name, address in packed)]
 
 
-def check_lock(lock: Lock, interpreter: Interpreter) -> None:
-    """Raise InvalidOption if a lock is not for the version of an interpreter."""
+def check_lock(lock: Lock, python: str) -> None:
+    """Raise InvalidOption if a lock is not for a version of Python; two parts of one stand for its latest release."""
     from packaging.specifiers import SpecifierSet
 
     range_ = SpecifierSet(lock.requires_python or "")
-    if not range_.contains(interpreter.version.removesuffix("+"), prereleases=True):
-        reason = f"the model's packages are locked for Python {range_}, and this would be {interpreter.version}"
+    full = python.removesuffix("+") if python.count(".") > 1 else f"{python}.{_LATEST_PATCH}"
+    if not range_.contains(full, prereleases=True):
+        reason = f"the packages are locked for Python {range_}, and this would be {python}"
         raise InvalidOption("python", reason=reason, hint="choose one in that range, or pass locked=False")
 
 
@@ -209,11 +235,22 @@ def _keep(wheel: PackedWheel, folder: Path) -> Path:
     return path
 
 
-def _also(sources: Sources, find_links: Sequence[str]) -> Sources:
-    return Sources(
-        index_url=sources.index_url,
-        extra_index_urls=sources.extra_index_urls,
-        find_links=(*sources.find_links, *find_links),
-        no_index=sources.no_index,
-        offline=sources.offline,
-    )
+def _narrow(requirements: Iterable[Requirement], markers: Mapping[str, str]) -> tuple[Requirement, ...]:
+    from packaging.requirements import Requirement
+
+    kept = []
+    for requirement in requirements:
+        if requirement.marker is None or requirement.marker.evaluate(dict(markers)):
+            plain = Requirement(str(requirement))
+            plain.marker = None
+            kept.append(plain)
+    return tuple(kept)
+
+
+def _narrow_lock(lock: Lock | None, markers: Mapping[str, str]) -> Lock | None:
+    from packaging.markers import Marker
+
+    if lock is None:
+        return None
+    counting = [p for p in lock.packages if p.marker is None or Marker(p.marker).evaluate(dict(markers))]
+    return replace(lock, packages=tuple(replace(package, marker=None) for package in counting))

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution
 from typing import Final
 
-from palate._environment.dependencies import InstalledGraph, metadata_field, requires_lines
-from palate._environment.lock import LOCK_FILE
+from palate._environment.dependencies import InstalledGraph, name_of, requires_lines
+from palate._environment.lock import LOCK_FILE, WHEELS_FOLDER, Lock
 from palate._environment.requirements import REQUIREMENTS_FILE, normalise_name
 from palate._rebuilding.wanted import Wanted
 from palate.errors import CodeReason, TrustRequired
@@ -21,13 +21,16 @@ __all__ = ["refuse_commits", "refuse_untrusted"]
 
 _MAX_REASONS: Final = 20
 _FOREIGN: Final = "a package that Palate does not require runs when it is installed"
+_EXTRAS: Final = "what an extra brings runs when it is installed"
+_OWN: Final = "Palate and its plugins are those that are installed here"
 _COMMIT: Final = "to build a commit runs its code"
 
 
-def refuse_untrusted(wanted: Wanted, palates: Iterable[Distribution]) -> None:
-    """Raise TrustRequired if the model asks for more than the distributions *palates* lead to."""
-    known = _known_names(palates)
-    _refuse(wanted, _reasons(wanted, known))
+def refuse_untrusted(wanted: Wanted, palates: Iterable[Distribution], bundled: Lock | None) -> None:
+    """Raise TrustRequired if the model, or the bundle of it, has more than the distributions *palates* lead to."""
+    homes = list(palates)
+    known, own = _known_names(homes), frozenset(map(name_of, homes))
+    _refuse(wanted, [*_reasons(wanted, known, own), *_foreign(bundled, known)])
 
 
 def refuse_commits(wanted: Wanted) -> None:
@@ -45,14 +48,26 @@ def _refuse(wanted: Wanted, found: Iterable[CodeReason]) -> None:
     raise TrustRequired(wanted.uri, reasons=shown)
 
 
-def _reasons(wanted: Wanted, known: frozenset[str]) -> Iterator[CodeReason]:
+def _reasons(wanted: Wanted, known: frozenset[str], own: frozenset[str]) -> Iterator[CodeReason]:
     for wheel in wanted.carried:
-        yield CodeReason(f"wheels/{wheel.path.name}", "a package that comes with the model runs when it is installed")
+        yield CodeReason(
+            f"{WHEELS_FOLDER}/{wheel.path.name}", "a package that comes with the model runs when it is installed"
+        )
     yield from _commits(wanted)
     for requirement in wanted.requirements:
         if not requirement.url and normalise_name(requirement.name) not in known:
             yield CodeReason(REQUIREMENTS_FILE, f"{requirement.name}: {_FOREIGN}")
+        elif requirement.extras:
+            extras = ", ".join(sorted(requirement.extras))
+            yield CodeReason(REQUIREMENTS_FILE, f"{requirement.name}[{extras}]: {_EXTRAS}")
     for package in wanted.lock.packages if wanted.lock else ():
+        if normalise_name(package.name) in own:
+            yield CodeReason(LOCK_FILE, f"{package.name}: {_OWN}")
+    yield from _foreign(wanted.lock, known)
+
+
+def _foreign(lock: Lock | None, known: frozenset[str]) -> Iterator[CodeReason]:
+    for package in lock.packages if lock else ():
         if package.git is None and normalise_name(package.name) not in known:
             yield CodeReason(LOCK_FILE, f"{package.name}: {_FOREIGN}")
 
@@ -73,7 +88,7 @@ def _known_names(palates: Iterable[Distribution]) -> frozenset[str]:
     direct: list[Requirement] = []
     names: set[str] = set()
     for distribution in palates:
-        names.add(normalise_name(metadata_field(distribution, "Name")))
+        names.add(name_of(distribution))
         for line in requires_lines(distribution):
             try:
                 direct.append(Requirement(line.partition(";")[0]))

@@ -7,22 +7,20 @@ import platform
 import re
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from palate._disk.paths import read_small
 from palate._disk.strict_yaml import read_yaml, write_yaml
-from palate._environment.dependencies import metadata_field
+from palate._environment.dependencies import metadata_field, name_of
 from palate._environment.environment import ENVIRONMENT_FILES
 from palate._environment.lock import WHEELS_FOLDER, Lock, write_pylock
-from palate._environment.requirements import normalise_name
-from palate._rebuilding.installers import Order, find_uv
-from palate._rebuilding.interpreters import find_interpreter
-from palate._rebuilding.palates import find_palates, name_of
-from palate._rebuilding.planning import Asked, choose_lock, choose_sources, open_wanted, palate_extras
-from palate._rebuilding.plans import requirement_lines
-from palate._rebuilding.policy import refuse_commits
+from palate._environment.requirements import CONSTRAINTS_FILE, normalise_name
+from palate._rebuilding.palates import find_palates
+from palate._rebuilding.places import NOTES_FOLDER
+from palate._rebuilding.planning import Asked, choose_lock, make_plan, open_wanted, palate_extras
 from palate._rebuilding.resolving import pip_of, resolve
 from palate._rebuilding.wanted import Wanted
 from palate.errors import InvalidModelFile, InvalidOption, Problem
@@ -68,14 +66,6 @@ def export_environment(
     """
     if format not in EXPORT_FORMATS:
         raise InvalidOption("format", reason=f"there is none called {format!r:.40}", hint=f"give {EXPORT_FORMATS}")
-    _, wanted = open_wanted(uri)
-    match format:
-        case "pip":
-            return _pip_text(wanted)
-        case "conda":
-            return _conda_text(wanted)
-        case "dockerfile":
-            return _dockerfile_text(wanted)
     asked = Asked(
         python=python,
         installer="pip",
@@ -86,9 +76,33 @@ def export_environment(
         extra_index_urls=extra_index_urls,
         use_recorded_index=use_recorded_index,
         offline=offline,
-        bundle=None,
     )
-    return write_pylock(choose_lock(wanted, locked) or _resolve(wanted, asked))
+    if format != "pylock":
+        _refuse_ignored(asked, reason=f"{format!r} looks for no packages", hint="leave it out, or export a 'pylock'")
+    _, wanted = open_wanted(uri)
+    match format:
+        case "pip":
+            return _pip_text(wanted)
+        case "conda":
+            return _conda_text(wanted)
+        case "dockerfile":
+            return _dockerfile_text(wanted)
+    lock = choose_lock(wanted, locked)
+    if lock is not None:
+        hint = "leave it out, or have another lock made: locked=False (CLI: --not-locked)"
+        _refuse_ignored(replace(asked, locked=None, offline=False), reason="the model has a lock of its own", hint=hint)
+    return write_pylock(lock or _resolve(wanted, asked))
+
+
+def _refuse_ignored(asked: Asked, *, reason: str, hint: str) -> None:
+    """Raise InvalidOption for an option that would mean nothing."""
+    given = [
+        *(["python"] if asked.python is not None else []),
+        *asked.chosen(),
+        *(["offline"] if asked.offline else []),
+    ]
+    if given:
+        raise InvalidOption(given[0], reason=f"it means nothing here, because {reason}", hint=hint)
 
 
 def _pip_text(wanted: Wanted) -> str:
@@ -146,24 +160,12 @@ def _conda_parts(path: Path) -> tuple[list[str], list[str]]:
 
 
 def _resolve(wanted: Wanted, asked: Asked) -> Lock:
-    if not asked.trust:
-        refuse_commits(wanted)
-    interpreter = find_interpreter(wanted.python, asked=asked.python, uv=find_uv())
-    carried = [(wheel.name, wheel.path.as_uri()) for wheel in wanted.carried]
-    lines = requirement_lines(wanted.requirements, carried=carried, packed=(), extras=())
-    if not lines:
-        return Lock(packages=())
-    with tempfile.TemporaryDirectory(prefix="palate-lock-") as folder, pip_of(interpreter, Path(folder)) as pip:
-        requirements, constraints = Path(folder, "requirements.txt"), Path(folder, "constraints.txt")
-        requirements.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        constraints.write_text("".join(f"{line}\n" for line in wanted.constraints), encoding="utf-8")
-        order = Order(
-            step="lock what the model requires",
-            requirements=requirements,
-            constraints=constraints if wanted.constraints else None,
-            builds=asked.trust,
-        )
-        return resolve(pip, order, choose_sources(wanted, asked, asked.extra()))
+    plan = make_plan(wanted, asked, task="lock")
+    with tempfile.TemporaryDirectory(prefix="palate-lock-") as folder, pip_of(plan.interpreter, Path(folder)) as pip:
+        Path(folder, NOTES_FOLDER).mkdir()
+        found = [resolve(pip, order, sources) for order, sources in plan.orders(Path(folder))]
+    # What is not locked yet takes one order, or none.
+    return found[0] if found else Lock(packages=())
 
 
 # -- Docker --------------------------------------------------------------------------------------------------------
@@ -194,10 +196,10 @@ def _dockerfile_text(wanted: Wanted) -> str:
     # A list of arguments, which no shell reads.
     command = ["python", "-m", "pip", "install", *(["--find-links", "/wheels"] if wanted.carried else [])]
     if bounds:
-        command += ["--constraint", "/constraints.txt"]
+        command += ["--constraint", f"/{CONSTRAINTS_FILE}"]
     name = wanted.path.name
     copies = [(f"{name}/{WHEELS_FOLDER}", "/wheels")] if wanted.carried else []
-    copies += [(f"{name}/constraints.txt", "/constraints.txt")] if bounds else []
+    copies += [(f"{name}/{CONSTRAINTS_FILE}", f"/{CONSTRAINTS_FILE}")] if bounds else []
     return _DOCKERFILE.format(
         model=_one_word(name),
         tag="palate-model",

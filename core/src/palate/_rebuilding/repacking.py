@@ -10,7 +10,6 @@ import base64
 import csv
 import hashlib
 import io
-import json
 import os
 import re
 import zipfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from palate._environment.dependencies import metadata_field
+from palate._environment.installed import describe_distribution
 from palate._environment.requirements import normalise_name
 from palate.errors import EnvironmentFailed
 
@@ -41,7 +41,6 @@ class PackedWheel:
     """A wheel in memory: of the distribution *name*, to be written under *file_name*."""
 
     name: str
-    version: str
     file_name: str
     content: bytes
     sha256: str
@@ -65,7 +64,6 @@ def pack_distribution(distribution: Distribution) -> PackedWheel:
     content = _zip(files, f"{stem}.dist-info/RECORD")
     return PackedWheel(
         name=normalise_name(name),
-        version=version,
         file_name=f"{stem}-{_tag(files[f'{stem}.dist-info/WHEEL'].decode())}.whl",
         content=content,
         sha256=hashlib.sha256(content).hexdigest(),
@@ -95,7 +93,7 @@ def _contents(distribution: Distribution, name: str, version: str) -> Iterator[t
     yield f"{info}/WHEEL", (distribution.read_text("WHEEL") or _PLAIN_WHEEL).encode()
     if points := distribution.read_text("entry_points.txt"):
         yield f"{info}/entry_points.txt", points.encode()
-    if _is_in_place(distribution):
+    if describe_distribution(distribution).origin == "editable":
         yield from _source_files(distribution, name)
     else:
         # Scripts, which lie outside, are made anew from the entry points.
@@ -107,14 +105,6 @@ def _contents(distribution: Distribution, name: str, version: str) -> Iterator[t
 
 def _read(distribution: Distribution, file: str) -> bytes:
     return Path(str(distribution.locate_file(file))).read_bytes()
-
-
-def _is_in_place(distribution: Distribution) -> bool:
-    try:
-        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
-        return bool(origin.get("dir_info", {}).get("editable"))
-    except (ValueError, AttributeError):
-        return False
 
 
 def _source_files(distribution: Distribution, name: str) -> Iterator[tuple[str, bytes]]:

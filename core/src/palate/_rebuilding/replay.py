@@ -24,7 +24,10 @@ __all__ = ["PredictionState", "Replay", "replay_in"]
 PredictionState: TypeAlias = Literal["ok", "skipped"]
 
 _STEP = "open the model in its environment"
-_DIFFERENCE = "the prediction "  # what each sentence about a prediction that changed begins with
+_HINT = (
+    "it may need packages that its requirements do not name: add them by extra_requirements= (CLI: --with), or build "
+    "with replay=False (CLI: --no-replay) and look"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +54,9 @@ def replay_in(python: Path, opened: OpenedModel, *, trust: bool, folder: Path) -
     if failed is None:
         found = checks["predictions"]
         return Replay(state="ok" if found["status"] == "ok" else "skipped", detail=str(found["detail"]))
-    detail = str(failed["detail"])
-    if failed["name"] == "predictions" and detail.startswith(_DIFFERENCE):
-        raise PredictionChanged(opened.uri, differences=detail.split("; "))
-    raise EnvironmentFailed(_STEP, output=[detail])
+    if failed["differences"]:
+        raise PredictionChanged(opened.uri, differences=failed["differences"])
+    raise EnvironmentFailed(_STEP, output=[str(failed["detail"])], hint=_HINT)
 
 
 def _needs_trust(python: Path, opened: OpenedModel, folder: Path) -> bool:
@@ -69,11 +71,12 @@ def _palate(python: Path, command: str, opened: OpenedModel, *options: str, fold
     printed = run_tool(
         [python, "-I", "-m", "palate", command, "--json", *options, "--", opened.path],
         step=_STEP,
+        hint=_HINT,
         folder=folder,
         accepted=(0, 1),
     )
     try:
         found: dict[str, Any] = json.loads(printed)
     except ValueError as exc:
-        raise EnvironmentFailed(_STEP, output=["its Palate gave no answer"]) from exc
+        raise EnvironmentFailed(_STEP, output=["its Palate gave no answer"], hint=_HINT) from exc
     return found

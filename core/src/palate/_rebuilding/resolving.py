@@ -10,6 +10,7 @@ import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,15 +19,16 @@ from urllib.parse import unquote, urlsplit
 from palate._environment.lock import GitSource, Lock, LockedFile, LockedPackage
 from palate._environment.requirements import normalise_name
 from palate._rebuilding.commands import run_tool
-from palate._rebuilding.installers import Order, Pip, Sources
+from palate._rebuilding.installers import Order, Pip, Sources, Uv
 from palate._rebuilding.interpreters import Interpreter, minor_version
 from palate._rebuilding.targets import Target
 from palate.errors import EnvironmentFailed
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
+    from packaging.version import Version
 
-__all__ = ["download", "find_missing", "narrow_for_uv", "pip_of", "resolve"]
+__all__ = ["choose_wheels", "download", "narrow_for_uv", "pip_of", "resolve", "wheel_name"]
 
 Command = list[str | Path]
 _MAX_METADATA: Final = 4 << 20
@@ -43,11 +45,6 @@ def pip_of(interpreter: Interpreter, folder: Path) -> Iterator[Command]:
     yield [Pip().make(place, interpreter, lock=None), "-I", "-m", "pip"]
 
 
-def _options(order: Order, sources: Sources) -> list[str | Path]:
-    offline = ["--no-index"] if sources.offline and not sources.no_index else []
-    return [*order.options(), *sources.options(), *offline, "-r", order.requirements]
-
-
 def resolve(pip: Command, order: Order, sources: Sources) -> Lock:
     """Return the files that pip would install.
 
@@ -56,12 +53,15 @@ def resolve(pip: Command, order: Order, sources: Sources) -> Lock:
     """
     report = order.requirements.with_suffix(".json")
     command: Command = [*pip, "install", "--dry-run", "--ignore-installed", "--quiet", f"--report={report}"]
-    run_tool([*command, *_options(order, sources)], step=order.step, folder=order.requirements.parent)
+    command += [*Pip.options(order, sources), "-r", order.requirements]
+    step = f"lock {order.what}"
+    run_tool(command, step=step, folder=order.requirements.parent, hint=order.hint)
     try:
         found = json.loads(report.read_bytes())["install"]
-        return Lock(packages=tuple(_locked(entry, order.step) for entry in found))
+        return Lock(packages=tuple(_locked(entry, step) for entry in found))
     except (OSError, ValueError, LookupError, TypeError) as exc:
-        raise EnvironmentFailed(order.step, output=[f"pip's report cannot be read ({exc!r:.200})"]) from exc
+        output = [f"pip's report cannot be read ({exc!r:.200})"]
+        raise EnvironmentFailed(step, output=output, hint="install another version of pip here") from exc
 
 
 def _locked(entry: Mapping[str, Any], step: str) -> LockedPackage:
@@ -78,7 +78,8 @@ def _locked(entry: Mapping[str, Any], step: str) -> LockedPackage:
     if digest is None and address.scheme == "file":
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest is None:
-        raise EnvironmentFailed(step, output=[f"the index does not say the SHA-256 of {path.name}"])
+        output = [f"the index does not say the SHA-256 of {path.name}"]
+        raise EnvironmentFailed(step, output=output, hint="name one that does, by index_url= (CLI: --index-url)")
     return LockedPackage(name=name, version=version, files=(LockedFile(name=path.name, sha256=digest),))
 
 
@@ -96,14 +97,15 @@ def download(pip: Command, order: Order, sources: Sources, folder: Path, *, targ
     Raises:
         EnvironmentFailed: a file cannot be had.
     """
-    if order.builds and target is None:
+    if order.builds:
         command: Command = [*pip, "wheel", "--quiet", f"--wheel-dir={folder}"]
     else:
         command = [*pip, "download", "--quiet", f"--dest={folder}"]
     if target is not None:
         command += ["--implementation=cp", f"--python-version={minor_version(python)}"]
         command += [*(f"--platform={tag}" for tag in target.tags)]
-    run_tool([*command, *_options(order, sources)], step=order.step, folder=order.requirements.parent)
+    command += [*Pip.options(order, sources), "-r", order.requirements]
+    run_tool(command, step=f"fetch {order.what}", folder=order.requirements.parent, hint=order.hint)
 
 
 def narrow_for_uv(uv: Path, order: Order, sources: Sources, *, target: Target, python: str) -> Order:
@@ -113,42 +115,71 @@ def narrow_for_uv(uv: Path, order: Order, sources: Sources, *, target: Target, p
     """
     command: Command = [uv, "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
     command += [f"--python-version={minor_version(python)}", f"--python-platform={target.uv}"]
-    command += [*order.options(), *sources.options(), *(["--offline"] if sources.offline else []), order.requirements]
+    command += [*Uv.options(order, sources), order.requirements]
     pinned = order.requirements.with_suffix(".pinned.txt")
-    pinned.write_text(run_tool(command, step=order.step, folder=order.requirements.parent), encoding="utf-8")
-    return Order(step=order.step, requirements=pinned, alone=True)
+    printed = run_tool(command, step=f"fetch {order.what}", folder=order.requirements.parent, hint=order.hint)
+    pinned.write_text(printed, encoding="utf-8")
+    return replace(order, requirements=pinned, constraints=None, alone=True)
 
 
 # -- is it all there? ----------------------------------------------------------------------------------------------
 
 
-def find_missing(wheels: Iterable[Path], roots: Sequence[Requirement], markers: Mapping[str, str]) -> list[str]:
-    """Return the requirements, of *roots* and of what they lead to, that none of *wheels* fulfils.
+def choose_wheels(
+    wheels: Iterable[Path], roots: Sequence[Requirement], markers: Mapping[str, str]
+) -> tuple[list[Path], list[str]]:
+    """Return those of *wheels* that *roots* lead to, one of a package, and the requirements that none fulfils.
+
+    Of several versions of a package, the newest that fulfils all of its requirements is chosen.
 
     Raises:
         EnvironmentFailed: a wheel cannot be read.
     """
+    versions = _newest_first(wheels)
+    bounds: dict[str, dict[str, Requirement]] = {}
+    while True:
+        chosen: dict[str, Path] = {}
+        missing: dict[str, None] = {}
+        seen: set[tuple[str, str]] = set()
+        waiting, known = list(roots), sum(map(len, bounds.values()))
+        while waiting:
+            requirement = waiting.pop()
+            name = normalise_name(requirement.name)
+            bounds.setdefault(name, {})[str(requirement)] = requirement
+            path = _first_within(bounds[name].values(), versions.get(name, ()))
+            if path is None:
+                missing[str(requirement)] = None
+                continue
+            chosen[name] = path
+            for extra in ("", *map(normalise_name, requirement.extras)):
+                if (name, extra) not in seen:
+                    seen.add((name, extra))
+                    waiting += _required(path, {**markers, "extra": extra})
+        # A bound that was met late may mean another choice for what came before it.
+        if known == sum(map(len, bounds.values())):
+            return sorted(chosen.values()), sorted(missing)
+
+
+def wheel_name(path: Path) -> str:
+    """Return the normalised name of the package that a wheel is of."""
+    return normalise_name(path.name.partition("-")[0])
+
+
+def _newest_first(wheels: Iterable[Path]) -> dict[str, list[tuple[Version, Path]]]:
     from packaging.utils import parse_wheel_filename
 
-    files = {
-        normalise_name(name): (path, version)
-        for path in wheels
-        for name, version, *_ in [parse_wheel_filename(path.name)]
-    }
-    missing: dict[str, None] = {}
-    seen: set[tuple[str, str]] = set()
-    waiting = list(roots)
-    while waiting:
-        requirement = waiting.pop()
-        found = files.get(normalise_name(requirement.name))
-        if found is None or not (requirement.url or requirement.specifier.contains(found[1], prereleases=True)):
-            missing[str(requirement)] = None
-            continue
-        for extra in ("", *map(normalise_name, requirement.extras)):
-            if (requirement.name, extra) not in seen:
-                seen.add((requirement.name, extra))
-                waiting += _required(found[0], {**markers, "extra": extra})
-    return sorted(missing)
+    found: dict[str, list[tuple[Version, Path]]] = {}
+    for path in wheels:
+        found.setdefault(wheel_name(path), []).append((parse_wheel_filename(path.name)[1], path))
+    for versions in found.values():
+        versions.sort(reverse=True)
+    return found
+
+
+def _first_within(bounds: Iterable[Requirement], versions: Iterable[tuple[Version, Path]]) -> Path | None:
+    specifiers = [requirement.specifier for requirement in bounds if not requirement.url]
+    fitting = (p for version, p in versions if all(s.contains(version, prereleases=True) for s in specifiers))
+    return next(fitting, None)
 
 
 def _required(wheel: Path, markers: Mapping[str, str]) -> Iterator[Requirement]:
@@ -171,5 +202,7 @@ def _metadata(wheel: Path) -> str:
             with archive.open(name) as file:
                 text = file.read(_MAX_METADATA).decode("utf-8", "replace")
     except (OSError, zipfile.BadZipFile, StopIteration) as exc:
-        raise EnvironmentFailed("read the wheels of the bundle", output=[f"{wheel.name} is no wheel"]) from exc
+        hint = "the index, or what is between, gave a damaged file: name another one by index_url= (CLI: --index-url)"
+        output = [f"{wheel.name} is no wheel"]
+        raise EnvironmentFailed("read the wheels that were fetched", output=output, hint=hint) from exc
     return text.replace("\r\n", "\n").partition("\n\n")[0]

@@ -59,6 +59,11 @@ class Target:
     level: int
 
     @property
+    def short_name(self) -> str:
+        """What PLATFORMS calls it, if it is one of them."""
+        return f"{self.system}-{self.word if self.system == 'macos' else self.machine}"
+
+    @property
     def word(self) -> str:
         """What markers call the machine."""
         return _OWN_WORDS.get((self.system, self.machine), self.machine)
@@ -132,12 +137,17 @@ def _read(name: object) -> Target:
     text = str(name).lower().replace("/", "-")
     system, _, machine = text.partition("-")
     system, machine = _SYSTEMS.get(system, system), _MACHINES.get(machine, machine)
-    shown = _OWN_WORDS.get((system, machine), machine) if system == "macos" else machine
-    if f"{system}-{shown}" in PLATFORMS:
-        return Target(system=system, machine=machine, level=_USUAL[system])
-    tag = _TAG.fullmatch(text)
-    if tag is None:
-        raise InvalidOption("platforms", reason=f"{text!r:.60} is none that wheels are made for", hint=_HINT)
+    target = Target(system=system, machine=machine, level=_USUAL.get(system, 0))
+    if target.short_name not in PLATFORMS:
+        tag = _TAG.fullmatch(text)
+        target = _of_tag(tag) if tag else target
+    # Of other machines nobody here knows what markers call them.
+    if target.short_name not in PLATFORMS:
+        raise InvalidOption("platforms", reason=f"{text!r:.60} is none that is known", hint=_HINT)
+    return target
+
+
+def _of_tag(tag: re.Match[str]) -> Target:
     machine = _MACHINES.get(tag["machine"], tag["machine"])
     if tag["old"]:
         return Target(system="linux", machine=machine, level=_OLD[tag["old"]])

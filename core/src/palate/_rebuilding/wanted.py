@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,24 +12,20 @@ from palate._disk.manifest import Manifest
 from palate._disk.paths import confine, open_plain, read_small
 from palate._environment.declared import IndexOptions
 from palate._environment.environment import ENVIRONMENT_FILES
-from palate._environment.lock import LOCK_FILE, WHEELS_FOLDER, Lock, read_pylock
-from palate._environment.recorded import is_mlflow, read_recorded
-from palate._environment.requirements import CONSTRAINTS_FILE, REQUIREMENTS_FILE, normalise_name
+from palate._environment.facts import read_facts
+from palate._environment.lock import LOCK_FILE, Lock, read_pylock
+from palate._environment.recorded import PYTHON_VERSION, is_mlflow, read_recorded
+from palate._environment.requirements import CONSTRAINTS_FILE, REQUIREMENTS_FILE
 from palate._opening import OpenedModel
 from palate.errors import InvalidModelFile, InvalidRequirement, ModelChanged, Problem
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-__all__ = ["PYTHON_VERSION", "CarriedWheel", "Wanted", "read_wanted"]
-
-# As `python --version` says it; what stands here is given to programs.
-PYTHON_VERSION: Final = re.compile(r"\d{1,2}\.\d{1,3}(?:\.\d{1,3})?(?:(?:a|b|rc)\d{1,3})?\+?", re.ASCII)
+__all__ = ["CarriedWheel", "Wanted", "read_wanted"]
 
 _FILES: Final = (REQUIREMENTS_FILE, CONSTRAINTS_FILE, *ENVIRONMENT_FILES.values(), LOCK_FILE)
 _MAX_FILE_BYTES: Final = 4 << 20
-_WHEEL: Final = re.compile(rf"{WHEELS_FOLDER}/[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl")
-_ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9][!#-;=?-~]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +82,9 @@ def read_wanted(opened: OpenedModel) -> Wanted:
     recorded = read_recorded(opened.path, python=stated if isinstance(stated, str) else None)
     for refused in recorded.refused:
         raise InvalidRequirement(refused.line, reason=f"{refused.reason} ({refused.file})")
-    details = _environment_section(opened)
+    facts = read_facts(opened.model_file.palate)
+    if facts.problems:
+        raise InvalidModelFile(facts.problems)
     signature = opened.model_file.signature
     left_out = [line for line in recorded.requirements if is_mlflow(line)] if not opened.model_file.palate else []
     inputs = signature.inputs if signature else None
@@ -100,8 +97,8 @@ def read_wanted(opened: OpenedModel) -> Wanted:
         left_out=tuple(map(str, left_out)),
         constraints=recorded.constraints,
         lock=_read_lock(opened.path),
-        carried=tuple(_read_carried(opened, details.get("wheels"))),
-        index_options=_read_options(details.get("index_options")),
+        carried=tuple(_read_carried(opened, facts.wheels)),
+        index_options=facts.index_options,
         takes_tables=inputs is not None and not inputs.is_tensor,
     )
 
@@ -115,20 +112,11 @@ def _check_files(path: Path, manifest: Manifest) -> None:
             raise ModelChanged(str(path), extra=[name])
 
 
-def _invalid(key: str, message: str, *, source: str = "MLmodel") -> InvalidModelFile:
-    where = ("palate", "environment", key) if source == "MLmodel" else (key,)
-    return InvalidModelFile([Problem(where, "wrong_value", message)], source=source)
-
-
 def _check_version(version: str | None) -> str | None:
     if version is not None and not PYTHON_VERSION.fullmatch(version):
-        raise _invalid("python", f"{version!r:.60} is no version of Python", source=ENVIRONMENT_FILES["virtualenv"])
+        problem = Problem(("python",), "wrong_value", f"{version!r:.60} is no version of Python")
+        raise InvalidModelFile([problem], source=ENVIRONMENT_FILES["virtualenv"])
     return version
-
-
-def _environment_section(opened: OpenedModel) -> Mapping[str, object]:
-    section = opened.model_file.palate.get("environment")
-    return section if isinstance(section, Mapping) else {}
 
 
 def _read_lock(path: Path) -> Lock | None:
@@ -137,40 +125,12 @@ def _read_lock(path: Path) -> Lock | None:
     return read_pylock(read_small(confine(path, LOCK_FILE, field="the model"), _MAX_FILE_BYTES))
 
 
-def _read_carried(opened: OpenedModel, wheels: object) -> Iterator[CarriedWheel]:
-    if wheels is None:
-        return
-    if not isinstance(wheels, Mapping):
-        raise _invalid("wheels", "has to lead from packages to files")
+def _read_carried(opened: OpenedModel, wheels: Mapping[str, str]) -> Iterator[CarriedWheel]:
     known = {file.name: file.sha256 for file in opened.manifest.files} if opened.manifest else {}
-    for name, relative in sorted(wheels.items(), key=str):
-        named = normalise_name(str(name))
-        if not isinstance(relative, str) or not _WHEEL.fullmatch(relative):
-            raise _invalid("wheels", f"{relative!r:.80} is not the name of a wheel in '{WHEELS_FOLDER}/'")
-        if normalise_name(Path(relative).name.partition("-")[0]) != named:
-            raise _invalid("wheels", f"{relative!r:.80} is a wheel of another package than {named!r:.80}")
+    for name, relative in sorted(wheels.items()):
         path = confine(opened.path, relative, field="palate.environment.wheels")
         with open(open_plain(path), "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != known.get(relative, digest):
             raise ModelChanged(opened.uri, changed=[relative])
-        yield CarriedWheel(name=named, path=path, sha256=digest)
-
-
-def _read_options(options: object) -> IndexOptions:
-    if options is None:
-        return IndexOptions()
-    if not isinstance(options, Mapping):
-        raise _invalid("index_options", "has to be a mapping")
-    index = _addresses([options["index_url"]]) if options.get("index_url") is not None else ()
-    extra, links = (_addresses(options.get(key, ())) for key in ("extra_index_urls", "find_links"))
-    return IndexOptions(index_url=index[0] if index else None, extra_index_urls=extra, find_links=links)
-
-
-def _addresses(given: object) -> tuple[str, ...]:
-    if not isinstance(given, list | tuple):
-        raise _invalid("index_options", "has to have lists of addresses")
-    for address in given:
-        if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
-            raise _invalid("index_options", f"{address!r:.80} is no http:// or https:// address")
-    return tuple(given)
+        yield CarriedWheel(name=name, path=path, sha256=digest)

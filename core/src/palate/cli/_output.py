@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import click
 
-__all__ = ["echo_json", "echo_table", "json_option", "one_line", "printable", "size_text", "trust_option"]
+__all__ = [
+    "echo_json",
+    "echo_table",
+    "json_option",
+    "model_speaks_aside",
+    "one_line",
+    "printable",
+    "size_text",
+    "trust_option",
+]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 trust_option = click.option("--trust", is_flag=True, help="Allow code that comes with the model to run.")
@@ -19,6 +31,20 @@ def echo_json(document: Any) -> None:
     text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
     # A lone surrogate, from a hostile file, has no UTF-8; the backslash form is JSON for the same character.
     click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+@contextmanager
+def model_speaks_aside() -> Iterator[None]:
+    """Send to standard error what a model prints, in Python or below it: standard output is the command's own."""
+    sys.stdout.flush()
+    own = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(own, 1)
+        os.close(own)
 
 
 def echo_table(rows: Iterable[Sequence[str]], *, indent: str = "") -> None:

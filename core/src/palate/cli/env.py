@@ -13,6 +13,7 @@ from palate import environments
 from palate.cli._ending import ending_orderly
 from palate.cli._env_check import command as check
 from palate.cli._output import echo_json, echo_table, json_option, one_line, printable, size_text, trust_option
+from palate.errors import InvalidOption
 
 __all__ = ["command"]
 
@@ -95,14 +96,14 @@ def export(*, uri: str, output: Path | None, **options: Any) -> None:
         with output.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except OSError as exc:
-        raise click.ClickException(f"{output}: {exc.strerror}") from exc
+        raise InvalidOption("--output", reason=f"'{output}': {exc.strerror}", hint="give a path that is new") from exc
 
 
 @command.command("bundle")
 @click.argument("uri")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--platform", "platforms", metavar="NAME", multiple=True, help="The machine it is for; may be repeated.")
-@click.option("--python", "python_version", metavar="VERSION", help="The Python it is for, instead of the model's.")
+@_python_option
 @_with_option
 @_source_options
 @trust_option

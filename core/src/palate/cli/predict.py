@@ -13,7 +13,7 @@ import click
 
 from palate import Isolation
 from palate.cli._ending import ending_orderly
-from palate.cli._output import json_option, trust_option
+from palate.cli._output import json_option, model_speaks_aside, trust_option
 from palate.codecs import FORMATS, DataFormat, decode_input, encode_predictions, format_of
 from palate.errors import InvalidOption, PalateError
 from palate.loading import load_model
@@ -100,11 +100,12 @@ def command(
     write_as = "json" if as_json else output_format or format_of(output) or read_as
     if output == STANDARD and write_as in BINARY and sys.stdout.isatty():
         raise InvalidOption("--output", reason=f"{write_as} is no text for a terminal", hint="name a file with -o")
-    with ending_orderly():  # an environment may have to be built
+    with ending_orderly(), model_speaks_aside():  # an environment may have to be built
         model = load_model(uri, trust=trust, isolate=_isolation(environment, timeout, asked=isolate))
     schema = model.signature.inputs if model.signature else None
     given = decode_input(_read(source), read_as, schema, delimiter=separator)
-    predictions = _predict(model, method, given.data, {**(given.params or {}), **_params(params)})
+    with model_speaks_aside():
+        predictions = _predict(model, method, given.data, {**(given.params or {}), **_params(params)})
     _write(output, encode_predictions(predictions, write_as))
 
 

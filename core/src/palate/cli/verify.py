@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from palate.cli._output import echo_json, echo_table, json_option, trust_option
+from palate.cli._output import echo_json, echo_table, json_option, model_speaks_aside, trust_option
 from palate.verification import accept_changes, verify_model
 
 __all__ = ["command"]
@@ -23,7 +23,8 @@ def command(ctx: click.Context, uri: str, *, trust: bool, accept: bool, as_json:
     """
     if accept:
         accept_changes(uri)
-    result = verify_model(uri, trust=trust)
+    with model_speaks_aside():
+        result = verify_model(uri, trust=trust)
     if as_json:
         echo_json(result.to_dict())
     else:

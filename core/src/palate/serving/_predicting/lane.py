@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
-from palate.errors import InvalidInput, ModelTimeout
+from palate.errors import InvalidInput, ModelCrashed, ModelOutOfMemory, ModelTimeout
 from palate.serving._predicting.calls import CallThread
 from palate.serving._predicting.joining import RowsDiffer, join_rows, split_rows
 from palate.serving._watching.metrics import ModelMetrics
@@ -41,6 +41,8 @@ _INLINE_SECONDS = 0.004
 _SHORT_WAIT = 0.1
 # How much of a new measurement goes into what is known.
 _LEARNING = 0.25
+# What a call took that cost a process says nothing of the next one.
+_LOST = (ModelCrashed, ModelOutOfMemory, ModelTimeout)
 # Calls that never came back hold a thread each. With so many the process is no good any more.
 _MOST_LOST = 4
 
@@ -123,6 +125,10 @@ def answer_together(model: Caller, requests: Sequence[Waiting]) -> tuple[list[An
         return ([Failed(exc)], True) if len(requests) == 1 else _answer_those_that_fit(model, requests)
     except ModelTimeout as exc:  # again, each half would take as long
         return [Failed(exc)] * len(requests), True
+    except (ModelCrashed, ModelOutOfMemory) as exc:  # each half with a guilty one in it would cost a process
+        if len(requests) == 1:
+            return [Failed(exc)], True
+        return [answer for request in requests for answer in answer_together(model, [request])[0]], True
     except BaseException as exc:  # a model may fail in any way: sys.exit() would end the server, or a thread of it
         if len(requests) == 1:
             return [Failed(exc)], True
@@ -341,7 +347,8 @@ class Lane:
     def _finish(self, requests: list[Waiting], rows: int, run: _Run) -> None:
         self._observe_predict(run.seconds)
         self._metrics.batch_rows.observe(rows)
-        self._learn(rows, run.seconds)
+        if not any(isinstance(answer, Failed) and isinstance(answer.cause, _LOST) for answer in run.answers):
+            self._learn(rows, run.seconds)
         if not run.adds_up:
             method = requests[0].method
             self._never_joined.add(method)
