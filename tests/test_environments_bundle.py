@@ -315,3 +315,11 @@ def test_what_is_installed_is_packed_whole(name) -> None:
     module = {"palate": "palate/environments.py", "palate-toy": "palate_toy/__init__.py", "six": "six.py"}
     assert module.get(name, "numpy/__init__.py") in files
     assert wheel.file_name.startswith(f"{name.replace('-', '_')}-{home.version}-")
+
+
+def test_a_bundle_of_another_model_is_refused(line, bundle) -> None:
+    """What the model requires has to be in it, in a version that the model admits."""
+    for requirement in ("numpy==1.0", "not-in-it"):
+        rewrite(line, "requirements.txt", requirement)
+        with pytest.raises(InvalidOption, match=f"the model requires {requirement}"):
+            create_environment(line, bundle=bundle, trust=True)

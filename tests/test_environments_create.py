@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -620,13 +621,15 @@ def test_recorded_indexes_are_used_only_if_the_caller_says_so(line, wheelhouse, 
         options = f"{{extra_index_urls: ['{url}/recorded/'], find_links: ['{url}/files/']}}"
         entry = f"palate:\n  environment:\n    index_options: {options}\n"
         rewrite(line, "MLmodel", text.replace("palate:\n", entry, 1))
-        plain = create_environment(line, replay=False)
+        plain = create_environment(line, replay=False, trust=True)
         assert {path.split("/")[1] for path in asked} == {"configured"}
+        with pytest.raises(TrustRequired, match="an index has that the model names"):
+            create_environment(line, replay=False, use_recorded_index=True)
         # The folder of files answers with an error, which only a run that asks it can tell.
         with pytest.raises(EnvironmentFailed, match="files"):
-            create_environment(line, replay=False, use_recorded_index=True)
+            create_environment(line, replay=False, use_recorded_index=True, trust=True)
         rewrite(line, "MLmodel", text.replace("palate:\n", entry.replace(f"'{url}/files/'", ""), 1))
-        recorded = create_environment(line, replay=False, use_recorded_index=True)
+        recorded = create_environment(line, replay=False, use_recorded_index=True, trust=True)
         assert {path.split("/")[1] for path in asked} == {"configured", "files", "recorded"}
     assert recorded.digest != plain.digest
 
@@ -653,3 +656,35 @@ def test_extras_need_trust(tmp_path) -> None:
     palate.save_model(fitted, model, requirements=["scikit-learn[examples]>=1.5", "skops>=0.14"])
     with pytest.raises(TrustRequired, match=r"scikit-learn\[examples\]"):
         create_environment(model)
+
+
+def write_wheel(folder: Path, name: str, version: str, *requires: str) -> None:
+    """Write a wheel with one empty module, and a file that every start of Python runs."""
+    module, info = name.replace("-", "_"), f"{name.replace('-', '_')}-{version}.dist-info"
+    needs = "".join(f"Requires-Dist: {line}\n" for line in requires)
+    files = {
+        f"{module}.py": "",
+        f"{module}.pth": f"import pathlib; pathlib.Path({str(folder / 'ran')!r}).touch()\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files[f"{info}/RECORD"] = "".join(f"{file},,\n" for file in (*files, f"{info}/RECORD"))
+    with zipfile.ZipFile(folder / f"{module}-{version}-py3-none-any.whl", "w") as archive:
+        for file, text in files.items():
+            archive.writestr(file, text)
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_what_a_known_package_leads_to_needs_trust(line, wheelhouse, installer) -> None:
+    """A release of a known package that requires a foreign one is found out before either is installed."""
+    write_wheel(wheelhouse, "pluggy", "96.0", "evil-pkg")
+    write_wheel(wheelhouse, "evil-pkg", "1.0")
+    try:
+        rewrite(line, "requirements.txt", "pluggy==96.0")
+        with pytest.raises(TrustRequired, match="evil-pkg, which it leads to"):
+            create_environment(line, installer=installer)
+        assert not (wheelhouse / "ran").exists()
+        assert list_environments() == []
+    finally:
+        for wheel in (*wheelhouse.glob("pluggy-96*"), *wheelhouse.glob("evil*")):
+            wheel.unlink()

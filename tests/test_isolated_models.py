@@ -268,8 +268,11 @@ def test_environment_without_palate(moody_path: Path, tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
     with pytest.raises(errors.ModelCrashed, match="No module named 'palate'"):
         palate.load_model(moody_path, trust=True, isolate=Isolation(environment=tmp_path / "bare"))
+    (tmp_path / "python").write_text("")
     with pytest.raises(errors.ModelCrashed, match="could not be started"):
-        palate.load_model(moody_path, trust=True, isolate=Isolation(environment=tmp_path / "none"))
+        palate.load_model(moody_path, trust=True, isolate=Isolation(environment=tmp_path / "python"))
+    with pytest.raises(errors.InvalidOption, match="'auto', 'here', 'model'"):
+        palate.load_model(moody_path, trust=True, isolate=Isolation(environment="modle"))
 
 
 LIAR = """#!{python}

@@ -45,6 +45,7 @@ def test_a_model_that_predicts_otherwise_fails(saved) -> None:
     (check,) = [check for check in palate.verify_model(saved).checks if check.name == "predictions"]
     assert check.status == "failed"
     assert "was 77.5" in check.detail
+    assert check.detail == "; ".join(check.differences)
     assert not palate.verify_model(saved).ok
 
 
@@ -55,6 +56,7 @@ def test_malformed_golden_predictions_fail_the_check(saved) -> None:
     check = palate.verify_model(saved).checks[-1]
     assert check.status == "failed"
     assert "golden_predictions.json is not valid" in check.detail
+    assert check.differences == ()
 
 
 def test_other_versions_are_a_note_that_names_them(saved) -> None:

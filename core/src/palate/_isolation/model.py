@@ -14,7 +14,7 @@ from palate._isolation.options import Isolation
 from palate._isolation.supervision import Supervisor
 from palate._late import LateModule
 from palate._opening import OpenedModel, open_model
-from palate.errors import NotTransferable
+from palate.errors import InvalidOption, NotTransferable
 from palate.pyfunc import PyFuncModel, Reopen
 
 if TYPE_CHECKING:
@@ -138,6 +138,9 @@ def _choose_command(opened: OpenedModel, isolation: Isolation, *, trust: bool) -
         return here(), False
     if place is None:
         python = interpreter_of(Path(isolation.environment))
+        if not python.exists():
+            hint = "give 'auto', 'here', 'model', or the path of an environment, such as 'palate env create' prints"
+            raise InvalidOption("environment", reason=f"there is no {python}", hint=hint)
     else:
         python = environments.create_environment(opened.path, trust=trust, replay=False).python
     return [str(python), "-I", "-m", "palate._isolation.worker"], True

@@ -22,10 +22,10 @@ With uv, in place of the second line:
 
     uv pip sync --python environment --offline --no-index {lock}
 
-Then the model can be verified and served:
+The model itself is not in here: bring its folder along. Then it can be verified, and predict:
 
     environment/bin/palate verify {model}
-    environment/bin/palate serve {model}
+    environment/bin/palate predict {model} ROWS.csv
 
 Where Palate is installed already, one command builds the environment and replays the model's predictions in it:
 

@@ -24,7 +24,9 @@ from palate._rebuilding.places import (
 )
 from palate._rebuilding.planning import Asked, Say, make_plan, open_wanted, say_nothing
 from palate._rebuilding.plans import Plan
+from palate._rebuilding.policy import refuse_foreign
 from palate._rebuilding.replay import PredictionState, Replay, replay_in
+from palate._rebuilding.resolving import resolve_names
 from palate.errors import EnvironmentFailed
 
 __all__ = ["BuiltEnvironment", "create_environment"]
@@ -183,6 +185,9 @@ def _install(plan: Plan, directory: Path, lock: int, say: Say) -> None:
     say(f"making an environment of Python {plan.interpreter.version} with {plan.installer.name}")
     python = plan.installer.make(directory, plan.interpreter, lock=lock)
     for order, sources in plan.orders(directory):
+        if plan.known is not None and not order.hashed:
+            # What it asks for is known; what that asks for in turn, in the very releases that it names, may not be.
+            refuse_foreign(plan.wanted, resolve_names(plan.installer, python, order, sources), plan.known)
         say(f"installing {order.what}")
         plan.installer.install(python, order, sources, lock=lock)
 

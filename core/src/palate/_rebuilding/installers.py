@@ -15,7 +15,18 @@ from palate._rebuilding.interpreters import Interpreter
 from palate._rebuilding.places import interpreter_of
 from palate.errors import InvalidOption
 
-__all__ = ["INSTALLERS", "Installer", "InstallerName", "Order", "Pip", "Sources", "Uv", "choose_installer", "find_uv"]
+__all__ = [
+    "INSTALLERS",
+    "NO_PROJECT",
+    "Installer",
+    "InstallerName",
+    "Order",
+    "Pip",
+    "Sources",
+    "Uv",
+    "choose_installer",
+    "find_uv",
+]
 
 InstallerName: TypeAlias = Literal["uv", "pip"]
 INSTALLERS: Final = ("auto", "uv", "pip")
@@ -23,7 +34,7 @@ INSTALLERS: Final = ("auto", "uv", "pip")
 _MAKE: Final = "make a virtual environment"
 _NO_VENV: Final = "see what the disk and that Python say, or build with the other tool: installer= (CLI: --installer)"
 # uv obeys the uv.toml and pyproject.toml of the folder that it runs in and of all above: of a stranger's project, too.
-_NO_PROJECT: Final = Path("/")
+NO_PROJECT: Final = Path("/")
 _NO_PIP: Final = "install uv (pip install uv), or the system's package of Python's venv and ensurepip modules"
 
 
@@ -100,7 +111,7 @@ class Uv:
         """Make an environment in *directory*, which may exist; return its Python."""
         command: list[str | Path] = [self.executable, "venv", "--quiet", "--no-project", "--allow-existing"]
         command += ["--python", interpreter.path, directory]
-        run_tool(command, step=_MAKE, folder=_NO_PROJECT, hint=_NO_VENV, lock=lock)
+        run_tool(command, step=_MAKE, folder=NO_PROJECT, hint=_NO_VENV, lock=lock)
         return interpreter_of(directory)
 
     def install(self, python: Path, order: Order, sources: Sources, *, lock: int | None = None) -> None:
@@ -108,7 +119,7 @@ class Uv:
         command: list[str | Path] = [self.executable, "pip", "install", "--quiet", "--python", python]
         command += [*self.options(order, sources), "-r", order.requirements]
         step = f"install {order.what}"
-        run_tool(command, step=step, folder=_NO_PROJECT, hint=order.hint, lock=lock)
+        run_tool(command, step=step, folder=NO_PROJECT, hint=order.hint, lock=lock)
 
     @staticmethod
     def options(order: Order, sources: Sources) -> Iterator[str]:

@@ -14,12 +14,13 @@ from palate._disk.replaced import read_one_model
 from palate._environment.declared import Declaration, IndexOptions, read_declaration
 from palate._environment.lock import LOCK_FILE, WHEELS_FOLDER, Lock, read_pylock
 from palate._environment.recorded import PYTHON_VERSION
+from palate._environment.requirements import admits_version, normalise_name
 from palate._opening import OpenedModel, open_model
 from palate._rebuilding.installers import Sources, choose_installer, find_uv
 from palate._rebuilding.interpreters import Interpreter, find_interpreter, refuse_too_old
 from palate._rebuilding.palates import Palates, find_palates
 from palate._rebuilding.plans import Plan, check_lock
-from palate._rebuilding.policy import refuse_commits, refuse_untrusted
+from palate._rebuilding.policy import known_names, refuse_to_fetch, refuse_untrusted
 from palate._rebuilding.repacking import pack_distribution
 from palate._rebuilding.targets import Target
 from palate._rebuilding.wanted import Wanted, read_wanted
@@ -118,9 +119,12 @@ def make_plan(wanted: Wanted, asked: Asked, *, task: Task) -> Plan:
     if not asked.trust:
         # To fetch wheels, or to look for them, runs nothing; to install one does.
         if task == "install":
-            refuse_untrusted(wanted, palates.distributions, bundled)
+            recorded = asked.use_recorded_index and wanted.index_options != IndexOptions()
+            refuse_untrusted(wanted, palates.distributions, bundled, recorded_index=recorded)
         else:
-            refuse_commits(wanted)
+            refuse_to_fetch(wanted, carried=task == "fetch")
+    if bundled is not None:
+        _check_bundle(bundled, wanted)
     lock = choose_lock(wanted, asked.locked) if bundled is None else bundled
     uv = find_uv()
     installer = choose_installer(asked.installer, uv)
@@ -138,10 +142,27 @@ def make_plan(wanted: Wanted, asked: Asked, *, task: Task) -> Plan:
         extra=extra,
         lock=lock,
         is_bundle=bundled is not None,
+        # What packages lead to that the caller brings cannot be told from what the model's lead to.
+        known=None if asked.trust or extra.requirements else known_names(palates.distributions),
         sources=_choose_sources(wanted, asked),
         builds=asked.trust and not asked.targets,
         hint=asked.hint(),
     )
+
+
+def _check_bundle(lock: Lock, wanted: Wanted) -> None:
+    """Raise InvalidOption if a bundle has not what the model requires: it is of another model."""
+    versions: dict[str, list[str | None]] = {}
+    for package in lock.packages:
+        versions.setdefault(normalise_name(package.name), []).append(package.version)
+    for requirement in wanted.requirements:
+        if requirement.url or (requirement.marker is not None and not requirement.marker.evaluate()):
+            continue
+        found = versions.get(normalise_name(requirement.name), [])
+        if not any(version is not None and admits_version(requirement, version) for version in found):
+            has = ", ".join(map(str, found)) or "nothing of it"
+            reason = f"the model requires {requirement}, and it has {has}"
+            raise InvalidOption("bundle", reason=reason, hint="give the bundle that was made of this model")
 
 
 def _find_python(wanted: Wanted, asked: Asked, uv: Path | None) -> tuple[Interpreter, str]:

@@ -43,6 +43,7 @@ class Plan:
         extra: what the caller asks for besides.
         lock: the files to install, by hash; the model's own, or those of a bundle.
         is_bundle: whether the lock is a bundle's, which has everything in it.
+        known: the names of what may be installed, or None for whatever is needed.
         sources: where packages come from.
         builds: whether packages may be built from source.
         hint: what to do when something cannot be had.
@@ -58,6 +59,7 @@ class Plan:
     extra: Declaration
     lock: Lock | None
     is_bundle: bool
+    known: frozenset[str] | None
     sources: Sources
     builds: bool
     hint: str

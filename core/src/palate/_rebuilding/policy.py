@@ -11,31 +11,50 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution
 from typing import Final
 
+from palate._disk.paths import MODEL_FILE
 from palate._environment.dependencies import InstalledGraph, name_of, requires_lines
 from palate._environment.lock import LOCK_FILE, WHEELS_FOLDER, Lock
 from palate._environment.requirements import REQUIREMENTS_FILE, normalise_name
 from palate._rebuilding.wanted import Wanted
 from palate.errors import CodeReason, TrustRequired
 
-__all__ = ["refuse_commits", "refuse_untrusted"]
+__all__ = ["known_names", "refuse_foreign", "refuse_to_fetch", "refuse_untrusted"]
+
+# What other releases require of the packages that Palate's distributions lead to: pandas before 3.
+_OF_OTHER_RELEASES: Final = frozenset({"pytz"})
 
 _MAX_REASONS: Final = 20
 _FOREIGN: Final = "a package that Palate does not require runs when it is installed"
+_INDEX: Final = "what an index has that the model names runs when it is installed"
 _EXTRAS: Final = "what an extra brings runs when it is installed"
 _OWN: Final = "Palate and its plugins are those that are installed here"
 _COMMIT: Final = "to build a commit runs its code"
 
 
-def refuse_untrusted(wanted: Wanted, palates: Iterable[Distribution], bundled: Lock | None) -> None:
+def refuse_untrusted(
+    wanted: Wanted, palates: Iterable[Distribution], bundled: Lock | None, *, recorded_index: bool
+) -> None:
     """Raise TrustRequired if the model, or the bundle of it, has more than the distributions *palates* lead to."""
     homes = list(palates)
-    known, own = _known_names(homes), frozenset(map(name_of, homes))
-    _refuse(wanted, [*_reasons(wanted, known, own), *_foreign(bundled, known)])
+    known, own = known_names(homes), frozenset(map(name_of, homes))
+    named = [CodeReason(MODEL_FILE, _INDEX)] if recorded_index else []
+    _refuse(wanted, [*named, *_reasons(wanted, known, own), *_foreign(bundled, known)])
 
 
-def refuse_commits(wanted: Wanted) -> None:
-    """Raise TrustRequired if even to look for what the model asks for would run code."""
-    _refuse(wanted, _commits(wanted))
+def refuse_foreign(wanted: Wanted, resolved: Iterable[str], known: frozenset[str]) -> None:
+    """Raise TrustRequired if what would be installed, by their normalised names, is more than what is known."""
+    foreign = sorted(set(resolved) - known)
+    _refuse(wanted, [CodeReason(REQUIREMENTS_FILE, f"{name}, which it leads to: {_FOREIGN}") for name in foreign])
+
+
+def refuse_to_fetch(wanted: Wanted, *, carried: bool) -> None:
+    """Raise TrustRequired if even to look for what the model asks for would run code.
+
+    Args:
+        wanted: what the model asks for.
+        carried: whether wheels that come with the model would be handed on, to be installed without it.
+    """
+    _refuse(wanted, [*(_carried(wanted) if carried else ()), *_commits(wanted)])
 
 
 def _refuse(wanted: Wanted, found: Iterable[CodeReason]) -> None:
@@ -49,10 +68,7 @@ def _refuse(wanted: Wanted, found: Iterable[CodeReason]) -> None:
 
 
 def _reasons(wanted: Wanted, known: frozenset[str], own: frozenset[str]) -> Iterator[CodeReason]:
-    for wheel in wanted.carried:
-        yield CodeReason(
-            f"{WHEELS_FOLDER}/{wheel.path.name}", "a package that comes with the model runs when it is installed"
-        )
+    yield from _carried(wanted)
     yield from _commits(wanted)
     for requirement in wanted.requirements:
         if not requirement.url and normalise_name(requirement.name) not in known:
@@ -64,6 +80,12 @@ def _reasons(wanted: Wanted, known: frozenset[str], own: frozenset[str]) -> Iter
         if normalise_name(package.name) in own:
             yield CodeReason(LOCK_FILE, f"{package.name}: {_OWN}")
     yield from _foreign(wanted.lock, known)
+
+
+def _carried(wanted: Wanted) -> Iterator[CodeReason]:
+    for wheel in wanted.carried:
+        why = "a package that comes with the model runs when it is installed"
+        yield CodeReason(f"{WHEELS_FOLDER}/{wheel.path.name}", why)
 
 
 def _foreign(lock: Lock | None, known: frozenset[str]) -> Iterator[CodeReason]:
@@ -81,7 +103,7 @@ def _commits(wanted: Wanted) -> Iterator[CodeReason]:
             yield CodeReason(LOCK_FILE, f"{package.name}: {_COMMIT}")
 
 
-def _known_names(palates: Iterable[Distribution]) -> frozenset[str]:
+def known_names(palates: Iterable[Distribution]) -> frozenset[str]:
     """Return the names that these distributions lead to, by all of their own extras."""
     from packaging.requirements import InvalidRequirement, Requirement
 
@@ -95,4 +117,4 @@ def _known_names(palates: Iterable[Distribution]) -> frozenset[str]:
             except InvalidRequirement:
                 continue
     names.update(normalise_name(requirement.name) for requirement in direct)
-    return frozenset(names) | InstalledGraph().closure(direct).keys()
+    return frozenset(names) | InstalledGraph().closure(direct).keys() | _OF_OTHER_RELEASES

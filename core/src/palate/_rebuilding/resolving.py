@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from palate._environment.lock import GitSource, Lock, LockedFile, LockedPackage
 from palate._environment.requirements import normalise_name
 from palate._rebuilding.commands import run_tool
-from palate._rebuilding.installers import Order, Pip, Sources, Uv
+from palate._rebuilding.installers import NO_PROJECT, Installer, Order, Pip, Sources, Uv
 from palate._rebuilding.interpreters import Interpreter, minor_version
 from palate._rebuilding.targets import Target
 from palate.errors import EnvironmentFailed
@@ -62,6 +62,21 @@ def resolve(pip: Command, order: Order, sources: Sources) -> Lock:
     except (OSError, ValueError, LookupError, TypeError) as exc:
         output = [f"pip's report cannot be read ({exc!r:.200})"]
         raise EnvironmentFailed(step, output=output, hint="install another version of pip here") from exc
+
+
+def resolve_names(installer: Installer, python: Path, order: Order, sources: Sources) -> frozenset[str]:
+    """Return the normalised names of everything that *order* would install; nothing of it runs.
+
+    Raises:
+        EnvironmentFailed: it cannot be resolved.
+    """
+    if isinstance(installer, Pip):
+        return frozenset(package.name for package in resolve([python, "-I", "-m", "pip"], order, sources).packages)
+    command: Command = [installer.executable, "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
+    command += ["--python", python, *installer.options(order, sources), order.requirements]
+    printed = run_tool(command, step=f"resolve {order.what}", folder=NO_PROJECT, hint=order.hint)
+    names = (re.match(r"[A-Za-z0-9._-]+", line) for line in printed.splitlines())
+    return frozenset(normalise_name(name[0]) for name in names if name)
 
 
 def _locked(entry: Mapping[str, Any], step: str) -> LockedPackage:
@@ -117,7 +132,7 @@ def narrow_for_uv(uv: Path, order: Order, sources: Sources, *, target: Target, p
     command += [f"--python-version={minor_version(python)}", f"--python-platform={target.uv}"]
     command += [*Uv.options(order, sources), order.requirements]
     pinned = order.requirements.with_suffix(".pinned.txt")
-    printed = run_tool(command, step=f"fetch {order.what}", folder=order.requirements.parent, hint=order.hint)
+    printed = run_tool(command, step=f"fetch {order.what}", folder=NO_PROJECT, hint=order.hint)
     pinned.write_text(printed, encoding="utf-8")
     return replace(order, requirements=pinned, constraints=None, alone=True)
 
