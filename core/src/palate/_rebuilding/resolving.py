@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
     from packaging.version import Version
 
-__all__ = ["choose_wheels", "download", "narrow_for_uv", "pip_of", "resolve", "wheel_name"]
+__all__ = ["choose_wheels", "download", "narrow_for_uv", "pip_of", "resolve", "resolve_names", "wheel_name"]
 
 Command = list[str | Path]
 _MAX_METADATA: Final = 4 << 20
