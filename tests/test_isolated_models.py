@@ -7,6 +7,7 @@ import gc
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -141,6 +142,56 @@ def test_pickle_is_a_reference(shared_model: IsolatedModel) -> None:
         assert isinstance(again, IsolatedModel)
         assert again.pid != shared_model.pid
         assert again.predict([1]) == [2]
+
+
+def save_marker(path: Path, marker: Path) -> None:
+    """Save a model whose code leaves a file when it runs."""
+    source = path.parent / "marking.py"
+    source.write_text(f"import palate\nopen({str(marker)!r}, 'x').close()\npalate.set_model(lambda model_input: 1)\n")
+    palate.save_model(str(source), path, signature=None, overwrite=True)
+
+
+def test_pickle_is_for_its_model_alone(tmp_path: Path) -> None:
+    """Another model in its place is refused before any of its code runs; where there is none, the error says so."""
+    path = tmp_path / "model"
+    save_marker(path, tmp_path / "first")
+    with palate.load_model(path, trust=True, isolate=HERE) as first:
+        data = pickle.dumps(first)
+    assert (tmp_path / "first").exists()
+    save_marker(path, tmp_path / "another")
+    with pytest.raises(errors.ModelChanged, match="not the model that was loaded before"):
+        pickle.loads(data)
+    assert not (tmp_path / "another").exists()
+    shutil.rmtree(path)
+    with pytest.raises(errors.ModelNotFound, match=r"reference to its directory.*Hint: put the directory"):
+        pickle.loads(data)
+
+
+def test_a_model_replaced_under_it_is_refused(tmp_path: Path) -> None:
+    """The process that takes the place of one that crashed opens the same model, or none."""
+    path = tmp_path / "model"
+    save_marker(path, tmp_path / "first")
+    with palate.load_model(path, trust=True, isolate=HERE) as model:
+        save_marker(path, tmp_path / "another")
+        os.kill(model.pid or 0, signal.SIGKILL)
+        with pytest.raises(errors.ModelCrashed):
+            model.predict([1])
+        with pytest.raises(errors.ModelChanged, match="not the model that was loaded before"):
+            model.predict([1])
+    assert not (tmp_path / "another").exists()
+
+
+def test_a_model_that_is_being_replaced_opens(tmp_path: Path) -> None:
+    """One that is replaced while its process starts is opened anew, as it is in this process."""
+    path, following, python = tmp_path / "model", tmp_path / "next", tmp_path / "python"
+    save_marker(path, tmp_path / "first")
+    save_marker(following, tmp_path / "another")
+    replace = f"if [ -d {following} ]; then rm -r {path}; mv {following} {path}; fi"
+    python.write_text(f'#!/bin/sh\n{replace}\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    with palate.load_model(path, trust=True, isolate=Isolation(environment=str(python), timeout=30.0)) as model:
+        assert model.predict([1]) == 1
+    assert [(tmp_path / name).exists() for name in ("first", "another")] == [False, True]
 
 
 def test_what_a_model_prints_stays_off_standard_output(moody_path: Path) -> None:

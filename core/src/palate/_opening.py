@@ -6,7 +6,8 @@ caller trusts it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -56,6 +57,7 @@ __all__ = [
     "load",
     "open_model",
     "prepare_original",
+    "reopening",
 ]
 
 # Whose directory a loader of MLflow's is, for directories whose section of that flavor is missing.
@@ -77,6 +79,16 @@ class OpenedModel:
     model_file: ModelFile
     manifest: Manifest | None
     seal: Seal | None
+
+    @property
+    def digest(self) -> str | None:
+        """What tells this model from every other; None of directories without MANIFEST.json."""
+        return self.manifest.digest if self.manifest else None
+
+    def require_digest(self, digest: str | None) -> None:
+        """Raise ModelChanged if it is not the model of that digest; None admits any."""
+        if digest is not None and digest != self.digest:
+            raise ModelChanged(self.uri, changed=["MANIFEST.json"], cause="It is not the model that was loaded before.")
 
     def flavor_name(self, asked: str | None = None) -> str:
         """Return the flavor to open it with: the one asked for, or the one that the directory is made for."""
@@ -156,17 +168,17 @@ def load(
 
     def read() -> tuple[OpenedModel, PyFuncModel]:
         opened = open_model(uri, verify=verify)
-        found = opened.manifest.digest if opened.manifest else None
-        if digest is not None and digest != found:
-            raise ModelChanged(str(uri), changed=["MANIFEST.json"], cause="It is not the model that was pickled.")
-        arguments = (str(opened.path), found, trust, flavor, verify, dict(options or {}))
+        opened.require_digest(digest)
+        arguments = (str(opened.path), opened.digest, trust, flavor, verify, dict(options or {}))
         return opened, construct(
             opened,
             trust=trust,
             asked=flavor,
             registry=default_registry(),
             options=options,
-            source=ModelSource(uri=str(uri), path=opened.path, digest=found, model_uuid=opened.model_file.model_uuid),
+            source=ModelSource(
+                uri=str(uri), path=opened.path, digest=opened.digest, model_uuid=opened.model_file.model_uuid
+            ),
             reopen=(reopen_model, arguments),
             to_predict=to_predict,
         )
@@ -178,8 +190,15 @@ def reopen_model(
     path: str, digest: str | None, trust: bool, flavor: str | None, verify: bool, options: Mapping[str, Any]
 ) -> PyFuncModel:
     """Load a pickled model from the directory that its pickle refers to, as it was loaded before."""
-    try:
+    with reopening(path):
         return load(path, trust=trust, flavor=flavor, verify=verify, options=options, digest=digest)
+
+
+@contextmanager
+def reopening(path: str) -> Iterator[None]:
+    """Say what a pickle of a model is, if there is no model at the *path* that it refers to."""
+    try:
+        yield
     except ModelNotFound as exc:
         reason = "the pickle of a model is a reference to its directory, and there is none here"
         raise ModelNotFound(path, reason=reason, hint="put the directory at that path on this machine too") from exc

@@ -154,7 +154,7 @@ def describe(opened: OpenedModel, registry: FlavorRegistry) -> ModelInfo:
         flavor=name,
         flavors=tuple(model_file.flavors),
         signature=model_file.signature,
-        digest=opened.manifest.digest if opened.manifest else None,
+        digest=opened.digest,
         verified=opened.seal is not None,
         trust_needed=bool(safety.reasons) if safety.plugin_problem is None else None,
         reasons=safety.reasons,

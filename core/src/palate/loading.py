@@ -26,18 +26,6 @@ def load_model(
     trust: bool = False,
     flavor: str | None = None,
     verify: bool = True,
-    isolate: Literal[False] = False,
-    **flavor_options: Any,
-) -> PyFuncModel: ...
-
-
-@overload
-def load_model(
-    uri: str | PathLike[str],
-    *,
-    trust: bool = False,
-    flavor: str | None = None,
-    verify: bool = True,
     isolate: Literal[True] | Isolation,
     **flavor_options: Any,
 ) -> IsolatedModel: ...
@@ -50,7 +38,7 @@ def load_model(
     trust: bool = False,
     flavor: str | None = None,
     verify: bool = True,
-    isolate: bool | Isolation,
+    isolate: bool | Isolation = False,
     **flavor_options: Any,
 ) -> PyFuncModel: ...
 

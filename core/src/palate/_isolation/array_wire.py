@@ -159,10 +159,10 @@ def encode_sparse(writer: TreeWriter, matrix: Any) -> Node:
 
 def decode_sparse(reader: TreeReader, node: Node) -> Any:
     """Return the matrix that ``encode_sparse`` wrote."""
-    if not _is_installed("scipy"):
-        raise DependencyMissing("scipy", needed_for="A sparse matrix")
-    from scipy import sparse
-
+    try:
+        from scipy import sparse
+    except ModuleNotFoundError as exc:
+        raise DependencyMissing("scipy", needed_for="A sparse matrix") from exc
     name, shape = node["f"], tuple(node["s"])
     if name not in _SPARSE:
         raise ValueError(f"{name!r:.20} is no format of sparse matrices")

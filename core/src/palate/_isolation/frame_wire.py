@@ -212,7 +212,7 @@ def _decode_column(reader: TreeReader, node: Node, index: Any) -> Any:
         # Objects stay objects, which pandas would otherwise look into for texts.
         return pandas.Series(array, index=index, dtype=array.dtype, copy=False)
     if kind == "texts":
-        return _texts_series(pandas, array, node["d"], index)
+        return pandas.Series(array, index=index, dtype=_text_dtype(pandas, node["d"]), copy=False)
     if kind == "masked":
         make = {"b": pandas.arrays.BooleanArray, "f": pandas.arrays.FloatingArray}.get(
             array.dtype.kind, pandas.arrays.IntegerArray
@@ -226,10 +226,6 @@ def _decode_column(reader: TreeReader, node: Node, index: Any) -> Any:
         moments = pandas.Series(array, index=index, copy=False)
         return moments.dt.tz_localize("UTC").dt.tz_convert(decode_zone(node["z"]))
     raise ValueError(f"{kind!r:.20} is no kind of column")
-
-
-def _texts_series(pandas: Any, texts: Any, dtype: str, index: Any) -> Any:
-    return pandas.Series(texts, index=index, dtype=_text_dtype(pandas, dtype), copy=False)
 
 
 def _text_dtype(pandas: Any, dtype: str) -> str:

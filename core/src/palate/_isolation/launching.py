@@ -17,7 +17,7 @@ from typing import IO
 
 from palate._isolation.channel import Channel
 
-__all__ = ["ModelProcess", "here", "interpreter_of"]
+__all__ = ["ModelProcess", "here"]
 
 # The worker of this environment sees what this process sees, a path that was added by hand included.
 _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from palate._isolation.worker import main; "
@@ -32,11 +32,6 @@ def here() -> list[str]:
     """Return the command that starts a worker in the environment of this process."""
     # Safe path (-P): what lies in the working directory is not imported before the path is set.
     return [sys.executable, "-P", "-c", _BOOT, json.dumps([str(Path(entry).absolute()) for entry in sys.path])]
-
-
-def interpreter_of(place: Path) -> Path:
-    """Return the interpreter of an environment, or the one that *place* is."""
-    return place / "bin" / "python" if place.is_dir() else place
 
 
 class ModelProcess:

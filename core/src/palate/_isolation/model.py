@@ -9,21 +9,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from palate._containers.kinds import is_dataframe
-from palate._isolation.launching import here, interpreter_of
+from palate._disk.replaced import read_one_model
+from palate._isolation.launching import here
 from palate._isolation.options import Isolation
 from palate._isolation.supervision import Supervisor
 from palate._late import LateModule
-from palate._opening import OpenedModel, open_model
+from palate._opening import OpenedModel, open_model, reopening
 from palate.errors import InvalidOption, NotTransferable
 from palate.pyfunc import PyFuncModel, Reopen
 
 if TYPE_CHECKING:
     from palate import _environment_check, environments
     from palate._isolation import frame_wire
+    from palate._rebuilding import places
 else:
     _environment_check = LateModule("palate._environment_check")
     environments = LateModule("palate.environments")
     frame_wire = LateModule("palate._isolation.frame_wire")
+    places = LateModule("palate._rebuilding.places")
 
 __all__ = ["IsolatedModel", "load_isolated"]
 
@@ -114,21 +117,32 @@ def load_isolated(
     flavor: str | None,
     verify: bool,
     options: Mapping[str, Any],
+    digest: str | None = None,
 ) -> IsolatedModel:
-    """Open the model at *uri* in a process of its own; see ``palate.load_model``."""
-    opened = open_model(uri, verify=verify, document_only=True)
-    command, foreign = _choose_command(opened, isolation, trust=trust)
-    request = {
-        "path": str(opened.path),
-        "digest": opened.manifest.digest if opened.manifest else None,
-        "trust": trust,
-        "flavor": flavor,
-        "verify": verify,
-        "options": dict(options),
-    }
-    supervisor = Supervisor(str(uri), command, foreign=foreign, request=request, isolation=isolation)
-    reopen = (_reopen, (str(opened.path), isolation, trust, flavor, verify, dict(options)))
-    return IsolatedModel(opened, supervisor, reopen)
+    """Open the model at *uri* in a process of its own; see ``palate.load_model``.
+
+    With a *digest* it must be that very model, which is checked before any of its code runs.
+    """
+
+    def read() -> tuple[OpenedModel, IsolatedModel]:
+        opened = open_model(uri, verify=verify, document_only=True)
+        opened.require_digest(digest)
+        command, foreign = _choose_command(opened, isolation, trust=trust)
+        request = {
+            "path": str(opened.path),
+            "digest": opened.digest,
+            "trust": trust,
+            "flavor": flavor,
+            "verify": verify,
+            "options": dict(options),
+            "memory_limit": isolation.memory_limit,
+        }
+        supervisor = Supervisor(str(uri), command, foreign=foreign, request=request, isolation=isolation)
+        reopen = (_reopen, (str(opened.path), opened.digest, isolation, trust, flavor, verify, dict(options)))
+        return opened, IsolatedModel(opened, supervisor, reopen)
+
+    # The process checks the digest, and the files against it.
+    return read_one_model(uri, read, is_whole=lambda result: verify and result[0].digest is not None)[1]
 
 
 def _choose_command(opened: OpenedModel, isolation: Isolation, *, trust: bool) -> tuple[list[str], bool]:
@@ -137,7 +151,8 @@ def _choose_command(opened: OpenedModel, isolation: Isolation, *, trust: bool) -
     if place == "here" or (place == "auto" and not _environment_check.find_differences_that_matter(opened)):
         return here(), False
     if place is None:
-        python = interpreter_of(Path(isolation.environment))
+        given = Path(isolation.environment)
+        python = places.interpreter_of(given) if given.is_dir() else given
         if not python.exists():
             hint = "give 'auto', 'here', 'model', or the path of an environment, such as 'palate env create' prints"
             raise InvalidOption("environment", reason=f"there is no {python}", hint=hint)
@@ -147,7 +162,14 @@ def _choose_command(opened: OpenedModel, isolation: Isolation, *, trust: bool) -
 
 
 def _reopen(
-    path: str, isolation: Isolation, trust: bool, flavor: str | None, verify: bool, options: Mapping[str, Any]
+    path: str,
+    digest: str | None,
+    isolation: Isolation,
+    trust: bool,
+    flavor: str | None,
+    verify: bool,
+    options: Mapping[str, Any],
 ) -> IsolatedModel:
-    """Load a pickled model from the directory that its pickle refers to."""
-    return load_isolated(path, isolation, trust=trust, flavor=flavor, verify=verify, options=options)
+    """Load a pickled model from the directory that its pickle refers to, isolated as before."""
+    with reopening(path):
+        return load_isolated(path, isolation, trust=trust, flavor=flavor, verify=verify, options=options, digest=digest)

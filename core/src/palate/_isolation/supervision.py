@@ -68,7 +68,7 @@ class Supervisor:
         command: what starts a worker.
         foreign: whether that is another environment's interpreter.
         request: what the worker is to open.
-        isolation: the limits.
+        isolation: the limits; that of memory the worker sets itself.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Supervisor:
         isolation: Isolation,
     ) -> None:
         self._uri, self._command, self._foreign = uri, tuple(command), foreign
-        self._request, self._isolation = {**request, "memory_limit": isolation.memory_limit}, isolation
+        self._request, self._isolation = dict(request), isolation
         self._lock = ProcessLock()
         self._process: ModelProcess | None = None
         self._is_open = self._is_closed = self._is_asked = False

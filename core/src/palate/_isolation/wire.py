@@ -102,9 +102,7 @@ class Reader:
             raise Junk(f"{tag!r:.20} is the tag of no type")
         try:
             return decode(self, node)
-        except (Junk, DependencyMissing, MemoryError):
-            raise
-        except (KeyboardInterrupt, RecursionError):
+        except (Junk, DependencyMissing, MemoryError, RecursionError, KeyboardInterrupt):
             raise
         except BaseException as exc:  # each library has its own for bytes that are none of its; polars panics
             raise Junk(f"{tag}: {exc}") from exc
