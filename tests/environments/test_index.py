@@ -14,7 +14,7 @@ from palate.errors import PythonNotFound, TrustRequired
 
 pytestmark = pytest.mark.slow
 
-MLFLOW_MODELS = Path(__file__).parent / "data" / "mlflow_models"
+MLFLOW_MODELS = Path(__file__).parents[1] / "data" / "mlflow_models"
 
 
 @pytest.fixture(autouse=True)

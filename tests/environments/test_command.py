@@ -4,32 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from environment_models import save_line
-from wheelhouse import make_wheelhouse, use_only
 
 from palate.cli import main
 
-
-@pytest.fixture(scope="module")
-def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Wheels of what Palate needs, and of some small packages."""
-    return make_wheelhouse(tmp_path_factory.mktemp("wheelhouse"))
-
-
-@pytest.fixture(autouse=True)
-def only_the_wheelhouse(wheelhouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packages come from there."""
-    use_only(wheelhouse, tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def line(tmp_path: Path, toy_flavor: str) -> Path:
-    """A model in a safe format, with golden predictions."""
-    return save_line(tmp_path / "line", toy_flavor)
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def run(*arguments: object) -> Result:

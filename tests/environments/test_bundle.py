@@ -23,6 +23,8 @@ from palate._rebuilding.targets import PLATFORMS, find_targets
 from palate.environments import Bundle, bundle_environment, create_environment
 from palate.errors import EnvironmentFailed, InvalidOption, ModelExists, PythonNotFound, TrustRequired
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 HERE = ".".join(platform.python_version_tuple()[:2])
 TAG = f"cp{HERE.replace('.', '')}"
 REQUIRES = (
@@ -55,18 +57,6 @@ def change(wheel: Path) -> None:
     """Make other bytes of a wheel, which is as good as before."""
     with zipfile.ZipFile(wheel, "a") as archive:
         archive.comment = wheel.name.encode()
-
-
-@pytest.fixture(autouse=True)
-def only_the_wheelhouse(wheelhouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packages come from there."""
-    use_only(wheelhouse, tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def line(tmp_path: Path, toy_flavor: str) -> Path:
-    """A model in a safe format, with golden predictions."""
-    return save_line(tmp_path / "line", toy_flavor)
 
 
 def names(folder: Path) -> set[str]:

@@ -11,20 +11,13 @@ import pytest
 import yaml
 from environment_models import closed_index, rewrite
 from packaging.pylock import Pylock
-from wheelhouse import make_wheelhouse, use_only
 
 import palate
 from palate.environments import EXPORT_FORMATS, export_environment
 from palate.errors import EnvironmentFailed, InvalidModelFile, InvalidOption, InvalidRequirement, TrustRequired
 from palate.verification import accept_changes
 
-MLFLOW_MODELS = Path(__file__).parent / "data" / "mlflow_models"
-
-
-@pytest.fixture(scope="module")
-def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Wheels of some small packages."""
-    return make_wheelhouse(tmp_path_factory.mktemp("wheelhouse"))
+MLFLOW_MODELS = Path(__file__).parents[1] / "data" / "mlflow_models"
 
 
 @pytest.fixture
@@ -75,9 +68,8 @@ def test_a_hostile_conda_file_is_not_handed_on(model, text) -> None:
         export_environment(model, "conda")
 
 
-def test_pylock_is_resolved_on_demand(model, wheelhouse, tmp_path, monkeypatch) -> None:
+def test_pylock_is_resolved_on_demand(model, cache) -> None:
     """By pip, for this machine; the text is PEP 751, has a hash for each file and names no host."""
-    use_only(wheelhouse, tmp_path, monkeypatch)
     rewrite(model, "requirements.txt", "six==1.17.0\nidna>=3; python_version > '3'\ncloudpickle")
     text = export_environment(model, "pylock")
     lock = Pylock.from_dict(tomllib.loads(text))
@@ -88,9 +80,8 @@ def test_pylock_is_resolved_on_demand(model, wheelhouse, tmp_path, monkeypatch) 
     assert export_environment(model, "pylock") == text
 
 
-def test_pylock_that_does_not_resolve(model, wheelhouse, tmp_path, monkeypatch) -> None:
+def test_pylock_that_does_not_resolve(model, cache) -> None:
     """The resolver's own words are in the message; a commit is not even looked at without trust."""
-    use_only(wheelhouse, tmp_path, monkeypatch)
     rewrite(model, "requirements.txt", "six==99")
     with pytest.raises(EnvironmentFailed, match="six==99"):
         export_environment(model, "pylock")
@@ -150,9 +141,8 @@ def test_an_option_that_means_nothing_is_refused(model, options) -> None:
             export_environment(model, "pylock", **options)
 
 
-def test_no_network_is_told_without_the_password(model, wheelhouse, tmp_path, monkeypatch) -> None:
+def test_no_network_is_told_without_the_password(model, cache, monkeypatch) -> None:
     """pip's own words are in the message, and the address without what could be a password."""
-    use_only(wheelhouse, tmp_path, monkeypatch)
     for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_RETRIES", "0")
