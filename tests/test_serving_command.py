@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from live_server import LiveServer, live_palate
+from processes import children_of, wait_until
 from sklearn.linear_model import LinearRegression
 
 import palate
@@ -69,22 +69,6 @@ def number(server: LiveServer, sample: str) -> float:
     """Return a number from the page for Prometheus."""
     page = server.request("GET", "/metrics").body.decode()
     return float(re.findall(rf"^{re.escape(sample)} (\S+)$", page, re.MULTILINE)[0])
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Wait for what comes soon: a worker counts a request when the client has its answer already."""
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def workers(server: LiveServer) -> list[int]:
-    """Return the processes that it has started."""
-    return [
-        int(child)
-        for child in Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    ]
 
 
 def test_every_setting_is_an_option(palate_serve) -> None:
@@ -204,12 +188,13 @@ def test_counts_outlive_the_worker_that_counted(saved) -> None:
         served = 'palate_requests_total{model="m",protocol="mlflow",status="200",version="1"}'
         ready = 'palate_model_ready{model="m",version="1"}'
         assert [ask(server) for _ in range(20)] == [200] * 20
-        wait_until(lambda: number(server, served) >= 20)
+        wait_until(lambda: number(server, served) >= 20, 20)
         assert {number(server, served) for _ in range(10)} == {20}
-        before = workers(server)
-        os.kill(before[0], signal.SIGKILL)
-        wait_until(lambda: before[0] not in workers(server) and len(workers(server)) == number(server, ready) == 2)
+        pid = server.process.pid
+        killed = children_of(pid)[0]
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: len(children_of(pid)) == number(server, ready) == 2 and killed not in children_of(pid), 20)
         assert [ask(server) for _ in range(10)] == [200] * 10
-        wait_until(lambda: number(server, served) >= 30)
+        wait_until(lambda: number(server, served) >= 30, 20)
         assert {number(server, served) for _ in range(10)} == {30}
         assert server.stop() == 0

@@ -6,12 +6,12 @@ import json
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from live_server import LiveServer, Reply, live_palate
+from processes import children_of, wait_until
 from starlette.testclient import TestClient
 
 import palate
@@ -142,10 +142,7 @@ def test_killed_server_leaves_no_process(moody: Path) -> None:
     """kill -9 of the server ends the processes of its models."""
     with live_palate(moody, "--isolate", "--trust") as running:
         pid = running.process.pid
-        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        children = children_of(pid)
         assert children
         os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + 10
-        while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert not any(Path(f"/proc/{child}").exists() for child in children)
+        wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from environment_models import closed_index, rewrite
+from processes import wait_until
 
 from palate.environments import BuiltEnvironment, create_environment, list_environments, remove_environment
 from palate.errors import (
@@ -123,20 +124,12 @@ def begun(command: list[str], cache: Path, environment: dict[str, str]) -> Itera
     """Start a build, and yield when it is in the middle."""
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, start_new_session=True) as process:
         try:
-            wait_for(lambda: list(cache.glob("*/palate-environment/requirements.txt")))
+            wait_until(lambda: list(cache.glob("*/palate-environment/requirements.txt")), 30)
             time.sleep(0.3)
             yield process
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    """Return when something has come true."""
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, "it has not come true"
-        time.sleep(0.02)
 
 
 def hanging(tmp_path: Path, url: str) -> dict[str, str]:

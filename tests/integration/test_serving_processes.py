@@ -18,6 +18,7 @@ from pathlib import Path
 import echo_server
 import pytest
 from live_server import LiveServer, Reply, live_server
+from processes import children_of, is_running, wait_until
 from raw_http import connect, post
 
 from palate.serving._process.sockets import AddressUnavailable, address_of, bind_sockets
@@ -48,23 +49,6 @@ def under_way(server: LiveServer, path: str) -> Iterator[Callable[[], Reply]]:
 def worker_pid(server: LiveServer) -> int:
     """Return the process that answers just now."""
     return int(server.request("GET", "/asgi/facts").body.split()[0])
-
-
-def lives(pid: int) -> bool:
-    """Whether a process is there and has not ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> float:
-    """Wait, and return how long it took."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds, "it did not happen"
-        time.sleep(0.02)
-    return time.monotonic() - began
 
 
 # Stopping
@@ -147,17 +131,13 @@ def test_a_worker_that_dies_is_replaced(preload: str) -> None:
             assert time.monotonic() - began < 2.0
         server.wait_for("ended (signal SIGKILL); it is started again")
         server.wait_for("ended (exit code 11); it is started again")
-        wait_until(lambda: len(_children(server.process.pid)) == 2)
+        wait_until(lambda: len(children_of(server.process.pid)) == 2)
         assert server.stop() == 0
 
 
 def _ask_to_die(server: LiveServer) -> None:
     with pytest.raises(ConnectionError):
         server.request("GET", "/asgi/die")
-
-
-def _children(pid: int) -> list[int]:
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.mark.slow
@@ -170,23 +150,23 @@ def test_a_worker_whose_loop_stands_still_is_replaced() -> None:
             assert server.request("POST", "/asgi/echo", b"good", timeout=5.0).body == b"good"
             assert line.rest() == b""
         server.wait_for("answers nothing for 2.1 s; it is killed and replaced")
-        wait_until(lambda: len(_children(server.process.pid)) == 2)
+        wait_until(lambda: len(children_of(server.process.pid)) == 2)
         assert server.request("POST", "/asgi/echo", b"good").body == b"good"
 
 
 def test_workers_end_with_their_parent() -> None:
     """Even if that is killed: nobody would look after them, and the port would stay taken."""
     with echo("workers=2") as server:
-        workers = _children(server.process.pid)
+        workers = children_of(server.process.pid)
         server.process.kill()
         server.process.wait(5)
-        wait_until(lambda: not any(map(lives, workers)))
+        wait_until(lambda: not any(map(is_running, workers)))
 
 
 def test_a_burst_of_connections_is_spread_over_the_workers() -> None:
     """Not taken by the one who happens to be awake."""
     with echo("workers=2") as server, ExitStack() as opened:
-        wait_until(lambda: len(_children(server.process.pid)) == 2)
+        wait_until(lambda: len(children_of(server.process.pid)) == 2)
         lines = [opened.enter_context(connect(server.host, server.port)) for _ in range(64)]
         for line in lines:
             line.send(post("/asgi/facts"))
@@ -206,9 +186,9 @@ def test_what_was_loaded_before_the_fork_is_in_memory_once() -> None:
         "serve(Large, ServingSettings(port=0, workers=3), on_listening=echo_server.announce)\n"
     )
     with live_server(sys.executable, "-c", script, ready="/asgi/facts") as server:
-        wait_until(lambda: len(_children(server.process.pid)) == 3)
+        wait_until(lambda: len(children_of(server.process.pid)) == 3)
         assert server.request("POST", "/direct/echo", b"good").body == b"good"
-        together = sum(map(_proportional_memory, [server.process.pid, *_children(server.process.pid)]))
+        together = sum(map(_proportional_memory, [server.process.pid, *children_of(server.process.pid)]))
         assert (200 << 10) < together < (350 << 10)
 
 
@@ -276,7 +256,7 @@ def test_one_worker_is_one_process() -> None:
     """Without a parent, which would cost its memory; and it may open as many files as it has connections."""
     with echo("max_connections=3000") as server:
         assert worker_pid(server) == server.process.pid
-        assert _children(server.process.pid) == []
+        assert children_of(server.process.pid) == []
         limits = Path(f"/proc/{server.process.pid}/limits").read_text()
         soft, hard = re.findall(r"Max open files +(\d+) +(\d+)", limits)[0]
         assert int(soft) >= min(3256, int(hard))

@@ -7,11 +7,10 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from pathlib import Path
 
 import pytest
 from kit_session import HEAD, KIT, run_kit
+from processes import is_running, wait_until
 
 from palate.testing._processes import describe_exit
 
@@ -114,14 +113,6 @@ def load_model(path, config, options):
 """
 
 
-def is_running(process: int) -> bool:
-    """Whether a process is there and is no zombie."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except FileNotFoundError:
-        return False
-
-
 @pytest.mark.parametrize(("number", "whole"), [(signal.SIGINT, True), (signal.SIGKILL, False)])
 def test_session_that_is_ended_leaves_no_process(tmp_path, number, whole) -> None:
     """Ctrl-C ends the process of the checks and what it started; after a kill the kernel ends at least the process."""
@@ -136,22 +127,14 @@ def test_session_that_is_ended_leaves_no_process(tmp_path, number, whole) -> Non
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_for(lambda: pids.exists() and pids.read_text().endswith("\n"))
+    wait_until(lambda: pids.exists() and pids.read_text().endswith("\n"), 60)
     worker, child = map(int, pids.read_text().split())
     try:
         session.send_signal(number)
         assert session.wait(60) == (pytest.ExitCode.INTERRUPTED if whole else -number)
-        wait_for(lambda: not is_running(worker))
+        wait_until(lambda: not is_running(worker), 60)
         if whole:
-            wait_for(lambda: not is_running(child))
+            wait_until(lambda: not is_running(child), 60)
     finally:
         if is_running(child):
             os.kill(child, signal.SIGKILL)
-
-
-def wait_for(happened, seconds: float = 60) -> None:
-    """Wait until something has happened."""
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
