@@ -115,3 +115,10 @@ def test_a_framework_in_the_requirements_brings_its_flavor(tmp_path, toy_flavor)
     rewrite(line, "requirements.txt", "scikit-learn\n")
     palates = find_palates(open_wanted(line)[1])
     assert [name_of(home) for home in palates.distributions] == ["palate", "palate-toy", "palate-sklearn"]
+
+
+def test_markers_that_make_no_sense_do_not_hold(tmp_path) -> None:
+    """Wheels come from an index, and what they say is nobody's promise."""
+    make_wheel(tmp_path, "a", "1", "b; python_version ~= 'x'", "c; python_version > 'z.z'", "d; os_name == 'posix'")
+    make_wheel(tmp_path, "d", "1")
+    assert choose(tmp_path, "a") == (["a-1", "d-1"], [])

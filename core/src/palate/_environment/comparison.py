@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from palate._environment.dependencies import find_distribution, requirements_of, requires_lines
+from palate._environment.dependencies import find_distribution, requirements_of
 from palate._environment.installed import Package, describe_distribution
 from palate._environment.promises import Promise, Verdict, judge_version
 from palate._environment.recorded import MAX_RECORDED, PYTHON_VERSION, RefusedLine, is_mlflow, read_recorded
-from palate._environment.requirements import admits_version, normalise_name, parse_requirement, pinned_version
+from palate._environment.requirements import admits_version, applies, normalise_name, parse_requirement, pinned_version
 from palate.errors import InvalidRequirement
 
 if TYPE_CHECKING:
@@ -212,19 +212,19 @@ class _Look:
         followed: set[str] = set()
         while waiting and len(seen) < 2 * MAX_RECORDED:
             requirement, note = waiting.pop()
-            if (str(requirement), note) in seen or is_mlflow(requirement) or not _applies(requirement):
+            if (str(requirement), note) in seen or is_mlflow(requirement) or not applies(requirement):
                 continue
             seen.add((str(requirement), note))
             found = _find(requirement.name)
             if found is not None:
                 here = describe_distribution(found)
                 yield from self._compare_installed(requirement, note, here)
-                waiting += [
-                    (needed, f"for {requirement.name}[{extra}]") for extra, needed in _extras_of(requirement, found)
-                ]
-                if here.name not in followed:
-                    followed.add(here.name)
-                    waiting += [(needed, f"for {here.name}") for needed in requirements_of(found)]
+                for extra, needed in requirements_of(found, requirement.extras):
+                    if extra:
+                        waiting.append((needed, f"for {requirement.name}[{extra}]"))
+                    elif here.name not in followed:
+                        waiting.append((needed, f"for {here.name}"))
+                followed.add(here.name)
             elif not installed_only:
                 yield _missing(requirement, note)
 
@@ -291,10 +291,6 @@ def _pins(saved_with: Mapping[str, str], requirements: Iterable[Requirement]) ->
                     yield pin
 
 
-def _applies(requirement: Requirement) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate()
-
-
 def _judge_source(requirement: Requirement, here: Package) -> Verdict | None:
     """Return what to say of a package that is not from the git commit asked for; None if it is."""
     if here.origin != "git":
@@ -311,19 +307,3 @@ def _find(name: str) -> Distribution | None:
     """Return what is installed as *name*, or as another build of it."""
     base = _BUILD.sub("", normalise_name(name))
     return next(filter(None, map(find_distribution, (name, *(base + build for build in _BUILDS)))), None)
-
-
-def _extras_of(requirement: Requirement, distribution: Distribution) -> Iterator[tuple[str, Requirement]]:
-    """Yield what the extras of *requirement* need besides, each with the extra's name."""
-    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-    from packaging.requirements import InvalidRequirement as Malformed
-    from packaging.requirements import Requirement as Parsed
-    from packaging.version import InvalidVersion
-
-    for line in requires_lines(distribution) if requirement.extras else ():
-        with suppress(Malformed, UndefinedComparison, UndefinedEnvironmentName, InvalidVersion):
-            needed = Parsed(line)
-            marker, needed.marker = needed.marker, None
-            if marker is not None and not marker.evaluate({"extra": ""}):
-                asking = [extra for extra in sorted(requirement.extras) if marker.evaluate({"extra": extra})]
-                yield from ((extra, needed) for extra in asking[:1])

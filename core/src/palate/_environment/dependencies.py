@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from palate._environment.requirements import normalise_name
+from palate._environment.requirements import applies, normalise_name
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -89,7 +89,7 @@ class InstalledGraph:
         """
         found: dict[str, Distribution] = {}
         followed: set[tuple[str, str]] = set()
-        waiting = [requirement for requirement in requirements if _applies(requirement, "")]
+        waiting = [requirement for requirement in requirements if applies(requirement)]
         while waiting:
             requirement = waiting.pop()
             name = normalise_name(requirement.name)
@@ -106,31 +106,29 @@ class InstalledGraph:
 
     def _requirements(self, name: str, extra: str, distribution: Distribution) -> list[Requirement]:
         if (name, extra) not in self._required:
-            self._required[name, extra] = list(requirements_of(distribution, extra))
+            self._required[name, extra] = [
+                needed for _, needed in requirements_of(distribution, [extra] if extra else [])
+            ]
         return self._required[name, extra]
 
 
-def requirements_of(distribution: Distribution, extra: str = "") -> Iterator[Requirement]:
-    """Yield what an installed distribution requires here, with that extra; the empty text stands for none."""
+def requirements_of(distribution: Distribution, extras: Iterable[str] = ()) -> Iterator[tuple[str, Requirement]]:
+    """Yield what an installed distribution requires here, each with the extra that asks for it.
+
+    The empty text stands for none. Markers hold, and are taken off.
+    """
     from packaging.requirements import InvalidRequirement, Requirement
 
+    asking = ("", *sorted(extras))
     for line in requires_lines(distribution):
         # Most lines of large packages are about extras, and reading a requirement takes long.
-        if not extra and _EXTRA.search(line.partition(";")[2]):
+        if len(asking) == 1 and _EXTRA.search(line.partition(";")[2]):
             continue
         try:
             requirement = Requirement(line)
         except InvalidRequirement:  # written before PEP 508; pip passes over it too
             continue
-        if _applies(requirement, extra):
-            yield requirement
-
-
-def _applies(requirement: Requirement, extra: str) -> bool:
-    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-    from packaging.version import InvalidVersion
-
-    try:
-        return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
-    except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion):
-        return False
+        extra = next((extra for extra in asking if applies(requirement, {"extra": extra})), None)
+        if extra is not None:
+            requirement.marker = None
+            yield extra, requirement

@@ -72,6 +72,17 @@ class LockedPackage:
     git: GitSource | None = None
     marker: str | None = None
 
+    @property
+    def pin(self) -> str:
+        """The requirement of this very version."""
+        return _with_marker(f"{self.name}=={self.version}", self.marker)
+
+    def applies(self, environment: Mapping[str, str] | None = None) -> bool:
+        """Tell whether the marker holds, here or where PEP 508's variables are those of *environment*."""
+        from packaging.markers import Marker
+
+        return self.marker is None or Marker(self.marker).evaluate(dict(environment or {}))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
@@ -98,7 +109,7 @@ def hashed_lines(lock: Lock) -> list[str]:
     return [
         " ".join(
             (
-                _with_marker(f"{package.name}=={package.version}", package.marker),
+                package.pin,
                 *(f"--hash=sha256:{digest}" for digest in sorted({file.sha256 for file in package.files})),
             )
         )
@@ -285,7 +296,7 @@ class _Reader:
 
     def _installs(self, package: LockedPackage, where: tuple[str | int, ...]) -> bool:
         """Hold the line that an installer gets against the policy for requirements."""
-        line = _with_marker(f"{package.name}=={package.version}", package.marker)
+        line = package.pin
         try:
             for text in (line, *([_git_line(package, package.git)] if package.git else ())):
                 # Without a file the version is only told.

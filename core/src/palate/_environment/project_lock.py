@@ -83,7 +83,7 @@ def _reached(lock: Lock, requirements: list[Requirement], graph: InstalledGraph)
     mentioned = {name for distribution in closure.values() for name in map(_name_of, requires_lines(distribution))}
     names = closure.keys() | {normalise_name(requirement.name) for requirement in requirements}
     named = [(normalise_name(package.name), package) for package in lock.packages]
-    taken = [p for name, p in named if name in names or (name in mentioned and not _holds_here(p))]
+    taken = [p for name, p in named if name in names or (name in mentioned and not p.applies())]
     return Lock(packages=tuple(taken), requires_python=lock.requires_python)
 
 
@@ -93,12 +93,6 @@ def _name_of(line: str) -> str:
 
 
 # -- does it agree with what is installed? -------------------------------------------------------------------------
-
-
-def _holds_here(package: LockedPackage) -> bool:
-    from packaging.markers import Marker
-
-    return package.marker is None or Marker(package.marker).evaluate()
 
 
 def _refuse_differences(
@@ -114,7 +108,7 @@ def _differences(
     lock: Lock, asked: list[Requirement], installed: Mapping[str, Distribution], wheels: frozenset[str]
 ) -> Iterator[str]:
     yield from _python_difference(lock)
-    locked = {normalise_name(package.name): package for package in lock.packages if _holds_here(package)}
+    locked = {normalise_name(package.name): package for package in lock.packages if package.applies()}
     for name in sorted(locked.keys() | installed.keys()):
         if name not in locked:
             yield f"{name} {metadata_field(installed[name], 'Version')} is installed and not locked"

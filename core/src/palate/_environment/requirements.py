@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +25,7 @@ __all__ = [
     "MAX_LINES",
     "REQUIREMENTS_FILE",
     "admits_version",
+    "applies",
     "hide_credentials",
     "line_text",
     "merge_requirements",
@@ -104,9 +105,6 @@ def _text_problem(text: str) -> str:
 
 
 def _meaning_problem(requirement: Requirement) -> str:
-    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-    from packaging.version import InvalidVersion
-
     url = requirement.url
     if url is not None and (not _GIT_URL.fullmatch(url) or ".." in url):
         return "a URL must be git+https:// or git+ssh://git@, without a password, and end in @ and a full commit hash"
@@ -117,12 +115,28 @@ def _meaning_problem(requirement: Requirement) -> str:
     arbitrary = [s.version for s in requirement.specifier if s.operator == "==="]
     if not all(map(_ARBITRARY_VERSION.fullmatch, arbitrary)):
         return "the version after '===' holds characters that no version has"
+    return "its marker cannot be evaluated" if _evaluate(requirement, {}) is None else ""
+
+
+def applies(requirement: Requirement, environment: Mapping[str, str] | None = None) -> bool:
+    """Tell whether the marker of *requirement* holds; one that makes no sense does not.
+
+    Args:
+        requirement: which may come from a package, whose markers nobody has checked.
+        environment: PEP 508's variables where they are not those of this Python, ``extra`` among them.
+    """
+    return bool(_evaluate(requirement, environment or {}))
+
+
+def _evaluate(requirement: Requirement, environment: Mapping[str, str]) -> bool | None:
+    """Return whether its marker holds; None of one that makes no sense."""
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+    from packaging.version import InvalidVersion
+
     try:
-        if requirement.marker is not None:
-            requirement.marker.evaluate()
+        return requirement.marker is None or requirement.marker.evaluate(dict(environment))
     except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion):
-        return "its marker cannot be evaluated"
-    return ""
+        return None
 
 
 def line_text(line: object) -> str:

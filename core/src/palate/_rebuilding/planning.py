@@ -14,7 +14,7 @@ from palate._disk.replaced import read_one_model
 from palate._environment.declared import Declaration, IndexOptions, read_declaration
 from palate._environment.lock import LOCK_FILE, WHEELS_FOLDER, Lock, read_pylock
 from palate._environment.recorded import PYTHON_VERSION
-from palate._environment.requirements import admits_version, normalise_name
+from palate._environment.requirements import admits_version, applies, normalise_name
 from palate._opening import OpenedModel, open_model
 from palate._rebuilding.installers import Sources, choose_installer, find_uv
 from palate._rebuilding.interpreters import Interpreter, find_interpreter, refuse_too_old
@@ -156,7 +156,7 @@ def _check_bundle(lock: Lock, wanted: Wanted) -> None:
     for package in lock.packages:
         versions.setdefault(normalise_name(package.name), []).append(package.version)
     for requirement in wanted.requirements:
-        if requirement.url or (requirement.marker is not None and not requirement.marker.evaluate()):
+        if requirement.url or not applies(requirement):
             continue
         found = versions.get(normalise_name(requirement.name), [])
         if not any(version is not None and admits_version(requirement, version) for version in found):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from palate._environment.declared import Declaration
 from palate._environment.lock import WHEELS_FOLDER, Lock, git_lines, hashed_lines
-from palate._environment.requirements import CONSTRAINTS_FILE, REQUIREMENTS_FILE, normalise_name
+from palate._environment.requirements import CONSTRAINTS_FILE, REQUIREMENTS_FILE, applies, normalise_name
 from palate._rebuilding.installers import Installer, Order, Sources
 from palate._rebuilding.interpreters import Interpreter
 from palate._rebuilding.places import NOTES_FOLDER
@@ -173,11 +173,7 @@ class Plan:
         if self.is_bundle:
             return bounds
         locked = self.lock.packages if self.lock else ()
-        pins = [
-            f"{package.name}=={package.version}" + (f" ; {package.marker}" if package.marker else "")
-            for package in locked
-            if package.files
-        ]
+        pins = [package.pin for package in locked if package.files]
         return [*map(str, self.wanted.constraints), *pins, *bounds]
 
 
@@ -242,7 +238,7 @@ def _narrow(requirements: Iterable[Requirement], markers: Mapping[str, str]) -> 
 
     kept = []
     for requirement in requirements:
-        if requirement.marker is None or requirement.marker.evaluate(dict(markers)):
+        if applies(requirement, markers):
             plain = Requirement(str(requirement))
             plain.marker = None
             kept.append(plain)
@@ -250,9 +246,6 @@ def _narrow(requirements: Iterable[Requirement], markers: Mapping[str, str]) -> 
 
 
 def _narrow_lock(lock: Lock | None, markers: Mapping[str, str]) -> Lock | None:
-    from packaging.markers import Marker
-
     if lock is None:
         return None
-    counting = [p for p in lock.packages if p.marker is None or Marker(p.marker).evaluate(dict(markers))]
-    return replace(lock, packages=tuple(replace(package, marker=None) for package in counting))
+    return replace(lock, packages=tuple(replace(p, marker=None) for p in lock.packages if p.applies(markers)))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from palate._environment.lock import GitSource, Lock, LockedFile, LockedPackage
-from palate._environment.requirements import normalise_name
+from palate._environment.requirements import applies, normalise_name
 from palate._rebuilding.commands import run_tool
 from palate._rebuilding.installers import NO_PROJECT, Installer, Order, Pip, Sources, Uv
 from palate._rebuilding.interpreters import Interpreter, minor_version
@@ -205,7 +205,7 @@ def _required(wheel: Path, markers: Mapping[str, str]) -> Iterator[Requirement]:
             requirement = Requirement(line)
         except InvalidRequirement:
             continue
-        if requirement.marker is None or requirement.marker.evaluate(dict(markers)):
+        if applies(requirement, markers):
             requirement.marker = None
             yield requirement
 
