@@ -148,6 +148,18 @@ def test_safe_model_has_its_flavors_requirements(tmp_path: Path) -> None:
     assert with_example.requirements == palate.save_model(model, tmp_path / "b").requirements
 
 
+def test_safe_model_is_saved_without_a_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the model brings no code, the interpreter's finders stay as they are."""
+    from sklearn.linear_model import LinearRegression
+
+    monkeypatch.setattr(sys, "meta_path", [finder for finder in sys.meta_path if "import_watch" not in repr(finder)])
+    model = LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0])
+    palate.save_model(model, tmp_path / "model", input_example=[[1.0]])
+    assert not [finder for finder in sys.meta_path if "import_watch" in repr(finder)]
+    palate.save_model(len, tmp_path / "function", input_example=[1])
+    assert [finder for finder in sys.meta_path if "import_watch" in repr(finder)]
+
+
 def test_watch_ends_with_the_save(site: Site, tmp_path: Path) -> None:
     """What the model's code imports later is not noted, and a second save adds no second finder."""
     site.install("dynamic-dist", "1", {"dynamic.py": ""})

@@ -6,6 +6,7 @@ import os
 import platform
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -44,7 +45,7 @@ from palate._save_signature import (
 )
 from palate._stored.examples import ExampleInfo, read_example, read_whole, split_example, write_example
 from palate._warning import warn_caller
-from palate.errors import InvalidExample, InvalidInput, Problem, UnsupportedModel
+from palate.errors import CodeReason, InvalidExample, InvalidInput, Problem, UnsupportedModel
 from palate.golden import Golden, record_golden
 from palate.inspection import ModelInfo, describe
 from palate.model_file import PYFUNC, ModelFile, build_model_file
@@ -147,12 +148,14 @@ def _write_directory(request: SaveRequest, root: Path, registry: FlavorRegistry,
     draft = _Draft(request=request, root=root, sections=sections, example=example, created=datetime.now(UTC))
     if signature is not None and not isinstance(request.model, str | None):
         check_methods(signature, flavor.methods(request.model), draft.model_file(None).default_method)
+    reasons = code_reasons(draft.opened(None, ""), flavor)
     golden, watch = None, ImportWatch()
     if example is not None:
-        with watch.watching():
-            signature, golden = _prove(draft, example, signature, registry, watch, uri=uri)
+        # The code is trusted, as it is the caller's own; where there is none, nothing is its import.
+        with watch.watching() if reasons else nullcontext():
+            signature, golden = _prove(draft, example, signature, registry, watch, trust=bool(reasons), uri=uri)
     size = sum((root / name).stat().st_size for name in list_files(root))
-    environment = _capture(draft, code, watch)
+    environment = _capture(draft, code, reasons, watch)
     write_environment(environment, root)
     facts = {**_facts(draft, environment, golden), **feature_names(signature, known)}
     model_file = draft.model_file(signature, size=size, facts=facts)
@@ -223,11 +226,11 @@ def _prove(
     registry: FlavorRegistry,
     watch: ImportWatch,
     *,
+    trust: bool,
     uri: str,
 ) -> tuple[Signature | None, Golden]:
     """Load the model back and predict on the stored example: the outputs, and the golden predictions."""
     request, opened = draft.request, draft.opened(signature, uri)
-    trust = bool(code_reasons(opened, request.flavor))
     # What the caller allowed at save holds for the proof: sklearn's allow=, say, is asked for on both sides.
     options = {key: value for key, value in request.options.extra.items() if key in request.flavor.load_options}
     loaded = construct(opened, trust=trust, asked=request.flavor.name, registry=registry, options=options, watch=watch)
@@ -307,9 +310,8 @@ def _count_rows(predictions: object) -> int | None:
 # -- what surrounds the model ----------------------------------------------------------------------------------------
 
 
-def _capture(draft: _Draft, code: str | None, watch: ImportWatch) -> Environment:
+def _capture(draft: _Draft, code: str | None, reasons: Sequence[CodeReason], watch: ImportWatch) -> Environment:
     request, root = draft.request, draft.root
-    reasons = code_reasons(draft.opened(None, ""), request.flavor)
     carried = [root / reason.file for reason in reasons if (root / reason.file).is_file()]
     sources = [file for file in carried if file.suffix == ".py"]
     if code:
