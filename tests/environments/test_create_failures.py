@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from environment_models import closed_index, rewrite
+from environment_models import closed_index, index_of_nothing, rewrite
 from processes import wait_until
 
 from palate.environments import BuiltEnvironment, create_environment, list_environments, remove_environment
@@ -49,6 +49,22 @@ def test_no_network_leaves_nothing(line, cache, tmp_path, monkeypatch) -> None:
     assert list(cache.parent.rglob("*")) == []
 
 
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_the_index_of_the_caller_comes_before_the_configured_one(line, monkeypatch, installer, tmp_path) -> None:
+    """Where variables of the tool's own name another index, it is not asked."""
+    (tmp_path / "uv.toml").write_text("")
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+    with index_of_nothing() as (url, asked):
+        for name in ("UV_DEFAULT_INDEX", "PIP_INDEX_URL"):
+            monkeypatch.setenv(name, f"{url}/configured/")
+        with pytest.raises(EnvironmentFailed):
+            create_environment(line, index_url=f"{url}/named/", installer=installer)
+    assert {path.split("/")[1] for path in asked} == {"named"}
+
+
 def test_a_prediction_that_changed_leaves_nothing(line, cache) -> None:
     """A model that predicts otherwise there has no environment there."""
     golden = json.loads((line / "golden_predictions.json").read_text())
@@ -67,6 +83,32 @@ def test_a_model_that_cannot_be_opened_there_leaves_nothing(line, cache) -> None
         create_environment(line)
     assert "line.json was refused" in str(caught.value)
     assert list(cache.parent.rglob("*")) == []
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+@pytest.mark.parametrize("key", ["target", "prefix"])
+def test_a_configuration_that_leads_elsewhere_is_found_out(line, cache, tmp_path, monkeypatch, installer, key) -> None:
+    """An environment without what was installed is not kept, whether or not the model would be opened in it."""
+    configure(tmp_path, monkeypatch, f"{key} = ", str(tmp_path / "elsewhere"))
+    with pytest.raises(EnvironmentFailed, match=rf"(?s)palate.*Hint: see whether {installer}'s configuration"):
+        create_environment(line, installer=installer, replay=False)
+    assert list(cache.parent.rglob("*")) == []
+
+
+def test_a_configuration_that_leaves_requirements_out_is_found_out_or_overruled(line, tmp_path, monkeypatch) -> None:
+    """pip can be told otherwise; uv cannot, and what it left out is named."""
+    configure(tmp_path, monkeypatch, "no-deps = ", "true")
+    with pytest.raises(EnvironmentFailed, match=r"(?s)palate.* requires .*Hint: see whether uv's configuration"):
+        create_environment(line, installer="uv", replay=False)
+    assert create_environment(line, installer="pip").predictions == "ok"
+
+
+def configure(folder: Path, monkeypatch: pytest.MonkeyPatch, key: str, value: str) -> None:
+    """Say *key* = *value* in the configuration of both uv, where packages' folder is said already, and pip."""
+    with (folder / "uv.toml").open("a") as file:
+        file.write(f"[pip]\n{key}{value if value == 'true' else repr(value)}\n")
+    (folder / "pip.conf").write_text(f"[install]\n{key}{value}\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(folder / "pip.conf"))
 
 
 @pytest.fixture

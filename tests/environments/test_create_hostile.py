@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -154,3 +155,42 @@ def test_what_a_known_package_leads_to_needs_trust(line, wheelhouse, installer) 
     finally:
         for wheel in (*wheelhouse.glob("pluggy-96*"), *wheelhouse.glob("evil*")):
             wheel.unlink()
+
+
+def test_what_was_held_against_palates_own_is_what_gets_installed(line, wheelhouse, tmp_path) -> None:
+    """The exact versions that were looked at are those in the list that the installer got."""
+    built = create_environment(line, directory=tmp_path / "built")
+    pinned = (built.directory / "palate-environment" / "requirements.pinned.txt").read_text().splitlines()
+    assert any(text.startswith("numpy==") for text in pinned)
+    assert all("==" in text or " @ file:" in text for text in pinned)
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_what_the_caller_brings_may_lead_further_and_the_model_still_may_not(line, wheelhouse, installer) -> None:
+    """A package that the caller names brings what it requires; that lends the model's own nothing."""
+    write_wheel(wheelhouse, "brought", "1.0", "six")
+    try:
+        built = create_environment(line, extra_requirements=["brought"], installer=installer, replay=False)
+        done = subprocess.run([built.python, "-c", "import brought, six"], capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        (wheelhouse / "ran").unlink()  # the caller's own package may run
+        write_wheel(wheelhouse, "pluggy", "96.0", "evil-pkg")
+        write_wheel(wheelhouse, "evil-pkg", "1.0")
+        rewrite(line, "requirements.txt", "pluggy==96.0")
+        with pytest.raises(TrustRequired, match="evil-pkg, which it leads to"):
+            create_environment(line, extra_requirements=["brought"], installer=installer)
+        assert not (wheelhouse / "ran").exists()
+    finally:
+        for name in ("brought", "pluggy-96", "evil"):
+            for wheel in wheelhouse.glob(f"{name}*"):
+                wheel.unlink()
+        (wheelhouse / "ran").unlink(missing_ok=True)
+
+
+def test_what_does_not_count_here_needs_no_trust(line) -> None:
+    """A requirement for another system, or another Python, is not installed, so nothing of it runs."""
+    rewrite(line, "requirements.txt", "pywin32; sys_platform == 'win32'\nbackport; python_version < '3.8'\n")
+    assert create_environment(line).predictions == "ok"
+    rewrite(line, "requirements.txt", "evil-pkg; python_version >= '3.8'\n")
+    with pytest.raises(TrustRequired, match=r"^Building the environment of .*evil-pkg"):
+        create_environment(line)

@@ -203,14 +203,16 @@ class CodeReason:
 
 
 class TrustRequired(PalateError, PermissionError):
-    """Opening this model would run code carried by it, and the caller did not trust it."""
+    """Opening this model, or what else is *doing*, would run code carried by it, and the caller did not trust it."""
 
-    def __init__(self, uri: str, *, reasons: Sequence[CodeReason], safe_format: str | None = None) -> None:
+    def __init__(
+        self, uri: str, *, reasons: Sequence[CodeReason], safe_format: str | None = None, doing: str = "Opening"
+    ) -> None:
         self.uri, self.reasons = uri, tuple(reasons)
         listing = "; ".join(map(str, self.reasons))
         resave = f", or save it again in a safe format (format='{safe_format}')" if safe_format else ""
         super().__init__(
-            f"Opening '{uri}' would run code that comes with the model: {listing}. Nothing was run. "
+            f"{doing} '{uri}' would run code that comes with the model: {listing}. Nothing was run. "
             f"Hint: if you trust where it came from, pass trust=True (CLI: --trust){resave}."
         )
 

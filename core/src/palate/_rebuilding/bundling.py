@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from palate._disk.manifest import sync_directory
 from palate._disk.staging import Staging, stage
@@ -29,13 +29,10 @@ from palate._rebuilding.interpreters import minor_version
 from palate._rebuilding.places import NOTES_FOLDER
 from palate._rebuilding.planning import Asked, Say, make_plan, open_wanted, say_nothing
 from palate._rebuilding.plans import Plan
-from palate._rebuilding.resolving import choose_wheels, download, narrow_for_uv, pip_of, wheel_name
+from palate._rebuilding.resolving import choose_wheels, download, pin_for_machine, pip_of, wheel_name
 from palate._rebuilding.targets import Target, find_targets
 from palate._rebuilding.wanted import Wanted
 from palate.errors import EnvironmentFailed
-
-if TYPE_CHECKING:
-    from packaging.requirements import Requirement
 
 __all__ = ["Bundle", "bundle_environment"]
 
@@ -169,11 +166,13 @@ def _fetch_resolved(
     pip: list[str | Path], order: Order, sources: Sources, folder: Path, target: Target, python: str
 ) -> None:
     """Fetch what is needed on another machine: resolved by uv, or by pip and then looked through."""
+    from packaging.requirements import Requirement
+
     uv = find_uv()
     again = order
     if uv is not None and target.uv is not None:
-        again = narrow_for_uv(uv, order, sources, target=target, python=python)
-    roots = _roots(order.requirements)
+        again = pin_for_machine(uv, order, sources, target=target, python=python)
+    roots = [Requirement(line) for line in order.lines()]
     for number in range(_ROUNDS):
         download(pip, again, sources, folder, target=target, python=python)
         chosen, missing = choose_wheels(folder.glob("*.whl"), roots, target.markers(python))
@@ -187,12 +186,6 @@ def _fetch_resolved(
         again = replace(order, requirements=more)
     output = [f"nothing was found for {line}" for line in missing]
     raise EnvironmentFailed(f"fetch {order.what}", output=output, hint=order.hint)
-
-
-def _roots(file: Path) -> list[Requirement]:
-    from packaging.requirements import Requirement
-
-    return [Requirement(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
 
 
 def _hold_to_lock(folder: Path, lock: Lock | None) -> None:

@@ -27,7 +27,9 @@ _DROPPED: Final = frozenset(
     """.split()
 )
 _SET: Final = {
-    "PIP_USER": "0",  # a configuration file may say otherwise
+    # A configuration file may say otherwise.
+    "PIP_USER": "0",
+    "PIP_NO_DEPS": "0",
     "PIP_NO_INPUT": "1",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PIP_NO_COLOR": "1",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from palate._opening import OpenedModel
+from palate._rebuilding.completeness import check_installed
 from palate._rebuilding.installers import InstallerName
 from palate._rebuilding.places import (
     cache_folder,
@@ -26,7 +27,7 @@ from palate._rebuilding.planning import Asked, Say, make_plan, open_wanted, say_
 from palate._rebuilding.plans import Plan
 from palate._rebuilding.policy import refuse_foreign
 from palate._rebuilding.replay import PredictionState, Replay, replay_in
-from palate._rebuilding.resolving import resolve_names
+from palate._rebuilding.resolving import names_in, pin_order
 from palate.errors import EnvironmentFailed
 
 __all__ = ["BuiltEnvironment", "create_environment"]
@@ -184,12 +185,23 @@ def _is_removed(directory: Path) -> bool:
 def _install(plan: Plan, directory: Path, lock: int, say: Say) -> None:
     say(f"making an environment of Python {plan.interpreter.version} with {plan.installer.name}")
     python = plan.installer.make(directory, plan.interpreter, lock=lock)
+    known = None if plan.known is None else plan.known | _names_of_extra(plan, python, directory)
     for order, sources in plan.orders(directory):
-        if plan.known is not None and not order.hashed:
+        chosen = order
+        if known is not None and not order.hashed:
             # What it asks for is known; what that asks for in turn, in the very releases that it names, may not be.
-            refuse_foreign(plan.wanted, resolve_names(plan.installer, python, order, sources), plan.known)
+            chosen = pin_order(plan.installer, python, order, sources)
+            refuse_foreign(plan.wanted, names_in(chosen.lines()), known)
         say(f"installing {order.what}")
-        plan.installer.install(python, order, sources, lock=lock)
+        plan.installer.install(python, chosen, sources, lock=lock)
+    check_installed(plan, directory, python)
+
+
+def _names_of_extra(plan: Plan, python: Path, directory: Path) -> frozenset[str]:
+    """Return the names that the caller's own requirements lead to, which nobody else's can be told by."""
+    if not plan.extra.requirements:
+        return frozenset()
+    return names_in(pin_order(plan.installer, python, plan.extra_order(directory), plan.sources).lines())
 
 
 def _replay(python: Path, opened: OpenedModel, directory: Path, *, trust: bool, replay: bool, say: Say) -> Replay:

@@ -32,6 +32,7 @@ InstallerName: TypeAlias = Literal["uv", "pip"]
 INSTALLERS: Final = ("auto", "uv", "pip")
 
 _MAKE: Final = "make a virtual environment"
+_CHECK: Final = "find everything that what was installed requires"
 _NO_VENV: Final = "see what the disk and that Python say, or build with the other tool: installer= (CLI: --installer)"
 # uv obeys the uv.toml and pyproject.toml of the folder that it runs in and of all above: of a stranger's project, too.
 NO_PROJECT: Final = Path("/")
@@ -56,13 +57,13 @@ class Sources:
     no_index: bool = False
     offline: bool = False
 
-    def options(self) -> Iterator[str]:
-        """Yield the options that uv and pip share. A value never stands alone, where it could be an option itself."""
+    def options(self, *, index: str = "--index-url", extra_index: str = "--extra-index-url") -> Iterator[str]:
+        """Yield the options that say it. A value never stands alone, where it could be an option itself."""
         if self.no_index:
             yield "--no-index"
         if self.index_url is not None:
-            yield f"--index-url={self.index_url}"
-        yield from (f"--extra-index-url={url}" for url in self.extra_index_urls)
+            yield f"{index}={self.index_url}"
+        yield from (f"{extra_index}={url}" for url in self.extra_index_urls)
         yield from (f"--find-links={place}" for place in self.find_links)
 
 
@@ -87,6 +88,10 @@ class Order:
     hashed: bool = False
     alone: bool = False
     builds: bool = False
+
+    def lines(self) -> list[str]:
+        """Return what is to be installed."""
+        return [line for line in self.requirements.read_text(encoding="utf-8").splitlines() if line]
 
     def options(self) -> Iterator[str]:
         """Yield the options that uv and pip share."""
@@ -121,11 +126,17 @@ class Uv:
         step = f"install {order.what}"
         run_tool(command, step=step, folder=NO_PROJECT, hint=order.hint, lock=lock)
 
+    def check(self, python: Path, *, hint: str) -> None:
+        """Raise EnvironmentFailed if packages there lack what they require."""
+        command: list[str | Path] = [self.executable, "pip", "check", "--python", python]
+        run_tool(command, step=_CHECK, folder=NO_PROJECT, hint=hint)
+
     @staticmethod
     def options(order: Order, sources: Sources) -> Iterator[str]:
         """Yield what uv is told of an order."""
         yield from order.options()
-        yield from sources.options()
+        # With pip's names for them, the variables UV_DEFAULT_INDEX and UV_INDEX would come first.
+        yield from sources.options(index="--default-index", extra_index="--index")
         if sources.offline:
             yield "--offline"
 
@@ -152,6 +163,10 @@ class Pip:
         command += [*self.options(order, sources), "-r", order.requirements]
         step = f"install {order.what}"
         run_tool(command, step=step, folder=order.requirements.parent, hint=order.hint, lock=lock)
+
+    def check(self, python: Path, *, hint: str) -> None:
+        """Raise EnvironmentFailed if packages there lack what they require."""
+        run_tool([python, "-I", "-m", "pip", "check"], step=_CHECK, folder=NO_PROJECT, hint=hint)
 
     @staticmethod
     def options(order: Order, sources: Sources) -> Iterator[str]:

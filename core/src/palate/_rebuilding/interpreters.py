@@ -62,6 +62,12 @@ class Interpreter:
         """The version's first two parts, to which wheels and bytecode are tied."""
         return minor_version(self.version)
 
+    @property
+    def markers(self) -> dict[str, str]:
+        """PEP 508's variables that are of this Python, and not of the machine that it shares with the running one."""
+        full = self.version.removesuffix("+")
+        return {"python_version": self.minor, "python_full_version": full, "implementation_version": full}
+
 
 def minor_version(version: str) -> str:
     """Return a version's first two parts."""

@@ -14,7 +14,7 @@ from palate._disk.replaced import read_one_model
 from palate._environment.declared import Declaration, IndexOptions, read_declaration
 from palate._environment.lock import LOCK_FILE, WHEELS_FOLDER, Lock, read_pylock
 from palate._environment.recorded import PYTHON_VERSION
-from palate._environment.requirements import admits_version, applies, normalise_name
+from palate._environment.requirements import admits_version, normalise_name
 from palate._opening import OpenedModel, open_model
 from palate._rebuilding.installers import Sources, choose_installer, find_uv
 from palate._rebuilding.interpreters import Interpreter, find_interpreter, refuse_too_old
@@ -23,7 +23,7 @@ from palate._rebuilding.plans import Plan, check_lock
 from palate._rebuilding.policy import known_names, refuse_to_fetch, refuse_untrusted
 from palate._rebuilding.repacking import pack_distribution
 from palate._rebuilding.targets import Target
-from palate._rebuilding.wanted import Wanted, read_wanted
+from palate._rebuilding.wanted import Wanted, narrow_lock, read_wanted
 from palate.errors import InvalidOption, PythonNotFound
 
 __all__ = ["Asked", "Say", "Task", "choose_lock", "make_plan", "open_wanted", "palate_extras", "say_nothing"]
@@ -114,8 +114,13 @@ def make_plan(wanted: Wanted, asked: Asked, *, task: Task) -> Plan:
         EnvironmentFailed
     """
     extra = asked.extra()
+    uv = find_uv()
+    installer = choose_installer(asked.installer, uv)
+    interpreter, python = _find_python(wanted, asked, uv)
+    if task == "install":
+        wanted = wanted.where(interpreter.markers)
     palates = Palates(distributions=(), missing=()) if task == "lock" else find_palates(wanted)
-    bundled = None if asked.bundle is None else _bundled_lock(asked.bundle)
+    bundled = None if asked.bundle is None else narrow_lock(_bundled_lock(asked.bundle), interpreter.markers)
     if not asked.trust:
         # To fetch wheels, or to look for them, runs nothing; to install one does.
         if task == "install":
@@ -126,9 +131,6 @@ def make_plan(wanted: Wanted, asked: Asked, *, task: Task) -> Plan:
     if bundled is not None:
         _check_bundle(bundled, wanted)
     lock = choose_lock(wanted, asked.locked) if bundled is None else bundled
-    uv = find_uv()
-    installer = choose_installer(asked.installer, uv)
-    interpreter, python = _find_python(wanted, asked, uv)
     if lock is not None:
         check_lock(lock, python)
     return Plan(
@@ -142,8 +144,7 @@ def make_plan(wanted: Wanted, asked: Asked, *, task: Task) -> Plan:
         extra=extra,
         lock=lock,
         is_bundle=bundled is not None,
-        # What packages lead to that the caller brings cannot be told from what the model's lead to.
-        known=None if asked.trust or extra.requirements else known_names(palates.distributions),
+        known=None if asked.trust else known_names(palates.distributions),
         sources=_choose_sources(wanted, asked),
         builds=asked.trust and not asked.targets,
         hint=asked.hint(),
@@ -156,7 +157,7 @@ def _check_bundle(lock: Lock, wanted: Wanted) -> None:
     for package in lock.packages:
         versions.setdefault(normalise_name(package.name), []).append(package.version)
     for requirement in wanted.requirements:
-        if requirement.url or not applies(requirement):
+        if requirement.url:
             continue
         found = versions.get(normalise_name(requirement.name), [])
         if not any(version is not None and admits_version(requirement, version) for version in found):

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from palate._environment.declared import Declaration
 from palate._environment.lock import WHEELS_FOLDER, Lock, git_lines, hashed_lines
-from palate._environment.requirements import CONSTRAINTS_FILE, REQUIREMENTS_FILE, applies, normalise_name
+from palate._environment.requirements import CONSTRAINTS_FILE, REQUIREMENTS_FILE, normalise_name
 from palate._rebuilding.installers import Installer, Order, Sources
 from palate._rebuilding.interpreters import Interpreter
 from palate._rebuilding.places import NOTES_FOLDER
 from palate._rebuilding.repacking import PackedWheel
 from palate._rebuilding.targets import Target
-from palate._rebuilding.wanted import Wanted
+from palate._rebuilding.wanted import Wanted, narrow, narrow_lock
 from palate.errors import EnvironmentFailed, InvalidOption
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Plan:
         extra: what the caller asks for besides.
         lock: the files to install, by hash; the model's own, or those of a bundle.
         is_bundle: whether the lock is a bundle's, which has everything in it.
-        known: the names of what may be installed, or None for whatever is needed.
+        known: the names of what may be installed, besides what *extra* leads to, or None for whatever is needed.
         sources: where packages come from.
         builds: whether packages may be built from source.
         hint: what to do when something cannot be had.
@@ -83,17 +84,13 @@ class Plan:
     def for_machine(self, target: Target) -> Plan:
         """Return the part of the plan that counts on another machine, without markers, which pip judges by this one."""
         markers = target.markers(self.python)
-        narrowed = replace(
-            self.wanted,
-            requirements=_narrow(self.wanted.requirements, markers),
-            constraints=_narrow(self.wanted.constraints, markers),
-        )
         extra = replace(
             self.extra,
-            requirements=_narrow(self.extra.requirements, markers),
-            constraints=_narrow(self.extra.constraints, markers),
+            requirements=narrow(self.extra.requirements, markers),
+            constraints=narrow(self.extra.constraints, markers),
         )
-        return replace(self, wanted=narrowed, extra=extra, lock=_narrow_lock(self.lock, markers))
+        lock = None if self.lock is None else narrow_lock(self.lock, markers)
+        return replace(self, wanted=self.wanted.where(markers), extra=extra, lock=lock)
 
     def orders(self, directory: Path) -> Iterator[tuple[Order, Sources]]:
         """Write the lists for the installer into *directory*, and yield the runs that it takes.
@@ -101,12 +98,18 @@ class Plan:
         Raises:
             EnvironmentFailed: the disk refused.
         """
-        notes = directory / NOTES_FOLDER
-        try:
-            yield from self._orders(notes)
-        except OSError as exc:
-            hint = "see that there is room, and that you may write there"
-            raise EnvironmentFailed("write down what to install", output=[str(exc)], hint=hint) from exc
+        with _writing():
+            yield from self._orders(directory / NOTES_FOLDER)
+
+    def extra_order(self, directory: Path) -> Order:
+        """Write the list of what the caller asks for into *directory*, and return the run that it would take alone.
+
+        Raises:
+            EnvironmentFailed: the disk refused.
+        """
+        with _writing():
+            lines = list(map(str, self.extra.requirements))
+            return self._order(directory / NOTES_FOLDER, "what was asked for besides", "extra.txt", lines)
 
     def _locked_orders(self, notes: Path) -> Iterator[tuple[Order, Sources]]:
         if self.lock is not None and (lines := hashed_lines(self.lock)):
@@ -142,16 +145,16 @@ class Plan:
         )
         if not lines:
             return
+        yield self._order(notes, "what the model requires", REQUIREMENTS_FILE, lines), self.sources
+
+    def _order(self, notes: Path, what: str, file: str, lines: Sequence[str]) -> Order:
         bounds = self._constraints()
-        yield (
-            Order(
-                what="what the model requires",
-                requirements=_write(notes / REQUIREMENTS_FILE, lines),
-                constraints=_write(notes / CONSTRAINTS_FILE, bounds) if bounds else None,
-                builds=self.builds,
-                hint=self.hint,
-            ),
-            self.sources,
+        return Order(
+            what=what,
+            requirements=_write(notes / file, lines),
+            constraints=_write(notes / CONSTRAINTS_FILE, bounds) if bounds else None,
+            builds=self.builds,
+            hint=self.hint,
         )
 
     def _lines(self, address_packed: Any, address_carried: Any) -> list[str]:
@@ -221,6 +224,15 @@ def check_lock(lock: Lock, python: str) -> None:
         raise InvalidOption("python", reason=reason, hint="choose one in that range, or pass locked=False")
 
 
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        hint = "see that there is room, and that you may write there"
+        raise EnvironmentFailed("write down what to install", output=[str(exc)], hint=hint) from exc
+
+
 def _write(path: Path, lines: Sequence[str]) -> Path:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
@@ -231,21 +243,3 @@ def _keep(wheel: PackedWheel, folder: Path) -> Path:
     path = folder / wheel.file_name
     path.write_bytes(wheel.content)
     return path
-
-
-def _narrow(requirements: Iterable[Requirement], markers: Mapping[str, str]) -> tuple[Requirement, ...]:
-    from packaging.requirements import Requirement
-
-    kept = []
-    for requirement in requirements:
-        if applies(requirement, markers):
-            plain = Requirement(str(requirement))
-            plain.marker = None
-            kept.append(plain)
-    return tuple(kept)
-
-
-def _narrow_lock(lock: Lock | None, markers: Mapping[str, str]) -> Lock | None:
-    if lock is None:
-        return None
-    return replace(lock, packages=tuple(replace(p, marker=None) for p in lock.packages if p.applies(markers)))

@@ -23,6 +23,8 @@ __all__ = ["known_names", "refuse_foreign", "refuse_to_fetch", "refuse_untrusted
 # What other releases require of the packages that Palate's distributions lead to: pandas before 3.
 _OF_OTHER_RELEASES: Final = frozenset({"pytz"})
 
+_BUILDING: Final = "Building the environment of"
+_FETCHING: Final = "Looking for the packages of"
 _MAX_REASONS: Final = 20
 _FOREIGN: Final = "a package that Palate does not require runs when it is installed"
 _INDEX: Final = "what an index has that the model names runs when it is installed"
@@ -38,13 +40,14 @@ def refuse_untrusted(
     homes = list(palates)
     known, own = known_names(homes), frozenset(map(name_of, homes))
     named = [CodeReason(MODEL_FILE, _INDEX)] if recorded_index else []
-    _refuse(wanted, [*named, *_reasons(wanted, known, own), *_foreign(bundled, known)])
+    _refuse(wanted, [*named, *_reasons(wanted, known, own), *_foreign(bundled, known)], doing=_BUILDING)
 
 
 def refuse_foreign(wanted: Wanted, resolved: Iterable[str], known: frozenset[str]) -> None:
     """Raise TrustRequired if what would be installed, by their normalised names, is more than what is known."""
     foreign = sorted(set(resolved) - known)
-    _refuse(wanted, [CodeReason(REQUIREMENTS_FILE, f"{name}, which it leads to: {_FOREIGN}") for name in foreign])
+    reasons = [CodeReason(REQUIREMENTS_FILE, f"{name}, which it leads to: {_FOREIGN}") for name in foreign]
+    _refuse(wanted, reasons, doing=_BUILDING)
 
 
 def refuse_to_fetch(wanted: Wanted, *, carried: bool) -> None:
@@ -54,17 +57,17 @@ def refuse_to_fetch(wanted: Wanted, *, carried: bool) -> None:
         wanted: what the model asks for.
         carried: whether wheels that come with the model would be handed on, to be installed without it.
     """
-    _refuse(wanted, [*(_carried(wanted) if carried else ()), *_commits(wanted)])
+    _refuse(wanted, [*(_carried(wanted) if carried else ()), *_commits(wanted)], doing=_FETCHING)
 
 
-def _refuse(wanted: Wanted, found: Iterable[CodeReason]) -> None:
+def _refuse(wanted: Wanted, found: Iterable[CodeReason], *, doing: str) -> None:
     reasons = list(dict.fromkeys(found))
     if not reasons:
         return
     shown = reasons[:_MAX_REASONS]
     if len(reasons) > len(shown):
         shown.append(CodeReason(REQUIREMENTS_FILE, f"and {len(reasons) - len(shown)} more"))
-    raise TrustRequired(wanted.uri, reasons=shown)
+    raise TrustRequired(wanted.uri, reasons=shown, doing=doing)
 
 
 def _reasons(wanted: Wanted, known: frozenset[str], own: frozenset[str]) -> Iterator[CodeReason]:

@@ -1,4 +1,4 @@
-"""What pip finds for a list of requirements: as a lock, or as files; and whether those files are all that is needed."""
+"""What uv or pip find for a list of requirements: as exact lines, as a lock, or as files; and whether those are all."""
 
 from __future__ import annotations
 
@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
     from packaging.version import Version
 
-__all__ = ["choose_wheels", "download", "narrow_for_uv", "pip_of", "resolve", "resolve_names", "wheel_name"]
+__all__ = [
+    "choose_wheels",
+    "download",
+    "names_in",
+    "pin_for_machine",
+    "pin_order",
+    "pip_of",
+    "resolve",
+    "wheel_name",
+]
 
 Command = list[str | Path]
 _MAX_METADATA: Final = 4 << 20
@@ -64,19 +73,46 @@ def resolve(pip: Command, order: Order, sources: Sources) -> Lock:
         raise EnvironmentFailed(step, output=output, hint="install another version of pip here") from exc
 
 
-def resolve_names(installer: Installer, python: Path, order: Order, sources: Sources) -> frozenset[str]:
-    """Return the normalised names of everything that *order* would install; nothing of it runs.
+def pin_order(installer: Installer, python: Path, order: Order, sources: Sources) -> Order:
+    """Return an order for exactly what *order* comes to now, so that nothing is left to choose; nothing of it runs.
 
     Raises:
         EnvironmentFailed: it cannot be resolved.
     """
-    if isinstance(installer, Pip):
-        return frozenset(package.name for package in resolve([python, "-I", "-m", "pip"], order, sources).packages)
-    command: Command = [installer.executable, "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
-    command += ["--python", python, *installer.options(order, sources), order.requirements]
-    printed = run_tool(command, step=f"resolve {order.what}", folder=NO_PROJECT, hint=order.hint)
-    names = (re.match(r"[A-Za-z0-9._-]+", line) for line in printed.splitlines())
-    return frozenset(normalise_name(name[0]) for name in names if name)
+    if isinstance(installer, Uv):
+        return _pin_by_uv(installer.executable, order, sources, "--python", python, step=f"resolve {order.what}")
+    found = resolve([python, "-I", "-m", "pip"], order, sources)
+    given = [line for line in order.lines() if " @ " in line]  # by their addresses, such as Palate's own wheels
+    addressed = names_in(given)
+    return _exact(order, [*given, *(package.pin for package in found.packages if package.name not in addressed)])
+
+
+def pin_for_machine(uv: Path, order: Order, sources: Sources, *, target: Target, python: str) -> Order:
+    """Return an order for the exact packages that are needed on another machine, which uv resolves for, unlike pip.
+
+    pip reads the markers of packages as if they were for this machine.
+    """
+    where = (f"--python-version={minor_version(python)}", f"--python-platform={target.uv}")
+    return _pin_by_uv(uv, order, sources, *where, step=f"fetch {order.what}")
+
+
+def names_in(lines: Iterable[str]) -> frozenset[str]:
+    """Return the normalised names of the packages that the lines of an order are of."""
+    heads = (re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line) for line in lines)  # where uv is told to, hashes follow
+    return frozenset(normalise_name(head[0]) for head in heads if head)
+
+
+def _pin_by_uv(uv: Path, order: Order, sources: Sources, *where: str | Path, step: str) -> Order:
+    command: Command = [uv, "pip", "compile", "--quiet", "--no-header", "--no-annotate", *where]
+    command += [*Uv.options(order, sources), order.requirements]
+    printed = run_tool(command, step=step, folder=NO_PROJECT, hint=order.hint)
+    return _exact(order, printed.splitlines())
+
+
+def _exact(order: Order, lines: Sequence[str]) -> Order:
+    pinned = order.requirements.with_suffix(".pinned.txt")
+    pinned.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return replace(order, requirements=pinned, constraints=None, alone=True)
 
 
 def _locked(entry: Mapping[str, Any], step: str) -> LockedPackage:
@@ -121,20 +157,6 @@ def download(pip: Command, order: Order, sources: Sources, folder: Path, *, targ
         command += [*(f"--platform={tag}" for tag in target.tags)]
     command += [*Pip.options(order, sources), "-r", order.requirements]
     run_tool(command, step=f"fetch {order.what}", folder=order.requirements.parent, hint=order.hint)
-
-
-def narrow_for_uv(uv: Path, order: Order, sources: Sources, *, target: Target, python: str) -> Order:
-    """Return an order for the exact packages that are needed on another machine, which uv resolves for, unlike pip.
-
-    pip reads the markers of packages as if they were for this machine.
-    """
-    command: Command = [uv, "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
-    command += [f"--python-version={minor_version(python)}", f"--python-platform={target.uv}"]
-    command += [*Uv.options(order, sources), order.requirements]
-    pinned = order.requirements.with_suffix(".pinned.txt")
-    printed = run_tool(command, step=f"fetch {order.what}", folder=NO_PROJECT, hint=order.hint)
-    pinned.write_text(printed, encoding="utf-8")
-    return replace(order, requirements=pinned, constraints=None, alone=True)
 
 
 # -- is it all there? ----------------------------------------------------------------------------------------------

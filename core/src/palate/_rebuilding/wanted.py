@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,15 +14,15 @@ from palate._environment.declared import IndexOptions
 from palate._environment.environment import ENVIRONMENT_FILES
 from palate._environment.facts import read_facts
 from palate._environment.lock import LOCK_FILE, Lock, read_pylock
-from palate._environment.recorded import PYTHON_VERSION, is_mlflow, read_recorded
-from palate._environment.requirements import CONSTRAINTS_FILE, REQUIREMENTS_FILE
+from palate._environment.recorded import PYTHON_VERSION, read_recorded
+from palate._environment.requirements import CONSTRAINTS_FILE, REQUIREMENTS_FILE, applies
 from palate._opening import OpenedModel
 from palate.errors import InvalidModelFile, InvalidRequirement, ModelChanged, Problem
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-__all__ = ["CarriedWheel", "Wanted", "read_wanted"]
+__all__ = ["CarriedWheel", "Wanted", "narrow", "narrow_lock", "read_wanted"]
 
 _FILES: Final = (REQUIREMENTS_FILE, CONSTRAINTS_FILE, *ENVIRONMENT_FILES.values(), LOCK_FILE)
 _MAX_FILE_BYTES: Final = 4 << 20
@@ -67,6 +67,15 @@ class Wanted:
     index_options: IndexOptions
     takes_tables: bool
 
+    def where(self, markers: Mapping[str, str]) -> Wanted:
+        """Return what counts where PEP 508's variables are those of *markers*, or else as here."""
+        return replace(
+            self,
+            requirements=narrow(self.requirements, markers),
+            constraints=narrow(self.constraints, markers),
+            lock=None if self.lock is None else narrow_lock(self.lock, markers),
+        )
+
 
 def read_wanted(opened: OpenedModel) -> Wanted:
     """Return what an opened model asks for; the files that say it are held against its manifest.
@@ -79,22 +88,22 @@ def read_wanted(opened: OpenedModel) -> Wanted:
     if opened.manifest is not None:
         _check_files(opened.path, opened.manifest)
     stated = (opened.model_file.pyfunc or {}).get("python_version")
-    recorded = read_recorded(opened.path, python=stated if isinstance(stated, str) else None)
+    python = stated if isinstance(stated, str) else None
+    recorded = read_recorded(opened.path, python=python, by_mlflow=opened.by_mlflow)
     for refused in recorded.refused:
         raise InvalidRequirement(refused.line, reason=f"{refused.reason} ({refused.file})")
     facts = read_facts(opened.model_file.palate)
     if facts.problems:
         raise InvalidModelFile(facts.problems)
     signature = opened.model_file.signature
-    left_out = [line for line in recorded.requirements if is_mlflow(line)] if not opened.model_file.palate else []
     inputs = signature.inputs if signature else None
     return Wanted(
         uri=opened.uri,
         path=opened.path,
         flavor=opened.flavor_name(),
         python=_check_version(recorded.python),
-        requirements=tuple(line for line in recorded.requirements if line not in left_out),
-        left_out=tuple(map(str, left_out)),
+        requirements=recorded.requirements,
+        left_out=tuple(map(str, recorded.left_out)),
         constraints=recorded.constraints,
         lock=_read_lock(opened.path),
         carried=tuple(_read_carried(opened, facts.wheels)),
@@ -134,3 +143,21 @@ def _read_carried(opened: OpenedModel, wheels: Mapping[str, str]) -> Iterator[Ca
         if digest != known.get(relative, digest):
             raise ModelChanged(opened.uri, changed=[relative])
         yield CarriedWheel(name=name, path=path, sha256=digest)
+
+
+def narrow(requirements: Iterable[Requirement], markers: Mapping[str, str]) -> tuple[Requirement, ...]:
+    """Return those of *requirements* whose marker holds, without it."""
+    from packaging.requirements import Requirement
+
+    kept = []
+    for requirement in requirements:
+        if applies(requirement, markers):
+            plain = Requirement(str(requirement))
+            plain.marker = None
+            kept.append(plain)
+    return tuple(kept)
+
+
+def narrow_lock(lock: Lock, markers: Mapping[str, str]) -> Lock:
+    """Return a lock of those packages whose marker holds, without it."""
+    return replace(lock, packages=tuple(replace(p, marker=None) for p in lock.packages if p.applies(markers)))
