@@ -9,7 +9,7 @@ from itertools import takewhile
 from operator import methodcaller
 from weakref import WeakSet
 
-__all__ = ["ForkLock", "ProcessLock"]
+__all__ = ["PARSING", "ForkLock", "ProcessLock"]
 
 
 class ProcessLock:
@@ -62,6 +62,12 @@ class ForkLock:
 
 _locks: WeakSet[ProcessLock] = WeakSet()
 _waited_for: WeakSet[ForkLock] = WeakSet()
+
+PARSING = ForkLock()
+"""For whoever makes a tree of Python text: ``ast.parse``, ``ast.literal_eval``, numpy for the header of an .npy file.
+
+Python 3.11 mixes up threads that do so at once (gh-106905: "AST constructor recursion depth mismatch").
+"""
 
 
 class _Forking(threading.local):

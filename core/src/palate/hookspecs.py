@@ -27,7 +27,7 @@ import pluggy
 
 from palate._disk.paths import confine
 from palate._disk.strict_json import parse_json
-from palate._process_lock import ForkLock
+from palate._process_lock import PARSING, ForkLock
 from palate.hook_values import (
     CarriedCode,
     EmbeddedType,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from palate.signature import Signature
 
 __all__ = [
-    "ENTRY_POINT_GROUP", "HOOK_API", "PLUGIN_GROUP", "CarriedCode", "EmbeddedType", "ForkLock", "Guarantees",
+    "ENTRY_POINT_GROUP", "HOOK_API", "PARSING", "PLUGIN_GROUP", "CarriedCode", "EmbeddedType", "ForkLock", "Guarantees",
     "LoadOptions", "ModelSource", "SampleModel", "SaveOptions", "confine", "hookimpl", "parse_json", "pin_installed",
 ]  # fmt: skip
 

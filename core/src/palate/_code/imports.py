@@ -10,6 +10,8 @@ from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from palate._process_lock import PARSING
+
 __all__ = ["is_carried", "object_imports", "source_imports"]
 
 # Written whole into python_function models, though they can be imported here.
@@ -26,7 +28,8 @@ def source_imports(files: Iterable[Path]) -> set[str]:
     found: set[str] = set()
     for file in files:
         try:
-            tree = ast.parse(file.read_bytes())
+            with PARSING.held:
+                tree = ast.parse(file.read_bytes())
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         found.update(_tree_imports(tree))

@@ -18,6 +18,7 @@ from palate._disk.copying import copy_into
 from palate._disk.paths import read_small
 from palate._disk.strict_yaml import read_yaml
 from palate._environment.distributions import find_providers
+from palate._process_lock import PARSING
 from palate._python_function.artifacts import copy_artifacts, source_path
 from palate._python_function.subjects import is_python_model, prepare, streams, unwrap
 from palate.errors import InvalidOption, UnsupportedModel
@@ -138,7 +139,8 @@ def _copy_code_file(source: Path, root: Path) -> dict[str, Any]:
             f"path '{source}'", reason=reason, hint="give a .py file that calls palate.set_model(...)"
         )
     try:
-        ast.parse(source.read_bytes())
+        with PARSING.held:
+            ast.parse(source.read_bytes())
     except (SyntaxError, ValueError) as exc:
         reason = f"it is not Python ({exc})"
         raise UnsupportedModel(f"path '{source}'", reason=reason, hint="correct the file") from exc

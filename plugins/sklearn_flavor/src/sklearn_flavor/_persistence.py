@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from palate.errors import InvalidOption, UnsafeModel, UnsupportedModel
-from palate.hookspecs import ForkLock
+from palate.hookspecs import PARSING
 from sklearn_flavor._archive import SkopsArchive
 from sklearn_flavor._audit import Contents, audit_archive
 from sklearn_flavor._canonical import rewrite_archive
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from palate.hookspecs import EmbeddedType, LoadOptions
 
 __all__ = ["FILE_NAMES", "allowed_names", "read_model", "write_model"]
-
-# numpy reads the header of each array as an expression of Python, and Python 3.11 mixes up threads that parse at once
-# (gh-106905: "AST constructor recursion depth mismatch").
-_parsing = ForkLock()
 
 Embedded = Callable[[str], "EmbeddedType | None"]
 
@@ -174,7 +170,7 @@ def read_model(file: Path, name: str, format_: str, options: LoadOptions) -> obj
 def _read_skops(file: Path, name: str, options: LoadOptions) -> object:
     # One open file from the audit to the end: the bytes that were audited are the bytes that are read.
     with file.open("rb") as stream:
-        with _parsing.held:
+        with PARSING.held:  # numpy reads the header of each array as an expression of Python
             contents = _audit(stream, name, options)
         stream.seek(0)
         if contents.unknown:
@@ -182,7 +178,7 @@ def _read_skops(file: Path, name: str, options: LoadOptions) -> object:
             with options.code.activated():
                 model = _build(stream, name, contents)
         else:
-            with _parsing.held:
+            with PARSING.held:
                 model = _build(stream, name, contents)
     check_structure(model, name)
     return model

@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from math import prod
 
+from palate.hookspecs import PARSING
+
 __all__ = ["expression_problem", "is_symbol"]
 
 _MAX_LENGTH = 2000
@@ -48,7 +50,8 @@ def expression_problem(text: object) -> str | None:
     if not isinstance(text, str) or not 0 < len(text) <= _MAX_LENGTH or not text.isascii():
         return "is not a short text"
     try:
-        tree = ast.parse(text, mode="eval")
+        with PARSING.held:
+            tree = ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return "is not an expression"
     if sum(1 for _ in ast.walk(tree)) > _MAX_NODES:
