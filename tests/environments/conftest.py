@@ -9,7 +9,7 @@ from environment_models import save_line
 from wheelhouse import make_wheelhouse, use_only
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Wheels of what Palate needs, and of some small packages."""
     return make_wheelhouse(tmp_path_factory.mktemp("wheelhouse"))

@@ -32,4 +32,6 @@ def use_only(wheelhouse: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_NO_COMPILE", "1")  # of which numpy has more than the tests use
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheelhouse))
+    # uv's own would keep the content of these wheels for ever, under the name of a folder that is gone.
+    monkeypatch.setenv("UV_CACHE_DIR", str(wheelhouse.parent / "uv-cache"))
     monkeypatch.setenv("PALATE_CACHE", str(folder / "cache"))
