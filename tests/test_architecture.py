@@ -38,7 +38,7 @@ LAYERS = {
     "inspection _save_request _save_signature saving verification mlflow_loader",
     "the built-in flavor": "_python_function",
     "the front door": "__init__",
-    "bytes": "codecs",
+    "bytes": "codecs amounts",
     "a server": "serving",
     "the conformance kit": "testing",
     "the command line": "cli __main__",

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from installed_site import Site
+from installed_site import Site, write_wheel
 
 from palate._environment.capture import Evidence, capture_environment
 from palate._environment.environment import Environment, environment_facts, write_environment
 from palate.errors import InvalidOption, InvalidRequirement
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def capture(
@@ -33,6 +36,14 @@ def capture(
         flavor_requirements=flavor_requirements, modules=frozenset(modules), observed=frozenset(observed)
     )
     return capture_environment(evidence, **options)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """An empty folder of installed distributions."""
+    monkeypatch.syspath_prepend(str(tmp_path / "site-packages"))
+    (tmp_path / "site-packages").mkdir()
+    return Site(tmp_path / "site-packages")
 
 
 def test_flavor_and_imports_are_joined() -> None:
@@ -91,6 +102,72 @@ def test_hostile_flavor_is_refused() -> None:
     """A plugin's answer goes through the same policy as the caller's."""
     with pytest.raises(InvalidRequirement, match="pip options"):
         capture(flavor_requirements=["--index-url https://evil.example"])
+
+
+def test_declared_versions_that_are_not_here(site: Site) -> None:
+    """What the caller asks for and is not what the model was made with is told once, each with what is here."""
+    site.install("low", "1.9.1", {"low.py": ""})
+    site.install("high-cpu", "3.0", {"high.py": ""})
+    [warning] = capture(
+        flavor_requirements=["low==1.9.1"],
+        extra_requirements=["lowe[fast]>=2", "Low==1.0", "low<1.5", "high>=4", "lowe"],
+    ).warnings
+    assert warning.startswith("The model will open in an environment that it was never tried in: ")
+    assert warning.partition(": ")[2].partition(". Hint: ")[0].split("; ") == [
+        "requirements ask for high>=4, and 3.0 is installed",
+        "requirements ask for Low==1.0, and 1.9.1 is installed",
+        "requirements ask for low<1.5, and 1.9.1 is installed",
+        "lowe is not installed here, so nothing shows that this is its name",
+    ]
+    assert capture(requirements=["low==1.0"]).warnings == capture(extra_requirements=["low==1.0"]).warnings
+
+
+def test_declared_in_a_file_that_is_not_here(site: Site, tmp_path: Path) -> None:
+    """A file, and one that it names, is held against what is installed like a list; a constraint asks for nothing."""
+    site.install("low", "1.9.1", {"low.py": ""})
+    (tmp_path / "more.txt").write_text("low==1.0")
+    (tmp_path / "bounds.txt").write_text("elsewhere<1")
+    (tmp_path / "reqs.txt").write_text(
+        "-r more.txt\n-c bounds.txt\n--extra-index-url https://packages.example.com/simple"
+    )
+    [warning] = capture(requirements=tmp_path / "reqs.txt").warnings
+    assert "never tried in: requirements ask for low==1.0, and 1.9.1 is installed. Hint: " in warning
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "low>=1,<2",
+        "LOW[extra]==1.9.1",
+        "low==1.0; python_version < '3'",
+        "nowhere; sys_platform == 'nowhere'",
+        f"nowhere @ git+https://example.com/nowhere@{COMMIT}",
+        f"low @ git+https://example.com/low@{COMMIT}",
+        "-i https://packages.example.com/simple",
+        "torchlike==2.13.0",
+        "torchlike==2.13.0+cu121",
+        "flowlike==2.21.0",
+        "flowlike-gpu>=2",
+        "fresh>=2",
+        "mlflow==3.17.0",
+    ],
+)
+def test_what_is_not_contradicted_is_not_warned_of(site: Site, line: str) -> None:
+    """Markers that do not hold, commits, indexes, other builds, pre-releases, and MLflow, which its servers need."""
+    installed = {"low": "1.9.1", "torchlike": "2.13.0+cpu", "flowlike-cpu": "2.21.0", "fresh": "2.1rc1"}
+    for name, version in installed.items():
+        site.install(name, version, {f"{name}.py": ""})
+    assert capture(flavor_requirements=["low==1.9.1"], extra_requirements=[line]).warnings == ()
+    assert capture(requirements=[line]).warnings == ()
+
+
+def test_a_carried_wheel_is_not_warned_of(site: Site, tmp_path: Path) -> None:
+    """No index has to have it, and it is here all the same."""
+    wheel = write_wheel(tmp_path, "low", "1.9.1", {"low.py": ""})
+    digest = sha256(wheel.read_bytes()).hexdigest()
+    site.install("low", "1.9.1", {}, origin={"url": wheel.as_uri(), "archive_info": {"hashes": {"sha256": digest}}})
+    found = capture(requirements=["low==1.9.1"])
+    assert ([w.name for w in found.wheels], found.warnings) == (["low"], ())
 
 
 def test_no_requirements_at_all() -> None:
@@ -175,14 +252,6 @@ def test_index_options_are_no_requirements() -> None:
 # -- where installed packages came from --------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """An empty folder of installed distributions."""
-    monkeypatch.syspath_prepend(str(tmp_path / "site-packages"))
-    (tmp_path / "site-packages").mkdir()
-    return Site(tmp_path / "site-packages")
-
-
 def test_local_labels_are_recorded(site: Site) -> None:
     """The label that a requirement goes without is known nevertheless; what the caller wrote has none to add."""
     site.install("torchlike", "2.13.0+cpu", {"torchlike.py": ""})
@@ -195,11 +264,10 @@ def test_local_labels_are_recorded(site: Site) -> None:
 
 def test_commit_wins_over_the_flavors_version(site: Site) -> None:
     """A flavor asks for a version; if that came from a commit, the commit is what was there, also of a dependency."""
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    origin = {"url": "https://example.com/low.git", "vcs_info": {"vcs": "git", "commit_id": commit}}
+    origin = {"url": "https://example.com/low.git", "vcs_info": {"vcs": "git", "commit_id": COMMIT}}
     site.install("low", "1.0", {"low.py": ""}, origin=origin)
     site.install("top", "2.0", {"top.py": ""}, requires=["low"])
-    line = f"low @ git+https://example.com/low.git@{commit}"
+    line = f"low @ git+https://example.com/low.git@{COMMIT}"
     assert capture(flavor_requirements=["low==1.0"]).requirements == (line,)
     assert capture(flavor_requirements=["top==2.0"]).requirements == (line, "top==2.0")
     assert capture(flavor_requirements=["top==2.0"], extra_requirements=["low==1"]).requirements == (

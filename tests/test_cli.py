@@ -252,6 +252,8 @@ def test_the_stored_request_body_is_understood(run, saved) -> None:
         (["predict", "MODEL", "-", "--format", "csv", "--method", "fly"], CSV, 2, "fly"),
         (["predict", "MODEL", "-", "--format", "csv", "-o", "no/such/dir/out.csv"], CSV, 2, "no/such/dir"),
         (["predict", "MODEL", "-", "--format", "csv", "--param", "x"], CSV, 2, "name=value"),
+        (["predict", "MODEL", "--isolate", "--memory-limit", "2 fish"], CSV, 2, "'2 fish' cannot be read: write bytes"),
+        (["predict", "MODEL", "-", "--format", "csv", "--memory-limit", "1MB"], CSV, 2, "memory_limit"),
         (["flavors", "fly"], None, 2, "fly"),
         (["fly"], None, 2, "fly"),
     ],

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from palate._environment.comparison import Difference, compare_environment, describe_differences
 from palate._environment.environment import ENVIRONMENT_FILES
+from palate._environment.lock import GitSource, Lock, LockedFile, LockedPackage, write_pylock
 
 Install = Callable[..., None]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-FILES = ("requirements.txt", "constraints.txt", "python_env.yaml", "conda.yaml")
+FILES = ("requirements.txt", "constraints.txt", "python_env.yaml", "conda.yaml", "pylock.toml")
 EARLIER, LATER = "3.9.18", "3.99.1"
 
 
@@ -77,7 +78,15 @@ def test_no_files_ask_for_nothing(model: Path) -> None:
 
 def test_mlflow_is_not_missed(model: Path) -> None:
     """MLflow asks for itself in every directory; Palate opens them without, so that explains nothing."""
-    assert compare(model, "mlflow==0.0.1", "mlflow_skinny==0.0.1") == ()
+    assert compare(model, "mlflow==0.0.1", "mlflow_skinny==0.0.1", by_mlflow=True) == ()
+
+
+def test_mlflow_is_missed_where_it_was_asked_for(model: Path, install: Install) -> None:
+    """In other directories the caller has written the line; and what needs MLflow does not run without."""
+    install("needy", "1.0", "mlflow-skinny")
+    assert facts(compare(model, "mlflow==0.0.1")) == [("mlflow", "mlflow==0.0.1", None, "missing", True)]
+    [found] = compare(model, "mlflow==0.0.1", "needy", by_mlflow=True)
+    assert found.required == "mlflow-skinny (for needy)"
 
 
 def test_each_difference_is_named(model: Path, install: Install) -> None:
@@ -109,6 +118,18 @@ def test_outside_of_a_range_matters(model: Path, install: Install) -> None:
     install("ranged", "1.9")
     [found] = compare(model, "ranged>=2,<3", promises={"ranged": "newer"})
     assert (found.matters, found.why) == (True, "it is outside of what the model's requirements allow")
+
+
+@pytest.mark.parametrize(
+    ("line", "here"),
+    [("odd==1.9.1,<1.0", "1.9.1"), ("odd==1.9.1,!=1.9.2", "1.9.2"), ("odd==1.9.1+cpu,<1.0", "1.9.1+gpu")],
+)
+def test_a_pin_does_not_admit_what_its_line_excludes(model: Path, install: Install, line: str, here: str) -> None:
+    """It is not another build of the pinned version, and no promise makes up for what is said beside the pin."""
+    install("odd", here)
+    [found] = compare(model, line, promises={"odd": "newer"})
+    assert (found.kind, found.matters) == ("version", True)
+    assert found.why == "it is outside of what the model's requirements allow"
 
 
 def test_constraints_bound_what_is_installed(model: Path, install: Install) -> None:
@@ -231,11 +252,78 @@ def test_ten_requirements_take_little_time(model: Path) -> None:
     assert min(times) < 0.25
 
 
+# -- the lock ----------------------------------------------------------------------------------------------------------
+
+
+def locked(name: str, version: str | None, **more: object) -> LockedPackage:
+    """Return a package of a lock: a wheel, where *more* says no commit."""
+    wheel = LockedFile(name=f"{name.replace('-', '_')}-{version}-py3-none-any.whl", sha256="0" * 64)
+    files = () if "git" in more else (wheel,)
+    return LockedPackage(name=name, version=version, files=files, **more)  # type: ignore[arg-type]
+
+
+def compare_locked(model: Path, *packages: LockedPackage, **options: object) -> tuple[Difference, ...]:
+    """Compare with a model whose lock has *packages*."""
+    (model / "pylock.toml").write_text(write_pylock(Lock(packages=packages)))
+    return compare_environment(model, **options)  # type: ignore[arg-type]
+
+
+def test_what_is_locked_is_compared(model: Path, install: Install) -> None:
+    """Another version is judged as for a pin, what is not here is missing, and markers are heeded."""
+    for name, version in (("same", "1.0"), ("framework", "2.5.0"), ("guessed", "1.0"), ("built", "2.0+cpu")):
+        install(name, version)
+    packages = [
+        *(locked("same", "1.0"), locked("framework", "2.1.0"), locked("guessed", "2.0"), locked("gone", "3.0")),
+        *(locked("built", "2.0"), locked("far", "1.0", marker="sys_platform == 'nowhere'")),
+        *(locked("guessed", "1.0", marker="python_version < '3'"), locked("here", "4", marker="python_version > '3'")),
+    ]
+    assert facts(compare_locked(model, *packages, promises={"framework": "minor"})) == [
+        ("gone", "gone==3.0 (locked)", None, "missing", True),
+        ("here", "here==4 (locked)", None, "missing", True),
+        ("guessed", "guessed==2.0 (locked)", "1.0", "version", True),
+        ("framework", "framework==2.1.0 (locked)", "2.5.0", "version", False),
+    ]
+
+
+def test_a_package_is_told_of_once(model: Path, install: Install) -> None:
+    """requirements.txt and the lock mostly say the same; the lock adds what they lead to and leave open."""
+    install("My-Top", "1.0", "middle>=1", "gone")
+    install("middle", "2.0")
+    (model / "requirements.txt").write_text("my_top==2.0")
+    found = compare_locked(model, locked("my-top", "2.0"), locked("middle", "1.5"), locked("gone", "1.0"))
+    assert [(d.required, d.installed) for d in found] == [
+        ("gone (for my-top)", None),
+        ("middle==1.5 (locked)", "2.0"),
+        ("my_top==2.0", "1.0"),
+    ]
+
+
+def test_a_locked_commit_is_compared(model: Path, install: Install) -> None:
+    """A lock may have a commit without a version."""
+    install("from-git", "1.0", origin={"url": "https://host/a", "vcs_info": {"vcs": "git", "commit_id": COMMIT}})
+    assert compare_locked(model, locked("from-git", None, git=GitSource(url="https://host/a", commit=COMMIT))) == ()
+    other = GitSource(url="https://host/a", commit="f" * 40)
+    [found] = compare_locked(model, locked("from-git", "1.0", git=other))
+    assert (found.kind, found.matters, found.why) == ("source", True, "it came from another commit")
+
+
+def test_an_odd_lock_is_a_difference(model: Path) -> None:
+    """Nobody can tell what it asks for, and nothing can be installed from it."""
+    (model / "pylock.toml").write_text('lock-version = "2.0"\npackages = []')
+    [found] = compare_environment(model)
+    assert (found.name, found.kind, found.matters) == ("pylock.toml", "unreadable", True)
+    assert "this Palate reads 1.x" in str(found)
+
+
 LINES = st.sampled_from(
     ["numpy==1", "numpy[x]", "a @ git+https://h/a@" + COMMIT, "-c constraints.txt", "a; extra == 'b'"]
 )
 CONTENT = st.one_of(
-    st.binary(max_size=60), LINES.map(str.encode), st.sampled_from([b"python: 3", b"dependencies: [1]"])
+    st.binary(max_size=60),
+    LINES.map(str.encode),
+    st.sampled_from(
+        [b"python: 3", b"dependencies: [1]", b"packages = []", b'lock-version="1.0"\npackages=[{name="\x7f"}]']
+    ),
 )
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,6 +55,65 @@ def test_missing_file(tmp_path: Path) -> None:
     """A path that does not exist is an error that names it, not an empty environment."""
     with pytest.raises(InvalidOption, match=r"nowhere\.txt.*No such file"):
         read_declaration(tmp_path / "nowhere.txt")
+
+
+def make_socket(path: Path) -> None:
+    """Leave a socket at *path*; its own name is short enough for the system wherever it is."""
+    with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path.name)
+
+
+def make_link(path: Path) -> None:
+    """Leave a link to a FIFO at *path*."""
+    os.mkfifo(path.with_name("fifo"))
+    path.symlink_to("fifo")
+
+
+@pytest.fixture
+def soon() -> Iterator[None]:
+    """End a test that waits for what never comes."""
+
+    def stop(*_: object) -> None:
+        raise AssertionError("it hangs")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(10)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, make_socket, Path.mkdir, make_link, lambda path: path.symlink_to(os.devnull)]
+)
+@pytest.mark.parametrize("way", ["itself", "-r", "-c", "-c in a list"])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None], way: str) -> None:
+    """A FIFO into which nobody writes keeps no save waiting; neither that nor a socket, folder or device is read."""
+    make(tmp_path / "strange")
+    main = write(tmp_path, main=f"{way} strange")
+    sources = {"itself": tmp_path / "strange", "-c in a list": [f"-c {tmp_path}/strange"]}
+    with pytest.raises(InvalidOption, match="strange' cannot be read: it is no ordinary file"):
+        read_declaration(sources.get(way, main))
+
+
+def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
+    """What the caller names himself may be a link, and paths in it count from where the link is."""
+    (tmp_path / "elsewhere").mkdir()
+    file = write(tmp_path / "elsewhere", base="numpy\n-c bounds.txt")
+    (tmp_path / "bounds.txt").symlink_to(write(tmp_path / "elsewhere", upper="scipy<1.15"))
+    (tmp_path / "link.txt").symlink_to(file)
+    found = read_declaration(tmp_path / "link.txt")
+    assert [str(line) for line in (*found.requirements, *found.constraints)] == ["numpy", "scipy<1.15"]
+
+
+def test_a_path_that_leads_nowhere(tmp_path: Path) -> None:
+    """Links that lead to each other, and a path that no system has, are errors of ours as well."""
+    (tmp_path / "one.txt").symlink_to("other.txt")
+    (tmp_path / "other.txt").symlink_to("one.txt")
+    for path in (tmp_path / "one.txt", "no\0path"):
+        with pytest.raises(InvalidOption, match="cannot be read"):
+            read_declaration(path)
 
 
 @pytest.mark.parametrize(("source", "kind"), [(1, "int"), ([1], "int"), ([None], "NoneType")])

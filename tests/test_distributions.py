@@ -178,9 +178,10 @@ def test_leftovers_of_an_uninstall_are_passed_over(install: Install) -> None:
     assert requirements_of("leftmod") == ["whole==1"]
 
 
-def test_malformed_direct_url(install: Install) -> None:
-    """A damaged record of origin counts as none."""
-    install("damaged", "1", ["damaged.py"], direct_url="{")
+@pytest.mark.parametrize("record", ["{", '{"url": ' + "[" * 100_000, '{"url": ' + "9" * 5000 + "}"])
+def test_malformed_direct_url(install: Install, record: str) -> None:
+    """A record of origin that is damaged, or nested beyond what Python reads, counts as none."""
+    install("damaged", "1", ["damaged.py"], direct_url=record)
     assert requirements_of("damaged") == ["damaged==1"]
 
 

@@ -56,6 +56,17 @@ def test_something_matters(model: Path) -> None:
     assert done.exit_code == 1
 
 
+def test_a_locked_package_is_a_line_too(model: Path) -> None:
+    """It stands among the others, once, and is marked as what the lock asks for."""
+    wheel = f'{{name = "nowhere-1-py3-none-any.whl", hashes = {{sha256 = "{"0" * 64}"}}}}'
+    package = f'[[packages]]\nname = "nowhere"\nversion = "1"\nwheels = [{wheel}]\n'
+    (model / "pylock.toml").write_text(f'lock-version = "1.0"\n{package}')
+    row, verdict = check(model, lines="").output.splitlines()
+    assert row == "nowhere  nowhere==1 (locked)  -  matters: nothing that is installed takes its place"
+    assert verdict.startswith("1 of 1 differences matter")
+    assert check(model, lines="nowhere==1").output.count("nowhere==1") == 1
+
+
 def test_a_program_reads_json(model: Path) -> None:
     """One document, and the same exit code."""
     done = check(model, "--json", lines="nowhere-at-all==1")

@@ -63,6 +63,35 @@ def test_a_model_saved_here_needs_nothing_else(saved: Path) -> None:
     assert find_differences_that_matter(open_model(saved)) == ()
 
 
+def test_mlflow_that_the_caller_asked_for_is_looked_for(saved: Path) -> None:
+    """Stock MLflow's own line is passed over; in a model of Palate's there is none unless somebody wanted it."""
+    with (saved / "requirements.txt").open("a") as file:
+        file.write("\nmlflow==3.17.0")
+    palate.accept_changes(saved)
+    assert brief(saved) == [("mlflow", True)]
+
+
+def test_what_the_lock_has_is_checked(saved: Path) -> None:
+    """The versions of pylock.toml are judged by the flavor's promises, and each package is told of once."""
+    lock = 'lock-version = "1.0"\n'
+    for name, version in (("numpy", "1.26.4"), ("scikit-learn", "1.5.2"), ("nowhere-at-all", "1.0")):
+        wheel = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+        lock += f'[[packages]]\nname = "{name}"\nversion = "{version}"\n'
+        lock += f'wheels = [{{name = "{wheel}", hashes = {{sha256 = "{"0" * 64}"}}}}]\n'
+    (saved / "pylock.toml").write_text(lock)
+    palate.accept_changes(saved)
+    assert [(d.required, d.matters) for d in check_environment(saved).differences] == [
+        ("nowhere-at-all==1.0 (locked)", True),
+        ("scikit-learn==1.5.2 (locked)", True),
+        ("numpy==1.26.4 (locked)", True),
+    ]
+    (saved / "requirements.txt").write_text("scikit-learn==1.5.2")
+    palate.accept_changes(saved)
+    assert [d.required for d in check_environment(saved).differences if d.name == "scikit-learn"] == [
+        "scikit-learn==1.5.2"
+    ]
+
+
 @pytest.mark.parametrize("name", DIRECTORIES)
 def test_directories_of_mlflow_have_what_they_need(name: str) -> None:
     """They were written with the versions that are here; a build under another name is told."""
@@ -211,6 +240,17 @@ def test_a_failed_load_without_differences_blames_the_file(asks) -> None:
     with pytest.raises(LoadFailed, match="so the file, or the flavor, is at fault") as caught:
         palate.load_model(path, trust=True)
     assert not caught.value.matters
+
+
+def test_a_failed_load_misses_the_mlflow_that_was_asked_for(tmp_path: Path) -> None:
+    """A pickle of a Python model that fails is explained by the same rule as any other load."""
+    palate.save_model(lambda rows: rows, tmp_path / "m", extra_requirements=["mlflow==3.17.0"])
+    pickle = next((tmp_path / "m").glob("*.pkl"))
+    pickle.write_bytes(b"cnot_installed_x.deep\nThing\n.")
+    palate.accept_changes(tmp_path / "m")
+    with pytest.raises(LoadFailed) as caught:
+        palate.load_model(tmp_path / "m", trust=True)
+    assert any(told.startswith("mlflow==3.17.0 is required and not installed") for told in caught.value.differences)
 
 
 WATCHED = """

@@ -189,7 +189,7 @@ def test_declared_requirements_are_locked_too(site: Site, project: Path) -> None
     found = capture(project, requirements=["lowpkg"])
     assert found.lock is not None
     assert [p.name for p in found.lock.lock.packages] == ["lowpkg"]
-    [warning] = capture(project, requirements=["lowpkg>=1.5"]).warnings
+    _, warning = capture(project, requirements=["lowpkg>=1.5"]).warnings
     assert "lowpkg 1.0 is locked, and lowpkg>=1.5 asked for" in warning
     (project / "bounds.txt").write_text("lowpkg<1")
     [warning] = capture(project, extra_requirements=[f"-c {project / 'bounds.txt'}"]).warnings

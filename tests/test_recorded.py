@@ -8,9 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from palate._environment.recorded import MAX_RECORDED, is_mlflow, read_recorded
+from palate._environment.recorded import MAX_RECORDED, RefusedLine, read_recorded, read_recorded_lock
 
 MLFLOW_MODELS = sorted((Path(__file__).parent / "data" / "mlflow_models").glob("*/model"))
+LOCKED = """
+[[packages]]
+name = "p{0}"
+version = "1"
+wheels = [{{name = "p{0}-1-py3-none-any.whl", hashes = {{sha256 = "{1}"}}}}]
+"""
 CONDA = """
 channels: [conda-forge]
 dependencies:
@@ -126,7 +132,47 @@ def test_odd_yaml_says_nothing(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize("path", MLFLOW_MODELS, ids=lambda path: path.parent.name)
 def test_directories_of_mlflow_are_understood(path: Path) -> None:
     """Python and every line; MLflow itself is told from the rest."""
-    found = read_recorded(path)
+    found = read_recorded(path, by_mlflow=True)
     assert found.python == "3.11.7"
     assert found.refused == ()
-    assert [r.name for r in found.requirements if is_mlflow(r)] == ["mlflow"]
+    assert [r.name for r in found.left_out] == ["mlflow"]
+    assert "mlflow" not in [r.name for r in found.requirements]
+
+
+def test_who_asks_for_mlflow_gets_it(tmp_path: Path) -> None:
+    """Only stock MLflow writes the line into whatever it saves; in other directories somebody has meant it."""
+    write(tmp_path, requirements__txt="mlflow==3.17.0\nmlflow_skinny\na==1")
+    assert [r.name for r in read_recorded(tmp_path).requirements] == ["mlflow", "mlflow_skinny", "a"]
+    assert read_recorded(tmp_path).left_out == ()
+    assert [r.name for r in read_recorded(tmp_path, by_mlflow=True).requirements] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('lock-version = "9"', "lock-version: is '9', and this Palate reads 1.x"),
+        ("\x00", "is not TOML"),
+        ("#" * (5 << 20), "is larger than"),
+        (
+            "\n".join(['lock-version = "1.0"', *(LOCKED.format(n, "0" * 64) for n in range(MAX_RECORDED + 1))]),
+            "more than 1000",
+        ),
+    ],
+)
+def test_a_lock_that_cannot_be_used_is_told(tmp_path: Path, content: str, reason: str) -> None:
+    """Whoever made the directory may have put anything there: nothing is raised, and there is a reason."""
+    assert read_recorded_lock(tmp_path) is None
+    write(tmp_path, pylock__toml=content)
+    refused = read_recorded_lock(tmp_path)
+    assert isinstance(refused, RefusedLine)
+    assert (refused.file, reason in refused.reason) == ("pylock.toml", True)
+
+
+def test_a_lock_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    """A link, a folder or a pipe is no file of the model's, and nobody waits for it."""
+    for make in (os.mkfifo, os.mkdir, lambda path: path.symlink_to("/etc/hostname")):
+        make(tmp_path / "pylock.toml")
+        refused = read_recorded_lock(tmp_path)
+        assert isinstance(refused, RefusedLine)
+        assert refused.reason == "it is no ordinary file that can be read"
+        (tmp_path / "pylock.toml").rename(tmp_path / f"was-{make.__name__}")

@@ -72,6 +72,15 @@ def test_declared_requirements_of_all_kinds(tmp_path, regression) -> None:
     assert palate.verify_model(tmp_path / "m").ok
 
 
+def test_requirements_that_the_model_was_not_made_with(tmp_path, regression) -> None:
+    """They are written as the caller wants them, and one warning says that nobody has tried the model there."""
+    lines = ["scikit-learn==1.0", "scikit-lern"]
+    with pytest.warns(errors.PalateWarning, match=r"ask for scikit-learn==1\.0, and .*; scikit-lern is not") as caught:
+        info = palate.save_model(regression, tmp_path / "m", requirements=lines)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert list(info.requirements) == lines
+
+
 def test_an_example_gives_signature_params_and_golden_predictions(tmp_path, regression, frame) -> None:
     """Inputs come from the example, outputs from the reloaded model's predictions."""
     info = palate.save_model(regression, tmp_path / "m", input_example=frame.head(2))

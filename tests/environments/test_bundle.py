@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from dataclasses import replace
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -18,8 +19,12 @@ from environment_models import rewrite, save_line
 from packaging.pylock import Pylock
 from wheelhouse import make_wheelhouse, use_only
 
+from palate._environment.lock import Lock
+from palate._opening import open_model
+from palate._rebuilding.bundle_notes import bundle_notes
 from palate._rebuilding.repacking import pack_distribution
 from palate._rebuilding.targets import PLATFORMS, find_targets
+from palate._rebuilding.wanted import read_wanted
 from palate.environments import Bundle, bundle_environment, create_environment
 from palate.errors import EnvironmentFailed, InvalidOption, ModelExists, PythonNotFound, TrustRequired
 
@@ -114,6 +119,30 @@ def test_a_bundle_has_every_file_by_its_hash(made) -> None:
     assert made.wheels == tuple(sorted(path.name for path in (made.directory / "wheels").iterdir()))
     assert made.python_version == HERE
     assert "://" not in (made.directory / "pylock.toml").read_text() + lines
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "word"),
+    [
+        ("line", "line", "line"),
+        ("my line; id $(id)", "my line; id $(id)", "'my line; id $(id)'"),
+        ("it's `id`", "it's 'id'", """'it'"'"'s `id`'"""),
+        ("--help", "--help", "./--help"),
+        ("line\n# Run this\n    id", "MODEL", "MODEL"),
+    ],
+)
+def test_the_notes_of_a_bundle_are_safe_to_paste(line, name, shown, word) -> None:
+    """The folder's name, whatever it is, is one word of each command, and ends neither heading nor code."""
+    model = replace(read_wanted(open_model(line)), path=line.with_name(name))
+    heading, *rest = bundle_notes(model, Lock(packages=()), ["linux-x86_64"]).splitlines()
+    assert heading == f"# The environment of the model `{shown}`"
+    commands = [text.strip() for text in rest if "palate " in text and text.startswith("    ")]
+    assert [command.partition("palate ")[2] for command in commands] == [
+        f"verify {word}",
+        f"predict {word} ROWS.csv",
+        f"env create --bundle . {word}",
+    ]
+    assert not any("# Run this" in text for text in rest)
 
 
 def test_palate_installs_a_bundle_without_a_network(line, bundle) -> None:

@@ -52,6 +52,10 @@ def wheel(name: str = "six-1.17.0-py3-none-any.whl", **entries: str) -> str:
     return f'[{{name = "{name}", hashes = {hashes}{more}}}]'
 
 
+SDIST = wheel("six-1.17.0.tar.gz").strip("[]")
+VCS = f'{{type = "git", url = "https://git.example/team/six", commit-id = "{"c" * 40}"}}'
+
+
 def problems(content: bytes) -> str:
     """Return why a lock is refused."""
     with pytest.raises(InvalidModelFile) as caught:
@@ -116,7 +120,24 @@ def test_addresses_are_passed_over() -> None:
         (toml(wheels=wheel("evil-1.17.0-py3-none-any.whl")), "is a wheel of another package"),
         (toml(wheels=wheel(size="-1")), "is not a number of bytes"),
         (toml(name='"six --index-url=x"', wheels=wheel()), "another package"),
-        (toml(version='"1.0 --hash=sha256:aa"', wheels=wheel()), "was refused"),
+        (toml(version='"1.0 --hash=sha256:aa"', wheels=wheel()), "is no version"),
+        (toml(name='"six #x"', sdist=SDIST), "packages.0.name: 'six #x' is no name"),
+        (toml(name='" six"', sdist=SDIST), "is no name of a package"),
+        (toml(name='"six\\n"', sdist=SDIST), "is no name of a package"),
+        (toml(name='"six[all]"', version=None, vcs=VCS), "is no name of a package"),
+        (toml(name='"-e"', version=None, vcs=VCS), "is no name of a package"),
+        (toml(name='"s\u0131x"', wheels=wheel()), "is no name of a package"),
+        (toml(version='"1.0 #"', wheels=wheel()), "packages.0.version: '1.0 #' is no version"),
+        (toml(version='"1.0 "', wheels=wheel()), "is no version"),
+        (toml(version='"1.0\\n-e ."', vcs=VCS), "is no version"),
+        (toml(version='"1.*"', wheels=wheel()), "is no version"),
+        (toml(version='"1.0,!=2"', wheels=wheel()), "is no version"),
+        (toml(version='"=1.0"', wheels=wheel()), "is no version"),
+        (toml(version="\"1.0;python_version<'3'\"", wheels=wheel()), "is no version"),
+        (toml(version='"2004d"', vcs=VCS), "is no version"),
+        (toml(version=f'"{"9" * 5000}"', vcs=VCS), "is no version"),
+        (toml(marker="\"python_version > '3' #\"", wheels=wheel()), "a part of it is a comment"),
+        (toml(version=None, vcs=VCS.replace("}", ', subdirectory = "a #"}')), "a part of it is a comment"),
         (toml(marker="\"python_version > '3' --pre\"", wheels=wheel()), "was refused"),
         (toml(marker="\"__import__('os')\"", wheels=wheel()), "was refused"),
         (toml(marker="3", wheels=wheel()), "is int, not text"),
@@ -129,6 +150,8 @@ def test_addresses_are_passed_over() -> None:
         (b'lock-version = "2.0"\npackages = []', "reads 1.x"),
         (b"packages = 3", "list of tables"),
         (b'lock-version = "1.0"\nrequires-python = "soon"\npackages = []', "range of versions"),
+        (f'lock-version = "1.0"\nrequires-python = "=={"9" * 5000}"\npackages = []'.encode(), "range of versions"),
+        (f'lock-version = "1.0"\nrequires-python = "{">=3," * 10_000}"\npackages = []'.encode(), "range of versions"),
         (b"\xff", "is not TOML"),
         (b"a = 1\na = 2", "is not TOML"),
         (b"a = " + b"[" * 100_000, "nested too deeply"),

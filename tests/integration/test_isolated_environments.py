@@ -69,7 +69,8 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def older_environment(newer: Path, tmp_path_factory: pytest.TempPathFactory) -> environments.BuiltEnvironment:
     """Return an environment with earlier versions of everything that arrays and frames are made of."""
     seed = tmp_path_factory.mktemp("seed") / "model"
-    palate.save_model(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), seed, requirements=OLDER)
+    with pytest.warns(errors.PalateWarning, match="never tried in"):
+        palate.save_model(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), seed, requirements=OLDER)
     return environments.create_environment(seed, replay=False)
 
 
@@ -220,7 +221,8 @@ palate.save_model(plus_one, sys.argv[1], input_example=[1, 2])
 def test_environment_that_cannot_be_built(tmp_path: Path, cache: Path) -> None:
     """A requirement that does not resolve is the resolver's own message, and nothing is left."""
     model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
-    palate.save_model(model, tmp_path / "model", requirements=["scikit-learn==1.5.99"])
+    with pytest.warns(errors.PalateWarning, match="never tried in"):
+        palate.save_model(model, tmp_path / "model", requirements=["scikit-learn==1.5.99"])
     before = sorted(cache.rglob("*"))
     with pytest.raises(errors.EnvironmentFailed, match=r"1\.5\.99"):
         palate.load_model(tmp_path / "model", isolate=True)

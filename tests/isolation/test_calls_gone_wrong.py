@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -155,10 +156,25 @@ def test_memory_limit(moody_path: Path) -> None:
         assert model.pid != before
 
 
+def test_memory_limit_of_the_command_line(moody_path: Path) -> None:
+    """``palate predict`` takes a size for it, and tells in one line that the model needed more."""
+    words = ["predict", moody_path, "--trust", "--format", "json", "--isolate", "--environment", "here", "--json"]
+    command = [sys.executable, "-m", "palate", *map(str, words)]
+    limited = [*command, "--memory-limit", "1GiB"]
+    done = subprocess.run(limited, input='["eat", 1000]', capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["predictions"] == 1000
+    done = subprocess.run(limited, input=f'["eat", {2 << 30}]', capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "1,073,741,824 bytes" in done.stderr.splitlines()[-1]
+
+
 def test_interrupt_leaves_no_half_answer(model: IsolatedModel) -> None:
     """Ctrl-C amid a call ends its process, so that the next answer is not the last one's."""
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        model.predict(["sleep", 5])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with & ignores it
+    try:
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            model.predict(["sleep", 5])
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert model.predict([1]) == [2]

@@ -65,6 +65,7 @@ def test_failure_at_load(moody_path: Path, order: str, error: type[Exception], w
     "wrong",
     [
         {"memory_limit": 10},
+        {"memory_limit": 1 << 63},
         {"memory_limit": "2GiB"},
         {"timeout": 0},
         {"timeout": float("inf")},

@@ -85,6 +85,11 @@ class OpenedModel:
         """What tells this model from every other; None of directories without MANIFEST.json."""
         return self.manifest.digest if self.manifest else None
 
+    @property
+    def by_mlflow(self) -> bool:
+        """Whether stock MLflow wrote it; Palate's own have a section that says so."""
+        return not self.model_file.palate
+
     def require_digest(self, digest: str | None) -> None:
         """Raise ModelChanged if it is not the model of that digest; None admits any."""
         if digest is not None and digest != self.digest:
@@ -226,6 +231,7 @@ def compare_opened(opened: OpenedModel, flavor: Flavor | None) -> tuple[Differen
         runs_code=flavor is None or bool(files),
         contents=lambda: contents.find_contents(opened.path, files) if flavor else "unknown",
         labels=facts.read_facts(opened.model_file.palate).local_labels,
+        by_mlflow=opened.by_mlflow,
     )
 
 

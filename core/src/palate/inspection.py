@@ -14,7 +14,15 @@ from palate._disk.method_facts import method_facts
 from palate._disk.paths import list_files, read_small
 from palate._disk.replaced import read_one_model
 from palate._environment.facts import RecordedFacts, read_facts
-from palate._environment.recorded import MAX_RECORDED
+from palate._environment.lock import Lock
+from palate._environment.recorded import (
+    MAX_RECORDED,
+    PYTHON_VERSION,
+    RecordedEnvironment,
+    RefusedLine,
+    read_recorded,
+    read_recorded_lock,
+)
 from palate._environment.requirements import parse_requirement, pinned_version
 from palate._opening import OpenedModel, code_reasons, open_model
 from palate._registry import FlavorRegistry, default_registry
@@ -85,7 +93,10 @@ class ModelInfo:
         fork_after_load: whether a process may fork once the model is open; None when the plugin cannot be asked.
         default_method: the method that ``predict`` calls, as far as the directory says.
         files: every file, with its purpose.
+        python_version: the version of Python that the model asks for, or None.
         requirements: the lines of requirements.txt.
+        constraints: the bounds of constraints.txt, where requirements.txt names it.
+        locked_packages: how many packages pylock.toml has; None without one that can be used.
         golden: whether golden predictions are stored, or why not.
         notes: other facts worth showing, such as a file that MLflow added.
     """
@@ -103,7 +114,10 @@ class ModelInfo:
     fork_after_load: bool | None
     default_method: str
     files: tuple[FileEntry, ...]
+    python_version: str | None
     requirements: tuple[str, ...]
+    constraints: tuple[str, ...]
+    locked_packages: int | None
     golden: str
     notes: tuple[str, ...]
     model_uuid: str | None
@@ -149,6 +163,7 @@ def describe(opened: OpenedModel, registry: FlavorRegistry) -> ModelInfo:
     model_file, name = opened.model_file, opened.flavor_name()
     safety = _safety(opened, registry, name)
     palate = model_file.palate
+    recorded, lock = _read_environment(opened), read_recorded_lock(opened.path)
     return ModelInfo(
         path=opened.path,
         flavor=name,
@@ -163,9 +178,12 @@ def describe(opened: OpenedModel, registry: FlavorRegistry) -> ModelInfo:
         fork_after_load=safety.fork_after_load,
         default_method=model_file.default_method,
         files=_files(opened, name),
+        python_version=_python_version(recorded),
         requirements=_requirements(opened.path),
+        constraints=tuple(map(str, recorded.constraints)),
+        locked_packages=len(lock.packages) if isinstance(lock, Lock) else None,
         golden=_golden_state(palate.get("golden")),
-        notes=_notes(opened),
+        notes=(*_notes(opened), *_unusable_notes(recorded, lock)),
         model_uuid=model_file.model_uuid,
         run_id=model_file.run_id,
         created=model_file.utc_time_created,
@@ -224,6 +242,15 @@ def _requirements(path: Path) -> tuple[str, ...]:
     return tuple(line for line in text.splitlines() if line.strip())
 
 
+def _read_environment(opened: OpenedModel) -> RecordedEnvironment:
+    stated = (opened.model_file.pyfunc or {}).get("python_version")
+    return read_recorded(opened.path, python=stated if isinstance(stated, str) else None)
+
+
+def _python_version(recorded: RecordedEnvironment) -> str | None:
+    return recorded.python if PYTHON_VERSION.fullmatch(recorded.python or "") else None
+
+
 def _golden_state(recorded: Mapping[str, Any] | None) -> str:
     if recorded is None:
         return "none: saved without an input example"
@@ -266,3 +293,10 @@ def _environment_notes(facts: RecordedFacts) -> Iterator[str]:
         yield f"its packages were fetched from other indexes, which are not used unless you say so: {places}"
     if facts.problems:
         yield f"of its environment, MLmodel says what cannot be used: {'; '.join(map(str, facts.problems))}"
+
+
+def _unusable_notes(recorded: RecordedEnvironment, lock: Lock | RefusedLine | None) -> Iterator[str]:
+    if recorded.python is not None and _python_version(recorded) is None:
+        yield f"the Python that it asks for is no version: {recorded.python!r:.60}"
+    if isinstance(lock, RefusedLine):
+        yield f"its {lock.file} cannot be used: {lock.reason}"

@@ -141,15 +141,18 @@ def _scan(root: Path, directory: str) -> Iterator[tuple[str, int]]:
         raise ModelNotFound(str(root), reason=f"'{directory or '.'}' cannot be listed ({exc.strerror})") from exc
 
 
-def open_plain(path: Path) -> int:
+def open_plain(path: Path, *, follow_links: bool = False) -> int:
     """Open an ordinary file for reading and return its descriptor; never follow a link, never wait on a FIFO.
+
+    With *follow_links*, for a path that the user names himself, a link to an ordinary file is as good as the file.
 
     Raises:
         UnsafePath: if *path* is a link or anything but an ordinary file.
         OSError: as ``os.open`` does otherwise.
     """
+    no_links = 0 if follow_links else os.O_NOFOLLOW
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | no_links)
     except OSError as exc:
         if exc.errno in (errno.ELOOP, errno.ENXIO):  # a link; a socket
             reason = "which is a symbolic link" if exc.errno == errno.ELOOP else "which is a socket"

@@ -14,14 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from palate._environment.builds import find_build
 from palate._environment.declared import Declaration, read_declaration
-from palate._environment.dependencies import InstalledGraph, name_of
+from palate._environment.dependencies import InstalledGraph, metadata_field, name_of
 from palate._environment.distributions import InstalledFiles, find_providers, pin_installed
 from palate._environment.environment import BUILD_TOOLS, Environment
 from palate._environment.installed import Package, describe_distribution
 from palate._environment.local_wheels import LocalWheel, find_wheel
+from palate._environment.recorded import is_mlflow
 from palate._environment.requirements import (
+    admits_but_for_label,
     admits_version,
+    applies,
     merge_requirements,
     normalise_name,
     parse_requirements,
@@ -88,6 +92,7 @@ def capture_environment(
     else:
         findings.requirements = merge_requirements((), declared.requirements)
     findings.check_constraints()
+    findings.check_declared()
     findings.look_at_origins(with_dependencies=requirements is None)
     lock = findings.take_lock(project)
     return Environment(
@@ -148,6 +153,30 @@ class _Findings:
             version = pinned_version(pinned) if pinned else None
             if version and constraint.marker is None and not admits_version(constraint, version):
                 raise InvalidRequirement(redact(str(constraint)), reason=f"as a constraint it rules out {pinned}")
+
+    def check_declared(self) -> None:
+        """Warn of requirements of the caller's that what is installed here does not bear out."""
+        declared = merge_requirements((), self.declared.requirements)
+        doubts = dict.fromkeys(filter(None, map(self._doubt, filter(applies, declared))))
+        if doubts:
+            self.warnings.append(
+                f"The model will open in an environment that it was never tried in: {'; '.join(doubts)}. Hint: ask for "
+                "what is installed, or save the model where what it asks for is."
+            )
+
+    def _doubt(self, requirement: Requirement) -> str | None:
+        """Return why *requirement* may be wrong; None of what is installed, and of a commit, which nobody misspells."""
+        name = requirement.name
+        if requirement.url:
+            return None
+        distribution = self.graph.find(normalise_name(name)) or find_build(name)
+        if distribution is None:
+            # A model gets the line for MLflow's own servers, and is mostly saved where MLflow is not.
+            known = is_mlflow(requirement)
+            return None if known else f"{name} is not installed here, so nothing shows that this is its name"
+        version = metadata_field(distribution, "Version")
+        fits = admits_but_for_label(requirement, version)
+        return None if fits else f"requirements ask for {name}{requirement.specifier}, and {version} is installed"
 
     def look_at_origins(self, *, with_dependencies: bool) -> None:
         """Take care of what no index has to have: of everything that is required, or only of what is named.

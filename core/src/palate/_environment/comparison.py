@@ -9,22 +9,30 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from palate._environment.dependencies import find_distribution, requirements_of
+from palate._environment.builds import base_name, find_build
+from palate._environment.dependencies import requirements_of
 from palate._environment.installed import Package, describe_distribution
+from palate._environment.lock import Lock, LockedPackage, git_lines
 from palate._environment.promises import Promise, Verdict, judge_version
-from palate._environment.recorded import MAX_RECORDED, PYTHON_VERSION, RefusedLine, is_mlflow, read_recorded
-from palate._environment.requirements import admits_version, applies, normalise_name, parse_requirement, pinned_version
+from palate._environment.recorded import MAX_RECORDED, PYTHON_VERSION, RefusedLine, read_recorded, read_recorded_lock
+from palate._environment.requirements import (
+    admits_beside_pin,
+    admits_but_for_label,
+    admits_version,
+    applies,
+    normalise_name,
+    parse_requirement,
+    pinned_version,
+)
 from palate.errors import InvalidRequirement
 
 if TYPE_CHECKING:
-    from importlib.metadata import Distribution
-
     from packaging.requirements import Requirement
 
     from palate._environment.contents import Contents
@@ -33,10 +41,6 @@ __all__ = ["Difference", "DifferenceKind", "compare_environment", "describe_diff
 
 DifferenceKind: TypeAlias = Literal["flavor", "python", "missing", "source", "version", "unreadable", "label"]
 _RANKS: Mapping[str, int] = {kind: rank for rank, kind in enumerate(get_args(DifferenceKind))}
-
-# Builds of one package that have distributions of their own, and fill the place of each other.
-_BUILD = re.compile(r"-(?:cpu|gpu|rocm|directml|openvino|intel|macos|headless|binary)$")
-_BUILDS = ("", "-cpu", "-gpu", "-headless", "-binary")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +108,7 @@ def compare_environment(
     runs_code: bool = True,
     contents: Callable[[], Contents] = _unknown,
     labels: Mapping[str, str] | None = None,
+    by_mlflow: bool = False,
 ) -> tuple[Difference, ...]:
     """Return how this Python differs from what the model in *directory* asks for, the most important first.
 
@@ -116,16 +121,17 @@ def compare_environment(
         runs_code: whether code that the model brings runs when it is opened.
         contents: says what of the model depends on Python; asked only if Python differs.
         labels: the local labels of builds that the model records, by their distribution's normalised name.
+        by_mlflow: whether stock MLflow wrote the directory, in each of which it asks for itself.
     """
-    recorded = read_recorded(directory, python=python)
+    recorded = read_recorded(directory, python=python, by_mlflow=by_mlflow)
     look = _Look(promises or {}, labels or {}, runs_code=runs_code)
-    found = [
-        *_compare_python(recorded.python, contents),
+    asked = [
         *look.compare((requirement, "") for requirement in recorded.requirements),
         *look.compare((pin, "which saved it") for pin in _pins(saved_with or {}, recorded.requirements)),
         *look.compare(((bound, "") for bound in recorded.constraints), installed_only=True),
-        *map(_refused, recorded.refused),
     ]
+    locked = look.compare_lock(read_recorded_lock(directory), told={normalise_name(d.name) for d in asked})
+    found = [*_compare_python(recorded.python, contents), *asked, *locked, *map(_refused, recorded.refused)]
     return tuple(sorted(dict.fromkeys(found), key=_importance))
 
 
@@ -212,10 +218,10 @@ class _Look:
         followed: set[str] = set()
         while waiting and len(seen) < 2 * MAX_RECORDED:
             requirement, note = waiting.pop()
-            if (str(requirement), note) in seen or is_mlflow(requirement) or not applies(requirement):
+            if (str(requirement), note) in seen or not applies(requirement):
                 continue
             seen.add((str(requirement), note))
-            found = _find(requirement.name)
+            found = find_build(requirement.name)
             if found is not None:
                 here = describe_distribution(found)
                 yield from self._compare_installed(requirement, note, here)
@@ -227,6 +233,20 @@ class _Look:
                 followed.add(here.name)
             elif not installed_only:
                 yield _missing(requirement, note)
+
+    def compare_lock(self, lock: Lock | RefusedLine | None, *, told: Collection[str]) -> Iterator[Difference]:
+        """Yield what differs from a lock, but for packages of which something is *told* already, by normalised name."""
+        if isinstance(lock, RefusedLine):
+            yield _refused(lock)
+            return
+        for requirement in _locked_requirements(lock) if lock else ():
+            if normalise_name(requirement.name) in told:
+                continue
+            found = find_build(requirement.name)
+            if found is None:
+                yield _missing(requirement, "locked")
+            else:
+                yield from self._compare_installed(requirement, "locked", describe_distribution(found))
 
     def _compare_installed(self, requirement: Requirement, note: str, here: Package) -> Iterator[Difference]:
         kind: DifferenceKind = "version"
@@ -252,12 +272,12 @@ class _Look:
             )
 
     def _judge(self, requirement: Requirement, version: str) -> tuple[DifferenceKind, Verdict]:
-        pinned = pinned_version(requirement)
-        if pinned is None:
-            return "version", Verdict(matters=True, why="it is outside of what the model's requirements allow")
-        if pinned.partition("+")[0] == version.partition("+")[0]:
+        if admits_but_for_label(requirement, version):
             return "label", _OTHER_BUILD
-        base = _BUILD.sub("", normalise_name(requirement.name))
+        pinned = pinned_version(requirement)
+        if pinned is None or not admits_beside_pin(requirement, version):
+            return "version", Verdict(matters=True, why="it is outside of what the model's requirements allow")
+        base = base_name(requirement.name)
         promise = self._promises.get(normalise_name(requirement.name)) or self._promises.get(base)
         return "version", judge_version(requirement.name, pinned, version, promise, runs_code=self._runs_code)
 
@@ -282,13 +302,26 @@ def _text(requirement: Requirement, note: str) -> str:
 
 def _pins(saved_with: Mapping[str, str], requirements: Iterable[Requirement]) -> Iterator[Requirement]:
     """Yield what saved the model, pinned, where *requirements* leave its version open."""
-    bound = {_BUILD.sub("", normalise_name(r.name)) for r in requirements if r.specifier or r.url}
+    bound = {base_name(r.name) for r in requirements if r.specifier or r.url}
     for name, version in saved_with.items():
         if normalise_name(name) not in bound:
             with suppress(InvalidRequirement):  # that is no version
                 pin = parse_requirement(f"{name}=={version}")
                 if pin is not None:
                     yield pin
+
+
+def _locked_requirements(lock: Lock) -> Iterator[Requirement]:
+    """Yield the pin, or the commit, of each package that *lock* has for this Python, without its marker."""
+    for package in lock.packages:
+        requirement = parse_requirement(_line_of(package))
+        if requirement is not None and applies(requirement):
+            requirement.marker = None
+            yield requirement
+
+
+def _line_of(package: LockedPackage) -> str:
+    return package.pin if package.files else git_lines(Lock(packages=(package,)))[0]
 
 
 def _judge_source(requirement: Requirement, here: Package) -> Verdict | None:
@@ -301,9 +334,3 @@ def _judge_source(requirement: Requirement, here: Package) -> Verdict | None:
 
 def _commit(url: str) -> str:
     return url.partition("#")[0].rpartition("@")[2]
-
-
-def _find(name: str) -> Distribution | None:
-    """Return what is installed as *name*, or as another build of it."""
-    base = _BUILD.sub("", normalise_name(name))
-    return next(filter(None, map(find_distribution, (name, *(base + build for build in _BUILDS)))), None)

@@ -142,6 +142,7 @@ class _Reader:
 
     def read_file(self, path: Path) -> None:
         """Take in the file at *path*."""
+        lines = read_lines(path)  # first, since it has an error of ours for a path that nobody can resolve
         place = path.resolve()
         self._files += 1
         if place in self._reading:
@@ -149,7 +150,7 @@ class _Reader:
         if self._files > _MAX_FILES:
             raise InvalidRequirement(f"-r {path.name}", reason=f"there are more than {_MAX_FILES} files")
         self._reading.append(place)
-        self.read(read_lines(path), path.parent)
+        self.read(lines, path.parent)
         self._reading.pop()
 
     def _take_option(self, option: str, value: str, folder: Path, line: str) -> None:

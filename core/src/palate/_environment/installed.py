@@ -92,7 +92,7 @@ def _direct_url(distribution: Distribution) -> Mapping[str, Any]:
     try:
         record = json.loads(distribution.read_text("direct_url.json") or "{}")
         urlsplit(str(record["url"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from palate._environment.requirements import normalise_name, parse_requirement
+from palate._environment.requirements import is_name, line_text, normalise_name, parse_requirement, redact
 from palate.errors import InvalidModelFile, InvalidRequirement, Problem, ProblemKind
 
 __all__ = [
@@ -41,7 +42,11 @@ _MAX_DOTS: Final = 16
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 # What wheels and sdists are called; anything else would be a path, an option or a trick.
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.(?:whl|zip|tar\.(?:gz|bz2|xz))")
-_VERSION: Final = re.compile(r"1\.\d+")
+_LOCK_VERSION: Final = re.compile(r"1\.\d+")
+# Both far shorter than the thousands of digits that Python makes no number of; packaging finds that out only when it
+# compares. It also takes off spaces, which pip would be given.
+_VERSION: Final = re.compile(r"[A-Za-z0-9._+!-]{1,200}")
+_LONGEST_RANGE: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +234,7 @@ class _Reader:
 
     def lock(self, document: Mapping[str, Any]) -> Lock:
         version = document.get("lock-version")
-        if not isinstance(version, str) or not _VERSION.fullmatch(version):
+        if not isinstance(version, str) or not _LOCK_VERSION.fullmatch(version):
             self._note(("lock-version",), "wrong_value", f"is {version!r:.40}, and this Palate reads 1.x")
         tables = self._tables(document, "packages", (), required=True)
         packages = [found for where, table in tables if (found := self._package(table, where))]
@@ -243,6 +248,16 @@ class _Reader:
         if value is None or isinstance(value, str):
             return value
         self._note((*where, key), "wrong_type", f"is {type(value).__name__}, not text")
+        return None
+
+    def _fitting(
+        self, table: Mapping[str, Any], key: str, where: tuple[str | int, ...], fits: Callable[[str], bool], noun: str
+    ) -> str | None:
+        """Return a text that has to be a *noun*, which *fits* judges."""
+        value = self._text(table, key, where)
+        if value is None or fits(value):
+            return value
+        self._note((*where, key), "wrong_value", f"{value!r:.80} is no {noun}")
         return None
 
     def _table(self, table: Mapping[str, Any], key: str, where: tuple[str | int, ...]) -> Mapping[str, Any] | None:
@@ -270,17 +285,18 @@ class _Reader:
     def _requires_python(self, document: Mapping[str, Any]) -> str | None:
         from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-        text = self._text(document, "requires-python", ())
-        try:
-            return str(SpecifierSet(text)) if text else None
-        except InvalidSpecifier:
-            self._note(("requires-python",), "wrong_value", "is not a range of versions")
-            return None
+        text = self._text(document, "requires-python", ()) or ""
+        with suppress(InvalidSpecifier):
+            if len(text) <= _LONGEST_RANGE:
+                return str(SpecifierSet(text)) or None
+        self._note(("requires-python",), "wrong_value", "is not a range of versions")
+        return None
 
     def _package(self, table: Mapping[str, Any], where: tuple[str | int, ...]) -> LockedPackage | None:
         before = len(self.problems)
-        name = self._text(table, "name", where)
-        version, marker = self._text(table, "version", where), self._text(table, "marker", where)
+        name = self._fitting(table, "name", where, is_name, "name of a package")
+        version = self._fitting(table, "version", where, _is_version, "version")
+        marker = self._text(table, "marker", where)
         for origin in ("archive", "directory"):
             if origin in table:
                 self._note((*where, origin), "wrong_value", "installs what lies there, whatever it is")
@@ -301,7 +317,7 @@ class _Reader:
             for text in (line, *([_git_line(package, package.git)] if package.git else ())):
                 # Without a file the version is only told.
                 if text is not line or package.files:
-                    parse_requirement(text)
+                    _parse_whole(text)
         except InvalidRequirement as exc:
             self._note(where, "wrong_value", f"was refused as the requirement {exc.line!r}: {exc.reason}")
             return False
@@ -350,6 +366,23 @@ class _Reader:
             return size
         self._note((*where, "size"), "wrong_value", "is not a number of bytes")
         return None
+
+
+def _is_version(text: str) -> bool:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return bool(_VERSION.fullmatch(text) and Version(text))
+    except InvalidVersion:
+        return False
+
+
+def _parse_whole(line: str) -> None:
+    """Raise InvalidRequirement for a line that is not one plain requirement from its beginning to its end."""
+    # What a file of the caller may have would here hide the hashes, which follow, from the installer.
+    if line_text(line) != line.strip():
+        raise InvalidRequirement(redact(line), reason="a part of it is a comment")
+    parse_requirement(line)
 
 
 def _last_part(address: str | None) -> str:

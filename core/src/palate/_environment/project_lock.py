@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from palate._environment.dependencies import InstalledGraph, metadata_field, requires_lines
 from palate._environment.installed import Package, describe_distribution
 from palate._environment.lock import Lock, LockedPackage, parse_toml, read_pylock, write_pylock
-from palate._environment.requirements import admits_version, normalise_name, redact
+from palate._environment.requirements import admits_version, names_in, normalise_name, redact
 from palate._environment.source import UV_LOCK
 from palate._environment.uv_lock import UnusableLock, read_uv_lock
 from palate.errors import InvalidModelFile
@@ -80,16 +79,11 @@ def _reached(lock: Lock, requirements: list[Requirement], graph: InstalledGraph)
     """Return the part of a pylock.toml, which does not say what requires what, that *requirements* lead to."""
     closure = graph.closure(requirements)
     # What is required on other platforms is not installed here.
-    mentioned = {name for distribution in closure.values() for name in map(_name_of, requires_lines(distribution))}
+    mentioned = names_in(line for distribution in closure.values() for line in requires_lines(distribution))
     names = closure.keys() | {normalise_name(requirement.name) for requirement in requirements}
     named = [(normalise_name(package.name), package) for package in lock.packages]
     taken = [p for name, p in named if name in names or (name in mentioned and not p.applies())]
     return Lock(packages=tuple(taken), requires_python=lock.requires_python)
-
-
-def _name_of(line: str) -> str:
-    found = re.match(r"[A-Za-z0-9._-]+", line)
-    return normalise_name(found[0]) if found else ""
 
 
 # -- does it agree with what is installed? -------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from palate._disk.paths import read_small
 from palate._disk.strict_yaml import read_yaml
 from palate._environment.environment import ENVIRONMENT_FILES
+from palate._environment.lock import LOCK_FILE, Lock, read_pylock
 from palate._environment.requirements import (
     CONSTRAINTS_FILE,
     CONSTRAINTS_LINE,
@@ -21,12 +22,20 @@ from palate._environment.requirements import (
     parse_requirement,
     read_lines,
 )
-from palate.errors import InvalidOption, InvalidRequirement, PalateError
+from palate.errors import InvalidModelFile, InvalidOption, InvalidRequirement, PalateError
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-__all__ = ["MAX_RECORDED", "PYTHON_VERSION", "RecordedEnvironment", "RefusedLine", "is_mlflow", "read_recorded"]
+__all__ = [
+    "MAX_RECORDED",
+    "PYTHON_VERSION",
+    "RecordedEnvironment",
+    "RefusedLine",
+    "is_mlflow",
+    "read_recorded",
+    "read_recorded_lock",
+]
 
 MAX_RECORDED = 1000
 """How many lines of a file are read: no environment has so many packages, and each costs time to look for."""
@@ -38,6 +47,7 @@ _PYTHON_FILE = ENVIRONMENT_FILES["virtualenv"]
 _CONDA_FILE = ENVIRONMENT_FILES["conda"]
 _MLFLOW = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
 _MAX_YAML_BYTES = 1 << 18
+_MAX_LOCK_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,27 +66,30 @@ class RecordedEnvironment:
     Attributes:
         python: the version of Python, or None where no file says it.
         requirements: what has to be installed.
+        left_out: the lines for itself that MLflow writes into each of its directories, which Palate opens without it.
         constraints: what else of it may not be installed.
         refused: what could not be read.
     """
 
     python: str | None
     requirements: tuple[Requirement, ...]
+    left_out: tuple[Requirement, ...]
     constraints: tuple[Requirement, ...]
     refused: tuple[RefusedLine, ...]
 
 
 def is_mlflow(requirement: Requirement) -> bool:
-    """Whether it is MLflow itself, which every directory of MLflow's asks for and Palate opens those without."""
+    """Whether it is MLflow itself, by one of its names."""
     return normalise_name(requirement.name) in _MLFLOW
 
 
-def read_recorded(directory: Path, *, python: str | None = None) -> RecordedEnvironment:
+def read_recorded(directory: Path, *, python: str | None = None, by_mlflow: bool = False) -> RecordedEnvironment:
     """Return what the model in *directory* asks for; nothing is raised for files that are missing or malformed.
 
     Args:
         directory: the model directory.
         python: what its MLmodel says of Python, where neither python_env.yaml nor conda.yaml does.
+        by_mlflow: whether stock MLflow wrote it, so that its lines for MLflow are nothing that somebody asked for.
     """
     conda_python, conda_lines = _read_conda(directory / _CONDA_FILE)
     refused: list[RefusedLine] = []
@@ -86,13 +99,35 @@ def read_recorded(directory: Path, *, python: str | None = None) -> RecordedEnvi
         source, lines = _CONDA_FILE, conda_lines
     plain = [line for line in lines if line.strip() != CONSTRAINTS_LINE]
     wanted = tuple(_parse(source, plain, parse_requirement, refused))
+    left_out = tuple(filter(is_mlflow, wanted)) if by_mlflow else ()
     limits = (_read_file(directory / CONSTRAINTS_FILE, refused) or []) if len(plain) < len(lines) else []
     return RecordedEnvironment(
         python=_read_python(directory / _PYTHON_FILE) or conda_python or python,
-        requirements=wanted,
+        requirements=tuple(line for line in wanted if line not in left_out),
+        left_out=left_out,
         constraints=tuple(_parse(CONSTRAINTS_FILE, limits, parse_constraint, refused)),
         refused=tuple(refused),
     )
+
+
+def read_recorded_lock(directory: Path) -> Lock | RefusedLine | None:
+    """Return the lock of the model in *directory*, why it cannot be used, or None where there is none."""
+    path = directory / LOCK_FILE
+    if not os.path.lexists(path):
+        return None
+    try:
+        lock = read_pylock(read_small(path, _MAX_LOCK_BYTES))
+    except InvalidModelFile as exc:
+        return _refuse_lock(str(exc.problems[0]))
+    except PalateError:
+        return _refuse_lock("it is no ordinary file that can be read")
+    if len(lock.packages) > MAX_RECORDED:
+        return _refuse_lock(f"it has more than {MAX_RECORDED} packages")
+    return lock
+
+
+def _refuse_lock(reason: str) -> RefusedLine:
+    return RefusedLine(file=LOCK_FILE, line=LOCK_FILE, reason=reason)
 
 
 def _read_file(path: Path, refused: list[RefusedLine]) -> list[str] | None:

@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from palate.errors import InvalidOption, InvalidRequirement
+from palate._disk.paths import open_plain
+from palate.errors import InvalidOption, InvalidRequirement, UnsafePath
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
+    from packaging.specifiers import Specifier
 
 __all__ = [
     "CONSTRAINTS_FILE",
@@ -24,11 +26,15 @@ __all__ = [
     "LIST_OR_FILE",
     "MAX_LINES",
     "REQUIREMENTS_FILE",
+    "admits_beside_pin",
+    "admits_but_for_label",
     "admits_version",
     "applies",
     "hide_credentials",
+    "is_name",
     "line_text",
     "merge_requirements",
+    "names_in",
     "normalise_name",
     "parse_constraint",
     "parse_constraints",
@@ -70,6 +76,17 @@ def normalise_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def names_in(lines: Iterable[str]) -> frozenset[str]:
+    """Return the normalised names of the packages that *lines* are of; nobody has checked what these say besides."""
+    heads = (re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line) for line in lines)
+    return frozenset(normalise_name(head[0]) for head in heads if head)
+
+
+def is_name(text: str) -> bool:
+    """Whether *text* may be the name of a distribution (PEP 508)."""
+    return bool(_NAME.fullmatch(text))
+
+
 def hide_credentials(text: str) -> str:
     """Return *text* without the names and passwords in its addresses."""
     return _CREDENTIALS.sub("***@", text)
@@ -108,7 +125,7 @@ def _meaning_problem(requirement: Requirement) -> str:
     url = requirement.url
     if url is not None and (not _GIT_URL.fullmatch(url) or ".." in url):
         return "a URL must be git+https:// or git+ssh://git@, without a password, and end in @ and a full commit hash"
-    if not _NAME.fullmatch(requirement.name):
+    if not is_name(requirement.name):
         return "its name does not begin and end with a letter or digit"
     if any(map(_ARCHIVE.search, (requirement.name, str(requirement).partition(";")[0].strip()))):
         return "pip would take it for a file"
@@ -228,10 +245,10 @@ def read_lines(path: Path) -> list[str]:
     """Return the lines of a requirements file as they are.
 
     Raises:
-        InvalidOption: it cannot be read, is no text, or is far larger than any requirements file.
+        InvalidOption: it cannot be read, is no ordinary file or no text, or is far larger than any requirements file.
     """
     try:
-        with path.open("rb") as file:
+        with open(open_plain(path, follow_links=True), "rb") as file:
             content = file.read(_MAX_FILE_BYTES + 1)
         if len(content) > _MAX_FILE_BYTES:
             reason = f"{path.name} is larger than {_MAX_FILE_BYTES >> 20} MiB"
@@ -239,29 +256,56 @@ def read_lines(path: Path) -> list[str]:
         # Only \n and \r\n end a line here; what else pip would take for a line's end is refused in the line.
         return content.decode("utf-8-sig").replace("\r\n", "\n").split("\n")
     except (OSError, ValueError) as exc:
-        if isinstance(exc, OSError):
-            reason = exc.strerror or str(exc)
-        else:
-            reason = "it is not UTF-8 text" if isinstance(exc, UnicodeDecodeError) else "that is no path"
         raise InvalidOption(
             "requirements",
-            reason=f"the file {str(path)!r} cannot be read: {reason}",
+            reason=f"the file {str(path)!r} cannot be read: {_reading_problem(exc)}",
             hint=LIST_OR_FILE,
         ) from exc
 
 
+def _reading_problem(failure: OSError | ValueError) -> str:
+    if isinstance(failure, OSError):
+        return failure.strerror or str(failure)
+    if isinstance(failure, UnsafePath):
+        return "it is no ordinary file"
+    return "it is not UTF-8 text" if isinstance(failure, UnicodeDecodeError) else "that is no path"
+
+
 def pinned_version(requirement: Requirement) -> str | None:
     """Return the one version that *requirement* admits; None for a range, or a URL."""
-    exact = [s.version for s in requirement.specifier if s.operator in ("==", "===") and not s.version.endswith(".*")]
-    return exact[0] if exact else None
+    pin = _find_pin(requirement)
+    return pin.version if pin else None
+
+
+def _find_pin(requirement: Requirement) -> Specifier | None:
+    exact = (s for s in requirement.specifier if s.operator in ("==", "===") and not s.version.endswith(".*"))
+    return next(exact, None)
 
 
 def admits_version(requirement: Requirement, version: str) -> bool:
     """Whether *version* is one of those that *requirement* allows, pre-releases included."""
+    return _admit(requirement.specifier, version)
+
+
+def admits_beside_pin(requirement: Requirement, version: str) -> bool:
+    """Whether what *requirement* says besides its pin allows *version*, as ``<2`` does in ``==1.9.1,<2``."""
+    pin = _find_pin(requirement)
+    return _admit((s for s in requirement.specifier if s != pin), version)
+
+
+def admits_but_for_label(requirement: Requirement, version: str) -> bool:
+    """Whether *version* is allowed, or is another build of the one that is pinned: all but its local label."""
+    pinned = pinned_version(requirement)
+    if pinned is None or pinned.partition("+")[0] != version.partition("+")[0]:
+        return admits_version(requirement, version)
+    return admits_beside_pin(requirement, version)
+
+
+def _admit(specifiers: Iterable[Specifier], version: str) -> bool:
     from packaging.version import InvalidVersion
 
     try:
-        return requirement.specifier.contains(version, prereleases=True)
+        return all(specifier.contains(version, prereleases=True) for specifier in specifiers)
     except InvalidVersion:  # from before PEP 440
         return False
 

@@ -13,8 +13,9 @@ __all__ = ["Isolation", "check_isolation"]
 
 Place: TypeAlias = Literal["auto", "here", "model"]
 _PLACES = frozenset(get_args(Place))
-# A process that imports a framework needs about that much before it has a model.
-_LEAST_MEMORY = 64 << 20
+# A process that imports a framework needs about the least before it has a model. The most is what no machine has;
+# setrlimit takes no number of more than 63 bits.
+_LEAST_MEMORY, _MOST_MEMORY = 64 << 20, 1 << 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +44,8 @@ class Isolation:
             hint = "give 'auto', 'here', 'model', or the path of an environment"
             raise InvalidOption("environment", reason=f"it is {self.environment!r:.60}", hint=hint)
         limit = self.memory_limit
-        if limit is not None and (type(limit) is not int or limit < _LEAST_MEMORY):
-            reason = f"it is {limit!r:.60}, not a number of bytes of at least {_LEAST_MEMORY:,}"
+        if limit is not None and (type(limit) is not int or not _LEAST_MEMORY <= limit <= _MOST_MEMORY):
+            reason = f"it is {limit!r:.60}, not a number of bytes from {_LEAST_MEMORY:,} to {_MOST_MEMORY:,}"
             raise InvalidOption("memory_limit", reason=reason, hint="give bytes, such as 2 << 30, or None")
         for name, value in (("timeout", self.timeout), ("start_timeout", self.start_timeout)):
             if not _is_time(value) and not (value is None and name == "timeout"):

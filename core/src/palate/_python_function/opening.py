@@ -139,6 +139,7 @@ def _unpickle(path: Path, config: Mapping[str, Any], options: LoadOptions) -> An
             promises=PROMISES,
             saved_with={"cloudpickle": saved_with} if isinstance(saved_with, str) else {},
             contents=lambda: find_contents(path, [str(name)]),
+            by_mlflow=options.source is None or options.source.digest is None,
         )
         told = [*_missing(exc), *describe_differences(differences)]
         matters = any(difference.matters for difference in differences)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from palate._environment.lock import LOCK_FILE, Lock
@@ -11,7 +12,7 @@ from palate._rebuilding.wanted import Wanted
 __all__ = ["bundle_notes"]
 
 _TEXT = """\
-# The environment of the model `{model}`
+# The environment of the model `{shown}`
 
 {count} packages, for Python {python} on {machines}. Nothing here needs a network.
 
@@ -37,8 +38,11 @@ Where Palate is installed already, one command builds the environment and replay
 
 def bundle_notes(wanted: Wanted, lock: Lock, machines: Sequence[str]) -> str:
     """Return what the bundle of a model says of itself."""
+    # Quotes keep a line break in a shell's word, but not in the block of Markdown that the commands stand in.
+    name = wanted.path.name if wanted.path.name.isprintable() else "MODEL"
     return _TEXT.format(
-        model=wanted.path.name,
+        shown=name.replace("`", "'"),
+        model=shlex.quote(f"./{name}" if name.startswith("-") else name),
         count=len(lock.packages),
         python=(lock.requires_python or "").strip("=.*"),
         machines=", ".join(machines) or "machines like the one that made it",

@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from palate._environment.requirements import names_in
 from palate._opening import OpenedModel
 from palate._rebuilding.completeness import check_installed
 from palate._rebuilding.installers import InstallerName
@@ -27,7 +28,7 @@ from palate._rebuilding.planning import Asked, Say, make_plan, open_wanted, say_
 from palate._rebuilding.plans import Plan
 from palate._rebuilding.policy import refuse_foreign
 from palate._rebuilding.replay import PredictionState, Replay, replay_in
-from palate._rebuilding.resolving import names_in, pin_order
+from palate._rebuilding.resolving import pin_order
 from palate.errors import EnvironmentFailed
 
 __all__ = ["BuiltEnvironment", "create_environment"]

@@ -9,7 +9,7 @@ from importlib.metadata import Distribution
 from typing import Final
 
 from palate._environment.dependencies import find_distribution, name_of, requires_lines
-from palate._environment.requirements import normalise_name
+from palate._environment.requirements import names_in, normalise_name
 from palate._plugin_sources import InstalledPlugin, find_plugins
 from palate._rebuilding.wanted import Wanted
 from palate._unowned import KNOWN_DISTRIBUTIONS
@@ -79,18 +79,6 @@ def _with_required(chosen: Iterable[Distribution], others: Mapping[str, Distribu
     while waiting:
         distribution = waiting.pop(0)
         if found.setdefault(name_of(distribution), distribution) is distribution:
-            heads = [line.partition(";")[0] for line in requires_lines(distribution)]
-            waiting += [other for name, other in others.items() if name not in found and _is_named(name, heads)]
+            required = names_in(requires_lines(distribution))
+            waiting += [other for name, other in others.items() if name in required and name not in found]
     return tuple(found.values())
-
-
-def _is_named(name: str, requirements: Iterable[str]) -> bool:
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    for text in requirements:
-        try:
-            if normalise_name(Requirement(text).name) == name:
-                return True
-        except InvalidRequirement:
-            continue
-    return False

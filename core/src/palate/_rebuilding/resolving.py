@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from palate._environment.lock import GitSource, Lock, LockedFile, LockedPackage
-from palate._environment.requirements import applies, normalise_name
+from palate._environment.requirements import applies, names_in, normalise_name
 from palate._rebuilding.commands import run_tool
 from palate._rebuilding.installers import NO_PROJECT, Installer, Order, Pip, Sources, Uv
 from palate._rebuilding.interpreters import Interpreter, minor_version
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = [
     "choose_wheels",
     "download",
-    "names_in",
     "pin_for_machine",
     "pin_order",
     "pip_of",
@@ -94,12 +93,6 @@ def pin_for_machine(uv: Path, order: Order, sources: Sources, *, target: Target,
     """
     where = (f"--python-version={minor_version(python)}", f"--python-platform={target.uv}")
     return _pin_by_uv(uv, order, sources, *where, step=f"fetch {order.what}")
-
-
-def names_in(lines: Iterable[str]) -> frozenset[str]:
-    """Return the normalised names of the packages that the lines of an order are of."""
-    heads = (re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line) for line in lines)  # where uv is told to, hashes follow
-    return frozenset(normalise_name(head[0]) for head in heads if head)
 
 
 def _pin_by_uv(uv: Path, order: Order, sources: Sources, *where: str | Path, step: str) -> Order:

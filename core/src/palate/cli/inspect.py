@@ -38,7 +38,10 @@ def _echo(info: ModelInfo) -> None:
             ("source", _source_text(info)),
             ("run", info.run_id or "-"),
             ("golden predictions", info.golden),
+            ("python", info.python_version or "-"),
             ("requirements", ", ".join(info.requirements) or "-"),
+            ("constraints", f"{len(info.constraints)} in constraints.txt" if info.constraints else "-"),
+            ("locked packages", "-" if info.locked_packages is None else f"{info.locked_packages} in pylock.toml"),
         ]
     )
     for exception in info.guarantees.exceptions if info.guarantees else ():

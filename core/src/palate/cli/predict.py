@@ -12,6 +12,7 @@ from typing import Any, Literal
 import click
 
 from palate import Isolation
+from palate.amounts import read_size
 from palate.cli._ending import ending_orderly
 from palate.cli._output import json_option, model_speaks_aside, trust_option
 from palate.codecs import FORMATS, DataFormat, decode_input, encode_predictions, format_of
@@ -33,6 +34,13 @@ class ModelFailed(PalateError, RuntimeError):
             f"The model failed on this input: {type(cause).__name__}: {str(cause).rstrip('.')}. "
             "Hint: 'palate --traceback predict ...' shows where."
         )
+
+
+def _take_size(_: click.Context, __: click.Parameter, given: str | None) -> int | None:
+    try:
+        return None if given is None else read_size(given)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from exc
 
 
 @click.command("predict")
@@ -63,6 +71,12 @@ class ModelFailed(PalateError, RuntimeError):
 @click.option(
     "--timeout", type=float, metavar="SECONDS", help="End an isolated model that takes longer. Implies --isolate."
 )
+@click.option(
+    "--memory-limit",
+    metavar="SIZE",
+    callback=_take_size,
+    help="The memory that an isolated model may have, itself included: 2GiB, 500MB or bytes. Implies --isolate.",
+)
 @trust_option
 @json_option
 def command(
@@ -78,6 +92,7 @@ def command(
     isolate: bool,
     environment: str | None,
     timeout: float | None,
+    memory_limit: int | None,
     trust: bool,
     as_json: bool,
 ) -> None:
@@ -100,8 +115,9 @@ def command(
     write_as = "json" if as_json else output_format or format_of(output) or read_as
     if output == STANDARD and write_as in BINARY and sys.stdout.isatty():
         raise InvalidOption("--output", reason=f"{write_as} is no text for a terminal", hint="name a file with -o")
+    isolation = _isolation(environment, timeout, memory_limit, asked=isolate)
     with ending_orderly(), model_speaks_aside():  # an environment may have to be built
-        model = load_model(uri, trust=trust, isolate=_isolation(environment, timeout, asked=isolate))
+        model = load_model(uri, trust=trust, isolate=isolation)
     schema = model.signature.inputs if model.signature else None
     given = decode_input(_read(source), read_as, schema, delimiter=separator)
     with model_speaks_aside():
@@ -109,10 +125,12 @@ def command(
     _write(output, encode_predictions(predictions, write_as))
 
 
-def _isolation(environment: str | None, timeout: float | None, *, asked: bool) -> Isolation | Literal[False]:
-    if not asked and environment is None and timeout is None:
+def _isolation(
+    environment: str | None, timeout: float | None, memory_limit: int | None, *, asked: bool
+) -> Isolation | Literal[False]:
+    if not asked and environment is None and timeout is None and memory_limit is None:
         return False
-    return Isolation(environment=environment or "auto", timeout=timeout)
+    return Isolation(environment=environment or "auto", timeout=timeout, memory_limit=memory_limit)
 
 
 def _separator(delimiter: str | None, source: str) -> str:

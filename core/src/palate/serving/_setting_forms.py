@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
+from palate.amounts import read_amount, read_size, show_size
+
 __all__ = ["PREFIX", "Form", "Setting", "choice", "choices", "count", "duration", "names", "size", "switch", "text"]
 
 PREFIX = "PALATE_SERVE_"
 
-_SIZES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _DURATIONS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _Number = TypeVar("_Number", int, float)
-_AMOUNT = re.compile(r"([0-9][0-9_]{0,20}(?:\.[0-9]{1,20})?)\s*([a-z]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ def count(lowest: int, highest: int) -> Form:
     """A whole number."""
 
     def read(given: object) -> int:
-        value = _amount(given, {"": 1}, "write a whole number")
+        value = read_amount(given, {"": 1}, "write a whole number")
         if value != int(value):
             raise ValueError(f"{given!r:.40} is not a whole number")
         return _bounded(int(value), lowest, highest, str)
@@ -76,22 +76,21 @@ def count(lowest: int, highest: int) -> Form:
 
 
 def size(lowest: int, highest: int, *, optional: bool = False) -> Form:
-    """A number of bytes: 16777216 or "16MiB"; kB, MB and GB are powers of 1000, KiB, MiB and GiB of 1024."""
+    """A number of bytes: 16777216 or "16MiB"."""
 
     def read(given: object) -> int | None:
         if given is None and optional:
             return None
-        value = _amount(given, {"": 1.0, **_SIZES}, "write bytes, as a number or as 16MiB")
-        return _bounded(int(value), lowest, highest, _show_size)
+        return _bounded(read_size(given), lowest, highest, show_size)
 
-    return Form(noun="size", read=read, show=lambda value: "" if value is None else _show_size(value))
+    return Form(noun="size", read=read, show=lambda value: "" if value is None else show_size(value))
 
 
 def duration(lowest: float, highest: float) -> Form:
     """A number of seconds: 30, 0.5, "30s", "500ms", "1m", "1h"."""
 
     def read(given: object) -> float:
-        value = _amount(given, {"": 1.0, **_DURATIONS}, "write seconds, as a number or as 500ms, 30s, 1m, 1h")
+        value = read_amount(given, {"": 1.0, **_DURATIONS}, "write seconds, as a number or as 500ms, 30s, 1m, 1h")
         return _bounded(float(value), lowest, highest, _show_duration)
 
     return Form(noun="duration", read=read, show=_show_duration)
@@ -174,31 +173,10 @@ def _listed(given: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word in words if word))
 
 
-def _amount(given: object, units: dict[str, float], way: str) -> float:
-    if isinstance(given, str):
-        found = _AMOUNT.fullmatch(given.strip())
-        unit = units.get(found[2].lower()) if found else None
-        if found is None or unit is None:
-            raise ValueError(f"{given!r:.40} cannot be read: {way}")
-        number = found[1].replace("_", "")
-        return (float(number) if "." in number else int(number)) * unit
-    # To Python a bool is a number; to who wrote `port = true` it was something else.
-    if not isinstance(given, int | float) or isinstance(given, bool) or not -1e18 < given < 1e18:
-        raise ValueError(f"{given!r:.40} cannot be read: {way}")
-    return given
-
-
 def _bounded(value: _Number, lowest: _Number, highest: _Number, show: Callable[[_Number], str]) -> _Number:
     if not lowest <= value <= highest:
         raise ValueError(f"{show(value):.40} is not between {show(lowest)} and {show(highest)}")
     return value
-
-
-def _show_size(value: int) -> str:
-    for unit in ("GiB", "MiB", "KiB"):
-        if value and value % _SIZES[unit.lower()] == 0:
-            return f"{value // _SIZES[unit.lower()]}{unit}"
-    return str(value)
 
 
 def _show_duration(value: float) -> str:
