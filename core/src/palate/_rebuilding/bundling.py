@@ -26,7 +26,7 @@ from palate._environment.requirements import REQUIREMENTS_FILE, normalise_name
 from palate._rebuilding.bundle_notes import bundle_notes
 from palate._rebuilding.installers import Order, Sources, find_uv
 from palate._rebuilding.interpreters import minor_version
-from palate._rebuilding.places import NOTES_FOLDER
+from palate._rebuilding.places import NOTES_FOLDER, write_lines
 from palate._rebuilding.planning import Asked, Say, make_plan, open_wanted, say_nothing
 from palate._rebuilding.plans import Plan
 from palate._rebuilding.resolving import choose_wheels, download, pin_for_machine, pip_of, wheel_name
@@ -181,8 +181,7 @@ def _fetch_resolved(
                 if wheel_name(path) in set(map(wheel_name, chosen)):
                     path.unlink()  # another version, which pip took before it was told all bounds
             return
-        more = order.requirements.with_name(f"missing-{number}.txt")
-        more.write_text("".join(f"{line}\n" for line in missing), encoding="utf-8")
+        more = write_lines(order.requirements.with_name(f"missing-{number}.txt"), missing)
         again = replace(order, requirements=more)
     output = [f"nothing was found for {line}" for line in missing]
     raise EnvironmentFailed(f"fetch {order.what}", output=output, hint=order.hint)

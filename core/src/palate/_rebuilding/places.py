@@ -15,7 +15,7 @@ import pwd
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +34,8 @@ __all__ = [
     "prepare_place",
     "read_description",
     "remove_place",
+    "write_lines",
+    "write_note",
 ]
 
 # What Palate keeps in an environment: the lists that it was made of, and its own wheels.
@@ -224,6 +226,26 @@ def remove_place(directory: Path) -> None:
             _mark(directory)
         hint = "end what uses it, or see who may write to it, and remove it again"
         raise EnvironmentFailed(f"remove '{directory}'", output=[str(exc)], hint=hint) from exc
+
+
+def write_note(path: Path, content: bytes) -> Path:
+    """Write what an installer gets to read, and return where it is.
+
+    Raises:
+        EnvironmentFailed: the disk refused.
+    """
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    except OSError as exc:
+        hint = "see that there is room, and that you may write there"
+        raise EnvironmentFailed("write down what to install", output=[str(exc)], hint=hint) from exc
+    return path
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> Path:
+    """Write a list for an installer, as ``write_note`` does."""
+    return write_note(path, "".join(f"{line}\n" for line in lines).encode())
 
 
 def describe_environment(directory: Path, description: Mapping[str, Any]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,11 +14,11 @@ from palate._environment.lock import WHEELS_FOLDER, Lock, git_lines, hashed_line
 from palate._environment.requirements import CONSTRAINTS_FILE, REQUIREMENTS_FILE, normalise_name
 from palate._rebuilding.installers import Installer, Order, Sources
 from palate._rebuilding.interpreters import Interpreter
-from palate._rebuilding.places import NOTES_FOLDER
+from palate._rebuilding.places import NOTES_FOLDER, write_lines, write_note
 from palate._rebuilding.repacking import PackedWheel
 from palate._rebuilding.targets import Target
 from palate._rebuilding.wanted import Wanted, narrow, narrow_lock
-from palate.errors import EnvironmentFailed, InvalidOption
+from palate.errors import InvalidOption
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -98,8 +97,7 @@ class Plan:
         Raises:
             EnvironmentFailed: the disk refused.
         """
-        with _writing():
-            yield from self._orders(directory / NOTES_FOLDER)
+        yield from self._orders(directory / NOTES_FOLDER)
 
     def extra_order(self, directory: Path) -> Order:
         """Write the list of what the caller asks for into *directory*, and return the run that it would take alone.
@@ -107,9 +105,8 @@ class Plan:
         Raises:
             EnvironmentFailed: the disk refused.
         """
-        with _writing():
-            lines = list(map(str, self.extra.requirements))
-            return self._order(directory / NOTES_FOLDER, "what was asked for besides", "extra.txt", lines)
+        lines = list(map(str, self.extra.requirements))
+        return self._order(directory / NOTES_FOLDER, "what was asked for besides", "extra.txt", lines)
 
     def _locked_orders(self, notes: Path) -> Iterator[tuple[Order, Sources]]:
         if self.lock is not None and (lines := hashed_lines(self.lock)):
@@ -117,7 +114,7 @@ class Plan:
             yield (
                 Order(
                     what="the locked packages",
-                    requirements=_write(notes / "locked.txt", lines),
+                    requirements=write_lines(notes / "locked.txt", lines),
                     hashed=True,
                     alone=not self.is_bundle,  # of a bundle, the installer can tell whether it is whole
                     builds=self.builds,
@@ -126,7 +123,7 @@ class Plan:
                 replace(self.sources, find_links=(*self.sources.find_links, *sorted(places))),
             )
         if self.lock is not None and (lines := git_lines(self.lock)):
-            commits = _write(notes / "commits.txt", lines)
+            commits = write_lines(notes / "commits.txt", lines)
             yield (
                 Order(
                     what="the locked commits",
@@ -141,7 +138,8 @@ class Plan:
     def _orders(self, notes: Path) -> Iterator[tuple[Order, Sources]]:
         yield from self._locked_orders(notes)
         lines = self._lines(
-            lambda wheel: _keep(wheel, notes / WHEELS_FOLDER).as_uri(), lambda wheel: wheel.path.as_uri()
+            lambda wheel: write_note(notes / WHEELS_FOLDER / wheel.file_name, wheel.content).as_uri(),
+            lambda wheel: wheel.path.as_uri(),
         )
         if not lines:
             return
@@ -151,8 +149,8 @@ class Plan:
         bounds = self._constraints()
         return Order(
             what=what,
-            requirements=_write(notes / file, lines),
-            constraints=_write(notes / CONSTRAINTS_FILE, bounds) if bounds else None,
+            requirements=write_lines(notes / file, lines),
+            constraints=write_lines(notes / CONSTRAINTS_FILE, bounds) if bounds else None,
             builds=self.builds,
             hint=self.hint,
         )
@@ -222,24 +220,3 @@ def check_lock(lock: Lock, python: str) -> None:
     if not range_.contains(full, prereleases=True):
         reason = f"the packages are locked for Python {range_}, and this would be {python}"
         raise InvalidOption("python", reason=reason, hint="choose one in that range, or pass locked=False")
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        hint = "see that there is room, and that you may write there"
-        raise EnvironmentFailed("write down what to install", output=[str(exc)], hint=hint) from exc
-
-
-def _write(path: Path, lines: Sequence[str]) -> Path:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return path
-
-
-def _keep(wheel: PackedWheel, folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
-    path = folder / wheel.file_name
-    path.write_bytes(wheel.content)
-    return path

@@ -8,12 +8,12 @@ import platform
 import re
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from palate._environment.lock import GitSource, Lock, LockedFile, LockedPackage
@@ -21,6 +21,7 @@ from palate._environment.requirements import applies, names_in, normalise_name
 from palate._rebuilding.commands import run_tool
 from palate._rebuilding.installers import NO_PROJECT, Installer, Order, Pip, Sources, Uv
 from palate._rebuilding.interpreters import Interpreter, minor_version
+from palate._rebuilding.places import write_lines
 from palate._rebuilding.targets import Target
 from palate.errors import EnvironmentFailed
 
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 Command = list[str | Path]
+_Read = TypeVar("_Read")
 _MAX_METADATA: Final = 4 << 20
 
 
@@ -59,17 +61,8 @@ def resolve(pip: Command, order: Order, sources: Sources) -> Lock:
     Raises:
         EnvironmentFailed: they cannot be found, or the index does not say the hash of one.
     """
-    report = order.requirements.with_suffix(".json")
-    command: Command = [*pip, "install", "--dry-run", "--ignore-installed", "--quiet", f"--report={report}"]
-    command += [*Pip.options(order, sources), "-r", order.requirements]
     step = f"lock {order.what}"
-    run_tool(command, step=step, folder=order.requirements.parent, hint=order.hint)
-    try:
-        found = json.loads(report.read_bytes())["install"]
-        return Lock(packages=tuple(_locked(entry, step) for entry in found))
-    except (OSError, ValueError, LookupError, TypeError) as exc:
-        output = [f"pip's report cannot be read ({exc!r:.200})"]
-        raise EnvironmentFailed(step, output=output, hint="install another version of pip here") from exc
+    return Lock(packages=_read_report(pip, order, sources, lambda entry: _locked(entry, step), step=step))
 
 
 def pin_order(installer: Installer, python: Path, order: Order, sources: Sources) -> Order:
@@ -80,10 +73,12 @@ def pin_order(installer: Installer, python: Path, order: Order, sources: Sources
     """
     if isinstance(installer, Uv):
         return _pin_by_uv(installer.executable, order, sources, "--python", python, step=f"resolve {order.what}")
-    found = resolve([python, "-I", "-m", "pip"], order, sources)
+    pip: Command = [python, "-I", "-m", "pip"]
+    found = _read_report(pip, order, sources, lambda entry: entry["metadata"], step=f"resolve {order.what}")
     given = [line for line in order.lines() if " @ " in line]  # by their addresses, such as Palate's own wheels
     addressed = names_in(given)
-    return _exact(order, [*given, *(package.pin for package in found.packages if package.name not in addressed)])
+    rest = (f"{of['name']}=={of['version']}" for of in found if normalise_name(of["name"]) not in addressed)
+    return _exact(order, [*given, *rest])
 
 
 def pin_for_machine(uv: Path, order: Order, sources: Sources, *, target: Target, python: str) -> Order:
@@ -103,9 +98,23 @@ def _pin_by_uv(uv: Path, order: Order, sources: Sources, *where: str | Path, ste
 
 
 def _exact(order: Order, lines: Sequence[str]) -> Order:
-    pinned = order.requirements.with_suffix(".pinned.txt")
-    pinned.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    pinned = write_lines(order.requirements.with_suffix(".pinned.txt"), lines)
     return replace(order, requirements=pinned, constraints=None, alone=True)
+
+
+def _read_report(
+    pip: Command, order: Order, sources: Sources, read: Callable[[Mapping[str, Any]], _Read], *, step: str
+) -> tuple[_Read, ...]:
+    """Return what *read* makes of each package that pip reports it would install."""
+    report = order.requirements.with_suffix(".json")
+    command: Command = [*pip, "install", "--dry-run", "--ignore-installed", "--quiet", f"--report={report}"]
+    command += [*Pip.options(order, sources), "-r", order.requirements]
+    run_tool(command, step=step, folder=order.requirements.parent, hint=order.hint)
+    try:
+        return tuple(read(entry) for entry in json.loads(report.read_bytes())["install"])
+    except (OSError, ValueError, LookupError, TypeError) as exc:
+        output = [f"pip's report cannot be read ({exc!r:.200})"]
+        raise EnvironmentFailed(step, output=output, hint="install another version of pip here") from exc
 
 
 def _locked(entry: Mapping[str, Any], step: str) -> LockedPackage:
