@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 from palate._environment.comparison import Difference, compare_environment, describe_differences
 from palate._environment.environment import ENVIRONMENT_FILES
 from palate._environment.lock import GitSource, Lock, LockedFile, LockedPackage, write_pylock
+from palate._environment.recorded import read_recorded
 
 Install = Callable[..., None]
+Differences = tuple[Difference, ...]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = ("requirements.txt", "constraints.txt", "python_env.yaml", "conda.yaml", "pylock.toml")
 EARLIER, LATER = "3.9.18", "3.99.1"
@@ -47,13 +50,19 @@ def model(tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-def compare(model: Path, *lines: str, constraints: str = "", **options: object) -> tuple[Difference, ...]:
+def differences_of(model: Path, *, python: str | None = None, by_mlflow: bool = False, **options: Any) -> Differences:
+    """Compare with the model directory as it is."""
+    recorded = read_recorded(model, python=python, by_mlflow=by_mlflow)
+    return compare_environment(model, recorded, **options)
+
+
+def compare(model: Path, *lines: str, constraints: str = "", **options: Any) -> Differences:
     """Compare with a model that asks for *lines*."""
     if constraints:
         lines = (*lines, "-c constraints.txt")
         (model / "constraints.txt").write_text(constraints)
     (model / "requirements.txt").write_text("\n".join(lines))
-    return compare_environment(model, **options)  # type: ignore[arg-type]
+    return differences_of(model, **options)
 
 
 def facts(differences: tuple[Difference, ...]) -> list[tuple[str, str, str | None, str, bool]]:
@@ -73,7 +82,7 @@ def test_what_is_as_asked_for_is_no_difference(model: Path, install: Install) ->
 
 def test_no_files_ask_for_nothing(model: Path) -> None:
     """Old or hand-made directories may lack them."""
-    assert compare_environment(model) == ()
+    assert differences_of(model) == ()
 
 
 def test_mlflow_is_not_missed(model: Path) -> None:
@@ -262,10 +271,10 @@ def locked(name: str, version: str | None, **more: object) -> LockedPackage:
     return LockedPackage(name=name, version=version, files=files, **more)  # type: ignore[arg-type]
 
 
-def compare_locked(model: Path, *packages: LockedPackage, **options: object) -> tuple[Difference, ...]:
+def compare_locked(model: Path, *packages: LockedPackage, **options: Any) -> Differences:
     """Compare with a model whose lock has *packages*."""
     (model / "pylock.toml").write_text(write_pylock(Lock(packages=packages)))
-    return compare_environment(model, **options)  # type: ignore[arg-type]
+    return differences_of(model, **options)
 
 
 def test_what_is_locked_is_compared(model: Path, install: Install) -> None:
@@ -310,7 +319,7 @@ def test_a_locked_commit_is_compared(model: Path, install: Install) -> None:
 def test_an_odd_lock_is_a_difference(model: Path) -> None:
     """Nobody can tell what it asks for, and nothing can be installed from it."""
     (model / "pylock.toml").write_text('lock-version = "2.0"\npackages = []')
-    [found] = compare_environment(model)
+    [found] = differences_of(model)
     assert (found.name, found.kind, found.matters) == ("pylock.toml", "unreadable", True)
     assert "this Palate reads 1.x" in str(found)
 
@@ -335,7 +344,7 @@ def test_no_content_raises(model: Path, files: dict[str, bytes], python: str) ->
         (model / name).unlink(missing_ok=True)
         if name in files:
             (model / name).write_bytes(files[name])
-    for difference in compare_environment(model, python=python):
+    for difference in differences_of(model, python=python):
         assert str(difference).isprintable()
 
 
@@ -346,7 +355,7 @@ def test_no_content_raises(model: Path, files: dict[str, bytes], python: str) ->
 def test_another_patch_of_python_is_no_difference(model: Path, wanted: str) -> None:
     """Byte code and wheels are tied to the minor version."""
     (model / "python_env.yaml").write_text(f"python: {wanted}\n")
-    assert compare_environment(model) == ()
+    assert differences_of(model) == ()
 
 
 @pytest.mark.parametrize(
@@ -364,7 +373,7 @@ def test_another_patch_of_python_is_no_difference(model: Path, wanted: str) -> N
 def test_python_matters_by_what_the_model_holds(model: Path, wanted: str, contents: str, matters: bool) -> None:
     """Not for safe formats, always for byte code, and for source text where this Python is the earlier one."""
     (model / "python_env.yaml").write_text(f"python: {wanted}\n")
-    [found] = compare_environment(model, contents=lambda: contents)  # type: ignore[arg-type,return-value]
+    [found] = differences_of(model, contents=lambda: contents)  # type: ignore[arg-type,return-value]
     here = platform.python_version()
     assert (found.name, found.required, found.installed, found.matters) == ("Python", wanted, here, matters)
     assert str(found).startswith(f"Python {wanted} is required, {here} is running, which ")
@@ -377,22 +386,22 @@ def test_what_the_model_holds_is_asked_for_only_if_python_differs(model: Path) -
         raise AssertionError
 
     (model / "python_env.yaml").write_text(f"python: {platform.python_version()}\n")
-    assert compare_environment(model, contents=never) == ()  # type: ignore[arg-type]
+    assert differences_of(model, contents=never) == ()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("wanted", ["3.11; rm -rf ~", "$(id)", "three", "3", "../3.11", "3.11\\n-r x", "9" * 5000])
 def test_a_version_of_python_that_is_none(model: Path, wanted: str) -> None:
     """R28: it is shown as it is, in quotes and cut, and nothing is done with it."""
     (model / "python_env.yaml").write_text(f'python: "{wanted}"\n')
-    [found] = compare_environment(model)
-    assert (found.kind, found.name) == ("unreadable", "the version of Python")
+    [found] = differences_of(model)
+    assert (found.kind, found.name) == ("unreadable", "Python")
     assert len(str(found)) < 300
     assert str(found).isprintable()
 
 
 def test_mlmodel_says_it_where_no_file_does(model: Path) -> None:
     """Its python_version is the last to be asked."""
-    [found] = compare_environment(model, python=EARLIER)
+    [found] = differences_of(model, python=EARLIER)
     assert found.required == EARLIER
     (model / ENVIRONMENT_FILES["virtualenv"]).write_text(f"python: {platform.python_version()}")
-    assert compare_environment(model, python=EARLIER) == ()
+    assert differences_of(model, python=EARLIER) == ()

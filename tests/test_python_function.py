@@ -505,12 +505,18 @@ def test_a_pickle_without_functions_opens_on_any_python(tmp_path) -> None:
 
 
 def test_a_pickle_that_cannot_be_read(tmp_path) -> None:
-    """The error names the file, the cause, and what differs here from where it was saved."""
-    (tmp_path / "p.pkl").write_bytes(b"cnot_installed_x.deep\nThing\n.")
-    section = {"loader_module": "mlflow.pyfunc.model", "python_model": "p.pkl", "cloudpickle_version": "0.1"}
-    told = r"p\.pkl.*not_installed_x.*is not installed; cloudpickle==0\.1 \(which saved it\) is required, "
+    """The error names the model, the cause, and what differs here from where it was saved."""
+    model = tmp_path / "model"
+    palate.save_model(add_one, model)
+    next(model.glob("*.pkl")).write_bytes(b"cnot_installed_x.deep\nThing\n.")
+    document = yaml.safe_load((model / "MLmodel").read_text())
+    document["flavors"]["python_function"]["cloudpickle_version"] = "0.1"
+    (model / "MLmodel").write_text(yaml.safe_dump(document))
+    (model / "requirements.txt").write_text("cloudpickle\n")
+    palate.accept_changes(model)
+    told = r"model'.*No module named 'not_installed_x'.*cloudpickle==0\.1 \(which saved it\) is required, "
     with pytest.raises(LoadFailed, match=told):
-        load(tmp_path, section)
+        palate.load_model(model, trust=True)
 
 
 def test_an_unloaded_model_does_not_predict(tmp_path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from palate._environment.recorded import MAX_RECORDED, RefusedLine, read_recorded, read_recorded_lock
+from palate._environment.recorded import RefusedLine, read_recorded, read_recorded_lock
+from palate._environment.requirements import MAX_LINES
 
 MLFLOW_MODELS = sorted((Path(__file__).parent / "data" / "mlflow_models").glob("*/model"))
 LOCKED = """
@@ -100,7 +101,7 @@ def test_a_file_that_nobody_can_read_is_told(tmp_path: Path, content: bytes | No
     path = tmp_path / "requirements.txt"
     path.write_bytes(content) if content is not None else path.symlink_to("/etc/hostname")
     [refused] = read_recorded(tmp_path).refused
-    assert refused.line == "requirements.txt"
+    assert (refused.file, refused.line) == ("requirements.txt", None)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
@@ -116,8 +117,8 @@ def test_a_hundred_thousand_lines_are_not_all_read(tmp_path: Path) -> None:
     began = time.process_time()
     found = read_recorded(tmp_path)
     assert time.process_time() - began < 2
-    assert len(found.requirements) == MAX_RECORDED
-    assert found.refused[-1].reason == f"only the first {MAX_RECORDED} lines were read"
+    assert len(found.requirements) == MAX_LINES
+    assert found.refused[-1].reason == f"only the first {MAX_LINES} lines were read"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_who_asks_for_mlflow_gets_it(tmp_path: Path) -> None:
         ("\x00", "is not TOML"),
         ("#" * (5 << 20), "is larger than"),
         (
-            "\n".join(['lock-version = "1.0"', *(LOCKED.format(n, "0" * 64) for n in range(MAX_RECORDED + 1))]),
+            "\n".join(['lock-version = "1.0"', *(LOCKED.format(n, "0" * 64) for n in range(MAX_LINES + 1))]),
             "more than 1000",
         ),
     ],

@@ -41,12 +41,14 @@ from palate.signature import Signature
 
 if TYPE_CHECKING:
     from palate._code.import_watch import ImportWatch
-    from palate._environment import comparison, contents, facts
+    from palate._environment import comparison, contents, facts, recorded
     from palate._environment.comparison import Difference
+    from palate._environment.recorded import RecordedEnvironment
 else:
     comparison = LateModule("palate._environment.comparison")
     contents = LateModule("palate._environment.contents")
     facts = LateModule("palate._environment.facts")
+    recorded = LateModule("palate._environment.recorded")
 
 __all__ = [
     "OpenedModel",
@@ -86,9 +88,12 @@ class OpenedModel:
         return self.manifest.digest if self.manifest else None
 
     @property
-    def by_mlflow(self) -> bool:
-        """Whether stock MLflow wrote it; Palate's own have a section that says so."""
-        return not self.model_file.palate
+    def environment(self) -> RecordedEnvironment:
+        """What it asks for, as its files say it, and MLmodel where these say nothing."""
+        palate = self.model_file.palate  # which stock MLflow does not write
+        python = palate.get("python") or (self.model_file.pyfunc or {}).get("python_version")
+        stated = python if isinstance(python, str) else None
+        return recorded.read_recorded(self.path, python=stated, by_mlflow=not palate)
 
     def require_digest(self, digest: str | None) -> None:
         """Raise ModelChanged if it is not the model of that digest; None admits any."""
@@ -219,19 +224,17 @@ def compare_opened(opened: OpenedModel, flavor: Flavor | None) -> tuple[Differen
 
     Without the *flavor*, where its plugin is not usable, nothing is known of promises, nor of what depends on Python.
     """
-    python = opened.model_file.palate.get("python") or (opened.model_file.pyfunc or {}).get("python_version")
     config = opened.config(flavor.name) if flavor else {}
     files = [reason.file for reason in code_reasons(opened, flavor)] if flavor else []
     promises = flavor.promises(config, needs_trust=bool(files)) if flavor else {}
     return comparison.compare_environment(
         opened.path,
-        python=python if isinstance(python, str) else None,
+        opened.environment,
         promises=promises,
         saved_with=flavor.saved_with(config, promises) if flavor else {},
         runs_code=flavor is None or bool(files),
         contents=lambda: contents.find_contents(opened.path, files) if flavor else "unknown",
         labels=facts.read_facts(opened.model_file.palate).local_labels,
-        by_mlflow=opened.by_mlflow,
     )
 
 

@@ -15,15 +15,8 @@ from palate._disk.paths import list_files, read_small
 from palate._disk.replaced import read_one_model
 from palate._environment.facts import RecordedFacts, read_facts
 from palate._environment.lock import Lock
-from palate._environment.recorded import (
-    MAX_RECORDED,
-    PYTHON_VERSION,
-    RecordedEnvironment,
-    RefusedLine,
-    read_recorded,
-    read_recorded_lock,
-)
-from palate._environment.requirements import parse_requirement, pinned_version
+from palate._environment.recorded import RecordedEnvironment, RefusedLine, read_recorded_lock
+from palate._environment.requirements import MAX_LINES, REQUIREMENTS_FILE, parse_requirement, pinned_version
 from palate._opening import OpenedModel, code_reasons, open_model
 from palate._registry import FlavorRegistry, default_registry
 from palate.errors import (
@@ -94,7 +87,7 @@ class ModelInfo:
         default_method: the method that ``predict`` calls, as far as the directory says.
         files: every file, with its purpose.
         python_version: the version of Python that the model asks for, or None.
-        requirements: the lines of requirements.txt.
+        requirements: the lines of requirements.txt, or else what conda.yaml hands on to pip.
         constraints: the bounds of constraints.txt, where requirements.txt names it.
         locked_packages: how many packages pylock.toml has; None without one that can be used.
         golden: whether golden predictions are stored, or why not.
@@ -163,7 +156,7 @@ def describe(opened: OpenedModel, registry: FlavorRegistry) -> ModelInfo:
     model_file, name = opened.model_file, opened.flavor_name()
     safety = _safety(opened, registry, name)
     palate = model_file.palate
-    recorded, lock = _read_environment(opened), read_recorded_lock(opened.path)
+    recorded, lock = opened.environment, read_recorded_lock(opened.path)
     return ModelInfo(
         path=opened.path,
         flavor=name,
@@ -178,12 +171,12 @@ def describe(opened: OpenedModel, registry: FlavorRegistry) -> ModelInfo:
         fork_after_load=safety.fork_after_load,
         default_method=model_file.default_method,
         files=_files(opened, name),
-        python_version=_python_version(recorded),
-        requirements=_requirements(opened.path),
+        python_version=recorded.python,
+        requirements=_requirements(opened.path, recorded),
         constraints=tuple(map(str, recorded.constraints)),
         locked_packages=len(lock.packages) if isinstance(lock, Lock) else None,
         golden=_golden_state(palate.get("golden")),
-        notes=(*_notes(opened), *_unusable_notes(recorded, lock)),
+        notes=(*_notes(opened, recorded), *_unusable_notes(recorded, lock)),
         model_uuid=model_file.model_uuid,
         run_id=model_file.run_id,
         created=model_file.utc_time_created,
@@ -234,21 +227,12 @@ def _size(root: Path, name: str) -> int:
         raise ModelChanged(str(root), missing=[name], cause="It was there a moment ago.") from exc
 
 
-def _requirements(path: Path) -> tuple[str, ...]:
-    file = path / "requirements.txt"
+def _requirements(path: Path, recorded: RecordedEnvironment) -> tuple[str, ...]:
+    file = path / REQUIREMENTS_FILE
     if not os.path.lexists(file):
-        return ()
+        return tuple(map(str, recorded.requirements))
     text = read_small(file, REQUIREMENTS_LIMIT).decode("utf-8", "replace")
     return tuple(line for line in text.splitlines() if line.strip())
-
-
-def _read_environment(opened: OpenedModel) -> RecordedEnvironment:
-    stated = (opened.model_file.pyfunc or {}).get("python_version")
-    return read_recorded(opened.path, python=stated if isinstance(stated, str) else None)
-
-
-def _python_version(recorded: RecordedEnvironment) -> str | None:
-    return recorded.python if PYTHON_VERSION.fullmatch(recorded.python or "") else None
 
 
 def _golden_state(recorded: Mapping[str, Any] | None) -> str:
@@ -257,7 +241,7 @@ def _golden_state(recorded: Mapping[str, Any] | None) -> str:
     return f"none: {recorded['skipped']}" if recorded.get("skipped") else "stored"
 
 
-def _notes(opened: OpenedModel) -> tuple[str, ...]:
+def _notes(opened: OpenedModel, recorded: RecordedEnvironment) -> tuple[str, ...]:
     notes = []
     if opened.seal is not None and opened.seal.added_by_mlflow:
         notes.append(f"MLflow added {', '.join(opened.seal.added_by_mlflow)}")
@@ -265,7 +249,7 @@ def _notes(opened: OpenedModel) -> tuple[str, ...]:
         notes.append("it has no python_function section, so mlflow.pyfunc cannot open it")
     if opened.model_file.signature is None:
         notes.append("no signature: inputs are passed on unchecked")
-    if loose := [line for line in _requirements(opened.path)[:MAX_RECORDED] if _is_loose(line)]:
+    if loose := [line for line in _requirements(opened.path, recorded)[:MAX_LINES] if _is_loose(line)]:
         notes.append(f"requirements that another day may be met by another version: {', '.join(loose)}")
     return (*notes, *_environment_notes(read_facts(opened.model_file.palate)))
 
@@ -296,7 +280,10 @@ def _environment_notes(facts: RecordedFacts) -> Iterator[str]:
 
 
 def _unusable_notes(recorded: RecordedEnvironment, lock: Lock | RefusedLine | None) -> Iterator[str]:
-    if recorded.python is not None and _python_version(recorded) is None:
-        yield f"the Python that it asks for is no version: {recorded.python!r:.60}"
+    if recorded.no_python is not None:
+        yield f"the Python that it asks for is no version: {recorded.no_python!r:.60}"
+    for refused in recorded.refused:
+        told = refused.file if refused.line is None else f"a line of {refused.file}, {refused.line!r:.60},"
+        yield f"{told} cannot be used: {refused.reason}"
     if isinstance(lock, RefusedLine):
         yield f"its {lock.file} cannot be used: {lock.reason}"

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 from palate._environment.builds import base_name, find_build
 from palate._environment.dependencies import requirements_of
 from palate._environment.installed import Package, describe_distribution
-from palate._environment.lock import Lock, LockedPackage, git_lines
+from palate._environment.lock import Lock
 from palate._environment.promises import Promise, Verdict, judge_version
-from palate._environment.recorded import MAX_RECORDED, PYTHON_VERSION, RefusedLine, read_recorded, read_recorded_lock
+from palate._environment.recorded import RecordedEnvironment, RefusedLine, read_recorded_lock
 from palate._environment.requirements import (
     admits_beside_pin,
     admits_but_for_label,
@@ -49,7 +49,7 @@ class Difference:
 
     Attributes:
         name: of the package, or ``Python``, or of the file that cannot be read.
-        required: what the model asks for, as its file says it.
+        required: what the model asks for, as its file says it; empty for a whole file that cannot be read.
         installed: the version that is here, or None.
         kind: "flavor", the plugin that opens the model is not usable here; "python", another minor version; "missing",
             not installed; "source", not from that git commit; "version", another one; "unreadable", a line that is no
@@ -83,7 +83,7 @@ class Difference:
             case "missing":
                 return f"{self.required} is required and not installed"
             case "unreadable":
-                return f"{self.name} says {self.required!r:.100}"
+                return f"{self.name} says {self.required!r:.100}" if self.required else f"{self.name} cannot be read"
             case _:
                 return f"{self.required} is required, {self.installed} is installed"
 
@@ -101,37 +101,34 @@ def _unknown() -> Contents:
 
 def compare_environment(
     directory: Path,
+    recorded: RecordedEnvironment,
     *,
-    python: str | None = None,
     promises: Mapping[str, Promise] | None = None,
     saved_with: Mapping[str, str] | None = None,
     runs_code: bool = True,
     contents: Callable[[], Contents] = _unknown,
     labels: Mapping[str, str] | None = None,
-    by_mlflow: bool = False,
 ) -> tuple[Difference, ...]:
     """Return how this Python differs from what the model in *directory* asks for, the most important first.
 
     Args:
         directory: the model directory.
-        python: what its MLmodel says of Python, where its environment files say nothing.
+        recorded: what its files say.
         promises: what each package promises for files like the model's, by its distribution.
         saved_with: versions, by their distribution, that were recorded when the model was saved; for those that its
             requirements name without a version, or not at all.
         runs_code: whether code that the model brings runs when it is opened.
         contents: says what of the model depends on Python; asked only if Python differs.
         labels: the local labels of builds that the model records, by their distribution's normalised name.
-        by_mlflow: whether stock MLflow wrote the directory, in each of which it asks for itself.
     """
-    recorded = read_recorded(directory, python=python, by_mlflow=by_mlflow)
-    look = _Look(promises or {}, labels or {}, runs_code=runs_code)
+    look = _PackageComparison(promises or {}, labels or {}, runs_code=runs_code)
     asked = [
         *look.compare((requirement, "") for requirement in recorded.requirements),
         *look.compare((pin, "which saved it") for pin in _pins(saved_with or {}, recorded.requirements)),
         *look.compare(((bound, "") for bound in recorded.constraints), installed_only=True),
     ]
     locked = look.compare_lock(read_recorded_lock(directory), told={normalise_name(d.name) for d in asked})
-    found = [*_compare_python(recorded.python, contents), *asked, *locked, *map(_refused, recorded.refused)]
+    found = [*_compare_python(recorded, contents), *asked, *locked, *map(_refused, recorded.refused)]
     return tuple(sorted(dict.fromkeys(found), key=_importance))
 
 
@@ -140,22 +137,24 @@ def _importance(difference: Difference) -> tuple[bool, int, bool, str]:
 
 
 def _refused(refused: RefusedLine) -> Difference:
-    option = refused.line.startswith("-")
+    option = refused.line is not None and refused.line.startswith("-")
     why = f"{refused.reason}; {'no package is asked for' if option else 'so nobody can tell what it asks for'}"
     return Difference(
-        name=refused.file, required=refused.line, installed=None, kind="unreadable", matters=not option, why=why
+        name=refused.file, required=refused.line or "", installed=None, kind="unreadable", matters=not option, why=why
     )
 
 
 # -- Python ------------------------------------------------------------------------------------------------------------
 
 
-def _compare_python(wanted: str | None, contents: Callable[[], Contents]) -> Iterator[Difference]:
+def _compare_python(recorded: RecordedEnvironment, contents: Callable[[], Contents]) -> Iterator[Difference]:
+    wanted = recorded.python
     if wanted is None:
-        return
-    if not PYTHON_VERSION.fullmatch(wanted):
-        refused = RefusedLine(file="the version of Python", line=wanted[:100], reason="that is no version")
-        yield _refused(refused)
+        if (text := recorded.no_python) is not None:
+            why = "that is no version, so nobody can tell which Python it asks for"
+            yield Difference(
+                name="Python", required=text[:100], installed=None, kind="unreadable", matters=True, why=why
+            )
         return
     here = platform.python_version()
     asked, running = _minor(wanted), _minor(here)
@@ -198,7 +197,7 @@ def _judge_python(wanted: str, contents: Contents, *, earlier: bool) -> Verdict:
 # -- packages ----------------------------------------------------------------------------------------------------------
 
 
-class _Look:
+class _PackageComparison:
     """Looks for packages among those that are installed here."""
 
     def __init__(self, promises: Mapping[str, Promise], labels: Mapping[str, str], *, runs_code: bool) -> None:
@@ -216,7 +215,7 @@ class _Look:
         waiting = list(requirements)
         seen: set[tuple[str, str]] = set()
         followed: set[str] = set()
-        while waiting and len(seen) < 2 * MAX_RECORDED:
+        while waiting:
             requirement, note = waiting.pop()
             if (str(requirement), note) in seen or not applies(requirement):
                 continue
@@ -314,14 +313,10 @@ def _pins(saved_with: Mapping[str, str], requirements: Iterable[Requirement]) ->
 def _locked_requirements(lock: Lock) -> Iterator[Requirement]:
     """Yield the pin, or the commit, of each package that *lock* has for this Python, without its marker."""
     for package in lock.packages:
-        requirement = parse_requirement(_line_of(package))
+        requirement = parse_requirement(package.requirement)
         if requirement is not None and applies(requirement):
             requirement.marker = None
             yield requirement
-
-
-def _line_of(package: LockedPackage) -> str:
-    return package.pin if package.files else git_lines(Lock(packages=(package,)))[0]
 
 
 def _judge_source(requirement: Requirement, here: Package) -> Verdict | None:

@@ -15,10 +15,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from palate._environment.requirements import is_name, line_text, normalise_name, parse_requirement, redact
+from palate._environment.requirements import (
+    MAX_LINES,
+    is_name,
+    line_text,
+    marker_holds,
+    normalise_name,
+    parse_requirement,
+    redact,
+)
 from palate.errors import InvalidModelFile, InvalidRequirement, Problem, ProblemKind
 
 __all__ = [
+    "LARGEST_LOCK",
     "LARGEST_SIZE",
     "LOCK_FILE",
     "WHEELS_FOLDER",
@@ -37,7 +46,7 @@ LOCK_FILE: Final = "pylock.toml"
 WHEELS_FOLDER: Final = "wheels"
 
 LARGEST_SIZE: Final = 1 << 63
-_MAX_BYTES: Final = 4 << 20
+LARGEST_LOCK: Final = 4 << 20  # bytes
 _MAX_DOTS: Final = 16
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 # What wheels and sdists are called; anything else would be a path, an option or a trick.
@@ -82,11 +91,14 @@ class LockedPackage:
         """The requirement of this very version."""
         return _with_marker(f"{self.name}=={self.version}", self.marker)
 
+    @property
+    def requirement(self) -> str:
+        """The requirement of what is installed: the pin, or the commit."""
+        return self.pin if self.git is None else _git_line(self, self.git)
+
     def applies(self, environment: Mapping[str, str] | None = None) -> bool:
         """Tell whether the marker holds, here or where PEP 508's variables are those of *environment*."""
-        from packaging.markers import Marker
-
-        return self.marker is None or Marker(self.marker).evaluate(dict(environment or {}))
+        return self.marker is None or marker_holds(self.marker, environment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +137,7 @@ def hashed_lines(lock: Lock) -> list[str]:
 
 def git_lines(lock: Lock) -> list[str]:
     """Return the lines of the packages that come from a commit, which installers have no other hash for."""
-    return [_git_line(package, package.git) for package in _in_order(lock) if package.git is not None]
+    return [package.requirement for package in _in_order(lock) if package.git is not None]
 
 
 # -- writing -------------------------------------------------------------------------------------------------------
@@ -202,7 +214,7 @@ def read_pylock(content: bytes) -> Lock:
     return lock
 
 
-def parse_toml(content: bytes, *, source: str, limit: int = _MAX_BYTES) -> Mapping[str, Any]:
+def parse_toml(content: bytes, *, source: str, limit: int = LARGEST_LOCK) -> Mapping[str, Any]:
     """Narrow a stranger's bytes to the table that they are in TOML.
 
     Raises:
@@ -236,7 +248,10 @@ class _Reader:
         version = document.get("lock-version")
         if not isinstance(version, str) or not _LOCK_VERSION.fullmatch(version):
             self._note(("lock-version",), "wrong_value", f"is {version!r:.40}, and this Palate reads 1.x")
-        tables = self._tables(document, "packages", (), required=True)
+        tables = list(self._tables(document, "packages", (), required=True))
+        if len(tables) > MAX_LINES:
+            self._note(("packages",), "wrong_value", f"has more than {MAX_LINES} packages")
+            tables = []
         packages = [found for where, table in tables if (found := self._package(table, where))]
         return Lock(packages=tuple(packages), requires_python=self._requires_python(document))
 
@@ -305,6 +320,8 @@ class _Reader:
         git = self._git(vcs, (*where, "vcs")) if vcs is not None else None
         if not files and git is None and len(self.problems) == before:
             self._note(where, "missing", f"{name!r:.80} has no file with a SHA-256")
+        if files and git is not None:
+            self._note(where, "wrong_value", "comes both from files and from a commit")
         if len(self.problems) > before:
             return None
         package = LockedPackage(name=name or "", version=version, files=files, git=git, marker=marker)
@@ -312,12 +329,8 @@ class _Reader:
 
     def _installs(self, package: LockedPackage, where: tuple[str | int, ...]) -> bool:
         """Hold the line that an installer gets against the policy for requirements."""
-        line = package.pin
         try:
-            for text in (line, *([_git_line(package, package.git)] if package.git else ())):
-                # Without a file the version is only told.
-                if text is not line or package.files:
-                    _parse_whole(text)
+            _parse_whole(package.requirement)
         except InvalidRequirement as exc:
             self._note(where, "wrong_value", f"was refused as the requirement {exc.line!r}: {exc.reason}")
             return False

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 from palate._disk.paths import read_small
 from palate._disk.strict_yaml import read_yaml
 from palate._environment.environment import ENVIRONMENT_FILES
-from palate._environment.lock import LOCK_FILE, Lock, read_pylock
+from palate._environment.lock import LARGEST_LOCK, LOCK_FILE, Lock, read_pylock
 from palate._environment.requirements import (
     CONSTRAINTS_FILE,
     CONSTRAINTS_LINE,
+    MAX_LINES,
     REQUIREMENTS_FILE,
     normalise_name,
     parse_constraint,
@@ -28,17 +29,15 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 __all__ = [
-    "MAX_RECORDED",
     "PYTHON_VERSION",
     "RecordedEnvironment",
     "RefusedLine",
     "is_mlflow",
+    "read_lock",
     "read_recorded",
     "read_recorded_lock",
 ]
 
-MAX_RECORDED = 1000
-"""How many lines of a file are read: no environment has so many packages, and each costs time to look for."""
 
 # As `python --version` says it; what stands here is given to programs.
 PYTHON_VERSION: Final = re.compile(r"\d{1,2}\.\d{1,3}(?:\.\d{1,3})?(?:(?:a|b|rc)\d{1,3})?\+?", re.ASCII)
@@ -47,15 +46,14 @@ _PYTHON_FILE = ENVIRONMENT_FILES["virtualenv"]
 _CONDA_FILE = ENVIRONMENT_FILES["conda"]
 _MLFLOW = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
 _MAX_YAML_BYTES = 1 << 18
-_MAX_LOCK_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedLine:
-    """A line, or a whole file, that says nothing which may be acted on."""
+    """A line, or a whole file (None), that says nothing which may be acted on."""
 
     file: str
-    line: str
+    line: str | None
     reason: str
 
 
@@ -64,7 +62,8 @@ class RecordedEnvironment:
     """What a model directory asks for.
 
     Attributes:
-        python: the version of Python, or None where no file says it.
+        python: the version of Python, or None where no file says one.
+        no_python: what stands in its place and is no version.
         requirements: what has to be installed.
         left_out: the lines for itself that MLflow writes into each of its directories, which Palate opens without it.
         constraints: what else of it may not be installed.
@@ -72,6 +71,7 @@ class RecordedEnvironment:
     """
 
     python: str | None
+    no_python: str | None
     requirements: tuple[Requirement, ...]
     left_out: tuple[Requirement, ...]
     constraints: tuple[Requirement, ...]
@@ -92,6 +92,8 @@ def read_recorded(directory: Path, *, python: str | None = None, by_mlflow: bool
         by_mlflow: whether stock MLflow wrote it, so that its lines for MLflow are nothing that somebody asked for.
     """
     conda_python, conda_lines = _read_conda(directory / _CONDA_FILE)
+    stated = _read_python(directory / _PYTHON_FILE) or conda_python or python
+    is_version = stated is not None and PYTHON_VERSION.fullmatch(stated) is not None
     refused: list[RefusedLine] = []
     lines = _read_file(directory / REQUIREMENTS_FILE, refused)
     source = REQUIREMENTS_FILE
@@ -102,7 +104,8 @@ def read_recorded(directory: Path, *, python: str | None = None, by_mlflow: bool
     left_out = tuple(filter(is_mlflow, wanted)) if by_mlflow else ()
     limits = (_read_file(directory / CONSTRAINTS_FILE, refused) or []) if len(plain) < len(lines) else []
     return RecordedEnvironment(
-        python=_read_python(directory / _PYTHON_FILE) or conda_python or python,
+        python=stated if is_version else None,
+        no_python=None if is_version else stated,
         requirements=tuple(line for line in wanted if line not in left_out),
         left_out=left_out,
         constraints=tuple(_parse(CONSTRAINTS_FILE, limits, parse_constraint, refused)),
@@ -110,24 +113,24 @@ def read_recorded(directory: Path, *, python: str | None = None, by_mlflow: bool
     )
 
 
+def read_lock(directory: Path) -> Lock | None:
+    """Return the lock of the model in *directory*, or None where there is none.
+
+    Raises:
+        InvalidModelFile, UnsafePath, ModelNotFound: it cannot be used.
+    """
+    path = directory / LOCK_FILE
+    return read_pylock(read_small(path, LARGEST_LOCK)) if os.path.lexists(path) else None
+
+
 def read_recorded_lock(directory: Path) -> Lock | RefusedLine | None:
     """Return the lock of the model in *directory*, why it cannot be used, or None where there is none."""
-    path = directory / LOCK_FILE
-    if not os.path.lexists(path):
-        return None
     try:
-        lock = read_pylock(read_small(path, _MAX_LOCK_BYTES))
+        return read_lock(directory)
     except InvalidModelFile as exc:
-        return _refuse_lock(str(exc.problems[0]))
+        return RefusedLine(file=LOCK_FILE, line=None, reason=str(exc.problems[0]))
     except PalateError:
-        return _refuse_lock("it is no ordinary file that can be read")
-    if len(lock.packages) > MAX_RECORDED:
-        return _refuse_lock(f"it has more than {MAX_RECORDED} packages")
-    return lock
-
-
-def _refuse_lock(reason: str) -> RefusedLine:
-    return RefusedLine(file=LOCK_FILE, line=LOCK_FILE, reason=reason)
+        return RefusedLine(file=LOCK_FILE, line=None, reason="it is no ordinary file that can be read")
 
 
 def _read_file(path: Path, refused: list[RefusedLine]) -> list[str] | None:
@@ -135,12 +138,12 @@ def _read_file(path: Path, refused: list[RefusedLine]) -> list[str] | None:
     if not os.path.lexists(path):
         return None
     if path.is_symlink() or not path.is_file():
-        refused.append(RefusedLine(file=path.name, line=path.name, reason="it is no ordinary file"))
+        refused.append(RefusedLine(file=path.name, line=None, reason="it is no ordinary file"))
         return []
     try:
         return read_lines(path)
     except InvalidOption as exc:
-        refused.append(RefusedLine(file=path.name, line=path.name, reason=exc.reason))
+        refused.append(RefusedLine(file=path.name, line=None, reason=exc.reason))
         return []
 
 
@@ -148,8 +151,8 @@ def _parse(
     file: str, lines: Iterable[str], parse: Callable[[str], Requirement | None], refused: list[RefusedLine]
 ) -> Iterator[Requirement]:
     for number, line in enumerate(lines):
-        if number >= MAX_RECORDED:
-            reason = f"only the first {MAX_RECORDED} lines were read"
+        if number >= MAX_LINES:
+            reason = f"only the first {MAX_LINES} lines were read"
             refused.append(RefusedLine(file=file, line="...", reason=reason))
             return
         try:

@@ -17,6 +17,7 @@ from palate._disk.paths import open_plain
 from palate.errors import InvalidOption, InvalidRequirement, UnsafePath
 
 if TYPE_CHECKING:
+    from packaging.markers import Marker
     from packaging.requirements import Requirement
     from packaging.specifiers import Specifier
 
@@ -33,6 +34,7 @@ __all__ = [
     "hide_credentials",
     "is_name",
     "line_text",
+    "marker_holds",
     "merge_requirements",
     "names_in",
     "normalise_name",
@@ -51,7 +53,7 @@ CONSTRAINTS_FILE: Final = "constraints.txt"
 # As MLflow writes it, in the last line of a model's requirements.txt.
 CONSTRAINTS_LINE: Final = f"-c {CONSTRAINTS_FILE}"
 LIST_OR_FILE: Final = "give a list like ['numpy==2.1.0'], or the path of a requirements file"
-MAX_LINES: Final = 10_000
+MAX_LINES: Final = 1000  # no environment has so many packages, and each costs time to look for
 
 _MAX_LINE_LENGTH = 4_000  # of which most is a marker, as the locks of projects have them
 _MAX_FILE_BYTES = 1 << 20
@@ -132,7 +134,8 @@ def _meaning_problem(requirement: Requirement) -> str:
     arbitrary = [s.version for s in requirement.specifier if s.operator == "==="]
     if not all(map(_ARBITRARY_VERSION.fullmatch, arbitrary)):
         return "the version after '===' holds characters that no version has"
-    return "its marker cannot be evaluated" if _evaluate(requirement, {}) is None else ""
+    nonsense = requirement.marker is not None and _evaluate(requirement.marker, {}) is None
+    return "its marker cannot be evaluated" if nonsense else ""
 
 
 def applies(requirement: Requirement, environment: Mapping[str, str] | None = None) -> bool:
@@ -142,16 +145,23 @@ def applies(requirement: Requirement, environment: Mapping[str, str] | None = No
         requirement: which may come from a package, whose markers nobody has checked.
         environment: PEP 508's variables where they are not those of this Python, ``extra`` among them.
     """
-    return bool(_evaluate(requirement, environment or {}))
+    return requirement.marker is None or bool(_evaluate(requirement.marker, environment or {}))
 
 
-def _evaluate(requirement: Requirement, environment: Mapping[str, str]) -> bool | None:
-    """Return whether its marker holds; None of one that makes no sense."""
+def marker_holds(marker: str, environment: Mapping[str, str] | None = None) -> bool:
+    """Tell whether a marker holds by itself, as ``applies`` does of a requirement's."""
+    from packaging.markers import Marker
+
+    return bool(_evaluate(Marker(marker), environment or {}))
+
+
+def _evaluate(marker: Marker, environment: Mapping[str, str]) -> bool | None:
+    """Return whether *marker* holds; None of one that makes no sense."""
     from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
     from packaging.version import InvalidVersion
 
     try:
-        return requirement.marker is None or requirement.marker.evaluate(dict(environment))
+        return marker.evaluate(dict(environment))
     except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion):
         return None
 

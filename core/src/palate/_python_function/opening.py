@@ -14,8 +14,6 @@ from palate._code.pickles import COMPRESSIONS, has_byte_code
 from palate._code.python_model import Context
 from palate._code.standins import mlflow_installed
 from palate._disk.paths import confine
-from palate._environment.comparison import compare_environment, describe_differences
-from palate._environment.contents import find_contents
 from palate._environment.promises import Promise
 from palate._python_function.artifacts import base_name, find_artifacts
 from palate._python_function.loaded import Call, LoadedPythonModel
@@ -26,7 +24,6 @@ from palate.errors import (
     DependencyMissing,
     InvalidModelFile,
     InvalidOption,
-    LoadFailed,
     PalateError,
     Problem,
     UnsafeModel,
@@ -128,22 +125,7 @@ def _unpickle(path: Path, config: Mapping[str, Any], options: LoadOptions) -> An
         raise _invalid("python_model_compression", "wrong_value", f"is {compression!r:.40}, not one of {known}")
     file = confine(path, name, field=f"flavors.{FLAVOR}.python_model")
     _check_byte_code(file, str(name), config)
-    try:
-        return options.code.load_pickle(file, compression=compression)
-    except PalateError:
-        raise
-    except Exception as exc:
-        saved_with = config.get("cloudpickle_version")
-        differences = compare_environment(
-            path,
-            promises=PROMISES,
-            saved_with={"cloudpickle": saved_with} if isinstance(saved_with, str) else {},
-            contents=lambda: find_contents(path, [str(name)]),
-            by_mlflow=options.source is None or options.source.digest is None,
-        )
-        told = [*_missing(exc), *describe_differences(differences)]
-        matters = any(difference.matters for difference in differences)
-        raise LoadFailed(str(file), flavor=FLAVOR, cause=exc, differences=told, matters=matters) from exc
+    return options.code.load_pickle(file, compression=compression)
 
 
 def _check_byte_code(file: Path, name: str, config: Mapping[str, Any]) -> None:
@@ -163,10 +145,6 @@ def _check_byte_code(file: Path, name: str, config: Mapping[str, Any]) -> None:
 def _minor(version: object) -> str | None:
     parts = version.split(".") if isinstance(version, str) else []
     return ".".join(parts[:2]) if len(parts) > 1 else None
-
-
-def _missing(exc: Exception) -> list[str]:
-    return [f"the module '{exc.name}' is not installed"] if isinstance(exc, ModuleNotFoundError) and exc.name else []
 
 
 def _run_code_file(

@@ -13,8 +13,8 @@ from palate._disk.paths import confine, open_plain, read_small
 from palate._environment.declared import IndexOptions
 from palate._environment.environment import ENVIRONMENT_FILES
 from palate._environment.facts import read_facts
-from palate._environment.lock import LOCK_FILE, Lock, read_pylock
-from palate._environment.recorded import PYTHON_VERSION, read_recorded
+from palate._environment.lock import LARGEST_LOCK, LOCK_FILE, Lock
+from palate._environment.recorded import read_lock
 from palate._environment.requirements import CONSTRAINTS_FILE, REQUIREMENTS_FILE, applies
 from palate._opening import OpenedModel
 from palate.errors import InvalidModelFile, InvalidRequirement, ModelChanged, Problem
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["CarriedWheel", "Wanted", "narrow", "narrow_lock", "read_wanted"]
 
 _FILES: Final = (REQUIREMENTS_FILE, CONSTRAINTS_FILE, *ENVIRONMENT_FILES.values(), LOCK_FILE)
-_MAX_FILE_BYTES: Final = 4 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +86,12 @@ def read_wanted(opened: OpenedModel) -> Wanted:
     """
     if opened.manifest is not None:
         _check_files(opened.path, opened.manifest)
-    stated = (opened.model_file.pyfunc or {}).get("python_version")
-    python = stated if isinstance(stated, str) else None
-    recorded = read_recorded(opened.path, python=python, by_mlflow=opened.by_mlflow)
+    recorded = opened.environment
     for refused in recorded.refused:
-        raise InvalidRequirement(refused.line, reason=f"{refused.reason} ({refused.file})")
+        raise InvalidRequirement(refused.line or refused.file, reason=f"{refused.reason} ({refused.file})")
+    if recorded.no_python is not None:
+        problem = Problem(("python",), "wrong_value", f"{recorded.no_python!r:.60} is no version of Python")
+        raise InvalidModelFile([problem], source=ENVIRONMENT_FILES["virtualenv"])
     facts = read_facts(opened.model_file.palate)
     if facts.problems:
         raise InvalidModelFile(facts.problems)
@@ -101,11 +101,11 @@ def read_wanted(opened: OpenedModel) -> Wanted:
         uri=opened.uri,
         path=opened.path,
         flavor=opened.flavor_name(),
-        python=_check_version(recorded.python),
+        python=recorded.python,
         requirements=recorded.requirements,
         left_out=tuple(map(str, recorded.left_out)),
         constraints=recorded.constraints,
-        lock=_read_lock(opened.path),
+        lock=read_lock(opened.path),
         carried=tuple(_read_carried(opened, facts.wheels)),
         index_options=facts.index_options,
         takes_tables=inputs is not None and not inputs.is_tensor,
@@ -116,22 +116,9 @@ def _check_files(path: Path, manifest: Manifest) -> None:
     listed = {file.name for file in manifest.files}
     for name in _FILES:
         if name in listed:
-            manifest.check_content(path, name, read_small(confine(path, name, field="the model"), _MAX_FILE_BYTES))
+            manifest.check_content(path, name, read_small(confine(path, name, field="the model"), LARGEST_LOCK))
         elif (path / name).exists():
             raise ModelChanged(str(path), extra=[name])
-
-
-def _check_version(version: str | None) -> str | None:
-    if version is not None and not PYTHON_VERSION.fullmatch(version):
-        problem = Problem(("python",), "wrong_value", f"{version!r:.60} is no version of Python")
-        raise InvalidModelFile([problem], source=ENVIRONMENT_FILES["virtualenv"])
-    return version
-
-
-def _read_lock(path: Path) -> Lock | None:
-    if not (path / LOCK_FILE).exists():
-        return None
-    return read_pylock(read_small(confine(path, LOCK_FILE, field="the model"), _MAX_FILE_BYTES))
 
 
 def _read_carried(opened: OpenedModel, wheels: Mapping[str, str]) -> Iterator[CarriedWheel]:
