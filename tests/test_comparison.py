@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from palate._environment.comparison import Difference, compare_environment, describe_differences
 from palate._environment.environment import ENVIRONMENT_FILES
-from palate._environment.lock import GitSource, Lock, LockedFile, LockedPackage, write_pylock
+from palate._environment.lock import GitSource, Lock, LockedFile, LockedPackage
+from palate._environment.pylock import write_pylock
 from palate._environment.recorded import read_recorded
 
 Install = Callable[..., None]

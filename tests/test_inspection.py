@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from sklearn.linear_model import LinearRegression
 
 import palate
-from palate._environment.lock import Lock, LockedFile, LockedPackage, write_pylock
+from palate._environment.lock import Lock, LockedFile, LockedPackage
+from palate._environment.pylock import write_pylock
 from palate.cli import main
 
 MLFLOW_MODEL = Path(__file__).parent / "data" / "mlflow_models" / "sk_predict_proba" / "model"

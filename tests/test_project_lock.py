@@ -22,7 +22,7 @@ from packaging.markers import Marker
 import palate
 from palate._environment.capture import Evidence, capture_environment
 from palate._environment.environment import Environment
-from palate._environment.lock import read_pylock
+from palate._environment.pylock import read_pylock
 from palate._environment.source import find_lock
 
 DIGEST = "0" * 64

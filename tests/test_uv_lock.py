@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from palate._environment.lock import GitSource, Lock, read_pylock, write_pylock
+from palate._environment.lock import GitSource, Lock
+from palate._environment.pylock import read_pylock, write_pylock
 from palate._environment.uv_lock import UnusableLock, read_uv_lock
 
 INDEX = {"registry": "https://packages.example.com/simple"}

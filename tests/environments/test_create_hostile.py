@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
-import zipfile
 from pathlib import Path
 
 import pytest
 from environment_models import index_of_nothing, rewrite
+from installed_site import write_wheel
 from sklearn.linear_model import LinearRegression
+from wheelhouse import use_only
 
 import palate
 from palate.environments import create_environment, list_environments
@@ -125,39 +127,45 @@ def test_extras_need_trust(tmp_path) -> None:
         create_environment(model)
 
 
-def write_wheel(folder: Path, name: str, version: str, *requires: str) -> None:
-    """Write a wheel with one empty module, and a file that every start of Python runs."""
-    module, info = name.replace("-", "_"), f"{name.replace('-', '_')}-{version}.dist-info"
-    needs = "".join(f"Requires-Dist: {line}\n" for line in requires)
-    files = {
-        f"{module}.py": "",
-        f"{module}.pth": f"import pathlib; pathlib.Path({str(folder / 'ran')!r}).touch()\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    files[f"{info}/RECORD"] = "".join(f"{file},,\n" for file in (*files, f"{info}/RECORD"))
-    with zipfile.ZipFile(folder / f"{module}-{version}-py3-none-any.whl", "w") as archive:
-        for file, text in files.items():
-            archive.writestr(file, text)
+class House:
+    """A wheelhouse with packages of the test's own, each of which tells when it runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._ran = folder, folder / "ran"
+
+    def add(self, name: str, version: str, *requires: str) -> None:
+        """Add a package with one empty module, and a file that every start of Python runs."""
+        module, run = name.replace("-", "_"), f"import pathlib; pathlib.Path({str(self._ran)!r}).touch()\n"
+        write_wheel(self._folder, name, version, {f"{module}.py": "", f"{module}.pth": run}, requires)
+
+    def has_run(self) -> bool:
+        """Tell whether one has run since this was last asked."""
+        found = self._ran.exists()
+        self._ran.unlink(missing_ok=True)
+        return found
+
+
+@pytest.fixture
+def house(cache: Path, wheelhouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """Return a copy of the wheelhouse to add to, where packages come from."""
+    folder = shutil.copytree(wheelhouse, tmp_path / "house")
+    use_only(folder, tmp_path, monkeypatch)
+    return House(folder)
 
 
 @pytest.mark.parametrize("installer", ["uv", "pip"])
-def test_what_a_known_package_leads_to_needs_trust(line, wheelhouse, installer) -> None:
+def test_what_a_known_package_leads_to_needs_trust(line, house, installer) -> None:
     """A release of a known package that requires a foreign one is found out before either is installed."""
-    write_wheel(wheelhouse, "pluggy", "96.0", "evil-pkg")
-    write_wheel(wheelhouse, "evil-pkg", "1.0")
-    try:
-        rewrite(line, "requirements.txt", "pluggy==96.0")
-        with pytest.raises(TrustRequired, match="evil-pkg, which it leads to"):
-            create_environment(line, installer=installer)
-        assert not (wheelhouse / "ran").exists()
-        assert list_environments() == []
-    finally:
-        for wheel in (*wheelhouse.glob("pluggy-96*"), *wheelhouse.glob("evil*")):
-            wheel.unlink()
+    house.add("pluggy", "96.0", "evil-pkg")
+    house.add("evil-pkg", "1.0")
+    rewrite(line, "requirements.txt", "pluggy==96.0")
+    with pytest.raises(TrustRequired, match="evil-pkg, which it leads to"):
+        create_environment(line, installer=installer)
+    assert not house.has_run()
+    assert list_environments() == []
 
 
-def test_what_was_held_against_palates_own_is_what_gets_installed(line, wheelhouse, tmp_path) -> None:
+def test_what_was_held_against_palates_own_is_what_gets_installed(line, tmp_path) -> None:
     """The exact versions that were looked at are those in the list that the installer got."""
     built = create_environment(line, directory=tmp_path / "built")
     pinned = (built.directory / "palate-environment" / "requirements.pinned.txt").read_text().splitlines()
@@ -166,25 +174,19 @@ def test_what_was_held_against_palates_own_is_what_gets_installed(line, wheelhou
 
 
 @pytest.mark.parametrize("installer", ["uv", "pip"])
-def test_what_the_caller_brings_may_lead_further_and_the_model_still_may_not(line, wheelhouse, installer) -> None:
+def test_what_the_caller_brings_may_lead_further_and_the_model_still_may_not(line, house, installer) -> None:
     """A package that the caller names brings what it requires; that lends the model's own nothing."""
-    write_wheel(wheelhouse, "brought", "1.0", "six")
-    try:
-        built = create_environment(line, extra_requirements=["brought"], installer=installer, replay=False)
-        done = subprocess.run([built.python, "-c", "import brought, six"], capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr
-        (wheelhouse / "ran").unlink()  # the caller's own package may run
-        write_wheel(wheelhouse, "pluggy", "96.0", "evil-pkg")
-        write_wheel(wheelhouse, "evil-pkg", "1.0")
-        rewrite(line, "requirements.txt", "pluggy==96.0")
-        with pytest.raises(TrustRequired, match="evil-pkg, which it leads to"):
-            create_environment(line, extra_requirements=["brought"], installer=installer)
-        assert not (wheelhouse / "ran").exists()
-    finally:
-        for name in ("brought", "pluggy-96", "evil"):
-            for wheel in wheelhouse.glob(f"{name}*"):
-                wheel.unlink()
-        (wheelhouse / "ran").unlink(missing_ok=True)
+    house.add("brought", "1.0", "six")
+    built = create_environment(line, extra_requirements=["brought"], installer=installer, replay=False)
+    done = subprocess.run([built.python, "-c", "import brought, six"], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert house.has_run()
+    house.add("pluggy", "96.0", "evil-pkg")
+    house.add("evil-pkg", "1.0")
+    rewrite(line, "requirements.txt", "pluggy==96.0")
+    with pytest.raises(TrustRequired, match="evil-pkg, which it leads to"):
+        create_environment(line, extra_requirements=["brought"], installer=installer)
+    assert not house.has_run()
 
 
 def test_what_does_not_count_here_needs_no_trust(line) -> None:

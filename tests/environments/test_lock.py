@@ -10,16 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.pylock import Pylock
 
-from palate._environment.lock import (
-    GitSource,
-    Lock,
-    LockedFile,
-    LockedPackage,
-    git_lines,
-    hashed_lines,
-    read_pylock,
-    write_pylock,
-)
+from palate._environment.lock import GitSource, Lock, LockedFile, LockedPackage, git_lines, hashed_lines
+from palate._environment.pylock import read_pylock, write_pylock
 from palate.errors import InvalidModelFile
 
 SIX = LockedPackage(

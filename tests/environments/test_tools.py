@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 from environment_models import rewrite, save_line
+from installed_site import write_wheel
 from packaging.requirements import Requirement
 
 from palate._environment.dependencies import name_of
@@ -23,13 +23,7 @@ MARKERS = {"sys_platform": "linux", "platform_machine": "aarch64"}
 
 def make_wheel(folder: Path, name: str, version: str, *requires: str) -> Path:
     """Write a wheel that requires others."""
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    needs = "".join(f"Requires-Dist: {line}\n" for line in requires)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(
-            f"{name}-{version}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}"
-        )
-    return path
+    return write_wheel(folder, name, version, {}, requires)
 
 
 def choose(folder: Path, *roots: str) -> tuple[list[str], list[str]]:

@@ -41,7 +41,7 @@ def read_size(given: object) -> int:
     Raises:
         ValueError: it is none.
     """
-    return int(read_amount(given, {"": 1.0, **_SIZES}, "write bytes, as a number or as 16MiB"))
+    return int(read_amount(given, {"": 1, **_SIZES}, "write bytes, as a number or as 16MiB"))
 
 
 def show_size(value: int) -> str:

@@ -203,7 +203,7 @@ class CodeReason:
 
 
 class TrustRequired(PalateError, PermissionError):
-    """Opening this model, or what else is *doing*, would run code carried by it, and the caller did not trust it."""
+    """Opening this model, or what *doing* names instead, would run code that nobody has trusted."""
 
     def __init__(
         self, uri: str, *, reasons: Sequence[CodeReason], safe_format: str | None = None, doing: str = "Opening"

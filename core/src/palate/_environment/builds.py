@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["base_name", "find_build"]
 
-_BUILD = re.compile(r"-(?:cpu|gpu|rocm|directml|openvino|intel|macos|headless|binary)$")
-_BUILDS = ("", "-cpu", "-gpu", "-headless", "-binary")
+_KINDS = ("cpu", "gpu", "rocm", "directml", "openvino", "intel", "macos", "headless", "binary")
+_BUILD = re.compile(rf"-(?:{'|'.join(_KINDS)})$")
 
 
 def base_name(name: str) -> str:
@@ -25,4 +25,4 @@ def base_name(name: str) -> str:
 def find_build(name: str) -> Distribution | None:
     """Return what is installed as *name*, or as another build of it."""
     base = base_name(name)
-    return next(filter(None, map(find_distribution, (name, *(base + build for build in _BUILDS)))), None)
+    return next(filter(None, map(find_distribution, (name, base, *(f"{base}-{kind}" for kind in _KINDS)))), None)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from palate._disk.strict_yaml import write_yaml
 from palate._environment.declared import IndexOptions
 from palate._environment.local_wheels import LocalWheel
-from palate._environment.lock import LOCK_FILE, WHEELS_FOLDER, write_pylock
+from palate._environment.lock import LOCK_FILE, WHEELS_FOLDER
+from palate._environment.pylock import write_pylock
 from palate._environment.requirements import CONSTRAINTS_FILE, CONSTRAINTS_LINE, REQUIREMENTS_FILE
 
 if TYPE_CHECKING:

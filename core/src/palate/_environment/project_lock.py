@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from palate._environment.dependencies import InstalledGraph, metadata_field, requires_lines
 from palate._environment.installed import Package, describe_distribution
-from palate._environment.lock import Lock, LockedPackage, parse_toml, read_pylock, write_pylock
+from palate._environment.lock import Lock, LockedPackage
+from palate._environment.pylock import parse_toml, read_pylock, write_pylock
 from palate._environment.requirements import admits_version, names_in, normalise_name, redact
 from palate._environment.source import UV_LOCK
 from palate._environment.uv_lock import UnusableLock, read_uv_lock
@@ -117,16 +119,9 @@ def _differences(
 
 
 def _python_difference(lock: Lock) -> Iterator[str]:
-    import platform
-
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
     here = platform.python_version()
-    try:
-        if lock.requires_python and not SpecifierSet(lock.requires_python).contains(here, prereleases=True):
-            yield f"it is for Python {lock.requires_python}, and {here} is running"
-    except InvalidSpecifier:
-        yield "its requires-python is malformed"
+    if not lock.admits_python(here):
+        yield f"it is for Python {lock.requires_python}, and {here} is running"
 
 
 def _package_difference(locked: LockedPackage, here: Package, wheels: frozenset[str]) -> Iterator[str]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from palate._disk.paths import read_small
 from palate._disk.strict_yaml import read_yaml
 from palate._environment.environment import ENVIRONMENT_FILES
-from palate._environment.lock import LARGEST_LOCK, LOCK_FILE, Lock, read_pylock
+from palate._environment.lock import LOCK_FILE, Lock
+from palate._environment.pylock import LARGEST_LOCK, read_pylock
 from palate._environment.requirements import (
     CONSTRAINTS_FILE,
     CONSTRAINTS_LINE,

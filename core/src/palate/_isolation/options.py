@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import ClassVar, Literal, TypeAlias, cast, get_args
 
 from palate.errors import InvalidOption
 
@@ -13,9 +13,6 @@ __all__ = ["Isolation", "check_isolation"]
 
 Place: TypeAlias = Literal["auto", "here", "model"]
 _PLACES = frozenset(get_args(Place))
-# A process that imports a framework needs about the least before it has a model. The most is what no machine has;
-# setrlimit takes no number of more than 63 bits.
-_LEAST_MEMORY, _MOST_MEMORY = 64 << 20, 1 << 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +20,8 @@ class Isolation:
     """How ``load_model(uri, isolate=...)`` runs a model in another process.
 
     Attributes:
+        LEAST_MEMORY: what *memory_limit* has to be at least: a process needs about that before it has a model.
+        MOST_MEMORY: what it may be at most, which no machine has.
         environment: "here" for the packages and the Python of this process; "model" for an environment built from the
             model's own requirements (and kept for the next time); "auto" for the latter only if what is installed here
             differs in a way that matters; or the path of an environment, or of its interpreter, that has Palate in it.
@@ -34,6 +33,9 @@ class Isolation:
         InvalidOption: a value does not work.
     """
 
+    LEAST_MEMORY: ClassVar[int] = 64 << 20
+    MOST_MEMORY: ClassVar[int] = 1 << 50  # setrlimit takes no number of more than 63 bits
+
     environment: Place | str | os.PathLike[str] = "auto"
     memory_limit: int | None = None
     timeout: float | None = None
@@ -44,9 +46,10 @@ class Isolation:
             hint = "give 'auto', 'here', 'model', or the path of an environment"
             raise InvalidOption("environment", reason=f"it is {self.environment!r:.60}", hint=hint)
         limit = self.memory_limit
-        if limit is not None and (type(limit) is not int or not _LEAST_MEMORY <= limit <= _MOST_MEMORY):
-            reason = f"it is {limit!r:.60}, not a number of bytes from {_LEAST_MEMORY:,} to {_MOST_MEMORY:,}"
-            raise InvalidOption("memory_limit", reason=reason, hint="give bytes, such as 2 << 30, or None")
+        if limit is not None and (type(limit) is not int or not self.LEAST_MEMORY <= limit <= self.MOST_MEMORY):
+            reason = f"it is {limit!r:.60}, not a number of bytes from {self.LEAST_MEMORY:,} to {self.MOST_MEMORY:,}"
+            hint = "give bytes, such as 2 << 30 (CLI: --memory-limit 2GiB), or None"
+            raise InvalidOption("memory_limit", reason=reason, hint=hint)
         for name, value in (("timeout", self.timeout), ("start_timeout", self.start_timeout)):
             if not _is_time(value) and not (value is None and name == "timeout"):
                 reason = f"it is {value!r:.60}, not a number of seconds above 0"
@@ -55,7 +58,7 @@ class Isolation:
     @property
     def place(self) -> Place | None:
         """Which environment is meant by its word; None if it is given by its path."""
-        return self.environment if self.environment in _PLACES else None  # type: ignore[return-value]
+        return cast(Place, self.environment) if self.environment in _PLACES else None
 
 
 def _is_time(value: object) -> bool:

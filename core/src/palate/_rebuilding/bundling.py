@@ -13,15 +13,8 @@ from typing import Any, Final
 
 from palate._disk.manifest import sync_directory
 from palate._disk.staging import Staging, stage
-from palate._environment.lock import (
-    LOCK_FILE,
-    WHEELS_FOLDER,
-    Lock,
-    LockedFile,
-    LockedPackage,
-    hashed_lines,
-    write_pylock,
-)
+from palate._environment.lock import LOCK_FILE, WHEELS_FOLDER, Lock, LockedFile, LockedPackage, hashed_lines
+from palate._environment.pylock import write_pylock
 from palate._environment.requirements import REQUIREMENTS_FILE, normalise_name
 from palate._rebuilding.bundle_notes import bundle_notes
 from palate._rebuilding.installers import Order, Sources, find_uv

@@ -32,5 +32,6 @@ def check_installed(plan: Plan, directory: Path, python: Path) -> None:
 
 def _names(plan: Plan) -> Iterator[str]:
     yield from (normalise_name(wheel.name) for wheel in plan.packed)
-    yield from (normalise_name(requirement.name) for requirement in plan.wanted.requirements)
+    yield from plan.missing
+    yield from (normalise_name(line.name) for line in (*plan.wanted.requirements, *plan.extra.requirements))
     yield from (normalise_name(package.name) for package in (plan.lock.packages if plan.lock else ()))

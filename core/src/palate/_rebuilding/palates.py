@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution
 from typing import Final
 
+from palate._environment.builds import base_name
 from palate._environment.dependencies import find_distribution, name_of, requires_lines
 from palate._environment.requirements import names_in, normalise_name
 from palate._plugin_sources import InstalledPlugin, find_plugins
@@ -23,7 +24,6 @@ _FLAVORS: Final = {
     "xgboost": "palate-xgboost",
     "torch": "palate-torch",
     "tensorflow": "palate-tf",
-    "tensorflow-cpu": "palate-tf",
     "keras": "palate-tf",
 }
 
@@ -39,6 +39,11 @@ class Palates:
 
     distributions: tuple[Distribution, ...]
     missing: tuple[str, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of those that are installed here, normalised."""
+        return frozenset(map(name_of, self.distributions))
 
 
 def find_palates(wanted: Wanted) -> Palates:
@@ -66,7 +71,7 @@ def find_palates(wanted: Wanted) -> Palates:
             raise FlavorNotFound(wanted.flavor, installed=sorted({plugin.name for plugin in plugins}))
         missing = (KNOWN_DISTRIBUTIONS[wanted.flavor],)
     required = {normalise_name(requirement.name) for requirement in wanted.requirements}
-    homes = {_FLAVORS[name] for name in required if name in _FLAVORS}
+    homes = {_FLAVORS[base] for base in map(base_name, required) if base in _FLAVORS}
     chosen = [home for name, home in installed if name == wanted.flavor or name in required or name_of(home) in homes]
     others = {name_of(home): home for _, home in installed}
     return Palates(distributions=_with_required([palate, *chosen], others), missing=missing)

@@ -12,7 +12,8 @@ from typing import Final, Literal, TypeAlias
 
 from palate._disk.replaced import read_one_model
 from palate._environment.declared import Declaration, IndexOptions, read_declaration
-from palate._environment.lock import LOCK_FILE, WHEELS_FOLDER, Lock, read_pylock
+from palate._environment.lock import LOCK_FILE, WHEELS_FOLDER, Lock
+from palate._environment.pylock import read_pylock
 from palate._environment.recorded import PYTHON_VERSION
 from palate._environment.requirements import admits_version, normalise_name
 from palate._opening import OpenedModel, open_model
@@ -23,7 +24,7 @@ from palate._rebuilding.plans import Plan, check_lock
 from palate._rebuilding.policy import known_names, refuse_to_fetch, refuse_untrusted
 from palate._rebuilding.repacking import pack_distribution
 from palate._rebuilding.targets import Target
-from palate._rebuilding.wanted import Wanted, narrow_lock, read_wanted
+from palate._rebuilding.wanted import Wanted, narrow_declaration, narrow_lock, read_wanted
 from palate.errors import InvalidOption, PythonNotFound
 
 __all__ = ["Asked", "Say", "Task", "choose_lock", "make_plan", "open_wanted", "palate_extras", "say_nothing"]
@@ -118,16 +119,10 @@ def make_plan(wanted: Wanted, asked: Asked, *, task: Task) -> Plan:
     installer = choose_installer(asked.installer, uv)
     interpreter, python = _find_python(wanted, asked, uv)
     if task == "install":
-        wanted = wanted.where(interpreter.markers)
+        wanted, extra = wanted.where(interpreter.markers), narrow_declaration(extra, interpreter.markers)
     palates = Palates(distributions=(), missing=()) if task == "lock" else find_palates(wanted)
     bundled = None if asked.bundle is None else narrow_lock(_bundled_lock(asked.bundle), interpreter.markers)
-    if not asked.trust:
-        # To fetch wheels, or to look for them, runs nothing; to install one does.
-        if task == "install":
-            recorded = asked.use_recorded_index and wanted.index_options != IndexOptions()
-            refuse_untrusted(wanted, palates.distributions, bundled, recorded_index=recorded)
-        else:
-            refuse_to_fetch(wanted, carried=task == "fetch")
+    known = None if asked.trust else _hold_to_what_is_known(wanted, asked, palates, bundled, task)
     if bundled is not None:
         _check_bundle(bundled, wanted)
     lock = choose_lock(wanted, asked.locked) if bundled is None else bundled
@@ -144,11 +139,25 @@ def make_plan(wanted: Wanted, asked: Asked, *, task: Task) -> Plan:
         extra=extra,
         lock=lock,
         is_bundle=bundled is not None,
-        known=None if asked.trust else known_names(palates.distributions),
+        known=known,
         sources=_choose_sources(wanted, asked),
         builds=asked.trust and not asked.targets,
         hint=asked.hint(),
     )
+
+
+def _hold_to_what_is_known(
+    wanted: Wanted, asked: Asked, palates: Palates, bundled: Lock | None, task: Task
+) -> frozenset[str] | None:
+    """Refuse what nobody has trusted, and return the names of what may be installed, if something will be."""
+    if task != "install":
+        # To fetch wheels, or to look for them, runs nothing.
+        refuse_to_fetch(wanted, carried=task == "fetch")
+        return None
+    known = known_names(palates.distributions)
+    recorded = asked.use_recorded_index and wanted.index_options != IndexOptions()
+    refuse_untrusted(wanted, bundled, known=known, own=palates.names, recorded_index=recorded)
+    return known
 
 
 def _check_bundle(lock: Lock, wanted: Wanted) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +17,7 @@ from palate._rebuilding.interpreters import Interpreter
 from palate._rebuilding.places import NOTES_FOLDER, write_lines, write_note
 from palate._rebuilding.repacking import PackedWheel
 from palate._rebuilding.targets import Target
-from palate._rebuilding.wanted import Wanted, narrow, narrow_lock
+from palate._rebuilding.wanted import CarriedWheel, Wanted, narrow_declaration, narrow_lock
 from palate.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -83,11 +83,7 @@ class Plan:
     def for_machine(self, target: Target) -> Plan:
         """Return the part of the plan that counts on another machine, without markers, which pip judges by this one."""
         markers = target.markers(self.python)
-        extra = replace(
-            self.extra,
-            requirements=narrow(self.extra.requirements, markers),
-            constraints=narrow(self.extra.constraints, markers),
-        )
+        extra = narrow_declaration(self.extra, markers)
         lock = None if self.lock is None else narrow_lock(self.lock, markers)
         return replace(self, wanted=self.wanted.where(markers), extra=extra, lock=lock)
 
@@ -97,7 +93,14 @@ class Plan:
         Raises:
             EnvironmentFailed: the disk refused.
         """
-        yield from self._orders(directory / NOTES_FOLDER)
+        notes = directory / NOTES_FOLDER
+        yield from self._locked_orders(notes)
+        lines = self._lines(
+            lambda wheel: write_note(notes / WHEELS_FOLDER / wheel.file_name, wheel.content).as_uri(),
+            lambda wheel: wheel.path.as_uri(),
+        )
+        if lines:
+            yield self._order(notes, "what the model requires", REQUIREMENTS_FILE, lines), self.sources
 
     def extra_order(self, directory: Path) -> Order:
         """Write the list of what the caller asks for into *directory*, and return the run that it would take alone.
@@ -135,16 +138,6 @@ class Plan:
                 self.sources,
             )
 
-    def _orders(self, notes: Path) -> Iterator[tuple[Order, Sources]]:
-        yield from self._locked_orders(notes)
-        lines = self._lines(
-            lambda wheel: write_note(notes / WHEELS_FOLDER / wheel.file_name, wheel.content).as_uri(),
-            lambda wheel: wheel.path.as_uri(),
-        )
-        if not lines:
-            return
-        yield self._order(notes, "what the model requires", REQUIREMENTS_FILE, lines), self.sources
-
     def _order(self, notes: Path, what: str, file: str, lines: Sequence[str]) -> Order:
         bounds = self._constraints()
         return Order(
@@ -155,7 +148,9 @@ class Plan:
             hint=self.hint,
         )
 
-    def _lines(self, address_packed: Any, address_carried: Any) -> list[str]:
+    def _lines(
+        self, address_packed: Callable[[PackedWheel], str], address_carried: Callable[[CarriedWheel], str]
+    ) -> list[str]:
         extra = list(map(str, self.extra.requirements))
         if self.is_bundle:
             return extra
@@ -213,10 +208,7 @@ def requirement_lines(
 
 def check_lock(lock: Lock, python: str) -> None:
     """Raise InvalidOption if a lock is not for a version of Python; two parts of one stand for its latest release."""
-    from packaging.specifiers import SpecifierSet
-
-    range_ = SpecifierSet(lock.requires_python or "")
     full = python.removesuffix("+") if python.count(".") > 1 else f"{python}.{_LATEST_PATCH}"
-    if not range_.contains(full, prereleases=True):
-        reason = f"the packages are locked for Python {range_}, and this would be {python}"
+    if not lock.admits_python(full):
+        reason = f"the packages are locked for Python {lock.requires_python}, and this would be {python}"
         raise InvalidOption("python", reason=reason, hint="choose one in that range, or pass locked=False")

@@ -34,11 +34,17 @@ _COMMIT: Final = "to build a commit runs its code"
 
 
 def refuse_untrusted(
-    wanted: Wanted, palates: Iterable[Distribution], bundled: Lock | None, *, recorded_index: bool
+    wanted: Wanted, bundled: Lock | None, *, known: frozenset[str], own: frozenset[str], recorded_index: bool
 ) -> None:
-    """Raise TrustRequired if the model, or the bundle of it, has more than the distributions *palates* lead to."""
-    homes = list(palates)
-    known, own = known_names(homes), frozenset(map(name_of, homes))
+    """Raise TrustRequired if the model, or the bundle of it, has more than is known.
+
+    Args:
+        wanted: what the model asks for.
+        bundled: what the bundle has.
+        known: the names of what Palate and its flavors lead to.
+        own: the names of these themselves, which a lock may not replace.
+        recorded_index: whether the model says where packages come from.
+    """
     named = [CodeReason(MODEL_FILE, _INDEX)] if recorded_index else []
     _refuse(wanted, [*named, *_reasons(wanted, known, own), *_foreign(bundled, known)], doing=_BUILDING)
 

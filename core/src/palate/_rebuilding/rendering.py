@@ -16,7 +16,8 @@ from palate._disk.paths import read_small
 from palate._disk.strict_yaml import read_yaml, write_yaml
 from palate._environment.dependencies import metadata_field, name_of
 from palate._environment.environment import ENVIRONMENT_FILES
-from palate._environment.lock import WHEELS_FOLDER, Lock, write_pylock
+from palate._environment.lock import WHEELS_FOLDER, Lock
+from palate._environment.pylock import write_pylock
 from palate._environment.requirements import CONSTRAINTS_FILE, normalise_name
 from palate._rebuilding.palates import find_palates
 from palate._rebuilding.places import NOTES_FOLDER

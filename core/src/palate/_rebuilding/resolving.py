@@ -74,11 +74,10 @@ def pin_order(installer: Installer, python: Path, order: Order, sources: Sources
     if isinstance(installer, Uv):
         return _pin_by_uv(installer.executable, order, sources, "--python", python, step=f"resolve {order.what}")
     pip: Command = [python, "-I", "-m", "pip"]
-    found = _read_report(pip, order, sources, lambda entry: entry["metadata"], step=f"resolve {order.what}")
+    found = _read_report(pip, order, sources, _name_and_version, step=f"resolve {order.what}")
     given = [line for line in order.lines() if " @ " in line]  # by their addresses, such as Palate's own wheels
     addressed = names_in(given)
-    rest = (f"{of['name']}=={of['version']}" for of in found if normalise_name(of["name"]) not in addressed)
-    return _exact(order, [*given, *rest])
+    return _exact(order, [*given, *(f"{name}=={version}" for name, version in found if name not in addressed)])
 
 
 def pin_for_machine(uv: Path, order: Order, sources: Sources, *, target: Target, python: str) -> Order:
@@ -117,8 +116,12 @@ def _read_report(
         raise EnvironmentFailed(step, output=output, hint="install another version of pip here") from exc
 
 
+def _name_and_version(entry: Mapping[str, Any]) -> tuple[str, str]:
+    return normalise_name(entry["metadata"]["name"]), str(entry["metadata"]["version"])
+
+
 def _locked(entry: Mapping[str, Any], step: str) -> LockedPackage:
-    name, version = normalise_name(entry["metadata"]["name"]), str(entry["metadata"]["version"])
+    name, version = _name_and_version(entry)
     origin = entry["download_info"]
     if "vcs_info" in origin:
         git = GitSource(

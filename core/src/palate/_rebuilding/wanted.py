@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from palate._disk.manifest import Manifest
 from palate._disk.paths import confine, open_plain, read_small
-from palate._environment.declared import IndexOptions
+from palate._environment.declared import Declaration, IndexOptions
 from palate._environment.environment import ENVIRONMENT_FILES
 from palate._environment.facts import read_facts
-from palate._environment.lock import LARGEST_LOCK, LOCK_FILE, Lock
+from palate._environment.lock import LOCK_FILE, Lock
+from palate._environment.pylock import LARGEST_LOCK
 from palate._environment.recorded import read_lock
 from palate._environment.requirements import CONSTRAINTS_FILE, REQUIREMENTS_FILE, applies
 from palate._opening import OpenedModel
@@ -22,7 +23,7 @@ from palate.errors import InvalidModelFile, InvalidRequirement, ModelChanged, Pr
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-__all__ = ["CarriedWheel", "Wanted", "narrow", "narrow_lock", "read_wanted"]
+__all__ = ["CarriedWheel", "Wanted", "narrow_declaration", "narrow_lock", "read_wanted"]
 
 _FILES: Final = (REQUIREMENTS_FILE, CONSTRAINTS_FILE, *ENVIRONMENT_FILES.values(), LOCK_FILE)
 
@@ -70,8 +71,8 @@ class Wanted:
         """Return what counts where PEP 508's variables are those of *markers*, or else as here."""
         return replace(
             self,
-            requirements=narrow(self.requirements, markers),
-            constraints=narrow(self.constraints, markers),
+            requirements=_narrow(self.requirements, markers),
+            constraints=_narrow(self.constraints, markers),
             lock=None if self.lock is None else narrow_lock(self.lock, markers),
         )
 
@@ -132,7 +133,16 @@ def _read_carried(opened: OpenedModel, wheels: Mapping[str, str]) -> Iterator[Ca
         yield CarriedWheel(name=name, path=path, sha256=digest)
 
 
-def narrow(requirements: Iterable[Requirement], markers: Mapping[str, str]) -> tuple[Requirement, ...]:
+def narrow_declaration(declared: Declaration, markers: Mapping[str, str]) -> Declaration:
+    """Return what of a declaration counts where PEP 508's variables are those of *markers*."""
+    return replace(
+        declared,
+        requirements=_narrow(declared.requirements, markers),
+        constraints=_narrow(declared.constraints, markers),
+    )
+
+
+def _narrow(requirements: Iterable[Requirement], markers: Mapping[str, str]) -> tuple[Requirement, ...]:
     """Return those of *requirements* whose marker holds, without it."""
     from packaging.requirements import Requirement
 

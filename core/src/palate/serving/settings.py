@@ -139,7 +139,7 @@ class ServingSettings:
     memory_limit: int | None = field(
         default=None,
         metadata=_as(
-            size(64 << 20, 1 << 50, optional=True),
+            size(Isolation.LEAST_MEMORY, Isolation.MOST_MEMORY, optional=True),
             "The memory that the process of an isolated model may have for data, its model included. Implies isolate.",
         ),
     )
