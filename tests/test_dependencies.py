@@ -33,6 +33,15 @@ def test_closure(site: Site) -> None:
     assert closure("nowhere") == []
 
 
+def test_metadata_from_before_utf_8(site: Site) -> None:
+    """Letters of another encoding are replaced, and what else it says is read."""
+    info = site.install("latin", "1", {}, requires=["low"])
+    text = (info / "METADATA").read_text()
+    (info / "METADATA").write_bytes(text.replace("Version: 1", "Version: 1\nAuthor: M\xfcller").encode("latin-1"))
+    site.install("low", "1", {})
+    assert closure("latin") == ["latin", "low"]
+
+
 def test_extras(site: Site) -> None:
     """An extra's requirements count where it is asked for, in whatever spelling, also once the rest is known."""
     site.install("client", "1", {}, requires=["plain", "socks; extra == 'my-extra'", "other; extra == 'x'"])

@@ -22,6 +22,7 @@ from processes import wait_until
 from palate.environments import BuiltEnvironment, create_environment, list_environments, remove_environment
 from palate.errors import (
     EnvironmentFailed,
+    InvalidOption,
     PredictionChanged,
 )
 
@@ -130,6 +131,49 @@ def test_a_full_disk_leaves_nothing(line, small_disk, installer, monkeypatch) ->
     with pytest.raises(EnvironmentFailed, match="No space left"):
         create_environment(line, installer=installer)
     assert [path for path in small_disk.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("mark", [None, b"", b"An env"], ids=["none", "empty", "half"])
+def test_what_ended_at_its_first_step_is_built_by_the_next(line, cache, mark) -> None:
+    """A full disk, or a kill, may leave a folder with half of Palate's mark, or none: the next one takes it over."""
+    place = cache / create_environment(line, replay=False).directory.name
+    remove_environment(place.name)
+    (place / "palate-environment").mkdir(parents=True)
+    if mark is not None:
+        (place / "palate-environment" / "made-by-palate").write_bytes(mark)
+    assert [environment.whole for environment in list_environments()] == [False]
+    assert create_environment(line, replay=False).directory == place
+
+
+def test_a_disk_without_any_room_leaves_nothing(line, small_disk, monkeypatch) -> None:
+    """Not even the mark fits; with room again it is built."""
+    monkeypatch.setenv("PALATE_CACHE", str(small_disk / "cache"))
+    filler = small_disk / "filler"
+    with suppress(OSError), filler.open("wb") as file:
+        while True:
+            file.write(b"x" * 4096)
+            file.flush()
+    with pytest.raises(EnvironmentFailed, match="No space left"):
+        create_environment(line)
+    assert list_environments() == []
+
+
+def test_a_cache_that_nobody_may_write_to_is_used(line, cache) -> None:
+    """As in an image that brings its environments along."""
+    built = create_environment(line)
+    if subprocess.run(["mount", "--bind", "-o", "ro", cache, cache], capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount")
+    try:
+        assert create_environment(line).directory == built.directory
+    finally:
+        subprocess.run(["umount", cache], check=True)
+
+
+def test_a_cache_in_the_home_of_nobody_is_told(line, monkeypatch) -> None:
+    """The variable names a user that is not here."""
+    monkeypatch.setenv("PALATE_CACHE", "~no-such-user/cache")
+    with pytest.raises(InvalidOption, match="PALATE_CACHE"):
+        create_environment(line)
 
 
 def test_what_cannot_be_removed_is_told(line, cache) -> None:

@@ -189,6 +189,18 @@ def test_what_the_caller_brings_may_lead_further_and_the_model_still_may_not(lin
     assert not house.has_run()
 
 
+def test_the_models_bounds_do_not_decide_what_the_caller_brings(line, house) -> None:
+    """An old release that only the model's constraints choose leads to what nobody has asked for."""
+    house.add("helper", "2.0")
+    house.add("helper", "1.0", "evil-pkg")
+    house.add("evil-pkg", "1.0")
+    rewrite(line, "requirements.txt", (line / "requirements.txt").read_text() + "\n-c constraints.txt\n")
+    rewrite(line, "constraints.txt", "helper<2\n")
+    with pytest.raises(TrustRequired, match="evil-pkg, which it leads to"):
+        create_environment(line, extra_requirements=["helper"])
+    assert not house.has_run()
+
+
 def test_what_does_not_count_here_needs_no_trust(line) -> None:
     """A requirement for another system, or another Python, is not installed, so nothing of it runs."""
     rewrite(line, "requirements.txt", "pywin32; sys_platform == 'win32'\nbackport; python_version < '3.8'\n")

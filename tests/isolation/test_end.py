@@ -39,6 +39,23 @@ def test_close_from_another_thread(moody_path: Path) -> None:
     assert time.monotonic() - begin < 10
 
 
+@pytest.mark.parametrize("delay", [0.001 * number for number in range(1, 13)])
+def test_close_while_the_next_process_starts(moody_path: Path, delay: float) -> None:
+    """Where a thread closes a model just as another one replaces its process, the new one ends as well."""
+    model = palate.load_model(moody_path, trust=True, isolate=HERE)
+
+    def crash() -> None:
+        with pytest.raises(errors.ModelCrashed):
+            model.predict(["end", 3])
+
+    asking = threading.Thread(target=crash)
+    asking.start()
+    time.sleep(delay)
+    model.close()
+    asking.join()
+    assert model.pid is None
+
+
 def test_forgotten_model_ends_its_process(moody_path: Path) -> None:
     """A model that nobody holds any more leaves no process."""
     model = palate.load_model(moody_path, trust=True, isolate=HERE)

@@ -60,3 +60,23 @@ def test_only_exceptions_are_raised(kinds: list[str]) -> None:
     told = {"kinds": kinds, "quoted": "q", "args": [], "errno": None, "facts": {}, "files": None}
     told |= {"notes": [], "traceback": ""}
     assert type(rebuild_exception(told)) is RuntimeError
+
+
+class Odd(ValueError):
+    """An exception whose parts cannot be read."""
+
+    args = property(lambda self: 1 / 0)  # type: ignore[assignment]
+
+
+def noted(note: object) -> Exception:
+    """Return an exception with something for its notes."""
+    exc = ValueError("told")
+    exc.__notes__ = note  # type: ignore[assignment]
+    return exc
+
+
+@pytest.mark.parametrize("raised", [Odd("told"), noted(5), noted([Odd()])], ids=["args", "number", "note"])
+def test_exception_with_odd_parts_is_told_without_them(raised: Exception) -> None:
+    """Whatever stands in it, or its class computes, the model's process tells of it and lives on."""
+    told = cross(describe_exception(raised))
+    assert isinstance(rebuild_exception(told), ValueError)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from isolated import HERE
@@ -69,6 +70,8 @@ def test_failure_at_load(moody_path: Path, order: str, error: type[Exception], w
         {"memory_limit": "2GiB"},
         {"timeout": 0},
         {"timeout": float("inf")},
+        {"timeout": 3e6},
+        {"start_timeout": 10**400},
         {"timeout": True},
         {"start_timeout": None},
         {"environment": ""},
@@ -109,7 +112,7 @@ channel.send({first})
 channel.receive()
 channel.send({second})
 """
-READY = {
+READY: dict[str, Any] = {
     "protocol": 1,
     "ready": {"flavor": "toy", "methods": ("predict",), "independent": {"predict": True}, "python": "3.14.0"},
 }
@@ -123,9 +126,9 @@ LIES = [
     {"protocol": 1, "raised": {"kinds": ["builtins.ValueError"]}},
     {"protocol": 1, "ready": 3},
     {"protocol": 1, "ready": {}},
-    {"protocol": 1, "ready": {**READY["ready"], "methods": ["predict"]}},  # type: ignore[dict-item]
-    {"protocol": 1, "ready": {**READY["ready"], "methods": (1,), "independent": {1: True}}},  # type: ignore[dict-item]
-    {"protocol": 1, "ready": {**READY["ready"], "independent": {"predict": "no"}}},  # type: ignore[dict-item]
+    {"protocol": 1, "ready": {**READY["ready"], "methods": ["predict"]}},
+    {"protocol": 1, "ready": {**READY["ready"], "methods": (1,), "independent": {1: True}}},
+    {"protocol": 1, "ready": {**READY["ready"], "independent": {"predict": "no"}}},
 ]
 
 

@@ -6,9 +6,11 @@ import datetime as dt
 import decimal
 import enum
 import math
+import socket
 import uuid
 import zoneinfo
 from collections import OrderedDict, namedtuple
+from collections.abc import Iterator
 from typing import Any
 
 import dateutil.tz
@@ -24,6 +26,7 @@ from hypothesis import strategies as st
 from isolated import cross
 
 from palate import errors
+from palate._isolation.channel import Channel
 from palate._isolation.frame_wire import as_matrix
 from palate.matrix import Matrix
 
@@ -248,6 +251,58 @@ def test_other_types_are_refused(value: object) -> None:
     """What is of none of the types that cross is refused with its name, wherever it stands."""
     with pytest.raises(errors.NotTransferable, match="cannot cross"):
         cross(value)
+
+
+class Kept(dt.tzinfo):
+    """A zone as pytz has them: it keeps which of two equal times is meant, and the time does not."""
+
+    zone = "Europe/Berlin"
+
+    def __init__(self, hours: int) -> None:
+        self._ahead = dt.timedelta(hours=hours)
+
+    def utcoffset(self, moment: dt.datetime | None) -> dt.timedelta:
+        """Return what it keeps."""
+        return self._ahead
+
+
+@pytest.mark.parametrize(("hours", "fold"), [(2, 0), (1, 1)])
+def test_a_zone_that_keeps_its_offset_keeps_the_moment(hours: int, fold: int) -> None:
+    """It arrives as zoneinfo has it: the same moment."""
+    moment = dt.datetime(2024, 10, 27, 2, 30, tzinfo=Kept(hours))
+    arrived = cross(moment)
+    assert arrived.utcoffset() == moment.utcoffset()
+    assert (arrived, arrived.fold) == (dt.datetime(2024, 10, 27, 2, 30, tzinfo=BERLIN, fold=fold), fold)
+
+
+class Odd(list[int]):
+    """A list that cannot be looked through."""
+
+    def __iter__(self) -> Iterator[int]:
+        """Fail."""
+        raise RuntimeError("no")
+
+
+class Unknown(dt.tzinfo):
+    """A zone of a name that no other process knows."""
+
+    key = "Nowhere/Never"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Odd([1]), dt.datetime(2020, 1, 1, tzinfo=Unknown()), np.zeros(3, dtype=[])],
+    ids=["list", "zone", "record"],
+)
+def test_what_cannot_be_read_is_refused_before_it_is_sent(value: object) -> None:
+    """Its own class raises, or nobody there would know it: the process lives on."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        with pytest.raises(errors.NotTransferable):
+            Channel(ours).send(value)
+        theirs.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1)
 
 
 def test_circles_end() -> None:

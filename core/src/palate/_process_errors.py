@@ -36,9 +36,11 @@ class ModelOutOfMemory(MemoryError, PalateError):
 class ModelTimeout(PalateError, TimeoutError):
     """An isolated model did not answer in time; its process was ended, and the next call gets a new one."""
 
-    def __init__(self, uri: str, *, task: str, seconds: float) -> None:
-        self.uri, self.task, self.seconds = uri, task, seconds
+    def __init__(self, uri: str, *, task: str, seconds: float, memory_limit: int | None = None) -> None:
+        self.uri, self.task, self.seconds, self.memory_limit = uri, task, seconds, memory_limit
         way_on = "raise start_timeout" if task == "load" else "send fewer rows at once, or raise timeout"
+        if memory_limit is not None:
+            way_on += f"; or memory_limit, which is {memory_limit:,} bytes: some libraries wait for memory for ever"
         super().__init__(
             f"The process of '{uri}' was ended: it had {seconds:g} s to {task}, and was not done. Hint: {way_on}."
         )

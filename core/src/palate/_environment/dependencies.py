@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palate._environment.requirements import applies, normalise_name
@@ -28,8 +29,16 @@ _EXTRA = re.compile(r"\bextra\b")
 
 def _headers(distribution: Distribution) -> str:
     # importlib.metadata parses the whole file as an email, and with the description that follows the headers.
-    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    text = _read(distribution, "METADATA") or _read(distribution, "PKG-INFO") or ""
     return "\n" + text.replace("\r\n", "\n").partition("\n\n")[0]
+
+
+def _read(distribution: Distribution, name: str) -> str | None:
+    try:
+        return distribution.read_text(name)
+    except UnicodeDecodeError:  # from before UTF-8 was the rule; of distributions in folders the file can be found
+        folder = getattr(distribution, "_path", None)
+        return (folder / name).read_bytes().decode("utf-8", "replace") if isinstance(folder, Path) else None
 
 
 def metadata_field(distribution: Distribution, field: str) -> str:

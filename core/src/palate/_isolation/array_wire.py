@@ -79,7 +79,7 @@ def decode_scalar(reader: TreeReader, node: Node) -> Any:
 
 
 def _is_plain_record(dtype: Any) -> bool:
-    return dtype.names is not None and all(
+    return bool(dtype.names) and all(
         field[0].kind in _FIXED and field[0].subdtype is None for field in dtype.fields.values()
     )
 

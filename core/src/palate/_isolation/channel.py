@@ -15,6 +15,7 @@ from typing import Any
 from palate._isolation.regions import ReadRegion, WriteRegion
 from palate._isolation.tree import Junk
 from palate._isolation.wire import Reader, Writer
+from palate._process_errors import NotTransferable
 
 __all__ = ["PROTOCOL", "Channel", "Closed"]
 
@@ -63,7 +64,12 @@ class Channel:
             TimeoutError: it did not read in time.
         """
         writer = Writer()
-        tree = writer.encode(message)
+        try:
+            tree = writer.encode(message)
+        except NotTransferable:
+            raise
+        except Exception as exc:  # of a class whose own methods raise
+            raise NotTransferable(f"that raises {type(exc).__name__} when it is read") from exc
         sizes = [len(buffer) for buffer in writer.buffers]
         inline = sum(sizes) <= _INLINE
         text = json.dumps([tree, sizes, inline], separators=(",", ":")).encode()

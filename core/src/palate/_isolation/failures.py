@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import builtins
 import traceback
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from palate import errors
 from palate._isolation.tree import Junk
 from palate._isolation.wire import Writer
 from palate._plugin_failures import quote_failure
-from palate.errors import InvalidInput, NotTransferable, PalateError
+from palate.errors import InvalidInput, PalateError
 
 __all__ = ["RemoteTraceback", "describe_exception", "rebuild_exception"]
 
 _LONGEST_TEXT = 20_000
+_Read = TypeVar("_Read")
 
 
 class RemoteTraceback(Exception):
@@ -31,23 +34,31 @@ def describe_exception(exc: BaseException) -> dict[str, Any]:
     Of an error of Palate's its facts go along; of any other its arguments, as far as they cross.
     """
     facts = vars(exc) if isinstance(exc, PalateError) else {}
-    told = "".join(traceback.format_exception(exc))
+    arguments = _attempt(lambda: list(exc.args))
     return {
         "kinds": [f"{kind.__module__}.{kind.__qualname__}" for kind in type(exc).__mro__],
         "quoted": quote_failure(exc)[:_LONGEST_TEXT],
-        "args": list(exc.args) if _crosses(list(exc.args)) else None,
+        "args": arguments if _crosses(arguments) else None,
         "errno": exc.errno if isinstance(exc, OSError) else None,
         "files": [exc.filename, exc.filename2] if isinstance(exc, OSError) and _crosses(exc.filename) else None,
-        "notes": [str(note) for note in getattr(exc, "__notes__", ())],
+        "notes": _attempt(lambda: list(map(str, exc.__notes__))) or [],
         "facts": {name: value for name, value in facts.items() if _crosses(value)},
-        "traceback": told[-_LONGEST_TEXT:],
+        "traceback": (_attempt(lambda: "".join(traceback.format_exception(exc))) or "")[-_LONGEST_TEXT:],
     }
+
+
+def _attempt(read: Callable[[], _Read]) -> _Read | None:
+    """Return what *read* gives; None where the exception's own class, which may be anybody's, raises in it."""
+    try:
+        return read()
+    except BaseException:
+        return None
 
 
 def _crosses(value: object) -> bool:
     try:
         Writer().encode(value)
-    except NotTransferable:
+    except Exception:  # NotTransferable, or what its own class raises
         return False
     return True
 
@@ -98,7 +109,8 @@ def _with_facts(kind: type[PalateError], told: dict[str, Any]) -> PalateError:
     for name, value in told["facts"].items():
         # Facts are what a class adds to Python's own exceptions; nothing of those is overwritten.
         if isinstance(name, str) and not hasattr(Exception, name):
-            setattr(error, name, value)
+            with suppress(AttributeError):  # no process that is well sends what its class computes
+                setattr(error, name, value)
     if isinstance(error, OSError):
         error.errno = told["errno"]
     return error

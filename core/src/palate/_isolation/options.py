@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias, cast, get_args
@@ -13,6 +12,7 @@ __all__ = ["Isolation", "check_isolation"]
 
 Place: TypeAlias = Literal["auto", "here", "model"]
 _PLACES = frozenset(get_args(Place))
+_LONGEST_TIME = 1_000_000  # seconds; the kernel waits for 31 bits of milliseconds at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class Isolation:
             raise InvalidOption("memory_limit", reason=reason, hint=hint)
         for name, value in (("timeout", self.timeout), ("start_timeout", self.start_timeout)):
             if not _is_time(value) and not (value is None and name == "timeout"):
-                reason = f"it is {value!r:.60}, not a number of seconds above 0"
+                reason = f"it is {value!r:.60}, not a number of seconds above 0 and of at most {_LONGEST_TIME:,}"
                 raise InvalidOption(name, reason=reason, hint="give seconds, such as 30.0")
 
     @property
@@ -62,7 +62,7 @@ class Isolation:
 
 
 def _is_time(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _LONGEST_TIME
 
 
 def check_isolation(isolate: object) -> Isolation | None:

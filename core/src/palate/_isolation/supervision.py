@@ -158,13 +158,13 @@ class Supervisor:
 
     def _start(self) -> None:
         """Start a process and tell it what to open, unless there is one."""
-        if self._is_closed:
-            raise ModelCrashed(self._uri, task="predict", ending="it was closed", hint="load the model again")
+        self._refuse_closed()
         if self._process is not None:
             return
         try:
             with _starting.held:
                 self._process = process = ModelProcess(self._command, foreign=self._foreign)
+            self._refuse_closed()  # meanwhile, by a thread that found no process to end
         except OSError as exc:
             ending = f"it could not be started ({exc.strerror})"
             hint = f"see whether {self._command[0]} runs, and how many files and processes this program may have"
@@ -176,6 +176,11 @@ class Supervisor:
         except BaseException:  # an option that does not cross, an interrupt
             self._end()
             raise
+
+    def _refuse_closed(self) -> None:
+        if self._is_closed:
+            self._end()
+            raise ModelCrashed(self._uri, task="predict", ending="it was closed", hint="load the model again")
 
     def _await_model(self) -> Introduction:
         process = self._process
@@ -197,7 +202,8 @@ class Supervisor:
         except TimeoutError as exc:
             self._replace(task)
             seconds = self._isolation.start_timeout if task == "load" else self._isolation.timeout
-            raise ModelTimeout(self._uri, task=task, seconds=seconds or 0.0) from exc
+            limit = self._isolation.memory_limit
+            raise ModelTimeout(self._uri, task=task, seconds=seconds or 0.0, memory_limit=limit) from exc
         except (Closed, Junk) as exc:
             raise self._crashed(process, task, exc) from exc
         except BaseException:
@@ -213,13 +219,15 @@ class Supervisor:
         return ModelCrashed(self._uri, task=task, ending=ending, last_words=words, hint=hint)
 
     def _raised(self, failure: Exception, task: Task) -> Exception:
-        if not isinstance(failure, MemoryError):
+        limit = self._isolation.memory_limit
+        # Where memory is short Python's own functions fail, too, and cannot say of what.
+        if not isinstance(failure, MemoryError if limit is None else MemoryError | SystemError):
             if task == "load":
                 self._end()
             return failure
         # What it still holds nobody knows.
         self._replace(task)
-        return ModelOutOfMemory(self._uri, task=task, limit=self._isolation.memory_limit)
+        return ModelOutOfMemory(self._uri, task=task, limit=limit)
 
     def _replace(self, task: Task) -> None:
         """Kill the process; start the next one at once, so that it has loaded when it is asked, unless it cannot."""

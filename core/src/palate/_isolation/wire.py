@@ -8,14 +8,15 @@ stand for themselves, a dict of JSON is a tagged value. A subclass of dict, list
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from palate._containers.kinds import is_array_like, is_ndarray, is_numpy_scalar, is_sparse, is_tabular, loaded_types
 from palate._isolation.tree import Junk, Node
-from palate._isolation.zones import decode_zone, encode_zone
+from palate._isolation.zones import decode_zone, encode_zone, find_zone
 from palate._late import LateModule
 from palate._process_errors import NotTransferable
 from palate.errors import CodeReason, DependencyMissing, Problem
@@ -148,6 +149,9 @@ def _encode_timedelta(_: Writer, value: timedelta) -> Node:
 
 
 def _encode_datetime(_: Writer, value: datetime) -> Node:
+    zone = value.tzinfo
+    if zone is not None and not isinstance(zone, timezone | ZoneInfo):
+        value = value.astimezone(find_zone(zone))  # pytz keeps in the zone which of two equal times it is
     naive = value.replace(tzinfo=None).isoformat()
     return {"t": "datetime", "v": naive, "fold": value.fold, "z": encode_zone(value.tzinfo)}
 

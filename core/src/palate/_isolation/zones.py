@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from palate._process_errors import NotTransferable
 
 if TYPE_CHECKING:
     from palate._isolation.tree import Node
 
-__all__ = ["decode_zone", "encode_zone"]
+__all__ = ["decode_zone", "encode_zone", "find_zone"]
 
 
 def encode_zone(zone: tzinfo | None) -> Node:
@@ -21,10 +21,16 @@ def encode_zone(zone: tzinfo | None) -> Node:
     if isinstance(zone, timezone):
         ahead = zone.utcoffset(None)
         return [ahead.days, ahead.seconds, ahead.microseconds]
-    name = getattr(zone, "key", None) or getattr(zone, "zone", None)  # zoneinfo's, and pytz's
-    if not isinstance(name, str):
-        raise NotTransferable(f"{type(zone).__module__}.{type(zone).__qualname__}", where="a time")
-    return name
+    return find_zone(zone).key
+
+
+def find_zone(zone: tzinfo) -> ZoneInfo:
+    """Return the zone that another package's, such as pytz's, is. Raises NotTransferable if none has its name."""
+    name = getattr(zone, "key", None) or getattr(zone, "zone", None)
+    try:
+        return ZoneInfo(str(name))
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        raise NotTransferable(f"{type(zone).__module__}.{type(zone).__qualname__}", where="a time") from exc
 
 
 def decode_zone(node: Node) -> tzinfo | None:

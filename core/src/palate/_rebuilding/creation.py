@@ -140,35 +140,45 @@ def create_environment(
 def _build(
     plan: Plan, opened: OpenedModel, target: Path | None, *, trust: bool, replay: bool, say: Say
 ) -> BuiltEnvironment:
-    digest = plan.digest
     cache = cache_folder(os.environ)
     if target is None:
         check_cache(cache)
-    directory = target or cache / digest[:_NAME_LENGTH]
-    python = interpreter_of(directory)
+    directory = target or cache / plan.digest[:_NAME_LENGTH]
+
+    def prove() -> Replay:
+        return _replay(opened, directory, trust=trust, replay=replay, say=say)
+
+    if target is None and _is_built(plan, directory):  # asked before the lock: an image's cache may be read-only
+        return _describe_built(plan, directory, prove(), reused=True)
     with held(directory, wait=lambda: say("another process is building it; waiting")) as lock:
-        reused = target is None and (read_description(directory) or {}).get("digest") == digest and python.exists()
-        if not reused:
-            if target is None and read_description(directory) is not None:
-                remove_place(directory)  # its interpreter is gone
-            prepare_place(directory)
+        if target is None and _is_built(plan, directory):  # by whoever had the lock
+            return _describe_built(plan, directory, prove(), reused=True)
+        if target is None and read_description(directory) is not None:
+            remove_place(directory)  # its interpreter is gone
+        prepare_place(directory)
         try:
-            if not reused:
-                _install(plan, directory, lock, say)
-            found = _replay(python, opened, directory, trust=trust, replay=replay, say=say)
-            if not reused:
-                describe_environment(directory, _describe(plan, digest))
+            _install(plan, directory, lock, say)
+            found = prove()
+            describe_environment(directory, _describe(plan))
         except BaseException as exc:
-            if not reused and _is_removed(directory) and isinstance(exc, EnvironmentFailed):
+            if _is_removed(directory) and isinstance(exc, EnvironmentFailed):
                 raise exc.after_removal() from exc
             raise
+    return _describe_built(plan, directory, found, reused=False)
+
+
+def _is_built(plan: Plan, directory: Path) -> bool:
+    return (read_description(directory) or {}).get("digest") == plan.digest and interpreter_of(directory).exists()
+
+
+def _describe_built(plan: Plan, directory: Path, found: Replay, *, reused: bool) -> BuiltEnvironment:
     return BuiltEnvironment(
         directory=directory,
-        python=python,
+        python=interpreter_of(directory),
         python_version=plan.interpreter.version,
         installer=plan.installer.name,
         reused=reused,
-        digest=digest,
+        digest=plan.digest,
         predictions=found.state,
         detail=found.detail,
         left_out=plan.wanted.left_out,
@@ -205,16 +215,16 @@ def _names_of_extra(plan: Plan, python: Path, directory: Path) -> frozenset[str]
     return names_in(pin_order(plan.installer, python, plan.extra_order(directory), plan.sources).lines())
 
 
-def _replay(python: Path, opened: OpenedModel, directory: Path, *, trust: bool, replay: bool, say: Say) -> Replay:
+def _replay(opened: OpenedModel, directory: Path, *, trust: bool, replay: bool, say: Say) -> Replay:
     if not replay:
         return Replay(state="skipped", detail="it was not asked for")
     say("replaying the golden predictions")
-    return replay_in(python, opened, trust=trust, folder=directory)
+    return replay_in(interpreter_of(directory), opened, trust=trust, folder=directory)
 
 
-def _describe(plan: Plan, digest: str) -> dict[str, Any]:
+def _describe(plan: Plan) -> dict[str, Any]:
     return {
-        "digest": digest,
+        "digest": plan.digest,
         "python": plan.interpreter.version,
         "installer": plan.installer.name,
         "model": str(plan.wanted.path),

@@ -54,9 +54,17 @@ _ANOTHER_PLACE: Final = (
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder of the environments that are kept: ``$PALATE_CACHE``, else the user's cache."""
+    """Return the folder of the environments that are kept: ``$PALATE_CACHE``, else the user's cache.
+
+    Raises:
+        InvalidOption: the variable names the home of a user whom nobody knows.
+    """
     if own := environ.get("PALATE_CACHE"):
-        return Path(own).expanduser().absolute() / "environments"
+        try:
+            return Path(own).expanduser().absolute() / "environments"
+        except RuntimeError as exc:
+            reason = f"it is {own!r:.100}, and there is no such user here"
+            raise InvalidOption("PALATE_CACHE", reason=reason, hint="set it to a folder of your own") from exc
     shared = environ.get("XDG_CACHE_HOME", "")
     # The rules for that variable: a relative path counts as unset.
     root = Path(shared) if os.path.isabs(shared) else Path("~/.cache").expanduser()
@@ -175,13 +183,15 @@ def prepare_place(directory: Path) -> None:
     """
     try:
         if os.path.lexists(directory) and (not _is_folder(directory) or any(directory.iterdir())):
-            if not _is_marked(directory) or read_description(directory) is not None:
+            if not _is_begun(directory) or read_description(directory) is not None:
                 reason = f"'{directory}' is there already, and is no empty folder"
                 raise InvalidOption("directory", reason=reason, hint="name another, or remove it first")
             remove_place(directory)
         directory.mkdir(mode=0o700, exist_ok=True)
         _mark(directory)
     except OSError as exc:
+        if _is_begun(directory) and read_description(directory) is None:
+            shutil.rmtree(directory, ignore_errors=True)
         raise EnvironmentFailed(f"make the folder '{directory}'", output=[str(exc)], hint=_ANOTHER_PLACE) from exc
 
 
@@ -190,11 +200,22 @@ def _mark(directory: Path) -> None:
     (directory / NOTES_FOLDER / _MARK).write_bytes(_MARK_TEXT)
 
 
-def _is_marked(directory: Path) -> bool:
+def _is_begun(directory: Path) -> bool:
+    """Tell whether Palate has begun an environment there: the mark, or as much of it as the disk had room for."""
     try:
         with open(open_plain(directory / NOTES_FOLDER / _MARK), "rb") as file:
-            return file.read(len(_MARK_TEXT) + 1) == _MARK_TEXT
+            return _MARK_TEXT.startswith(file.read(len(_MARK_TEXT) + 1))
+    except FileNotFoundError:
+        return _holds_nothing_but_a_folder_for_notes(directory)
     except (OSError, UnsafePath):
+        return False
+
+
+def _holds_nothing_but_a_folder_for_notes(directory: Path) -> bool:
+    """Tell whether a builder was killed there before it had made the mark."""
+    try:
+        return os.listdir(directory) == [NOTES_FOLDER] and not os.listdir(directory / NOTES_FOLDER)
+    except OSError:
         return False
 
 
@@ -277,6 +298,6 @@ def read_description(directory: Path) -> dict[str, Any] | None:
 def cached_environments(folder: Path) -> list[Path]:
     """Return the folders of the environments in the cache, whole or not."""
     try:
-        return sorted(path for path in folder.iterdir() if _CACHED_NAME.fullmatch(path.name) and _is_marked(path))
+        return sorted(path for path in folder.iterdir() if _CACHED_NAME.fullmatch(path.name) and _is_begun(path))
     except OSError:
         return []

@@ -100,7 +100,7 @@ class Plan:
             lambda wheel: wheel.path.as_uri(),
         )
         if lines:
-            yield self._order(notes, "what the model requires", REQUIREMENTS_FILE, lines), self.sources
+            yield self._order(notes, "what the model requires", lines, self._constraints()), self.sources
 
     def extra_order(self, directory: Path) -> Order:
         """Write the list of what the caller asks for into *directory*, and return the run that it would take alone.
@@ -108,8 +108,13 @@ class Plan:
         Raises:
             EnvironmentFailed: the disk refused.
         """
-        lines = list(map(str, self.extra.requirements))
-        return self._order(directory / NOTES_FOLDER, "what was asked for besides", "extra.txt", lines)
+        # Without the model's bounds: what it says must not decide what the caller's own leads to.
+        return self._order(
+            directory / NOTES_FOLDER / "extra",
+            "what was asked for besides",
+            list(map(str, self.extra.requirements)),
+            list(map(str, self.extra.constraints)),
+        )
 
     def _locked_orders(self, notes: Path) -> Iterator[tuple[Order, Sources]]:
         if self.lock is not None and (lines := hashed_lines(self.lock)):
@@ -138,11 +143,10 @@ class Plan:
                 self.sources,
             )
 
-    def _order(self, notes: Path, what: str, file: str, lines: Sequence[str]) -> Order:
-        bounds = self._constraints()
+    def _order(self, notes: Path, what: str, lines: Sequence[str], bounds: Sequence[str]) -> Order:
         return Order(
             what=what,
-            requirements=write_lines(notes / file, lines),
+            requirements=write_lines(notes / REQUIREMENTS_FILE, lines),
             constraints=write_lines(notes / CONSTRAINTS_FILE, bounds) if bounds else None,
             builds=self.builds,
             hint=self.hint,
