@@ -34,6 +34,7 @@ MADE = [
     errors.ModelNotFound("m", reason="nothing is there"),
     errors.ModelOutOfMemory("m", task="predict", limit=1 << 30),
     errors.ModelTimeout("m", task="load", seconds=3.0),
+    errors.NativeElsewhere("m"),
     errors.NotTransferable("builtins.object", where="the predictions"),
     errors.PredictionChanged("m", differences=["a"]),
     errors.ProjectExists("palate-toy"),

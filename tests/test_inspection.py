@@ -78,7 +78,7 @@ def test_recorded_facts_are_noted(tmp_path: Path) -> None:
     notes = "\n".join(palate.inspect_model(tmp_path / "m", verify=False).notes)
     assert "no installed distribution provided: lost" in notes
     assert "goes without the local labels of what was installed: torch (+cpu)\n" in notes
-    assert "fetched from other indexes, which are not used unless you say so: index_url https://packages" in notes
+    assert "names package indexes, which are not used unless you say so: index_url https://packages" in notes
     assert "MLmodel says what cannot be used: palate.environment.index_options.find_links: 'file:///etc' is no" in notes
     assert "palate.environment.local_labels: 'odd' has to be text" in notes
 

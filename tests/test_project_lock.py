@@ -22,7 +22,8 @@ from packaging.markers import Marker
 import palate
 from palate._environment.capture import Evidence, capture_environment
 from palate._environment.environment import Environment
-from palate._environment.pylock import read_pylock
+from palate._environment.lock import Lock
+from palate._environment.pylock import read_pylock, write_pylock
 from palate._environment.source import find_lock
 
 DIGEST = "0" * 64
@@ -79,6 +80,14 @@ def capture(project: Path, **options: object) -> Environment:
 
 
 # -- where it is found -------------------------------------------------------------------------------------------------
+
+
+def test_a_lock_that_palate_wrote_is_none_of_a_project(tmp_path: Path) -> None:
+    """What ``palate env export`` leaves beside a script says what one model needs."""
+    (tmp_path / "pylock.toml").write_text(write_pylock(Lock(packages=())))
+    assert find_lock(tmp_path) is None
+    (tmp_path / "pylock.toml").write_text('lock-version = "1.0"\ncreated-by = "uv"\npackages = []\n')
+    assert find_lock(tmp_path) == tmp_path / "pylock.toml"
 
 
 def test_nearest_lock_is_found(project: Path) -> None:

@@ -94,6 +94,13 @@ def test_hundred_thousand_lines_are_refused() -> None:
         parse_requirements(f"foo{number}==1" for number in range(100_000))
 
 
+def test_a_line_that_does_not_count_here_replaces_nothing() -> None:
+    """What is asked for on another system alone leaves what was found as it is; a line for here takes its place."""
+    found = parse_requirements(["a==1", "b==1"])
+    later = parse_requirements(["a; sys_platform == 'win32'", "b>=0"])
+    assert list(map(str, merge_requirements(found, later))) == ['a; sys_platform == "win32"', "a==1", "b>=0"]
+
+
 def test_password_is_not_shown() -> None:
     """A refused URL is shown without the password in it."""
     with pytest.raises(InvalidRequirement) as caught:

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from palate._problems import PalateError
 
-__all__ = ["ModelCrashed", "ModelOutOfMemory", "ModelTimeout", "NotTransferable"]
+__all__ = ["ModelCrashed", "ModelOutOfMemory", "ModelTimeout", "NativeElsewhere", "NotTransferable"]
 
 
 class ModelCrashed(PalateError, RuntimeError):
     """The process of an isolated model ended, or could not begin; a later call gets a new one."""
 
-    def __init__(self, uri: str, *, task: str, ending: str, last_words: str = "", hint: str = "") -> None:
-        self.uri, self.task, self.ending = uri, task, ending
+    def __init__(
+        self,
+        uri: str,
+        *,
+        task: str,
+        ending: str,
+        last_words: str = "",
+        hint: str = "",
+        memory_limit: int | None = None,
+    ) -> None:
+        self.uri, self.task, self.ending, self.memory_limit = uri, task, ending, memory_limit
         said = f" It said: {last_words}" if last_words else ""
         begins = "see whether it loads without isolate=, or in another environment"
         goes_on = "what it said last is on standard error; the next call gets a new process"
         way_on = hint or (begins if task == "load" else goes_on)
+        if memory_limit is not None:
+            way_on += f"; some frameworks end so when memory is short, and memory_limit is {memory_limit:,} bytes"
         super().__init__(f"The process of '{uri}' ended while it was to {task}: {ending}.{said} Hint: {way_on}.")
 
 
@@ -43,6 +54,17 @@ class ModelTimeout(PalateError, TimeoutError):
             way_on += f"; or memory_limit, which is {memory_limit:,} bytes: some libraries wait for memory for ever"
         super().__init__(
             f"The process of '{uri}' was ended: it had {seconds:g} s to {task}, and was not done. Hint: {way_on}."
+        )
+
+
+class NativeElsewhere(PalateError, AttributeError):
+    """An isolated model has no native object in this process."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        super().__init__(
+            f"'{uri}' is isolated: its native object is in another process. Hint: ask the model by its methods, or "
+            "load it without isolate=."
         )
 
 

@@ -25,6 +25,7 @@ ends with what to do::
     ├── ModelCrashed (RuntimeError)            the process of an isolated model ended
     ├── ModelOutOfMemory (MemoryError)         an isolated model needs more than it may have
     ├── ModelTimeout (TimeoutError)            an isolated model did not answer in time
+    ├── NativeElsewhere (AttributeError)       an isolated model has no native object here
     ├── NotTransferable (TypeError)            a value of this type does not cross between processes
     ├── MethodNotFound (AttributeError)        the model does not answer to that method
     ├── EnvironmentFailed (RuntimeError)       a step of making, or of using, a model's environment failed
@@ -43,7 +44,7 @@ from dataclasses import dataclass
 
 from palate._plugin_failures import describe_failure
 from palate._problems import PalateError, PalateWarning, Problem, ProblemKind, ProblemsError
-from palate._process_errors import ModelCrashed, ModelOutOfMemory, ModelTimeout, NotTransferable
+from palate._process_errors import ModelCrashed, ModelOutOfMemory, ModelTimeout, NativeElsewhere, NotTransferable
 
 __all__ = [
     "CodeReason",
@@ -67,6 +68,7 @@ __all__ = [
     "ModelNotFound",
     "ModelOutOfMemory",
     "ModelTimeout",
+    "NativeElsewhere",
     "NotTransferable",
     "PalateError",
     "PalateWarning",

@@ -274,7 +274,7 @@ def _environment_notes(facts: RecordedFacts) -> Iterator[str]:
         yield f"requirements.txt goes without the local labels of what was installed: {names}"
     if options := facts.index_options.to_dict():
         places = ", ".join(f"{key} {value}" for key, value in options.items())
-        yield f"its packages were fetched from other indexes, which are not used unless you say so: {places}"
+        yield f"it names package indexes, which are not used unless you say so: {places}"
     if facts.problems:
         yield f"of its environment, MLmodel says what cannot be used: {'; '.join(map(str, facts.problems))}"
 

@@ -89,7 +89,8 @@ def save_model(
         code_paths: files and folders of Python code that the model needs, copied into the directory.
         requirements: pip requirements instead of the captured ones, as a list or a requirements file. A file may name
             further ones by ``-r``, and both may name constraints (``-c``) and indexes.
-        extra_requirements: pip requirements on top of the captured ones, as a list or a file.
+        extra_requirements: pip requirements on top of the captured ones, as a list or a file; of a package that both
+            name for here, these count.
         metadata: plain YAML data of your own.
         artifacts: files and folders that a PythonModel reads, by name.
         run_id: the tracking run that made the model; by default the active MLflow run's.

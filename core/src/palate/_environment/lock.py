@@ -13,6 +13,7 @@ from typing import Final
 from palate._environment.requirements import marker_holds, normalise_name
 
 __all__ = [
+    "CREATED_BY",
     "LARGEST_SIZE",
     "LOCK_FILE",
     "WHEELS_FOLDER",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 LOCK_FILE: Final = "pylock.toml"
+CREATED_BY: Final = 'created-by = "palate"'
 WHEELS_FOLDER: Final = "wheels"
 
 LARGEST_SIZE: Final = 1 << 63  # bytes of one file

@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from palate._environment.lock import (
+    CREATED_BY,
     LARGEST_SIZE,
     LOCK_FILE,
     WHEELS_FOLDER,
@@ -53,7 +54,7 @@ def write_pylock(lock: Lock) -> str:
     head = ['lock-version = "1.0"']
     if lock.requires_python:
         head.append(f"requires-python = {_quote(lock.requires_python)}")
-    head += ['created-by = "palate"']
+    head.append(CREATED_BY)
     # Without any package the key must be there nevertheless.
     tables = "\n".join("\n".join(_package_lines(package)) for package in lock.in_order()) or "packages = []"
     return "\n".join(head) + "\n\n" + tables.rstrip("\n") + "\n"

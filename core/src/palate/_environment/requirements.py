@@ -336,9 +336,9 @@ def refuse_conflicts(requirements: Iterable[Requirement]) -> None:
 
 
 def merge_requirements(base: Iterable[Requirement], later: Iterable[Requirement]) -> tuple[Requirement, ...]:
-    """Return both, in order of name; a package named in *later* is taken from there alone."""
+    """Return both, in order of name; a package that *later* asks for here is taken from there alone."""
     final = tuple(later)
-    replaced = {normalise_name(r.name) for r in final}
+    replaced = {normalise_name(r.name) for r in final if applies(r)}
     kept = [r for r in base if normalise_name(r.name) not in replaced]
     unique = {str(r): r for r in (*kept, *final)}
     return tuple(sorted(unique.values(), key=lambda r: (normalise_name(r.name), str(r))))

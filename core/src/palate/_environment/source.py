@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from palate._environment.lock import LOCK_FILE
+from palate._environment.lock import CREATED_BY, LOCK_FILE
 from palate.errors import InvalidOption
 
 __all__ = ["UV_LOCK", "Source", "active_run_id", "check_run_id", "find_lock", "find_source"]
 
 UV_LOCK: Final = "uv.lock"
 
+_HEAD_BYTES = 400  # of a lock, before the first package
 _TIMEOUT_S = 5.0
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}")  # MLflow's own rule
@@ -94,11 +95,20 @@ def find_lock(start: Path) -> Path | None:
 
 def _lock_in(folder: Path) -> Path | None:
     for name in (UV_LOCK, LOCK_FILE):
-        if (folder / name).is_file():
+        if (folder / name).is_file() and not _is_of_a_model(folder / name):
             return folder / name
     # PEP 751 also has pylock.<name>.toml; of several, nothing says which is meant.
     named = list(folder.glob("pylock.*.toml")) if (folder / "pyproject.toml").is_file() else []
     return named[0] if len(named) == 1 else None
+
+
+def _is_of_a_model(lock: Path) -> bool:
+    """Tell whether Palate wrote a lock, as for ``palate env export``: it says what a model needs, not a project."""
+    try:
+        with lock.open("rb") as file:
+            return CREATED_BY.encode() in file.read(_HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def check_run_id(run_id: object) -> str:

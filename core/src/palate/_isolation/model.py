@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,7 +15,7 @@ from palate._isolation.options import Isolation
 from palate._isolation.supervision import Supervisor
 from palate._late import LateModule
 from palate._opening import OpenedModel, open_model, reopening
-from palate.errors import InvalidOption, NotTransferable
+from palate.errors import InvalidOption, NativeElsewhere
 from palate.pyfunc import PyFuncModel, Reopen
 
 if TYPE_CHECKING:
@@ -51,8 +51,13 @@ class IsolatedModel(PyFuncModel):
 
     @property
     def native(self) -> NoReturn:
-        """There is none here: raises NotTransferable."""
-        raise NotTransferable("the framework's own object", where="model.native")
+        """There is none here: raises NativeElsewhere."""
+        raise NativeElsewhere(str(self.path))
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name == "native":  # Python asks here once a property has raised an AttributeError
+            raise NativeElsewhere(str(self.path))
+        return super().__getattr__(name)
 
     @property
     def flavor(self) -> str:

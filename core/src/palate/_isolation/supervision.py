@@ -20,6 +20,8 @@ from palate.errors import DependencyMissing, ModelCrashed, ModelOutOfMemory, Mod
 __all__ = ["Introduction", "Supervisor"]
 
 Task: TypeAlias = Literal["load", "predict"]
+# For a call whose process has just been killed to come back.
+_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +142,9 @@ class Supervisor:
         if not self._lock.held.acquire(blocking=False):
             process = self._process
             if process is not None:
-                process.signal_group()  # the thread that waits for it sees to the rest
-            return
+                process.signal_group()  # so that the thread that waits for it comes to an end
+            if not self._lock.held.acquire(timeout=_PATIENCE_S):
+                return
         try:
             process, self._process, self._is_open = self._process, None, False
             if process is not None:
@@ -215,8 +218,7 @@ class Supervisor:
         words = "" if self._is_open else process.read_last_words()
         self._replace(task)
         limit = self._isolation.memory_limit
-        hint = f"so frameworks end when memory is short: raise memory_limit, which is {limit:,} bytes" if limit else ""
-        return ModelCrashed(self._uri, task=task, ending=ending, last_words=words, hint=hint)
+        return ModelCrashed(self._uri, task=task, ending=ending, last_words=words, memory_limit=limit)
 
     def _raised(self, failure: Exception, task: Task) -> Exception:
         limit = self._isolation.memory_limit
