@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -37,10 +38,15 @@ def at_once(work: Callable[[int], Any], count: int = 32, *, short_turns: bool = 
         for thread in threads:
             thread.join(_SLOW)
             if thread.is_alive():
-                raise TimeoutError("a thread has come to a standstill")
+                raise TimeoutError(f"a thread has come to a standstill:\n{_place_of(thread)}")
     if errors:
         raise errors[0]
     return results
+
+
+def _place_of(thread: threading.Thread) -> str:
+    frame = sys._current_frames().get(thread.ident or 0)
+    return "".join(traceback.format_stack(frame)) if frame else "it has just ended"
 
 
 @contextmanager
