@@ -156,6 +156,13 @@ def test_memory_limit(moody_path: Path) -> None:
         assert model.pid != before
 
 
+def test_answer_that_there_is_no_memory_to_send(model: IsolatedModel) -> None:
+    """It costs a call as a model that needs more does, and is not blamed on its type."""
+    with pytest.raises(errors.ModelOutOfMemory):
+        model.predict(["hungry"])
+    assert model.predict([1]) == [2]
+
+
 def test_memory_limit_of_the_command_line(moody_path: Path) -> None:
     """``palate predict`` takes a size for it, and tells in one line that the model needed more."""
     words = ["predict", moody_path, "--trust", "--format", "json", "--isolate", "--environment", "here", "--json"]

@@ -73,6 +73,15 @@ class Moody(palate.PythonModel):
         """Answer with what cannot cross."""
         return self
 
+    def hungry(self) -> object:
+        """Answer with what there is no memory to send."""
+
+        class Hungry(list):
+            def __iter__(self) -> Any:
+                raise MemoryError
+
+        return Hungry([1])
+
     def speak(self, words: str) -> str:
         """Print."""
         print(words, flush=True)

@@ -15,6 +15,7 @@ from typing import Any
 from palate._isolation.regions import ReadRegion, WriteRegion
 from palate._isolation.tree import Junk
 from palate._isolation.wire import Reader, Writer
+from palate._problems import PalateError
 from palate._process_errors import NotTransferable
 
 __all__ = ["PROTOCOL", "Channel", "Closed"]
@@ -66,7 +67,7 @@ class Channel:
         writer = Writer()
         try:
             tree = writer.encode(message)
-        except NotTransferable:
+        except (PalateError, MemoryError):
             raise
         except Exception as exc:  # of a class whose own methods raise
             raise NotTransferable(f"that raises {type(exc).__name__} when it is read") from exc

@@ -106,8 +106,8 @@ def _reply(model: Any, request: Mapping[str, Any]) -> dict[str, Any]:
 def _send(channel: Channel, answer: dict[str, Any]) -> None:
     try:
         channel.send(answer)
-    except NotTransferable as exc:
-        refused = NotTransferable(exc.kind, where="the predictions")
+    except (NotTransferable, MemoryError) as exc:
+        refused = exc if isinstance(exc, MemoryError) else NotTransferable(exc.kind, where="the predictions")
         channel.send({"raised": describe_exception(refused), "number": answer["number"]})
 
 
