@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +18,7 @@ from palate._registry import FlavorRegistry
 from palate.errors import FlavorBroken, FlavorConflict, InvalidOption
 from palate.flavors import register_flavor
 from palate.hookspecs import hookimpl
+from palate.testing._threads import at_once
 
 
 @pytest.fixture
@@ -292,23 +292,14 @@ def test_an_observer_runs_around_a_registered_flavor(site, monkeypatch) -> None:
 
 def test_many_threads_register_and_ask(registry) -> None:
     """Every flavor is there in the end, and nobody who goes through them meanwhile is disturbed."""
-    failed: list[BaseException] = []
 
     def work(number: int) -> None:
-        try:
-            for each in range(20):
-                register_flavor(Plugin(), name=f"f{number}-{each}")
-                assert registry.get(f"f{number}-{each}").methods("m") == ("predict",)
-                registry.records()
-        except BaseException as exc:
-            failed.append(exc)
+        for each in range(20):
+            register_flavor(Plugin(), name=f"f{number}-{each}")
+            assert registry.get(f"f{number}-{each}").methods("m") == ("predict",)
+            registry.records()
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failed == []
+    at_once(work, 4)
     assert len(registry.names) == 80
 
 

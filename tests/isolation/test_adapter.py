@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from isolated import HERE
 
 import palate
 from palate import IsolatedModel, Isolation, errors
+from palate.testing._threads import at_once
 
 
 def test_predictions_are_those_of_this_process(regression: Path) -> None:
@@ -153,19 +153,12 @@ def test_iterators_come_whole(shared_model: IsolatedModel) -> None:
 
 def test_threads_take_turns(shared_model: IsolatedModel) -> None:
     """Calls of many threads each get their own answer."""
-    wrong: list[int] = []
 
     def work(number: int) -> None:
         for _ in range(50):
-            if shared_model.predict([number]) != [number + 1]:
-                wrong.append(number)
+            assert shared_model.predict([number]) == [number + 1]
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
+    at_once(work, 8)
 
 
 def test_large_arrays_cross(shared_model: IsolatedModel) -> None:
