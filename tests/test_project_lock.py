@@ -85,6 +85,8 @@ def capture(project: Path, **options: object) -> Environment:
 def test_a_lock_that_palate_wrote_is_none_of_a_project(tmp_path: Path) -> None:
     """What ``palate env export`` leaves beside a script says what one model needs."""
     (tmp_path / "pylock.toml").write_text(write_pylock(Lock(packages=())))
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "pylock.flowers.toml").write_text((tmp_path / "pylock.toml").read_text())
     assert find_lock(tmp_path) is None
     (tmp_path / "pylock.toml").write_text('lock-version = "1.0"\ncreated-by = "uv"\npackages = []\n')
     assert find_lock(tmp_path) == tmp_path / "pylock.toml"

@@ -95,20 +95,23 @@ def find_lock(start: Path) -> Path | None:
 
 def _lock_in(folder: Path) -> Path | None:
     for name in (UV_LOCK, LOCK_FILE):
-        if (folder / name).is_file() and not _is_of_a_model(folder / name):
+        if _is_of_a_project(folder / name):
             return folder / name
     # PEP 751 also has pylock.<name>.toml; of several, nothing says which is meant.
-    named = list(folder.glob("pylock.*.toml")) if (folder / "pyproject.toml").is_file() else []
-    return named[0] if len(named) == 1 else None
+    named = filter(_is_of_a_project, folder.glob("pylock.*.toml")) if (folder / "pyproject.toml").is_file() else ()
+    found = list(named)
+    return found[0] if len(found) == 1 else None
 
 
-def _is_of_a_model(lock: Path) -> bool:
-    """Tell whether Palate wrote a lock, as for ``palate env export``: it says what a model needs, not a project."""
+def _is_of_a_project(lock: Path) -> bool:
+    """Tell whether a lock is there, and not one of Palate's own, which ``palate env export`` writes of one model."""
+    if not lock.is_file():
+        return False
     try:
         with lock.open("rb") as file:
-            return CREATED_BY.encode() in file.read(_HEAD_BYTES)
-    except OSError:
-        return False
+            return CREATED_BY.encode() not in file.read(_HEAD_BYTES)
+    except OSError:  # which whoever reads all of it tells
+        return True
 
 
 def check_run_id(run_id: object) -> str:
