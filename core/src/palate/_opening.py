@@ -87,9 +87,8 @@ class OpenedModel:
         """What tells this model from every other; None of directories without MANIFEST.json."""
         return self.manifest.digest if self.manifest else None
 
-    @property
-    def environment(self) -> RecordedEnvironment:
-        """What it asks for, as its files say it, and MLmodel where these say nothing."""
+    def read_environment(self) -> RecordedEnvironment:
+        """Return what it asks for, as its files say it, and MLmodel where these say nothing."""
         palate = self.model_file.palate  # which stock MLflow does not write
         python = palate.get("python") or (self.model_file.pyfunc or {}).get("python_version")
         stated = python if isinstance(python, str) else None
@@ -229,7 +228,7 @@ def compare_opened(opened: OpenedModel, flavor: Flavor | None) -> tuple[Differen
     promises = flavor.promises(config, needs_trust=bool(files)) if flavor else {}
     return comparison.compare_environment(
         opened.path,
-        opened.environment,
+        opened.read_environment(),
         promises=promises,
         saved_with=flavor.saved_with(config, promises) if flavor else {},
         runs_code=flavor is None or bool(files),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
@@ -156,7 +156,8 @@ def describe(opened: OpenedModel, registry: FlavorRegistry) -> ModelInfo:
     model_file, name = opened.model_file, opened.flavor_name()
     safety = _safety(opened, registry, name)
     palate = model_file.palate
-    recorded, lock = opened.environment, read_recorded_lock(opened.path)
+    recorded, lock = opened.read_environment(), read_recorded_lock(opened.path)
+    requirements = _requirements(opened.path, recorded)
     return ModelInfo(
         path=opened.path,
         flavor=name,
@@ -172,11 +173,11 @@ def describe(opened: OpenedModel, registry: FlavorRegistry) -> ModelInfo:
         default_method=model_file.default_method,
         files=_files(opened, name),
         python_version=recorded.python,
-        requirements=_requirements(opened.path, recorded),
+        requirements=requirements,
         constraints=tuple(map(str, recorded.constraints)),
         locked_packages=len(lock.packages) if isinstance(lock, Lock) else None,
         golden=_golden_state(palate.get("golden")),
-        notes=(*_notes(opened, recorded), *_unusable_notes(recorded, lock)),
+        notes=(*_notes(opened, requirements), *_unusable_notes(recorded, lock)),
         model_uuid=model_file.model_uuid,
         run_id=model_file.run_id,
         created=model_file.utc_time_created,
@@ -241,7 +242,7 @@ def _golden_state(recorded: Mapping[str, Any] | None) -> str:
     return f"none: {recorded['skipped']}" if recorded.get("skipped") else "stored"
 
 
-def _notes(opened: OpenedModel, recorded: RecordedEnvironment) -> tuple[str, ...]:
+def _notes(opened: OpenedModel, requirements: Sequence[str]) -> tuple[str, ...]:
     notes = []
     if opened.seal is not None and opened.seal.added_by_mlflow:
         notes.append(f"MLflow added {', '.join(opened.seal.added_by_mlflow)}")
@@ -249,7 +250,7 @@ def _notes(opened: OpenedModel, recorded: RecordedEnvironment) -> tuple[str, ...
         notes.append("it has no python_function section, so mlflow.pyfunc cannot open it")
     if opened.model_file.signature is None:
         notes.append("no signature: inputs are passed on unchecked")
-    if loose := [line for line in _requirements(opened.path, recorded)[:MAX_LINES] if _is_loose(line)]:
+    if loose := [line for line in requirements[:MAX_LINES] if _is_loose(line)]:
         notes.append(f"requirements that another day may be met by another version: {', '.join(loose)}")
     return (*notes, *_environment_notes(read_facts(opened.model_file.palate)))
 

@@ -87,7 +87,7 @@ def read_wanted(opened: OpenedModel) -> Wanted:
     """
     if opened.manifest is not None:
         _check_files(opened.path, opened.manifest)
-    recorded = opened.environment
+    recorded = opened.read_environment()
     for refused in recorded.refused:
         raise InvalidRequirement(refused.line or refused.file, reason=f"{refused.reason} ({refused.file})")
     if recorded.no_python is not None:
