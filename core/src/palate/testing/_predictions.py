@@ -46,6 +46,9 @@ def answer_of(model: PyFuncModel, method: str, data: object) -> Answer:
 def unwarned() -> Iterator[None]:
     """Ignore warnings: frameworks warn of data, and whether they do is theirs."""
     with warnings.catch_warnings():
+        # The filters belong to the process. scikit-learn empties and refills them in every thread that predicts, so
+        # that any other filter might be found there alone: pytest's "error", for one.
+        warnings.resetwarnings()
         warnings.simplefilter("ignore")
         yield
 

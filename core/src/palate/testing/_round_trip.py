@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import palate
 from palate._flavor import Flavor
 from palate._stored.snapshots import snapshot
 from palate.errors import UnsupportedModel
-from palate.testing._predictions import Answer, NoRows, answer_of, count_rows, take_rows
+from palate.testing._predictions import Answer, NoRows, answer_of, count_rows, take_rows, unwarned
 from palate.testing._processes import Worker
 from palate.testing._subject import Saved, Subject
 from palate.testing._tasks import open_and_answer
@@ -99,9 +98,7 @@ class RoundTripChecks(Subject):
                 given.append(answer_of(model, method, rows[number]))
             return given
 
-        with warnings.catch_warnings():
-            # The filters belong to the process: a framework that sets them in a thread finds those of another one.
-            warnings.simplefilter("ignore")
+        with unwarned():
             together = at_once(ask, 8, short_turns=True)
         for wanted, given in zip(alone, together, strict=True):
             for answer in given:
