@@ -122,6 +122,30 @@ def test_declared_versions_that_are_not_here(site: Site) -> None:
     assert capture(requirements=["low==1.0"]).warnings == capture(extra_requirements=["low==1.0"]).warnings
 
 
+def test_unknown_extra(site: Site) -> None:
+    """An extra that the installed distribution does not offer is told: pip and uv only mention it and go on."""
+    site.install("low", "1.9.1", {"low.py": ""}, requires=["more; extra == 'the_fast'"])
+    [warning] = capture(extra_requirements=["low[The-Fast,slow,o_dd]==1.9.1"]).warnings
+    assert "never tried in: low 1.9.1 has no extra 'o-dd', 'slow'. Hint: " in warning
+    assert capture(extra_requirements=["low[the.fast]==1.9.1"]).warnings == ()
+
+
+def test_requirements_without_what_loading_needs(site: Site) -> None:
+    """Requirements that replace the evidence and leave out the framework are told so, with what would be missing."""
+    for name in ("frame", "low"):
+        site.install(name, "1.9.1", {f"{name}.py": ""}, requires=["frame"] if name == "low" else [])
+    site.install("other", "1.0", {"other.py": ""})
+    needed = ["frame==1.9.1", "writer==2; python_version > '3'", "old==1; python_version < '3'", "cloudpickle==3"]
+    [warning] = capture(flavor_requirements=needed, requirements=["other==1.0"]).warnings
+    assert warning.startswith(
+        "The requirements lead to no frame and no writer, which the flavor needs to load the model"
+    )
+    assert "add 'frame==1.9.1', 'writer==2; python_version > \"3\"', or " in warning
+    assert capture(flavor_requirements=["frame==1.9.1"], requirements=["low"]).warnings == ()
+    assert capture(flavor_requirements=["frame==1.9.1"], requirements=["other==1.0", "Frame"]).warnings == ()
+    assert capture(flavor_requirements=["frame==1.9.1"], extra_requirements=["other==1.0"]).warnings == ()
+
+
 def test_declared_in_a_file_that_is_not_here(site: Site, tmp_path: Path) -> None:
     """A file, and one that it names, is held against what is installed like a list; a constraint asks for nothing."""
     site.install("low", "1.9.1", {"low.py": ""})
@@ -156,7 +180,7 @@ def test_what_is_not_contradicted_is_not_warned_of(site: Site, line: str) -> Non
     """Markers that do not hold, commits, indexes, other builds, pre-releases, and MLflow, which its servers need."""
     installed = {"low": "1.9.1", "torchlike": "2.13.0+cpu", "flowlike-cpu": "2.21.0", "fresh": "2.1rc1"}
     for name, version in installed.items():
-        site.install(name, version, {f"{name}.py": ""})
+        site.install(name, version, {f"{name}.py": ""}, requires=["more; extra == 'extra'"])
     assert capture(flavor_requirements=["low==1.9.1"], extra_requirements=[line]).warnings == ()
     assert capture(requirements=[line]).warnings == ()
 

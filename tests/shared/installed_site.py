@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,8 +17,11 @@ __all__ = ["Site", "write_wheel"]
 def _members(name: str, version: str, files: Mapping[str, str], requires: Iterable[str]) -> tuple[str, dict[str, str]]:
     """Return the folder of a distribution's metadata, and all its files."""
     info = f"{name.replace('-', '_')}-{version}.dist-info"
+    lines = tuple(requires)
+    extras = sorted({extra for line in lines for extra in re.findall(r"extra == ['\"]([^'\"]+)", line)})
     headers = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
-    metadata = "\n".join([*headers, *(f"Requires-Dist: {line}" for line in requires), "", "Read me", ""])
+    headers += [f"Provides-Extra: {extra}" for extra in extras]
+    metadata = "\n".join([*headers, *(f"Requires-Dist: {line}" for line in lines), "", "Read me", ""])
     wheel = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     return info, {**files, f"{info}/METADATA": metadata, f"{info}/WHEEL": wheel}
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from palate._environment.builds import find_build
 from palate._environment.declared import Declaration, read_declaration
-from palate._environment.dependencies import InstalledGraph, metadata_field, name_of
+from palate._environment.dependencies import InstalledGraph, extras_of, metadata_field, name_of
 from palate._environment.distributions import InstalledFiles, find_providers, pin_installed
 from palate._environment.environment import BUILD_TOOLS, Environment
 from palate._environment.installed import Package, describe_distribution
@@ -93,6 +93,8 @@ def capture_environment(
         findings.requirements = merge_requirements((), declared.requirements)
     findings.check_constraints()
     findings.check_declared()
+    if requirements is not None:
+        findings.check_completeness(evidence.flavor_requirements)
     findings.look_at_origins(with_dependencies=requirements is None)
     lock = findings.take_lock(project)
     return Environment(
@@ -175,8 +177,27 @@ class _Findings:
             known = is_mlflow(requirement)
             return None if known else f"{name} is not installed here, so nothing shows that this is its name"
         version = metadata_field(distribution, "Version")
-        fits = admits_but_for_label(requirement, version)
-        return None if fits else f"requirements ask for {name}{requirement.specifier}, and {version} is installed"
+        if not admits_but_for_label(requirement, version):
+            return f"requirements ask for {name}{requirement.specifier}, and {version} is installed"
+        unknown = sorted(set(map(normalise_name, requirement.extras)) - extras_of(distribution))
+        return f"{name} {version} has no extra {', '.join(map(repr, unknown))}" if unknown else None
+
+    def check_completeness(self, needed: Sequence[str]) -> None:
+        """Warn when the caller's requirements, which replace all evidence, lead to none of what loading needs.
+
+        An empty list is no slip. What Palate itself requires is in every environment that opens the model with it.
+        """
+        if not self.requirements:
+            return
+        led_to = self.graph.closure((*self.requirements, *parse_requirements(["palate"])))
+        named = {*led_to, *(normalise_name(requirement.name) for requirement in self.requirements)}
+        missing = [r for r in parse_requirements(needed) if applies(r) and normalise_name(r.name) not in named]
+        if missing:
+            names, lines = " and no ".join(r.name for r in missing), ", ".join(repr(str(r)) for r in missing)
+            self.warnings.append(
+                f"The requirements lead to no {names}, which the flavor needs to load the model. Hint: add {lines}, or "
+                "give what you list as extra_requirements=[...], which adds to what Palate finds by itself."
+            )
 
     def look_at_origins(self, *, with_dependencies: bool) -> None:
         """Take care of what no index has to have: of everything that is required, or only of what is named.

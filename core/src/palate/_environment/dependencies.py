@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "InstalledGraph",
+    "extras_of",
     "find_distribution",
     "is_whole",
     "metadata_field",
@@ -45,6 +46,12 @@ def metadata_field(distribution: Distribution, field: str) -> str:
     """Return the first *field* of a distribution's metadata; empty when it has none."""
     found = re.search(rf"\n{field}:[ \t]*(.*)", _headers(distribution))
     return found[1].strip() if found else ""
+
+
+def extras_of(distribution: Distribution) -> frozenset[str]:
+    """Return the normalised names of the extras that *distribution* offers."""
+    found = re.findall(r"\nProvides-Extra:[ \t]*(.*)", _headers(distribution))
+    return frozenset(normalise_name(extra.strip()) for extra in found)
 
 
 def name_of(distribution: Distribution) -> str:
