@@ -88,6 +88,28 @@ def test_hostile_line_is_refused(case: str) -> None:
         parse_requirements([HOSTILE[case]])
 
 
+@pytest.mark.parametrize(
+    ("case", "hint"),
+    [
+        ("R04", "code_paths="),
+        ("R11", "install the file and write name==version"),
+        ("R12 branch", "name the commit, or a version that an index has"),
+        ("R14", "the whole requirement on one line"),
+        ("R15", "what the variable stands for"),
+        ("R17", "type the line anew"),
+        ("R19 name", "install the file and write name==version"),
+        ("R20", "how its name is spelt"),
+        ("marker compares nonsense", "python_version < '3.13'"),
+        ("R13 plain", "one 'name==version' per line"),
+    ],
+)
+def test_hint_is_of_what_was_refused(case: str, hint: str) -> None:
+    """Each kind of line is answered with what to write in its place."""
+    with pytest.raises(InvalidRequirement) as caught:
+        parse_requirements([HOSTILE[case]])
+    assert hint in str(caught.value).partition(" Hint: ")[2]
+
+
 def test_hundred_thousand_lines_are_refused() -> None:
     """R24: nobody's environment has that many lines."""
     with pytest.raises(InvalidRequirement, match="1000 lines"):

@@ -273,12 +273,9 @@ class InvalidOption(PalateError, TypeError):
 class InvalidRequirement(PalateError, ValueError):
     """A requirement line is not a plain PEP 508 requirement."""
 
-    def __init__(self, line: str, *, reason: str) -> None:
+    def __init__(self, line: str, *, reason: str, hint: str = "write one 'name==version' per line") -> None:
         self.line, self.reason = line, reason
-        super().__init__(
-            f"Requirement {line!r} was refused: {reason}. "
-            "Hint: write one 'name==version' per line, without pip options."
-        )
+        super().__init__(f"Requirement {line!r} was refused: {reason}. Hint: {hint}.")
 
 
 class UnsupportedOutput(PalateError, ValueError):

@@ -154,7 +154,11 @@ class _Findings:
             pinned = pins.get(normalise_name(constraint.name))
             version = pinned_version(pinned) if pinned else None
             if version and constraint.marker is None and not admits_version(constraint, version):
-                raise InvalidRequirement(redact(str(constraint)), reason=f"as a constraint it rules out {pinned}")
+                raise InvalidRequirement(
+                    redact(str(constraint)),
+                    reason=f"as a constraint it rules out {pinned}",
+                    hint="loosen it, or install what it allows and save the model with that",
+                )
 
     def check_declared(self) -> None:
         """Warn of requirements of the caller's that what is installed here does not bear out."""

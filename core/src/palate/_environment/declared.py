@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from palate._environment.requirements import (
     LIST_OR_FILE,
+    MANY_LINES,
     MAX_LINES,
     line_text,
     parse_constraints,
@@ -133,7 +134,7 @@ class _Reader:
         for line in lines:
             self._lines += 1
             if self._lines > MAX_LINES:
-                raise InvalidRequirement("...", reason=f"there are more than {MAX_LINES} lines")
+                raise InvalidRequirement("...", reason=f"there are more than {MAX_LINES} lines", hint=MANY_LINES)
             found = _OPTION.fullmatch(line_text(line))
             if found:
                 self._take_option(found["long"] or _LONG[found["short"]], found["value"], folder, str(line))
@@ -146,9 +147,15 @@ class _Reader:
         place = path.resolve()
         self._files += 1
         if place in self._reading:
-            raise InvalidRequirement(f"-r {path.name}", reason="that file is being read, so it would never end")
+            raise InvalidRequirement(
+                f"-r {path.name}",
+                reason="that file is being read, so it would never end",
+                hint="take the line out that leads back to it",
+            )
         if self._files > _MAX_FILES:
-            raise InvalidRequirement(f"-r {path.name}", reason=f"there are more than {_MAX_FILES} files")
+            raise InvalidRequirement(
+                f"-r {path.name}", reason=f"there are more than {_MAX_FILES} files", hint="put their lines into one"
+            )
         self._reading.append(place)
         self.read(lines, path.parent)
         self._reading.pop()
@@ -158,13 +165,19 @@ class _Reader:
             self._take_address(option, value, line)
             return
         if "://" in value or "$" in value:
-            raise InvalidRequirement(redact(line), reason="only a file of this machine can be named here")
+            raise InvalidRequirement(
+                redact(line), reason="only a file of this machine can be named here", hint="fetch it, and name its path"
+            )
         if option == "--constraint":
             self._constraints += parse_constraints(read_lines(folder / value))
         elif self._reading:
             self.read_file(folder / value)
         else:
-            raise InvalidRequirement(redact(line), reason="only a requirements file can name another one")
+            raise InvalidRequirement(
+                redact(line),
+                reason="only a requirements file can name another one",
+                hint="give the path in place of the list",
+            )
 
     def _take_address(self, option: str, value: str, line: str) -> None:
         if option == "--find-links" and _is_local(value):
@@ -173,20 +186,30 @@ class _Reader:
         address = self._public_address(value, line)
         found = self._addresses[option]
         if option == "--index-url" and found and found != [address]:
-            raise InvalidRequirement(redact(line), reason=f"another line says that the index is {found[0]}")
+            raise InvalidRequirement(
+                redact(line),
+                reason=f"another line says that the index is {found[0]}",
+                hint="keep one as --index-url, and make the other --extra-index-url",
+            )
         found.append(address)
 
     def _public_address(self, value: str, line: str) -> str:
         """Return an address without what could be a password."""
         parts = _split_address(value)
         if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InvalidRequirement(redact(line), reason="an index is named by an http:// or https:// address")
+            raise InvalidRequirement(
+                redact(line),
+                reason="an index is named by an http:// or https:// address",
+                hint="write it as in --index-url https://packages.example.com/simple",
+            )
         host = parts.netloc.rpartition("@")[2]
         self._had_credentials |= bool(host != parts.netloc or parts.query or parts.fragment)
         address = urlunsplit((parts.scheme, host, parts.path, "", ""))
         if "$" in address or re.search(r"\s", address):
             raise InvalidRequirement(
-                redact(line), reason="environment variables are not expanded, and no space is kept"
+                redact(line),
+                reason="environment variables are not expanded, and no space is kept",
+                hint="write the address without them, and keep credentials in pip's own configuration, or in ~/.netrc",
             )
         return address
 

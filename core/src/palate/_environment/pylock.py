@@ -296,7 +296,7 @@ def _parse_whole(line: str) -> None:
     """Raise InvalidRequirement for a line that is not one plain requirement from its beginning to its end."""
     # What a file of the caller may have would here hide the hashes, which follow, from the installer.
     if line_text(line) != line.strip():
-        raise InvalidRequirement(redact(line), reason="a part of it is a comment")
+        raise InvalidRequirement(redact(line), reason="a part of it is a comment", hint="take the comment out")
     parse_requirement(line)
 
 

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from palate._disk.paths import open_plain
 from palate.errors import InvalidOption, InvalidRequirement, UnsafePath
@@ -25,6 +25,7 @@ __all__ = [
     "CONSTRAINTS_FILE",
     "CONSTRAINTS_LINE",
     "LIST_OR_FILE",
+    "MANY_LINES",
     "MAX_LINES",
     "REQUIREMENTS_FILE",
     "admits_beside_pin",
@@ -55,6 +56,13 @@ CONSTRAINTS_LINE: Final = f"-c {CONSTRAINTS_FILE}"
 LIST_OR_FILE: Final = "give a list like ['numpy==2.1.0'], or the path of a requirements file"
 MAX_LINES: Final = 1000  # no environment has so many packages, and each costs time to look for
 
+MANY_LINES: Final = "name what the model needs directly; what that requires is found when it is installed"
+
+_NO_OPTIONS = (
+    "name packages and versions; of options only -r, -c and the addresses of indexes are taken, each on a line of its "
+    "own, and code that is in no index can come along as code_paths=[...]"
+)
+_WHEEL_BY_NAME = "install the file and write name==version: a wheel that was installed by its path comes along"
 _MAX_LINE_LENGTH = 4_000  # of which most is a marker, as the locks of projects have them
 _MAX_FILE_BYTES = 1 << 20
 _MOST_PARENTHESES = 200  # packaging reads nested ones by recursion
@@ -100,42 +108,59 @@ def redact(line: str) -> str:
     return shown if len(shown) <= 120 else shown[:117] + "..."
 
 
-def _characters_problem(line: str) -> str:
+class _Refusal(NamedTuple):
+    """Why a line is refused, and what to write instead."""
+
+    reason: str
+    hint: str
+
+
+def _refuse_characters(line: str) -> _Refusal | None:
     # pip splits a file at every line boundary Unicode knows (\r, \x0b, U+2028, ...), so one line could become two.
     if any(unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp") and char != "\t" for char in line):
-        return "it holds an invisible control character"
+        return _Refusal("it holds an invisible control character", "type the line anew, or save the file as plain text")
     if len(line) > _MAX_LINE_LENGTH:
-        return f"it is longer than {_MAX_LINE_LENGTH} characters"
-    return ""
+        return _Refusal(f"it is longer than {_MAX_LINE_LENGTH} characters", "write one requirement per line")
+    return None
 
 
-def _text_problem(text: str) -> str:
+def _refuse_text(text: str) -> _Refusal | None:
     if not text.isascii():
-        return "it holds letters outside ASCII, which package names cannot have"
+        return _Refusal(
+            "it holds letters outside ASCII, which package names cannot have", "check how its name is spelt"
+        )
     if text.startswith("-") or re.search(r"\s--?[A-Za-z]", text):
-        return "pip options are not requirements"
+        return _Refusal("pip options are not requirements", _NO_OPTIONS)
     if "$" in text:
-        return "environment variables are not expanded"
+        return _Refusal("environment variables are not expanded", "write what the variable stands for")
     if "\\" in text:
-        return "a line cannot be continued, and a path is not a requirement"
+        return _Refusal(
+            "a line cannot be continued, and a path is not a requirement", "write the whole requirement on one line"
+        )
     if text.count("(") > _MOST_PARENTHESES:
-        return "its marker is nested deeper than anybody's"
-    return ""
+        return _Refusal("its marker is nested deeper than anybody's", "write the marker with fewer parentheses")
+    return None
 
 
-def _meaning_problem(requirement: Requirement) -> str:
+def _refuse_meaning(requirement: Requirement) -> _Refusal | None:
     url = requirement.url
     if url is not None and (not _GIT_URL.fullmatch(url) or ".." in url):
-        return "a URL must be git+https:// or git+ssh://git@, without a password, and end in @ and a full commit hash"
+        return _Refusal(
+            "a URL must be git+https:// or git+ssh://git@, without a password, and end in @ and a full commit hash",
+            _WHEEL_BY_NAME if url.startswith("file:") else "name the commit, or a version that an index has",
+        )
     if not is_name(requirement.name):
-        return "its name does not begin and end with a letter or digit"
+        return _Refusal("its name does not begin and end with a letter or digit", "check how its name is spelt")
     if any(map(_ARCHIVE.search, (requirement.name, str(requirement).partition(";")[0].strip()))):
-        return "pip would take it for a file"
+        return _Refusal("pip would take it for a file", _WHEEL_BY_NAME)
     arbitrary = [s.version for s in requirement.specifier if s.operator == "==="]
     if not all(map(_ARBITRARY_VERSION.fullmatch, arbitrary)):
-        return "the version after '===' holds characters that no version has"
-    nonsense = requirement.marker is not None and _evaluate(requirement.marker, {}) is None
-    return "its marker cannot be evaluated" if nonsense else ""
+        return _Refusal("the version after '===' holds characters that no version has", "write '==' and a version")
+    if requirement.marker is not None and _evaluate(requirement.marker, {}) is None:
+        return _Refusal(
+            "its marker cannot be evaluated", "compare one of PEP 508's variables, as in python_version < '3.13'"
+        )
+    return None
 
 
 def applies(requirement: Requirement, environment: Mapping[str, str] | None = None) -> bool:
@@ -179,8 +204,8 @@ def line_text(line: object) -> str:
             reason=f"each requirement must be text, not {type(line).__name__}",
             hint=LIST_OR_FILE,
         )
-    if problem := _characters_problem(line):
-        raise InvalidRequirement(redact(line), reason=problem)
+    if refusal := _refuse_characters(line):
+        raise InvalidRequirement(redact(line), reason=refusal.reason, hint=refusal.hint)
     return _COMMENT.sub("", line).strip()
 
 
@@ -198,15 +223,15 @@ def parse_requirement(line: object) -> Requirement | None:
     text = line_text(line)
     if not text:
         return None
-    if problem := _text_problem(text):
-        raise InvalidRequirement(redact(text), reason=problem)
+    if refusal := _refuse_text(text):
+        raise InvalidRequirement(redact(text), reason=refusal.reason, hint=refusal.hint)
     try:
         requirement = Requirement(text)
     except MalformedRequirement as exc:
         reason = redact(str(exc).splitlines()[0])
         raise InvalidRequirement(redact(text), reason=f"it is not a PEP 508 requirement ({reason})") from exc
-    if problem := _meaning_problem(requirement):
-        raise InvalidRequirement(redact(text), reason=problem)
+    if refusal := _refuse_meaning(requirement):
+        raise InvalidRequirement(redact(text), reason=refusal.reason, hint=refusal.hint)
     return requirement
 
 
@@ -219,7 +244,11 @@ def parse_constraint(line: object) -> Requirement | None:
     """
     requirement = parse_requirement(line)
     if requirement is not None and (requirement.url or requirement.extras):
-        raise InvalidRequirement(redact(str(requirement)), reason="a constraint has neither a URL nor extras")
+        raise InvalidRequirement(
+            redact(str(requirement)),
+            reason="a constraint has neither a URL nor extras",
+            hint="give it as a requirement, or write the name and its versions alone",
+        )
     return requirement
 
 
@@ -243,7 +272,7 @@ def _parse_all(lines: Iterable[object], parse: Callable[[object], Requirement | 
     found: list[Requirement] = []
     for number, line in enumerate(lines):
         if number >= MAX_LINES:
-            raise InvalidRequirement("...", reason=f"there are more than {MAX_LINES} lines")
+            raise InvalidRequirement("...", reason=f"there are more than {MAX_LINES} lines", hint=MANY_LINES)
         requirement = parse(line)
         if requirement is not None and requirement not in found[-1:]:
             found.append(requirement)
@@ -331,7 +360,9 @@ def refuse_conflicts(requirements: Iterable[Requirement]) -> None:
         if pins.setdefault(key, pin) != pin:
             other = redact(pins[key])
             raise InvalidRequirement(
-                redact(str(requirement)), reason=f"another line pins {requirement.name} to {other}"
+                redact(str(requirement)),
+                reason=f"another line pins {requirement.name} to {other}",
+                hint="keep one of the two",
             )
 
 
