@@ -29,6 +29,8 @@ __all__ = ["Flavor"]
 
 # What MLflow's flavors call the format in their sections of MLmodel.
 _FORMAT_KEYS = ("serialization_format", "model_format", "save_format")
+# In these a model's own code may run, a function or a class of its author's.
+_RUNNING_MODELS = frozenset({"load_model", "prepare", "predict"})
 
 
 class Flavor:
@@ -207,9 +209,9 @@ class Flavor:
         """Train and return the flavor's sample models."""
         return cast("Mapping[str, SampleModel]", self._ask_optional("sample_models", {}))
 
-    def broken(self, reason: str) -> FlavorBroken:
+    def broken(self, reason: str, hint: str = "") -> FlavorBroken:
         """Return the error that says that this flavor does not keep its contract."""
-        return FlavorBroken(self.name, distribution=self.distribution, version=self.version, reason=reason)
+        return FlavorBroken(self.name, distribution=self.distribution, version=self.version, reason=reason, hint=hint)
 
     def _ask_optional(self, hook: str, absent: object, **arguments: object) -> Any:
         """Ask a hook that the plugin need not have; where it has none, nobody is called, no observer either."""
@@ -240,8 +242,13 @@ class Flavor:
         return answer
 
     def _ended(self, hook: str, exc: BaseException) -> FlavorBroken:
-        around = f", or that of an observer around it ({', '.join(self._observers)})," if self._observers else ""
-        return self.broken(f"its {hook}{around} raised {describe_failure(exc)}, which would have ended the process")
+        others = [f"an observer around it ({', '.join(self._observers)})"] if self._observers else []
+        others += ["the model's own code"] if hook in _RUNNING_MODELS else []
+        around = f", or {' or '.join(others)}," if others else ""
+        return self.broken(
+            f"its {hook}{around} raised {describe_failure(exc)}, which would have ended the process",
+            "raise an error there instead of ending the process" if hook in _RUNNING_MODELS else "",
+        )
 
 
 def _alone(caller: pluggy.HookCaller) -> Callable[..., Any]:
