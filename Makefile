@@ -2,8 +2,9 @@
 # Environments are made once and brought up to date when a pyproject.toml or a list of requirements changes.
 
 PYTHON ?= python3
-# By file: what a file's tests share (an environment, built wheels) is then made once.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# By file: what a file's tests share (an environment, built wheels) is then made once. Without the reordering by number
+# of tests, which leaves files of few long tests for the end, where one process waits for the other.
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 BIN := .venv/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check

@@ -20,6 +20,7 @@ from palate.errors import (
     InvalidOption,
     InvalidRequirement,
     ModelChanged,
+    PalateWarning,
     TrustRequired,
     UnsafePath,
 )
@@ -122,7 +123,8 @@ def test_extras_need_trust(tmp_path) -> None:
     """What an extra brings is a package that Palate does not require."""
     model = tmp_path / "model"
     fitted = LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
-    palate.save_model(fitted, model, requirements=["scikit-learn[examples]>=1.5", "skops>=0.14"])
+    with pytest.warns(PalateWarning, match="has no extra 'examples'"):
+        palate.save_model(fitted, model, requirements=["scikit-learn[examples]>=1.5", "skops>=0.14"])
     with pytest.raises(TrustRequired, match=r"scikit-learn\[examples\]"):
         create_environment(model)
 
