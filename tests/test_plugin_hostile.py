@@ -238,7 +238,7 @@ def test_an_answer_is_read_once_and_kept() -> None:
 def test_an_answer_that_pretends_a_class_is_the_plugins_failure() -> None:
     """An object may answer even the question for its class by an exit."""
     lines = ["class Proxy:", "    __class__ = property(lambda self: exit(3))", "return Proxy()"]
-    with pytest.raises(FlavorBroken, match="its load_model raised SystemExit: 3"):
+    with pytest.raises(FlavorBroken, match="its load_model, or the model's own code, raised SystemExit: 3"):
         flavor_of(*lines, hook="load_model").load_model(PATH, CONFIG, None)  # type: ignore[arg-type]
 
 
@@ -250,10 +250,10 @@ def test_an_exit_in_a_coroutine_is_the_flavors_fault(tmp_path, error) -> None:
     register_flavor(given(source), name=name)
     palate.save_model(MODEL, tmp_path / "m", flavor=name)
     model = palate.load_model(tmp_path / "m")
-    with pytest.raises(FlavorBroken, match=f"its predict raised {error.partition('(')[0]}"):
+    with pytest.raises(FlavorBroken, match=f"its predict, or the model's own code, raised {error.partition('(')[0]}"):
         model.predict(1)
     if error.startswith("System"):
-        with pytest.raises(FlavorBroken, match="its predict raised SystemExit: 9"):
+        with pytest.raises(FlavorBroken, match="its predict, or the model's own code, raised SystemExit: 9"):
             asyncio.run(model.apredict(1))
 
 

@@ -58,23 +58,23 @@ def test_declared_requirements_of_all_kinds(tmp_path, regression) -> None:
     """A requirements file of the caller's is taken apart, and credentials in it are told once and kept nowhere."""
     (tmp_path / "bounds.txt").write_text("scipy<99\n")
     (tmp_path / "reqs.txt").write_text(
-        "-i https://user:hunter2@packages.example.com/simple\nscikit-learn\nray[serve]==2.9; python_version<'3'\n"
-        "-c bounds.txt\n"
+        "-i https://user:hunter2@packages.example.com/simple\nscikit-learn\nskops\n"
+        "ray[serve]==2.9; python_version<'3'\n-c bounds.txt\n"
     )
     with pytest.warns(errors.PalateWarning, match="without the credentials") as caught:
         info = palate.save_model(regression, tmp_path / "m", requirements=tmp_path / "reqs.txt")
     assert [warning.filename for warning in caught] == [__file__]
-    assert info.requirements == ('ray[serve]==2.9; python_version < "3"', "scikit-learn", "-c constraints.txt")
+    assert info.requirements == ('ray[serve]==2.9; python_version < "3"', "scikit-learn", "skops", "-c constraints.txt")
     assert (tmp_path / "m" / "constraints.txt").read_text() == "scipy<99"
     assert any("https://packages.example.com/simple" in note for note in info.notes)
-    assert any(note.endswith("by another version: scikit-learn") for note in info.notes)
+    assert any(note.endswith("by another version: scikit-learn, skops") for note in info.notes)
     assert not any(b"hunter2" in file.read_bytes() for file in (tmp_path / "m").rglob("*") if file.is_file())
     assert palate.verify_model(tmp_path / "m").ok
 
 
 def test_requirements_that_the_model_was_not_made_with(tmp_path, regression) -> None:
     """They are written as the caller wants them, and one warning says that nobody has tried the model there."""
-    lines = ["scikit-learn==1.0", "scikit-lern"]
+    lines = ["scikit-learn==1.0", "scikit-lern", "skops"]
     with pytest.warns(errors.PalateWarning, match=r"ask for scikit-learn==1\.0, and .*; scikit-lern is not") as caught:
         info = palate.save_model(regression, tmp_path / "m", requirements=lines)
     assert [warning.filename for warning in caught] == [__file__]
