@@ -172,6 +172,7 @@ def test_declared_in_a_file_that_is_not_here(site: Site, tmp_path: Path) -> None
         "torchlike==2.13.0+cu121",
         "flowlike==2.21.0",
         "flowlike-gpu>=2",
+        "flowlike[gcs]==2.21.0",
         "fresh>=2",
         "mlflow==3.17.0",
     ],

@@ -222,7 +222,7 @@ def test_environment_that_cannot_be_built(tmp_path: Path, cache: Path) -> None:
     """A requirement that does not resolve is the resolver's own message, and nothing is left."""
     model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
     with pytest.warns(errors.PalateWarning, match="never tried in"):
-        palate.save_model(model, tmp_path / "model", extra_requirements=["scikit-learn==1.5.99"])
+        palate.save_model(model, tmp_path / "model", requirements=["scikit-learn==1.5.99", "skops"])
     before = set(cache.rglob("*"))
     with pytest.raises(errors.EnvironmentFailed, match=r"1\.5\.99"):
         palate.load_model(tmp_path / "model", isolate=True)

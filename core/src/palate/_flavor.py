@@ -242,13 +242,15 @@ class Flavor:
         return answer
 
     def _ended(self, hook: str, exc: BaseException) -> FlavorBroken:
-        others = [f"an observer around it ({', '.join(self._observers)})"] if self._observers else []
-        others += ["the model's own code"] if hook in _RUNNING_MODELS else []
+        others, hint = [], ""
+        if self._observers:
+            others.append(f"an observer around it ({', '.join(self._observers)})")
+        if hook in _RUNNING_MODELS:
+            others.append("the model's own code")
+            hint = "raise an error there instead of ending the process"
         around = f", or {' or '.join(others)}," if others else ""
-        return self.broken(
-            f"its {hook}{around} raised {describe_failure(exc)}, which would have ended the process",
-            "raise an error there instead of ending the process" if hook in _RUNNING_MODELS else "",
-        )
+        ended = f"its {hook}{around} raised {describe_failure(exc)}, which would have ended the process"
+        return self.broken(ended, hint)
 
 
 def _alone(caller: pluggy.HookCaller) -> Callable[..., Any]:

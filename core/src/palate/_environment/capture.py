@@ -183,6 +183,8 @@ class _Findings:
         version = metadata_field(distribution, "Version")
         if not admits_but_for_label(requirement, version):
             return f"requirements ask for {name}{requirement.specifier}, and {version} is installed"
+        if name_of(distribution) != normalise_name(name):  # another build, whose extras are its own
+            return None
         unknown = sorted(set(map(normalise_name, requirement.extras)) - extras_of(distribution))
         return f"{name} {version} has no extra {', '.join(map(repr, unknown))}" if unknown else None
 

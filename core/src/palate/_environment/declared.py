@@ -16,8 +16,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from palate._environment.requirements import (
     LIST_OR_FILE,
-    MANY_LINES,
-    MAX_LINES,
+    check_line_count,
     line_text,
     parse_constraints,
     parse_requirement,
@@ -133,8 +132,7 @@ class _Reader:
         """Take in *lines*, whose paths count from *folder*."""
         for line in lines:
             self._lines += 1
-            if self._lines > MAX_LINES:
-                raise InvalidRequirement("...", reason=f"there are more than {MAX_LINES} lines", hint=MANY_LINES)
+            check_line_count(self._lines)
             found = _OPTION.fullmatch(line_text(line))
             if found:
                 self._take_option(found["long"] or _LONG[found["short"]], found["value"], folder, str(line))

@@ -25,13 +25,13 @@ __all__ = [
     "CONSTRAINTS_FILE",
     "CONSTRAINTS_LINE",
     "LIST_OR_FILE",
-    "MANY_LINES",
     "MAX_LINES",
     "REQUIREMENTS_FILE",
     "admits_beside_pin",
     "admits_but_for_label",
     "admits_version",
     "applies",
+    "check_line_count",
     "hide_credentials",
     "is_name",
     "line_text",
@@ -55,8 +55,6 @@ CONSTRAINTS_FILE: Final = "constraints.txt"
 CONSTRAINTS_LINE: Final = f"-c {CONSTRAINTS_FILE}"
 LIST_OR_FILE: Final = "give a list like ['numpy==2.1.0'], or the path of a requirements file"
 MAX_LINES: Final = 1000  # no environment has so many packages, and each costs time to look for
-
-MANY_LINES: Final = "name what the model needs directly; what that requires is found when it is installed"
 
 _NO_OPTIONS = (
     "name packages and versions; of options only -r, -c and the addresses of indexes are taken, each on a line of its "
@@ -108,56 +106,61 @@ def redact(line: str) -> str:
     return shown if len(shown) <= 120 else shown[:117] + "..."
 
 
-class _Refusal(NamedTuple):
+class _LineProblem(NamedTuple):
     """Why a line is refused, and what to write instead."""
 
     reason: str
     hint: str
 
+    def error(self, line: str) -> InvalidRequirement:
+        return InvalidRequirement(redact(line), reason=self.reason, hint=self.hint)
 
-def _refuse_characters(line: str) -> _Refusal | None:
+
+def _characters_problem(line: str) -> _LineProblem | None:
     # pip splits a file at every line boundary Unicode knows (\r, \x0b, U+2028, ...), so one line could become two.
     if any(unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp") and char != "\t" for char in line):
-        return _Refusal("it holds an invisible control character", "type the line anew, or save the file as plain text")
+        return _LineProblem(
+            "it holds an invisible control character", "type the line anew, or save the file as plain text"
+        )
     if len(line) > _MAX_LINE_LENGTH:
-        return _Refusal(f"it is longer than {_MAX_LINE_LENGTH} characters", "write one requirement per line")
+        return _LineProblem(f"it is longer than {_MAX_LINE_LENGTH} characters", "write one requirement per line")
     return None
 
 
-def _refuse_text(text: str) -> _Refusal | None:
+def _text_problem(text: str) -> _LineProblem | None:
     if not text.isascii():
-        return _Refusal(
+        return _LineProblem(
             "it holds letters outside ASCII, which package names cannot have", "check how its name is spelt"
         )
     if text.startswith("-") or re.search(r"\s--?[A-Za-z]", text):
-        return _Refusal("pip options are not requirements", _NO_OPTIONS)
+        return _LineProblem("pip options are not requirements", _NO_OPTIONS)
     if "$" in text:
-        return _Refusal("environment variables are not expanded", "write what the variable stands for")
+        return _LineProblem("environment variables are not expanded", "write what the variable stands for")
     if "\\" in text:
-        return _Refusal(
+        return _LineProblem(
             "a line cannot be continued, and a path is not a requirement", "write the whole requirement on one line"
         )
     if text.count("(") > _MOST_PARENTHESES:
-        return _Refusal("its marker is nested deeper than anybody's", "write the marker with fewer parentheses")
+        return _LineProblem("its marker is nested deeper than anybody's", "write the marker with fewer parentheses")
     return None
 
 
-def _refuse_meaning(requirement: Requirement) -> _Refusal | None:
+def _meaning_problem(requirement: Requirement) -> _LineProblem | None:
     url = requirement.url
     if url is not None and (not _GIT_URL.fullmatch(url) or ".." in url):
-        return _Refusal(
+        return _LineProblem(
             "a URL must be git+https:// or git+ssh://git@, without a password, and end in @ and a full commit hash",
             _WHEEL_BY_NAME if url.startswith("file:") else "name the commit, or a version that an index has",
         )
     if not is_name(requirement.name):
-        return _Refusal("its name does not begin and end with a letter or digit", "check how its name is spelt")
+        return _LineProblem("its name does not begin and end with a letter or digit", "check how its name is spelt")
     if any(map(_ARCHIVE.search, (requirement.name, str(requirement).partition(";")[0].strip()))):
-        return _Refusal("pip would take it for a file", _WHEEL_BY_NAME)
+        return _LineProblem("pip would take it for a file", _WHEEL_BY_NAME)
     arbitrary = [s.version for s in requirement.specifier if s.operator == "==="]
     if not all(map(_ARBITRARY_VERSION.fullmatch, arbitrary)):
-        return _Refusal("the version after '===' holds characters that no version has", "write '==' and a version")
+        return _LineProblem("the version after '===' holds characters that no version has", "write '==' and a version")
     if requirement.marker is not None and _evaluate(requirement.marker, {}) is None:
-        return _Refusal(
+        return _LineProblem(
             "its marker cannot be evaluated", "compare one of PEP 508's variables, as in python_version < '3.13'"
         )
     return None
@@ -204,8 +207,8 @@ def line_text(line: object) -> str:
             reason=f"each requirement must be text, not {type(line).__name__}",
             hint=LIST_OR_FILE,
         )
-    if refusal := _refuse_characters(line):
-        raise InvalidRequirement(redact(line), reason=refusal.reason, hint=refusal.hint)
+    if problem := _characters_problem(line):
+        raise problem.error(line)
     return _COMMENT.sub("", line).strip()
 
 
@@ -223,15 +226,15 @@ def parse_requirement(line: object) -> Requirement | None:
     text = line_text(line)
     if not text:
         return None
-    if refusal := _refuse_text(text):
-        raise InvalidRequirement(redact(text), reason=refusal.reason, hint=refusal.hint)
+    if problem := _text_problem(text):
+        raise problem.error(text)
     try:
         requirement = Requirement(text)
     except MalformedRequirement as exc:
         reason = redact(str(exc).splitlines()[0])
         raise InvalidRequirement(redact(text), reason=f"it is not a PEP 508 requirement ({reason})") from exc
-    if refusal := _refuse_meaning(requirement):
-        raise InvalidRequirement(redact(text), reason=refusal.reason, hint=refusal.hint)
+    if problem := _meaning_problem(requirement):
+        raise problem.error(text)
     return requirement
 
 
@@ -270,14 +273,23 @@ def parse_constraints(lines: Iterable[object]) -> tuple[Requirement, ...]:
 
 def _parse_all(lines: Iterable[object], parse: Callable[[object], Requirement | None]) -> tuple[Requirement, ...]:
     found: list[Requirement] = []
-    for number, line in enumerate(lines):
-        if number >= MAX_LINES:
-            raise InvalidRequirement("...", reason=f"there are more than {MAX_LINES} lines", hint=MANY_LINES)
+    for number, line in enumerate(lines, start=1):
+        check_line_count(number)
         requirement = parse(line)
         if requirement is not None and requirement not in found[-1:]:
             found.append(requirement)
     refuse_conflicts(found)
     return tuple(found)
+
+
+def check_line_count(count: int) -> None:
+    """Raise InvalidRequirement for more lines than any environment has."""
+    if count > MAX_LINES:
+        raise InvalidRequirement(
+            "...",
+            reason=f"there are more than {MAX_LINES} lines",
+            hint="name what the model needs directly; what that requires is found when it is installed",
+        )
 
 
 def read_lines(path: Path) -> list[str]:

@@ -89,7 +89,11 @@ def read_wanted(opened: OpenedModel) -> Wanted:
         _check_files(opened.path, opened.manifest)
     recorded = opened.read_environment()
     for refused in recorded.refused:
-        raise InvalidRequirement(refused.line or refused.file, reason=f"{refused.reason} ({refused.file})")
+        raise InvalidRequirement(
+            refused.line or refused.file,
+            reason=f"{refused.reason} ({refused.file})",
+            hint="have the model saved again with one 'name==version' per line, and without pip options",
+        )
     if recorded.no_python is not None:
         problem = Problem(("python",), "wrong_value", f"{recorded.no_python!r:.60} is no version of Python")
         raise InvalidModelFile([problem], source=ENVIRONMENT_FILES["virtualenv"])
