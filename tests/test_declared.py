@@ -182,6 +182,13 @@ def test_files_that_contradict_each_other(tmp_path: Path) -> None:
         read_declaration(write(tmp_path, main="-r one.txt\na==1", one="A==2"))
 
 
+@pytest.mark.parametrize("source", [3, {"numpy": "2.1.0"}])
+def test_what_is_neither_a_list_nor_a_path_is_refused(source: object) -> None:
+    """A dict would be a list of its names, and its versions would be lost."""
+    with pytest.raises(InvalidOption, match=f"it is {type(source).__name__}"):
+        read_declaration(source)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("value", ["https://example.com/r.txt", "file:///etc/passwd", "${HOME}/r.txt", "$HOME/r.txt"])
 @pytest.mark.parametrize("option", ["-r", "-c"])
 def test_only_files_are_named(tmp_path: Path, option: str, value: str) -> None:

@@ -24,7 +24,7 @@ MADE = [
     errors.InvalidInput([PROBLEM, PROBLEM]),
     errors.InvalidModelFile([PROBLEM], source="MANIFEST.json"),
     errors.InvalidOption("trust", reason="it is text", hint="pass True"),
-    errors.InvalidRequirement("-e .", reason="no option"),
+    errors.InvalidRequirement("-e .", reason="no option", hint="go"),
     errors.InvalidSignature([PROBLEM]),
     errors.LoadFailed("m", flavor="toy", cause=ValueError("x"), differences=["a"], matters=True),
     errors.MethodNotFound("transform", available=["predict"]),

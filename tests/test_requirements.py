@@ -97,6 +97,7 @@ def test_hostile_line_is_refused(case: str) -> None:
         ("R14", "the whole requirement on one line"),
         ("R15", "what the variable stands for"),
         ("R17", "type the line anew"),
+        ("R19", "install the file and write name==version"),
         ("R19 name", "install the file and write name==version"),
         ("R20", "how its name is spelt"),
         ("marker compares nonsense", "python_version < '3.13'"),

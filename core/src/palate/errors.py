@@ -273,7 +273,7 @@ class InvalidOption(PalateError, TypeError):
 class InvalidRequirement(PalateError, ValueError):
     """A requirement line is not a plain PEP 508 requirement."""
 
-    def __init__(self, line: str, *, reason: str, hint: str = "write one 'name==version' per line") -> None:
+    def __init__(self, line: str, *, reason: str, hint: str) -> None:
         self.line, self.reason = line, reason
         super().__init__(f"Requirement {line!r} was refused: {reason}. Hint: {hint}.")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,10 +83,10 @@ def read_declaration(*sources: Sequence[str] | str | os.PathLike[str]) -> Declar
     """
     reader = _Reader()
     for source in sources:
-        # A str is a sequence of str too; nobody means its letters.
+        # A str is a sequence of str too, and a dict of names and versions one of names; nobody means these.
         if isinstance(source, str | os.PathLike):
             reader.read_file(Path(source))
-        elif isinstance(source, Iterable):
+        elif isinstance(source, Iterable) and not isinstance(source, Mapping):
             reader.read(source, Path())
         else:
             raise InvalidOption("requirements", reason=f"it is {type(source).__name__}", hint=LIST_OR_FILE)

@@ -56,6 +56,7 @@ CONSTRAINTS_LINE: Final = f"-c {CONSTRAINTS_FILE}"
 LIST_OR_FILE: Final = "give a list like ['numpy==2.1.0'], or the path of a requirements file"
 MAX_LINES: Final = 1000  # no environment has so many packages, and each costs time to look for
 
+_ONE_PER_LINE = "write one 'name==version' per line"
 _NO_OPTIONS = (
     "name packages and versions; of options only -r, -c and the addresses of indexes are taken, each on a line of its "
     "own, and code that is in no index can come along as code_paths=[...]"
@@ -123,7 +124,7 @@ def _characters_problem(line: str) -> _LineProblem | None:
             "it holds an invisible control character", "type the line anew, or save the file as plain text"
         )
     if len(line) > _MAX_LINE_LENGTH:
-        return _LineProblem(f"it is longer than {_MAX_LINE_LENGTH} characters", "write one requirement per line")
+        return _LineProblem(f"it is longer than {_MAX_LINE_LENGTH} characters", _ONE_PER_LINE)
     return None
 
 
@@ -232,7 +233,9 @@ def parse_requirement(line: object) -> Requirement | None:
         requirement = Requirement(text)
     except MalformedRequirement as exc:
         reason = redact(str(exc).splitlines()[0])
-        raise InvalidRequirement(redact(text), reason=f"it is not a PEP 508 requirement ({reason})") from exc
+        is_path = _ARCHIVE.search(text) is not None and "://" not in text
+        hint = _WHEEL_BY_NAME if is_path else _ONE_PER_LINE
+        raise _LineProblem(f"it is not a PEP 508 requirement ({reason})", hint).error(text) from exc
     if problem := _meaning_problem(requirement):
         raise problem.error(text)
     return requirement
