@@ -10,13 +10,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 from palate._environment.recorded import read_recorded
-from palate._environment.requirements import (
-    admits_but_for_label,
-    merge_requirements,
-    parse_constraints,
-    parse_requirements,
-    refuse_conflicts,
-)
+from palate._environment.requirements import merge_requirements, parse_constraints, parse_requirements, refuse_conflicts
 from palate.errors import InvalidOption, InvalidRequirement
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -187,29 +181,6 @@ def test_pins_under_different_markers_do_not_conflict() -> None:
     """One package may have a pin for each version of Python."""
     lines = ["numpy==1.26; python_version < '3.12'", "numpy==2.0; python_version >= '3.12'"]
     assert len(parse_requirements(lines)) == 2
-
-
-@pytest.mark.parametrize(
-    ("line", "version", "admits"),
-    [
-        ("a==2.13.0+cu121", "2.13.0+cpu", True),
-        ("a==2.13.0+cu121", "2.13.0", True),
-        ("a===2.13.0", "2.13.0+cpu", True),
-        ("a==2.13.0+cu121", "2.13.1+cpu", False),
-        ("a==2.13.0+cu121,<2", "2.13.0+cpu", False),
-        ("a==1.9.1,<1.0", "1.9.1", False),
-        ("a==1.9.1,==1.9.2", "1.9.1", False),
-        ("a==1.9.1,!=1.9.1", "1.9.1", False),
-        ("a>=1,<2", "1.5+cpu", True),
-        ("a>=1,<2", "2.0+cpu", False),
-        ("a==1.*", "1.5+cpu", True),
-        ("a", "2004-beta-final", True),
-        ("a>=1", "2004-beta-final", False),
-    ],
-)
-def test_a_label_alone_keeps_nothing_out(line: str, version: str, admits: bool) -> None:
-    """Another build of the pinned version is admitted but for its label; what else excludes it still counts."""
-    assert admits_but_for_label(Requirement(line), version) is admits
 
 
 def test_open_range_does_not_conflict() -> None:

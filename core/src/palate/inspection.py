@@ -13,10 +13,11 @@ from palate._disk.column_facts import column_facts
 from palate._disk.method_facts import method_facts
 from palate._disk.paths import list_files, read_small
 from palate._disk.replaced import read_one_model
+from palate._environment.admission import pinned_version
 from palate._environment.facts import RecordedFacts, read_facts
 from palate._environment.lock import Lock
 from palate._environment.recorded import RecordedEnvironment, RefusedLine, read_recorded_lock
-from palate._environment.requirements import MAX_LINES, REQUIREMENTS_FILE, parse_requirement, pinned_version
+from palate._environment.requirements import MAX_LINES, REQUIREMENTS_FILE, parse_requirement
 from palate._opening import OpenedModel, code_reasons, open_model
 from palate._registry import FlavorRegistry, default_registry
 from palate.errors import (

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from palate._environment.admission import admits_but_for_label, admits_version, pinned_version
 from palate._environment.builds import find_build
 from palate._environment.declared import Declaration, read_declaration
 from palate._environment.dependencies import InstalledGraph, extras_of, metadata_field, name_of
@@ -22,16 +23,7 @@ from palate._environment.environment import BUILD_TOOLS, Environment
 from palate._environment.installed import Package, describe_distribution
 from palate._environment.local_wheels import LocalWheel, find_wheel
 from palate._environment.recorded import is_mlflow
-from palate._environment.requirements import (
-    admits_but_for_label,
-    admits_version,
-    applies,
-    merge_requirements,
-    normalise_name,
-    parse_requirements,
-    pinned_version,
-    redact,
-)
+from palate._environment.requirements import applies, merge_requirements, normalise_name, parse_requirements, redact
 from palate._environment.source import find_lock
 from palate._late import LateModule
 from palate.errors import InvalidRequirement

@@ -15,21 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
+from palate._environment.admission import admits_beside_pin, admits_but_for_label, admits_version, pinned_version
 from palate._environment.builds import base_name, find_build
 from palate._environment.dependencies import requirements_of
 from palate._environment.installed import Package, describe_distribution
 from palate._environment.lock import Lock
 from palate._environment.promises import Promise, Verdict, judge_version
 from palate._environment.recorded import RecordedEnvironment, RefusedLine, read_recorded_lock
-from palate._environment.requirements import (
-    admits_beside_pin,
-    admits_but_for_label,
-    admits_version,
-    applies,
-    normalise_name,
-    parse_requirement,
-    pinned_version,
-)
+from palate._environment.requirements import applies, normalise_name, parse_requirement
 from palate.errors import InvalidRequirement
 
 if TYPE_CHECKING:

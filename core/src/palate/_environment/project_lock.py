@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from palate._environment.admission import admits_version
 from palate._environment.dependencies import InstalledGraph, metadata_field, requires_lines
 from palate._environment.installed import Package, describe_distribution
 from palate._environment.lock import Lock, LockedPackage
 from palate._environment.pylock import parse_toml, read_pylock, write_pylock
-from palate._environment.requirements import admits_version, names_in, normalise_name, redact
+from palate._environment.requirements import names_in, normalise_name, redact
 from palate._environment.source import UV_LOCK
 from palate._environment.uv_lock import UnusableLock, read_uv_lock
 from palate.errors import InvalidModelFile

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from palate._disk.replaced import read_one_model
+from palate._environment.admission import admits_version
 from palate._environment.declared import Declaration, IndexOptions, read_declaration
 from palate._environment.lock import LOCK_FILE, WHEELS_FOLDER, Lock
 from palate._environment.pylock import read_pylock
 from palate._environment.recorded import PYTHON_VERSION
-from palate._environment.requirements import admits_version, normalise_name
+from palate._environment.requirements import normalise_name
 from palate._opening import OpenedModel, open_model
 from palate._rebuilding.installers import Sources, choose_installer, find_uv
 from palate._rebuilding.interpreters import Interpreter, find_interpreter, refuse_too_old
