@@ -21,7 +21,7 @@ SOURCES := core/src $(wildcard plugins/*/src examples/*/src)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types format clean .venv-clients .venv-mlflow .venv-peers
+.PHONY: help demo test check lint types format clean .venv-clients .venv-mlflow .venv-objects .venv-peers .venv-signing
 
 help:
 	@echo "make demo    train, save, open and verify a real model of every flavor"
@@ -33,7 +33,7 @@ help:
 demo: .venv/demo.stamp
 	$(BIN)/palate quickstart --directory build/demo
 
-test: .venv/dev.stamp .venv-mlflow .venv-clients
+test: .venv/dev.stamp .venv-mlflow .venv-clients .venv-objects .venv-signing
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: lint types test
@@ -50,7 +50,7 @@ format: .venv/dev.stamp
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-clients .venv-mlflow .venv-peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-clients .venv-mlflow .venv-objects .venv-peers .venv-signing build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -91,6 +91,22 @@ clean:
 	$(PYTHON) -m venv --clear .venv-clients
 	.venv-clients/bin/python $(PIP_INSTALL) -r requirements-clients.txt
 	.venv-clients/bin/python $(PIP_INSTALL) --no-deps --target .venv-clients/messages $(TF_SERVING_MESSAGES)
+	touch $@
+
+# The reference implementation of model signing, the judge of our signatures; none of it is installed beside Palate.
+.venv-signing: .venv-signing/ready.stamp
+
+.venv-signing/ready.stamp: requirements-signing.txt
+	$(PYTHON) -m venv --clear .venv-signing
+	.venv-signing/bin/python $(PIP_INSTALL) -r requirements-signing.txt
+	touch $@
+
+# Servers of object storage, apart from Palate: they need a great deal that it does not.
+.venv-objects: .venv-objects/ready.stamp
+
+.venv-objects/ready.stamp: requirements-objects.txt
+	$(PYTHON) -m venv --clear .venv-objects
+	.venv-objects/bin/python $(PIP_INSTALL) -r requirements-objects.txt
 	touch $@
 
 # What benchmarks/serving.py measures beside Palate; neither tests nor checks need it.

@@ -26,19 +26,22 @@ PLUGINS = sorted((ROOT / "plugins").glob("*/src/*/__init__.py"))
 
 # A module may import from its own layer and from those before it, and nothing may import in a circle.
 LAYERS = {
-    "errors": "errors _late _plugin_failures _problems _process_errors",
+    "errors": "errors amounts _environment_errors _flavor_errors _identity_errors _late _plugin_failures _problems "
+    "_process_errors _remote_errors _storage_errors",
     "what a model takes": "_warning _field_types schema _containers matrix _enforcement _schema_json signature "
     "_inference",
     "what it returns": "_outputs",
-    "documents and files": "_disk model_file _stored",
+    "documents and files": "_disk _archive locations _signing signing model_file _stored",
     "what surrounds a model": "_code _coroutines _environment _process_lock _random_state",
     "plugins": "hook_values hookspecs _plugin_sources _allow_list _plugin_activation _plugin_contract "
     "_hook_answers _hook_trace _flavor _plugin_record _unowned _registry _flavor_project flavors",
-    "paths": "pyfunc _native_failures _opening _environment_check _rebuilding environments _isolation loading golden "
-    "inspection _save_request _save_signature saving verification mlflow_loader",
+    "paths": "pyfunc _native_failures _opened _opening _environment_check _rebuilding environments _isolation loading golden "
+    "inspection _diff model_diff _save_request packing _save_signature saving verification mlflow_loader storage",
     "the built-in flavor": "_python_function",
     "the front door": "__init__",
-    "bytes": "codecs amounts",
+    "bytes": "codecs",
+    "models elsewhere": "remote",
+    "models under names": "store",
     "a server": "serving",
     "the conformance kit": "testing",
     "the command line": "cli __main__",
@@ -75,7 +78,7 @@ RING_0_MAY_IMPORT = sys.stdlib_module_names | {"palate", "pluggy", "yaml", "pack
 # What the extra of a package brings, by the folder that may import it at module level besides.
 SERVER = {"httptools", "orjson", "prometheus_client", "starlette", "uvicorn", "uvloop"}
 EXTRAS = {"testing": {"pytest"}, "serving": SERVER, "serving/protocols": {"numpy"}, "_isolation": {"numpy"}}
-RING_1 = ("codecs", "serving")
+RING_1 = ("codecs", "remote", "serving", "store")
 FRAMEWORKS = "numpy pandas pyarrow polars scipy sklearn skops torch tensorflow keras xgboost mlflow"
 WEB_AND_MORE = f"pydantic cloudpickle fastapi requests click matplotlib {' '.join(sorted(SERVER))}"
 

@@ -1,7 +1,7 @@
 """Saving is all or nothing: the saver is killed, and its disk made to fail, at every system call that matters.
 
-The saver (``data/crash_saver.py``) runs under strace. A first run lists its calls; then, for each call, one run is
-killed there and others are told that the call failed. After each, a reader looks at what stands at the target.
+The saver (``data/crash_saver.py``) runs under strace (``crash_harness``), once for each way in which a call can fail.
+After each, a reader looks at what stands at the target. Power cuts: test_power_cut.py.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from crash_harness import Fault, Scenario, python_command, run_faults, strace, strace_problem
 
 import palate
 from palate._disk.manifest import check_manifest, read_manifest, write_manifest
@@ -26,25 +25,10 @@ from palate.errors import ModelExists, SaveFailed
 
 SAVER = Path(__file__).parent / "data" / "crash_saver.py"
 PACKAGE = Path(palate.__file__).parent
-CHANGES = {"write", "fsync", "rename", "renameat2", "mkdir", "unlinkat", "rmdir"}
-TRACED = ",".join(sorted(CHANGES | {"openat", "flock", "getdents64", "newfstatat", "stat"}))
 NO_EXCHANGE = ("renameat2:error=ENOSYS",)
 
 
-_needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-
-
-def _strace(injection: str) -> list[str]:
-    return [
-        "strace",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        f"trace={injection.partition(':')[0]}",
-        "-e",
-        f"inject={injection}",
-    ]
+_needs_strace = pytest.mark.skipif(strace_problem() is not None, reason=str(strace_problem()))
 
 
 @dataclass(frozen=True)
@@ -55,25 +39,16 @@ class Saver:
     options: tuple[str, ...] = ()
 
     def command(self, target: Path, seed: str, mode: str) -> list[str]:
-        """Return the command line; compiled modules are kept aside so that every run makes the same calls."""
-        python = [sys.executable, "-S", "-E", "-X", f"pycache_prefix={self.cache}"]
-        return [*python, str(SAVER), str(target), seed, mode, str(PACKAGE), *self.options]
+        """Return the command line."""
+        return python_command(self.cache, SAVER, target, seed, mode, PACKAGE, *self.options)
 
     def run(self, target: Path, seed: str, mode: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.command(target, seed, mode), capture_output=True, text=True)
-
-    def trace(self, target: Path, mode: str, *injections: str, log: str = "/dev/null") -> int:
-        """Run under strace, with calls made to fail, and return the exit code."""
-        faults = [part for injection in injections for part in ("-e", f"inject={injection}")]
-        strace = ["strace", "-qq", "-o", log, "-e", f"trace={TRACED}", *faults]
-        return subprocess.run([*strace, *self.command(target, "new", mode)], capture_output=True).returncode
 
 
 @pytest.fixture(scope="module")
 def saver(tmp_path_factory: pytest.TempPathFactory) -> Saver:
     """Return a saver whose modules are compiled."""
-    if subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], capture_output=True).returncode:
-        pytest.skip("strace may not trace processes here")
     directory = tmp_path_factory.mktemp("saver")
     saver = Saver(directory / "cache")
     assert saver.run(directory / "warm-up", "old", "fresh").returncode == 0
@@ -101,86 +76,25 @@ def _save_here(target: Path) -> None:
         staging.publish()
 
 
-@dataclass(frozen=True)
-class Point:
-    """The *count*-th call of *name*, and whether it changes the disk."""
-
-    name: str
-    count: int
-    changes: bool
-
-    def faults(self) -> list[str]:
-        """Return what to inject there, one after the other."""
-        kinds = ["signal=KILL", "error=EIO"] if self.changes else ["error=EIO"]
-        grows = self.changes and not self.name.startswith(("unlink", "rmdir"))
-        return [f"{self.name}:{kind}:when={self.count}" for kind in [*kinds, *(["error=ENOSPC"] if grows else [])]]
-
-
-def _list_points(log: Path) -> list[Point]:
-    points: list[Point] = []
-    counts: dict[str, int] = {}
-    started = False
-    for line in log.read_text().splitlines():
-        call = re.match(r"(\w+)\(", line)
-        name = call[1] if call else ""
-        counts[name] = counts.get(name, 0) + 1
-        if "PALATE-MARK-BEGIN" in line:
-            started = True
-        elif "PALATE-MARK-END" in line:
-            return points
-        elif started and name in {*CHANGES, "openat", "flock"}:
-            points.append(Point(name, counts[name], name in CHANGES or "O_CREAT" in line))
-    raise AssertionError("the saver did not finish")
-
-
 @pytest.fixture
-def scene(saver: Saver, tmp_path: Path) -> Callable[[str], Path]:
-    """Return what makes a directory with (or without) an old model at ``m`` in it."""
+def scenario(saver: Saver, tmp_path: Path) -> Callable[..., Scenario]:
+    """Return what makes the scenario of a save to ``m``, where an old model stands if that is to be replaced."""
     base = tmp_path / "base"
     assert saver.run(base, "old", "fresh").returncode == 0
 
-    def make(name: str, mode: str) -> Path:
-        target = tmp_path / name / "m"
-        target.parent.mkdir()
-        if mode == "overwrite":
-            shutil.copytree(base, target)
-        return target
+    def make(mode: str, *always: str, saver: Saver = saver) -> Scenario:
+        return Scenario(
+            command=lambda place: saver.command(place / "m", "new", mode),
+            prepare=lambda place: shutil.copytree(base, place / "m") if mode == "overwrite" else None,
+            always=always,
+        )
 
     return make
 
 
-def _run_all(
-    saver: Saver, scene: Callable[[str, str], Path], mode: str, check: Callable[[str, int, Path], None], *always: str
-) -> list[str]:
-    """Run one save per fault and check what it left; return what was found wrong."""
-    log = scene("dry", mode).parent / "log"
-    assert saver.trace(log.parent / "m", mode, *always, log=str(log)) == 0
-    faults = [fault for point in _list_points(log) for fault in point.faults()]
-    assert len(faults) > 30, "the saver was not traced"
-
-    def run_one(numbered: tuple[int, str]) -> str | None:
-        number, fault = numbered
-        target = scene(f"run-{number}", mode)
-        code = saver.trace(target, mode, *_but(always, fault), fault)
-        try:
-            check(fault, code, target)
-        except Exception as exc:
-            return f"{fault} (exit {code}): {type(exc).__name__} {exc}"
-        shutil.rmtree(target.parent)
-        return None
-
-    with ThreadPoolExecutor(4) as pool:
-        return [found for found in pool.map(run_one, enumerate(faults)) if found]
-
-
-def _but(always: tuple[str, ...], fault: str) -> list[str]:
-    """strace takes one injection per call name; the fault at hand goes first."""
-    return [injection for injection in always if injection.partition(":")[0] != fault.partition(":")[0]]
-
-
-def _check_outcome(fault: str, code: int, target: Path, before: str | None) -> None:
+def _check_outcome(fault: Fault, code: int, target: Path, before: str | None) -> None:
     found = _state(target)
-    if "signal=KILL" in fault:
+    if fault.kills:
         assert code != 0
         assert found in (before, "new")
     elif code == 0:
@@ -188,7 +102,7 @@ def _check_outcome(fault: str, code: int, target: Path, before: str | None) -> N
     else:
         assert code == 3, "an error other than Palate's"
         assert found == before, "reported failure, but something changed"
-    if "signal=KILL" not in fault:
+    if not fault.kills:
         assert not _stages(target.parent), "a stage was left behind"
     _save_here(target)
     assert _state(target) == "new"
@@ -197,60 +111,67 @@ def _check_outcome(fault: str, code: int, target: Path, before: str | None) -> N
 @_needs_strace
 @pytest.mark.slow
 @pytest.mark.parametrize(("mode", "before"), [("fresh", None), ("overwrite", "old")])
-def test_a_save_is_whole_or_absent_whatever_fails(saver, scene, mode, before) -> None:
+def test_a_save_is_whole_or_absent_whatever_fails(scenario, tmp_path, mode, before) -> None:
     """Killed or refused by the disk at any call: the old state or the new, whole; errors are reported and clean."""
-    bad = _run_all(saver, scene, mode, lambda fault, code, target: _check_outcome(fault, code, target, before))
-    assert bad == []
+    tried: list[Fault] = []
+
+    def check(fault: Fault, code: int, place: Path) -> None:
+        tried.append(fault)
+        _check_outcome(fault, code, place / "m", before)
+
+    assert run_faults(scenario(mode), tmp_path, check) == []
+    assert len(tried) > 30
 
 
 @_needs_strace
 @pytest.mark.slow
-def test_without_exchange_the_old_model_survives_every_failure(saver, scene) -> None:
+def test_without_exchange_the_old_model_survives_every_failure(scenario, tmp_path) -> None:
     """Where names cannot be exchanged, a kill may hide the old model, but never loses it."""
+    tried: list[Fault] = []
 
-    def check(fault: str, code: int, target: Path) -> None:
-        if target.exists() or "signal=KILL" not in fault:
+    def check(fault: Fault, code: int, place: Path) -> None:
+        tried.append(fault)
+        target = place / "m"
+        if target.exists() or not fault.kills:
             _check_outcome(fault, code, target, "old")
             return
-        (left,) = _stages(target.parent)
+        (left,) = _stages(place)
         assert _state(left / "old") == "old"
         os.utime(left, (0, 0))  # as if the saver had been killed long ago
         with pytest.raises(ModelExists):
             _save_large(target)
         assert _state(target) == "old"
-        assert not _stages(target.parent)
+        assert not _stages(place)
 
-    assert _run_all(saver, scene, "overwrite", check, *NO_EXCHANGE) == []
+    assert run_faults(scenario("overwrite", *NO_EXCHANGE), tmp_path, check) == []
+    assert len(tried) > 30
 
 
 @_needs_strace
-def test_the_harness_finds_a_saver_that_writes_in_place(saver, scene) -> None:
+def test_the_harness_finds_a_saver_that_writes_in_place(saver, scenario, tmp_path) -> None:
     """The same harness catches a saver that writes in place, so it can see what it is looking for."""
-    in_place = Saver(saver.cache, ("in-place",))
-    log = scene("dry", "fresh").parent / "log"
-    assert in_place.trace(log.parent / "m", "fresh", log=str(log)) == 0
-    bad = 0
-    for number, point in enumerate(point for point in _list_points(log) if point.changes):
-        target = scene(f"run-{number}", "fresh")
-        in_place.trace(target, "fresh", f"{point.name}:signal=KILL:when={point.count}")
-        try:
-            _state(target)
-        except Exception:
-            bad += 1
-    assert bad >= 5
+
+    def check(fault: Fault, code: int, place: Path) -> None:
+        _state(place / "m")
+
+    in_place = scenario("fresh", saver=Saver(saver.cache, ("in-place",)))
+    bad = run_faults(in_place, tmp_path, check, chosen=lambda fault: fault.kills)
+    assert len(bad) >= 5
 
 
 @_needs_strace
 @pytest.mark.parametrize("mode", ["fresh", "overwrite"])
-def test_everything_is_on_disk_before_it_is_visible(saver, scene, mode) -> None:
+def test_everything_is_on_disk_before_it_is_visible(scenario, tmp_path, mode) -> None:
     """Each file is synced after its last write, each directory after its files, then comes the rename, then the parent.
 
     This order is what makes a power cut harmless: the rename never reaches the disk before what it shows.
     """
-    target = scene("dry", mode)
-    log = target.parent / "log"
-    strace = ["strace", "-qq", "-y", "-o", str(log), "-e", "trace=write,fsync,rename,renameat2"]
-    subprocess.run([*strace, *saver.command(target, "new", mode)], check=True, capture_output=True)
+    place, log = tmp_path / "place", tmp_path / "log"
+    place.mkdir()
+    save = scenario(mode)
+    save.prepare(place)
+    watch = [*strace(["write", "fsync", "rename", "renameat2"], log=log), "-y"]
+    subprocess.run([*watch, *save.command(place)], check=True, capture_output=True)
     lines = [line for line in log.read_text().splitlines() if " = -1 " not in line]
     calls = [(line.partition("(")[0], line) for line in lines]
     synced = [re.search(r"<(.*?)>", line)[1] for name, line in calls if name == "fsync"]
@@ -259,7 +180,7 @@ def test_everything_is_on_disk_before_it_is_visible(saver, scene, mode) -> None:
     inside = [path.partition("/model")[2] for path in synced_before]
     assert inside[:3] == ["/MLmodel", "/data/model.bin", "/MANIFEST.json"]
     assert inside[3:] == ["/data", ""]
-    assert synced[len(synced_before) :] == [str(target.parent)]
+    assert synced[len(synced_before) :] == [str(place)]
     for file in ("MLmodel", "model.bin", "MANIFEST.json"):
         writes = [index for index, (name, line) in enumerate(calls) if name == "write" and f"/{file}>" in line]
         (sync,) = [index for index, (name, line) in enumerate(calls) if name == "fsync" and f"/{file}>" in line]
@@ -368,7 +289,7 @@ def test_saving_works_on_other_file_systems(tmp_path, kind) -> None:
     [
         pytest.param("fresh", [], id="fresh"),
         pytest.param("overwrite", [], id="exchanged"),
-        pytest.param("overwrite", _strace(*NO_EXCHANGE), id="in two steps", marks=_needs_strace),
+        pytest.param("overwrite", strace(["renameat2"], *NO_EXCHANGE), id="in two steps", marks=_needs_strace),
     ],
 )
 def test_savers_of_one_path_do_not_mix(tmp_path, mode, wrapper) -> None:
@@ -404,7 +325,7 @@ def test_a_model_that_is_being_removed_is_not_taken_for_other_files(tmp_path) ->
             staging.publish()
 
     save_many_files()
-    slow = [*_strace("getdents64:delay_enter=10000"), *saver.command(target, "new", "overwrite")]
+    slow = [*strace(["getdents64"], "getdents64:delay_enter=10000"), *saver.command(target, "new", "overwrite")]
     for _ in range(10):
         with subprocess.Popen(slow, stderr=subprocess.PIPE, text=True) as process:
             while process.poll() is None:

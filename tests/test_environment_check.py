@@ -17,7 +17,7 @@ from sklearn.linear_model import LinearRegression
 
 import palate
 from palate._environment_check import Difference, check_environment, compare_here, find_differences_that_matter
-from palate._opening import open_model
+from palate._opened import open_model
 from palate._registry import default_registry
 from palate.errors import LoadFailed
 

@@ -21,7 +21,7 @@ import yaml
 from sklearn.linear_model import LinearRegression
 
 import palate
-from palate import _opening, errors
+from palate import _opened, errors
 from palate._disk.manifest import write_manifest
 
 MARKER = "palate_was_here"
@@ -274,7 +274,7 @@ def test_a_fifo_or_a_link_in_the_place_of_a_file_hangs_nobody(copy, name, kind) 
 @pytest.mark.parametrize("put_back", [False, True])
 def test_a_file_swapped_between_the_check_and_the_load_is_noticed(copy, monkeypatch, name, put_back) -> None:
     """M13: what was loaded is what was checked, or the load fails."""
-    check, read = _opening.check_manifest, _opening.read_small
+    check, read = _opened.check_manifest, _opened.read_small
     file, kept = copy / name, copy.parent / "kept"
     hostile = file.read_bytes().replace(b"model_uuid: ", b"model_uuid: f") + b"\n"
 
@@ -290,8 +290,8 @@ def test_a_file_swapped_between_the_check_and_the_load_is_noticed(copy, monkeypa
             kept.replace(file)
         return content
 
-    monkeypatch.setattr(_opening, "check_manifest", check_then_swap)
-    monkeypatch.setattr(_opening, "read_small", read_then_put_back)
+    monkeypatch.setattr(_opened, "check_manifest", check_then_swap)
+    monkeypatch.setattr(_opened, "read_small", read_then_put_back)
     with pytest.raises(errors.PalateError) as caught:
         palate.load_model(copy)
     assert isinstance(caught.value, errors.ModelChanged | errors.UnsafeModel)

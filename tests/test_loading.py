@@ -16,7 +16,8 @@ from sklearn.linear_model import LinearRegression
 
 import palate
 from palate import errors
-from palate._opening import construct, open_model
+from palate._opened import open_model
+from palate._opening import construct
 from palate._registry import FlavorRegistry
 from palate.inspection import describe
 

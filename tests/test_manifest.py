@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palate._disk.manifest import FileDigest, Manifest, accept, check_manifest, read_manifest, write_manifest
+from palate._disk.manifest import accept, check_manifest, read_manifest, write_manifest
+from palate._disk.manifest_document import FileDigest, Manifest
 from palate.errors import InvalidModelFile, ModelChanged, SaveFailed, UnsafePath
 
 FILES = {

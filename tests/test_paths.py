@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palate._disk.paths import confine, list_files, name_problem, read_small, resolve_uri
+from palate._disk.paths import confine, list_files, name_problem, read_small
 from palate.errors import InvalidModelFile, InvalidOption, ModelChanged, ModelNotFound, UnsafePath
 
 
@@ -182,66 +182,3 @@ def test_only_ordinary_files_are_read(model) -> None:
     with pytest.raises(ModelChanged) as caught:
         read_small(model / "nothing", 10)
     assert caught.value.missing == ("nothing",)
-
-
-# -- resolve_uri -------------------------------------------------------------------------------------------------------
-
-
-def test_paths_and_file_uris_mean_the_directory(model, monkeypatch) -> None:
-    """Text, a Path, a relative path and a file: URI all lead to the same directory."""
-    spaced = model.with_name("a b")
-    model.rename(spaced)
-    monkeypatch.chdir(spaced.parent)
-    for uri in (str(spaced), spaced, "a b", Path("a b"), spaced.as_uri(), f"file://localhost{spaced}", f"{spaced}/"):
-        assert resolve_uri(uri) == spaced.resolve()
-
-
-def test_a_link_to_a_model_is_followed_once(model) -> None:
-    """A user's link such as "latest" is resolved, so that setting it anew does not mix two models."""
-    link = model.with_name("latest")
-    link.symlink_to(model)
-    assert resolve_uri(link) == model.resolve()
-
-
-@pytest.mark.parametrize(
-    ("uri", "reason"),
-    [
-        ("nowhere", "nothing is there"),
-        ("", "the path is empty"),
-        ("secret", "it is a file"),
-        ("model/MLmodel", "it is a file"),
-        ("model/MLmodel/x", "the path cannot be followed"),
-        ("model/data", "the directory holds no MLmodel file"),
-        ("loop", "the path cannot be followed"),
-        ("a\0b", "the path cannot be followed"),
-        ("x" * 300, "the path cannot be followed"),
-        ("s3://bucket/model", "'s3:' is not opened here; download the model first"),
-        ("models:/churn/3", "'models:' is not opened here"),
-        ("https://example.org/m", "'https:' is not opened here"),
-        ("file://host/model", "a file:// URI holds just a local, absolute path"),
-        ("file:///m?x=1", "a file:// URI holds just a local, absolute path"),
-        ("file:///%ff", "it is not a URI"),
-    ],
-)
-def test_the_reason_is_precise_when_there_is_no_model(model, monkeypatch, uri, reason) -> None:
-    """Each way of not being a model directory has a reason of its own."""
-    monkeypatch.chdir(model.parent)
-    Path("loop").symlink_to("loop")
-    with pytest.raises(ModelNotFound) as caught:
-        resolve_uri(uri)
-    assert reason in str(caught.value)
-
-
-def test_other_types_are_refused() -> None:
-    """Bytes and other objects are refused as an argument that does not work."""
-    for uri in (b"model", 3, None):
-        with pytest.raises(InvalidOption, match="give a path or a file:// URI"):
-            resolve_uri(uri)
-
-
-def test_a_link_as_mlmodel_is_refused(model) -> None:
-    """The MLmodel file itself must be an ordinary file of the directory."""
-    (model / "MLmodel").unlink()
-    (model / "MLmodel").symlink_to("../secret")
-    with pytest.raises(UnsafePath, match="symbolic link"):
-        resolve_uri(model)

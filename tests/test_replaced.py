@@ -12,8 +12,8 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 import palate
-from palate import _opening, errors
-from palate._disk.replaced import read_one_model
+from palate import _opened, errors
+from palate.locations import Location, read_one_model
 
 DATA = np.array([[0.0], [1.0]])
 
@@ -39,7 +39,7 @@ def save(path: Path, value: int) -> None:
 
 def replace_once(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     """Let another model take the place after the first one's files were checked."""
-    check, done = _opening.check_manifest, []
+    check, done = _opened.check_manifest, []
 
     def check_then_replace(*args: Any) -> Any:
         seal = check(*args)
@@ -48,7 +48,7 @@ def replace_once(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
             save(path, 2)
         return seal
 
-    monkeypatch.setattr(_opening, "check_manifest", check_then_replace)
+    monkeypatch.setattr(_opened, "check_manifest", check_then_replace)
 
 
 def test_a_load_during_a_replacement_gives_the_new_model_whole(tmp_path, monkeypatch) -> None:
@@ -74,7 +74,7 @@ def test_a_model_that_was_only_changed_is_not_read_again(tmp_path) -> None:
     save(tmp_path / "m", 1)
     calls = []
 
-    def read() -> None:
+    def read(_: Location) -> None:
         calls.append(1)
         raise errors.ModelChanged(str(tmp_path), changed=["a"])
 
@@ -87,7 +87,7 @@ def test_a_reader_that_never_finds_it_still_gives_up(tmp_path) -> None:
     """Ten tries, then the error of the last one."""
     calls = []
 
-    def read() -> None:
+    def read(_: Location) -> None:
         calls.append(1)
         save(tmp_path / "m", len(calls))
         raise errors.ModelChanged(str(tmp_path), changed=["a"])

@@ -20,7 +20,7 @@ from packaging.pylock import Pylock
 from wheelhouse import make_wheelhouse, use_only
 
 from palate._environment.lock import Lock
-from palate._opening import open_model
+from palate._opened import open_model
 from palate._rebuilding.bundle_notes import bundle_notes
 from palate._rebuilding.repacking import pack_distribution
 from palate._rebuilding.targets import PLATFORMS, find_targets

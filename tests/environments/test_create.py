@@ -106,16 +106,16 @@ def test_a_cache_that_others_write_to_is_not_used(line, cache, inner, outer) -> 
 
 def test_a_cache_of_ones_own_is_used(line, cache) -> None:
     """A group of the user's name that nobody else is in, as where the umask is 002, is no other user; nor is /tmp."""
-    from palate._rebuilding.places import check_cache
+    from palate._disk.cache_folder import check_private
 
     cache.mkdir(parents=True)
-    check_cache(cache)
+    check_private(cache)
     cache.parent.chmod(0o1777)
-    check_cache(cache)
+    check_private(cache)
     user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(os.getegid())
     if group.gr_name == user.pw_name and user.pw_gid == os.getegid() and set(group.gr_mem) <= {user.pw_name}:
         cache.chmod(0o775)
-        check_cache(cache)
+        check_private(cache)
 
 
 def test_a_bad_place_in_further_requirements_is_refused(line) -> None:

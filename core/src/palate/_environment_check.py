@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass
 from os import PathLike
 from typing import Any
 
-from palate._disk.replaced import read_one_model
 from palate._environment.comparison import Difference
-from palate._opening import OpenedModel, compare_opened, open_model
+from palate._opened import OpenedModel, open_model
+from palate._opening import compare_opened
 from palate._registry import default_registry
 from palate._unowned import KNOWN_DISTRIBUTIONS
 from palate.errors import FlavorBlocked, FlavorBroken, FlavorConflict, FlavorNotFound, InvalidOption
+from palate.locations import Location, read_one_model
 
 __all__ = ["Difference", "EnvironmentCheck", "check_environment", "compare_here", "find_differences_that_matter"]
 
@@ -52,8 +53,8 @@ def check_environment(uri: str | PathLike[str], *, verify: bool = True) -> Envir
         ModelNotFound, ModelChanged, InvalidModelFile: see ``load_model``.
     """
 
-    def read() -> EnvironmentCheck:
-        opened = open_model(uri, verify=verify)
+    def read(location: Location) -> EnvironmentCheck:
+        opened = open_model(location, verify=verify)
         return EnvironmentCheck(uri=str(uri), flavor=opened.flavor_name(), differences=compare_here(opened))
 
     return read_one_model(uri, read, is_whole=lambda _: False)

@@ -1,4 +1,4 @@
-"""Opening a model directory in two phases: inspect (``open_model``), then construct.
+"""Opening a model directory, the second half: constructing what ``_opened.open_model`` has looked at.
 
 Nothing of the model is parsed before its bytes are checked against MANIFEST.json, and nothing of it is run unless the
 caller trusts it.
@@ -8,155 +8,51 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palate._code.load_answers import answer_load_model
 from palate._code.model_code import ModelCode
-from palate._disk.manifest import Manifest, Seal, check_manifest, read_manifest
-from palate._disk.paths import MODEL_FILE, confine, read_small, resolve_uri
-from palate._disk.replaced import read_one_model
-from palate._disk.strict_yaml import MAX_BYTES
+from palate._disk.paths import confine
 from palate._flavor import Flavor
 from palate._late import LateModule
 from palate._native_failures import as_unsupported
+from palate._opened import LOADER_FLAVORS, OpenedModel, open_model
 from palate._registry import FlavorRegistry, default_registry
 from palate.errors import (
     CodeReason,
-    InvalidModelFile,
     InvalidOption,
     LoadFailed,
-    ModelChanged,
     ModelNotFound,
     PalateError,
-    Problem,
     TrustRequired,
 )
 from palate.hookspecs import LoadOptions, ModelSource
-from palate.model_file import PYFUNC, ModelFile, parse_model_file
+from palate.locations import Location, read_one_model
 from palate.pyfunc import PyFuncModel, Reopen
 from palate.signature import Signature
 
 if TYPE_CHECKING:
+    from palate import signing
     from palate._code.import_watch import ImportWatch
     from palate._environment import comparison, contents, facts, recorded
     from palate._environment.comparison import Difference
-    from palate._environment.recorded import RecordedEnvironment
 else:
     comparison = LateModule("palate._environment.comparison")
     contents = LateModule("palate._environment.contents")
     facts = LateModule("palate._environment.facts")
     recorded = LateModule("palate._environment.recorded")
+    signing = LateModule("palate.signing")
 
 __all__ = [
-    "OpenedModel",
     "adapt_original",
     "code_reasons",
     "compare_opened",
     "construct",
     "load",
-    "open_model",
     "prepare_original",
     "reopening",
 ]
-
-# Whose directory a loader of MLflow's is, for directories whose section of that flavor is missing.
-LOADER_FLAVORS = {
-    "mlflow.sklearn": "sklearn",
-    "mlflow.xgboost": "xgboost",
-    "mlflow.pytorch": "pytorch",
-    "mlflow.tensorflow": "tensorflow",
-    "mlflow.keras": "keras",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedModel:
-    """A directory whose MLmodel is parsed, and whose bytes are checked where there is a seal; nothing of it has run."""
-
-    uri: str
-    path: Path
-    model_file: ModelFile
-    manifest: Manifest | None
-    seal: Seal | None
-
-    @property
-    def digest(self) -> str | None:
-        """What tells this model from every other; None of directories without MANIFEST.json."""
-        return self.manifest.digest if self.manifest else None
-
-    def read_environment(self) -> RecordedEnvironment:
-        """Return what it asks for, as its files say it, and MLmodel where these say nothing."""
-        palate = self.model_file.palate  # which stock MLflow does not write
-        python = palate.get("python") or (self.model_file.pyfunc or {}).get("python_version")
-        stated = python if isinstance(python, str) else None
-        return recorded.read_recorded(self.path, python=stated, by_mlflow=not palate)
-
-    def require_digest(self, digest: str | None) -> None:
-        """Raise ModelChanged if it is not the model of that digest; None admits any."""
-        if digest is not None and digest != self.digest:
-            raise ModelChanged(self.uri, changed=["MANIFEST.json"], cause="It is not the model that was loaded before.")
-
-    def flavor_name(self, asked: str | None = None) -> str:
-        """Return the flavor to open it with: the one asked for, or the one that the directory is made for."""
-        if asked is not None:
-            return asked
-        recorded = self.model_file.palate.get("flavor")
-        if isinstance(recorded, str) and recorded in self.model_file.flavors:
-            return recorded
-        pyfunc = self.model_file.pyfunc
-        loader = LOADER_FLAVORS.get(str(pyfunc.get("loader_module"))) if pyfunc else None
-        native = [name for name in self.model_file.flavors if name != PYFUNC]
-        if loader is not None:
-            return loader
-        return native[0] if len(native) == 1 and self._is_loader_of(native[0]) else PYFUNC
-
-    def _is_loader_of(self, flavor: str) -> bool:
-        """Whether stock MLflow's pyfunc would open that flavor, rather than user code that may do anything besides."""
-        module = str(self.model_file.pyfunc["loader_module"]) if self.model_file.pyfunc else ""
-        return module in ("", "palate.mlflow_loader", f"mlflow.{flavor}")
-
-    def config(self, flavor: str) -> Mapping[str, Any]:
-        """Return the flavor's section; where MLflow wrote none, what its python_function section says instead.
-
-        Raises:
-            InvalidOption: the model has no such flavor.
-        """
-        pyfunc = self.model_file.pyfunc or {}
-        if flavor not in self.model_file.flavors and LOADER_FLAVORS.get(str(pyfunc.get("loader_module"))) == flavor:
-            # MLflow's own fallback: a pickle, or the flavor's default file.
-            path = pyfunc.get("model_path") or pyfunc.get("data")
-            return {"pickled_model": path, "data": path}
-        return self.model_file.flavor(flavor)
-
-
-def open_model(uri: str | PathLike[str], *, verify: bool = True, document_only: bool = False) -> OpenedModel:
-    """Check the bytes of a model directory, then parse its MLmodel.
-
-    Args:
-        uri: where it is.
-        verify: check every file against MANIFEST.json.
-        document_only: of the files, check MLmodel alone, because the others will be checked by whoever opens them.
-
-    Raises:
-        ModelNotFound: there is no model directory.
-        ModelChanged: the files are not those that MANIFEST.json lists.
-        InvalidModelFile: MLmodel or MANIFEST.json is malformed.
-    """
-    path = resolve_uri(uri)
-    manifest = read_manifest(path)
-    seal = check_manifest(path, manifest) if manifest is not None and verify and not document_only else None
-    document = read_small(confine(path, MODEL_FILE, field="the model directory"), MAX_BYTES)
-    if manifest is not None and verify:
-        manifest.check_content(path, MODEL_FILE, document)
-    model_file = parse_model_file(document)
-    if manifest is None and model_file.palate:
-        raise ModelChanged(str(uri), missing=["MANIFEST.json"])
-    if not model_file.flavors:
-        raise InvalidModelFile([Problem(("flavors",), "missing", "names no flavor, so nothing can open this model")])
-    return OpenedModel(uri=str(uri), path=path, model_file=model_file, manifest=manifest, seal=seal)
 
 
 def load(
@@ -167,6 +63,7 @@ def load(
     verify: bool = True,
     options: Mapping[str, Any] | None = None,
     digest: str | None = None,
+    signed_by: tuple[bytes, ...] = (),
     to_predict: bool = True,
 ) -> PyFuncModel:
     """Open and construct the model at *uri*, from the start again while another one takes its place.
@@ -175,10 +72,11 @@ def load(
     native object does not need what the flavor would prepare to predict with.
     """
 
-    def read() -> tuple[OpenedModel, PyFuncModel]:
-        opened = open_model(uri, verify=verify)
+    def read(location: Location) -> tuple[OpenedModel, PyFuncModel]:
+        opened = open_model(location, verify=verify, signed_by=signed_by)
         opened.require_digest(digest)
-        arguments = (str(opened.path), opened.digest, trust, flavor, verify, dict(options or {}))
+        place = location.lasting or str(opened.path)
+        arguments = (place, opened.digest, signed_by, trust, flavor, verify, dict(options or {}))
         return opened, construct(
             opened,
             trust=trust,
@@ -196,11 +94,19 @@ def load(
 
 
 def reopen_model(
-    path: str, digest: str | None, trust: bool, flavor: str | None, verify: bool, options: Mapping[str, Any]
+    path: str,
+    digest: str | None,
+    signed_by: tuple[bytes, ...],
+    trust: bool,
+    flavor: str | None,
+    verify: bool,
+    options: Mapping[str, Any],
 ) -> PyFuncModel:
     """Load a pickled model from the directory that its pickle refers to, as it was loaded before."""
     with reopening(path):
-        return load(path, trust=trust, flavor=flavor, verify=verify, options=options, digest=digest)
+        return load(
+            path, trust=trust, flavor=flavor, verify=verify, options=options, digest=digest, signed_by=signed_by
+        )
 
 
 @contextmanager

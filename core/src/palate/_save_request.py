@@ -10,6 +10,7 @@ from pathlib import Path
 from types import EllipsisType
 from typing import Any
 
+from palate._disk.paths import scheme_of
 from palate._environment.source import active_run_id, check_run_id
 from palate._flavor import Flavor
 from palate._registry import FlavorRegistry
@@ -96,6 +97,9 @@ def check_path(name: str, path: object) -> Path:
     """Return the argument *name* as an absolute path."""
     if not isinstance(path, str | os.PathLike):
         raise InvalidOption(name, reason=f"it is {type(path).__name__}", hint="give a path as text or a pathlib.Path")
+    if scheme_of(path) is not None:
+        reason = f"{path!r:.100} is a URI, not a path"
+        raise InvalidOption(name, reason=reason, hint="give a path; palate.store saves into a store")
     if not os.fspath(path):
         raise InvalidOption(name, reason="it is empty", hint="give the path of a file or directory")
     return Path(path).absolute()

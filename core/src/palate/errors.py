@@ -5,12 +5,25 @@ ends with what to do::
 
     PalateError
     ├── ModelNotFound (FileNotFoundError)      no model directory there
+    │   └── VersionNotFound                    a store has no such model, version or alias
     ├── ModelExists (FileExistsError)          the target of a save is taken
     ├── ProjectExists (FileExistsError)        something is where a new flavor's project shall be
     ├── SaveFailed (OSError)                   the disk refused; nothing was left behind
     ├── InvalidModelFile (ValueError)          MLmodel or MANIFEST.json is not what it should be
+    ├── InvalidArchive (ValueError)            a file is no model in one file, or is not as it should be
+    ├── CacheFailed (OSError)                  the user's cache cannot be used
+    ├── SignatureInvalid (ValueError)          a signature is malformed, by another key, or of other files
+    ├── SignatureMissing (PermissionError)     a signature is demanded of a model that has none
+    ├── SignatureExists (FileExistsError)      the model is signed already
+    ├── InvalidKey (ValueError)                a key cannot be read, or does not sign models
+    ├── InvalidStore (ValueError)              a folder is no store, or a document of it is malformed
+    ├── StoreFailed (OSError)                  a store cannot be read or written to
+    ├── AliasMoved (RuntimeError)              somebody else moved an alias meanwhile
+    ├── BreakingChange (ValueError)            a version would break the callers of an alias
+    ├── VersionInUse (ValueError)              an alias leads to the version that was to be deleted
     ├── UnsafePath (ValueError)                a path that leaves, or could leave, the directory
     ├── ModelChanged (ValueError)              files differ from MANIFEST.json
+    │   └── WrongModel                         another model than the one asked for by its digest
     ├── TrustRequired (PermissionError)        opening would run code carried by the model
     ├── UnsafeModel (ValueError)               a model file breaks a safety rule
     ├── LoadFailed (RuntimeError)              the framework could not read its own file
@@ -28,6 +41,7 @@ ends with what to do::
     ├── NativeElsewhere (AttributeError)       an isolated model has no native object here
     ├── NotTransferable (TypeError)            a value of this type does not cross between processes
     ├── MethodNotFound (AttributeError)        the model does not answer to that method
+    ├── RemoteFailed (OSError)                 a server that files are fetched from, or kept on, failed
     ├── EnvironmentFailed (RuntimeError)       a step of making, or of using, a model's environment failed
     ├── PythonNotFound (LookupError)           the Python that a model asks for is not installed
     ├── FlavorNotFound (LookupError)           no installed flavor has that name
@@ -42,11 +56,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from palate._environment_errors import EnvironmentFailed, PythonNotFound
+from palate._flavor_errors import FlavorBlocked, FlavorBroken, FlavorConflict, FlavorNotFound
+from palate._identity_errors import InvalidKey, SignatureExists, SignatureInvalid, SignatureMissing
 from palate._plugin_failures import describe_failure
 from palate._problems import PalateError, PalateWarning, Problem, ProblemKind, ProblemsError
 from palate._process_errors import ModelCrashed, ModelOutOfMemory, ModelTimeout, NativeElsewhere, NotTransferable
+from palate._remote_errors import RemoteFailed
+from palate._storage_errors import (
+    AliasMoved,
+    BreakingChange,
+    CacheFailed,
+    InvalidArchive,
+    InvalidStore,
+    StoreFailed,
+    VersionInUse,
+)
 
 __all__ = [
+    "AliasMoved",
+    "BreakingChange",
+    "CacheFailed",
     "CodeReason",
     "DependencyMissing",
     "EnvironmentFailed",
@@ -54,12 +84,15 @@ __all__ = [
     "FlavorBroken",
     "FlavorConflict",
     "FlavorNotFound",
+    "InvalidArchive",
     "InvalidExample",
     "InvalidInput",
+    "InvalidKey",
     "InvalidModelFile",
     "InvalidOption",
     "InvalidRequirement",
     "InvalidSignature",
+    "InvalidStore",
     "LoadFailed",
     "MethodNotFound",
     "ModelChanged",
@@ -77,12 +110,20 @@ __all__ = [
     "ProblemKind",
     "ProjectExists",
     "PythonNotFound",
+    "RemoteFailed",
     "SaveFailed",
+    "SignatureExists",
+    "SignatureInvalid",
+    "SignatureMissing",
+    "StoreFailed",
     "TrustRequired",
     "UnsafeModel",
     "UnsafePath",
     "UnsupportedModel",
     "UnsupportedOutput",
+    "VersionInUse",
+    "VersionNotFound",
+    "WrongModel",
 ]
 
 
@@ -122,6 +163,15 @@ class ModelNotFound(PalateError, FileNotFoundError):
     def __init__(self, uri: str, *, reason: str, hint: str = "give the directory that holds the MLmodel file") -> None:
         self.uri = uri
         super().__init__(f"No model at '{uri}': {reason}. Hint: {hint}.")
+
+
+class VersionNotFound(ModelNotFound):
+    """A store has no such model, version or alias; *known* is what it has instead."""
+
+    def __init__(self, reference: str, *, reason: str, known: Sequence[str]) -> None:
+        self.reference, self.known = reference, tuple(known)
+        hint = f"there is {', '.join(self.known[:10])}" if self.known else "'palate store list' shows what there is"
+        super().__init__(reference, reason=reason, hint=hint)
 
 
 class ModelExists(PalateError, FileExistsError):
@@ -185,6 +235,20 @@ class ModelChanged(PalateError, ValueError):
         super().__init__(
             f"The model at '{uri}' is not what was saved ({found}).{why} Hint: fetch it again from where it "
             "came; if you know the change is right, run 'palate verify --accept' on it."
+        )
+
+
+class WrongModel(ModelChanged):
+    """A model has another identity than the one that was asked for."""
+
+    def __init__(self, uri: str, *, wanted: str, found: str | None) -> None:
+        self.uri, self.wanted, self.found = uri, wanted, found
+        self.changed, self.missing, self.extra = (), (), ()
+        known = f"it is sha256:{found}" if found else "it has no MANIFEST.json, so nobody knows which model it is"
+        PalateError.__init__(
+            self,
+            f"'{uri}' is not the model that was asked for, sha256:{wanted}: {known}. Hint: find out who changed it; "
+            "if it is to be another one from now on, ask for its identity, which 'palate inspect' shows.",
         )
 
 
@@ -307,83 +371,6 @@ class MethodNotFound(PalateError, AttributeError):
         self.method, self.available = method, tuple(available)
         answers = ", ".join(self.available) or "none"
         super().__init__(f"This model has no method '{method}' (it answers to: {answers}).")
-
-
-class EnvironmentFailed(PalateError, RuntimeError):
-    """A step of making, using or removing an environment failed; *output* is what the tool that failed said last.
-
-    *removed* says that whatever had been made before that step has been taken away again.
-    """
-
-    def __init__(self, step: str, *, output: Sequence[str], hint: str, removed: bool = False) -> None:
-        self.step, self.output, self.hint, self.removed = step, tuple(output), hint, removed
-        said = "".join(f"\n  - {line}" for line in self.output) or " no reason was given"
-        clause = ", and nothing was left behind" if removed else ""
-        super().__init__(f"Could not {step}{clause}:{said}\nHint: {hint}.")
-
-    def after_removal(self) -> EnvironmentFailed:
-        """Return the same failure, told after what had been made before it was taken away."""
-        return EnvironmentFailed(self.step, output=self.output, hint=self.hint, removed=True)
-
-
-class PythonNotFound(PalateError, LookupError):
-    """No Python of the minor version that is asked for is installed here, or none that Palate runs on is."""
-
-    def __init__(self, wanted: str, *, found: Sequence[str], needed: str = "") -> None:
-        self.wanted, self.found = wanted, tuple(found)
-        minor = ".".join(wanted.split(".")[:2])
-        if needed:
-            reason = f"Palate runs on Python {needed}, and Python {wanted} is asked for"
-            hint = "python='3.11', or another that is installed, builds with that instead (CLI: --python 3.11)"
-        else:
-            reason = f"Python {minor} is asked for and was not found"
-            hint = f"uv python install {minor}; or pyenv install {minor}; or the system's package manager; or name an "
-            hint += "interpreter, or another version, with python= (CLI: --python)"
-        super().__init__(f"{reason} (found: {', '.join(self.found) or 'none'}). Hint: {hint}.")
-
-
-class FlavorNotFound(PalateError, LookupError):
-    """No installed flavor has that name."""
-
-    def __init__(self, flavor: str, *, installed: Sequence[str], distribution: str | None = None) -> None:
-        self.flavor, self.installed = flavor, tuple(installed)
-        names = ", ".join(self.installed) or "none"
-        unknown = "check the spelling, or install the plugin that provides it, or name its file in PALATE_PLUGINS"
-        hint = f"pip install {distribution}" if distribution else unknown
-        super().__init__(f"No installed flavor is called '{flavor}' (installed: {names}). Hint: {hint}.")
-
-
-class FlavorConflict(PalateError, ValueError):
-    """Two plugins claim the same flavor name or the same package."""
-
-    def __init__(self, claim: str, *, distributions: Sequence[str], choices: Sequence[str], hint: str = "") -> None:
-        self.claim, self.distributions = claim, tuple(distributions)
-        picks = " or ".join(f"flavor='{choice}'" for choice in choices)
-        way_on = hint or f"pass {picks}, or remove one of them"
-        super().__init__(f"{claim} is claimed by {' and by '.join(self.distributions)}. Hint: {way_on}.")
-
-
-class FlavorBlocked(PalateError, PermissionError):
-    """The host's list of allowed plugins leaves out the one that provides this flavor; it was not imported."""
-
-    def __init__(self, flavor: str, *, distribution: str, variable: str) -> None:
-        self.flavor, self.distribution, self.variable = flavor, distribution, variable
-        super().__init__(
-            f"The flavor '{flavor}' of {distribution} was not imported: {variable} does not list {distribution}. "
-            f"Hint: add {distribution} to {variable}, or unset that variable to allow every installed plugin."
-        )
-
-
-class FlavorBroken(PalateError, ImportError):
-    """A flavor could not be activated, or does not keep its contract; the others go on working."""
-
-    def __init__(self, flavor: str, *, distribution: str, version: str, reason: str, hint: str = "") -> None:
-        self.flavor, self.distribution, self.version, self.reason = flavor, distribution, version, reason
-        way_on = hint or (f"reinstall or upgrade {distribution}" if version else "correct the plugin and start again")
-        super().__init__(
-            f"The flavor '{flavor}' of {' '.join(filter(None, (distribution, version)))} cannot be used: {reason}. "
-            f"Hint: {way_on}; 'palate flavors list' shows every plugin's state."
-        )
 
 
 class DependencyMissing(PalateError, ImportError):

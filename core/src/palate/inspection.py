@@ -12,13 +12,13 @@ from typing import Any
 from palate._disk.column_facts import column_facts
 from palate._disk.method_facts import method_facts
 from palate._disk.paths import list_files, read_small
-from palate._disk.replaced import read_one_model
 from palate._environment.admission import pinned_version
 from palate._environment.facts import RecordedFacts, read_facts
 from palate._environment.lock import Lock
 from palate._environment.recorded import RecordedEnvironment, RefusedLine, read_recorded_lock
 from palate._environment.requirements import MAX_LINES, REQUIREMENTS_FILE, parse_requirement
-from palate._opening import OpenedModel, code_reasons, open_model
+from palate._opened import OpenedModel, open_model
+from palate._opening import code_reasons
 from palate._registry import FlavorRegistry, default_registry
 from palate.errors import (
     CodeReason,
@@ -31,6 +31,7 @@ from palate.errors import (
     ModelChanged,
 )
 from palate.hookspecs import Guarantees
+from palate.locations import Location, read_one_model
 from palate.signature import Signature
 
 __all__ = ["FOLDER_PURPOSES", "PURPOSES", "FileEntry", "ModelInfo", "describe", "inspect_model"]
@@ -146,8 +147,8 @@ def inspect_model(uri: str | PathLike[str], *, verify: bool = True) -> ModelInfo
         ModelNotFound, ModelChanged, InvalidModelFile: see ``load_model``.
     """
 
-    def read() -> ModelInfo:
-        return describe(open_model(uri, verify=verify), default_registry())
+    def read(location: Location) -> ModelInfo:
+        return describe(open_model(location, verify=verify), default_registry())
 
     return read_one_model(uri, read, is_whole=lambda _: False)
 

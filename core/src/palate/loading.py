@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from palate._isolation.options import Isolation, check_isolation
 from palate._late import LateModule
 from palate._opening import load
+from palate.errors import InvalidOption
 from palate.pyfunc import PyFuncModel
 
 if TYPE_CHECKING:
+    from palate import signing
     from palate._isolation import model as isolated
     from palate._isolation.model import IsolatedModel
 else:
     isolated = LateModule("palate._isolation.model")
+    signing = LateModule("palate.signing")
 
 __all__ = ["load_model", "load_native"]
+
+Keys: TypeAlias = str | PathLike[str] | Sequence[str | PathLike[str]]
 
 
 @overload
@@ -26,6 +32,7 @@ def load_model(
     trust: bool = False,
     flavor: str | None = None,
     verify: bool = True,
+    signed_by: Keys | None = None,
     isolate: Literal[True] | Isolation,
     **flavor_options: Any,
 ) -> IsolatedModel: ...
@@ -38,6 +45,7 @@ def load_model(
     trust: bool = False,
     flavor: str | None = None,
     verify: bool = True,
+    signed_by: Keys | None = None,
     isolate: bool | Isolation = False,
     **flavor_options: Any,
 ) -> PyFuncModel: ...
@@ -49,16 +57,20 @@ def load_model(
     trust: bool = False,
     flavor: str | None = None,
     verify: bool = True,
+    signed_by: Keys | None = None,
     isolate: bool | Isolation = False,
     **flavor_options: Any,
 ) -> PyFuncModel:
     """Load the model at *uri* behind the framework-neutral adapter.
 
     Args:
-        uri: a model directory, as a path or ``file:`` URI.
+        uri: a model directory, or a model in one file, as a path or ``file:`` URI; a version in a store, as
+            ``models:/iris@champion``; or a URI of another scheme that is installed. ``@sha256:<digest>`` behind it says
+            which model it must be.
         trust: allow code that comes with the model to run (pickles, ``code/``, loader modules).
         flavor: open it with this flavor instead of the one that the directory names.
         verify: check every file against MANIFEST.json first; False skips that for huge models that you trust.
+        signed_by: the file of a public key (PEM), or several, one of which must have signed it (``palate sign``).
         isolate: run it in a process of its own, in an environment of its own if it needs one: True, or an ``Isolation``
             that says where, and with how much memory and time. The result is an ``IsolatedModel``, a PyFuncModel too.
         **flavor_options: what the flavor takes besides, such as ``model_config=`` for python_function.
@@ -68,17 +80,23 @@ def load_model(
         UnsafeModel: a file breaks a rule of its safe format.
         FlavorNotFound, FlavorBroken: the plugin is not installed, or does not work.
         InvalidOption: the model has no flavor of that name, or the flavor takes no such option.
-        ModelNotFound: there is no model directory.
+        ModelNotFound: there is no model.
+        InvalidArchive: it is a file, and not a whole model in one file.
         ModelChanged: the files are not those that MANIFEST.json lists.
+        WrongModel: it has another digest.
+        SignatureMissing, SignatureInvalid: it is not signed as *signed_by*, or its store, demands.
         InvalidModelFile: MLmodel or MANIFEST.json is malformed.
         LoadFailed: the framework could not read its file.
         ModelCrashed, ModelTimeout, ModelOutOfMemory: the process of an isolated model did not get so far.
         PythonNotFound, EnvironmentFailed: its environment could not be built.
     """
     isolation = check_isolation(isolate)
+    keys = _read_keys(signed_by, verify=verify)
     if isolation is not None:
-        return isolated.load_isolated(uri, isolation, trust=trust, flavor=flavor, verify=verify, options=flavor_options)
-    return load(uri, trust=trust, flavor=flavor, verify=verify, options=flavor_options)
+        return isolated.load_isolated(
+            uri, isolation, trust=trust, flavor=flavor, verify=verify, options=flavor_options, signed_by=keys
+        )
+    return load(uri, trust=trust, flavor=flavor, verify=verify, options=flavor_options, signed_by=keys)
 
 
 def load_native(
@@ -87,7 +105,22 @@ def load_native(
     trust: bool = False,
     flavor: str | None = None,
     verify: bool = True,
+    signed_by: Keys | None = None,
     **flavor_options: Any,
 ) -> object:
     """Load the framework's own object (an estimator, a Booster, an nn.Module); the rest is as for ``load_model``."""
-    return load(uri, trust=trust, flavor=flavor, verify=verify, options=flavor_options, to_predict=False).native
+    keys = _read_keys(signed_by, verify=verify)
+    model = load(
+        uri, trust=trust, flavor=flavor, verify=verify, options=flavor_options, signed_by=keys, to_predict=False
+    )
+    return model.native
+
+
+def _read_keys(signed_by: Keys | None, *, verify: bool) -> tuple[bytes, ...]:
+    """Return the public keys that are demanded, as PEM."""
+    if signed_by is None:
+        return ()
+    if not verify:
+        hint = "leave verify out, which is on by itself"
+        raise InvalidOption("signed_by", reason="a signature of files that are not checked says nothing", hint=hint)
+    return signing.read_key_texts([signed_by] if isinstance(signed_by, str | PathLike) else signed_by)

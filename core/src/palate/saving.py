@@ -17,6 +17,7 @@ from pathlib import Path
 from types import EllipsisType
 from typing import Any
 
+from palate._archive.reading import is_archive
 from palate._code.bundle import copy_code, top_level_names
 from palate._code.import_watch import ImportWatch
 from palate._code.imports import object_imports, source_imports
@@ -24,7 +25,7 @@ from palate._code.pickles import pickle_modules
 from palate._disk.format import FORMAT_VERSION
 from palate._disk.manifest import write_manifest
 from palate._disk.paths import MODEL_FILE, list_files
-from palate._disk.staging import stage
+from palate._disk.staging import stage, stage_file
 from palate._enforcement.plan import compile_inputs
 from palate._environment.capture import Evidence, capture_environment
 from palate._environment.distributions import find_providers
@@ -32,7 +33,8 @@ from palate._environment.environment import ENVIRONMENT_FILES, Environment, envi
 from palate._environment.source import find_source
 from palate._flavor import Flavor
 from palate._native_failures import as_unsupported
-from palate._opening import OpenedModel, adapt_original, code_reasons, construct, open_model, prepare_original
+from palate._opened import OpenedModel, open_model
+from palate._opening import adapt_original, code_reasons, construct, prepare_original
 from palate._random_state import keep_random_state
 from palate._registry import FlavorRegistry, default_registry
 from palate._save_request import SaveRequest, check_path, check_request
@@ -49,6 +51,7 @@ from palate.errors import CodeReason, InvalidExample, InvalidInput, Problem, Uns
 from palate.golden import Golden, record_golden
 from palate.inspection import ModelInfo, describe
 from palate.model_file import PYFUNC, ModelFile, build_model_file
+from palate.packing import ARCHIVE_SUFFIX, pack_directory
 from palate.schema import Schema
 from palate.signature import Signature
 
@@ -73,14 +76,14 @@ def save_model(
     overwrite: bool = False,
     **flavor_options: Any,
 ) -> ModelInfo:
-    """Save *model* as a directory at *path* that Palate and stock MLflow open.
+    """Save *model* as a directory at *path* that Palate and stock MLflow open; as one file if it ends with ``.palate``.
 
-    The directory appears whole or not at all. With an input example the model is loaded back and must predict the
+    It appears whole or not at all. With an input example the model is loaded back and must predict the
     same before it is published; example and predictions are kept, for ``palate verify``.
 
     Args:
         model: a framework's object, a PythonModel, a function, or the path of a ``.py`` file that sets a model.
-        path: where the directory shall be; its parent is created when missing.
+        path: where the directory, or the file, shall be; its parent is created when missing.
         flavor: the flavor to save it with; by default the one that owns the model's class.
         signature: left out, it is inferred from the example, the model and its type hints; None saves without one. What
             a given one does not say of outputs is learnt from the example.
@@ -121,13 +124,26 @@ def save_model(
         format_name=format,
         options={**({} if artifacts is None else {"artifacts": artifacts}), **flavor_options},
     )
-    with stage(check_path("path", path), overwrite=overwrite) as staging, keep_random_state():
-        _write_directory(request, staging.path, registry, uri=str(path))
-        write_manifest(staging.path)
-        # Before it is published: from then on somebody else may replace it.
-        info = describe(open_model(staging.path, verify=False), registry)
+    target = check_path("path", path)
+    if target.suffix == ARCHIVE_SUFFIX:
+        with stage_file(target, overwrite=overwrite, is_model=is_archive) as file_staging:
+            info = save_into(request, file_staging.draft, registry, uri=str(path))
+            pack_directory(file_staging.draft, file_staging.path)
+            file_staging.publish()
+        return replace(info, path=file_staging.target)
+    with stage(target, overwrite=overwrite) as staging:
+        info = save_into(request, staging.path, registry, uri=str(path))
         staging.publish()
     return replace(info, path=staging.target)
+
+
+def save_into(request: SaveRequest, root: Path, registry: FlavorRegistry, *, uri: str) -> ModelInfo:
+    """Write the model that is asked for into the empty directory *root*, sealed, for the caller to publish."""
+    with keep_random_state():
+        _write_directory(request, root, registry, uri=uri)
+        write_manifest(root)
+        # Before it is published: from then on somebody else may replace it.
+        return describe(open_model(root, verify=False), registry)
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from os import PathLike
 from typing import Any, Literal
 
 from palate._disk.manifest import accept
-from palate._disk.paths import resolve_uri
-from palate._disk.replaced import read_one_model
+from palate._disk.paths import check_model_directory, resolve_path, scheme_of
 from palate._environment.comparison import describe_differences
 from palate._environment_check import compare_here
-from palate._opening import OpenedModel, construct, open_model
+from palate._opened import OpenedModel, open_model
+from palate._opening import construct
 from palate._random_state import keep_random_state
 from palate._registry import default_registry
+from palate._signing.coverage import checked_files, hash_files
 from palate.errors import InvalidModelFile, InvalidOption, ModelChanged, PalateError, UnsafePath
 from palate.golden import replay_golden
+from palate.locations import Location, read_one_model
+from palate.signing import PublicKey, check_signature, read_keys, read_signature
 
 __all__ = ["Check", "Verification", "accept_changes", "verify_model"]
 
@@ -32,7 +35,7 @@ class Check:
         differences: of predictions that are not what was recorded, one sentence each.
     """
 
-    name: Literal["files", "environment", "predictions"]
+    name: Literal["files", "signature", "environment", "predictions"]
     status: Literal["ok", "note", "failed", "skipped"]
     detail: str
     differences: tuple[str, ...] = ()
@@ -55,7 +58,14 @@ class Verification:
         return {"uri": self.uri, "ok": self.ok, "checks": [asdict(check) for check in self.checks]}
 
 
-def verify_model(uri: str | PathLike[str], *, trust: bool = False, **flavor_options: Any) -> Verification:
+def verify_model(
+    uri: str | PathLike[str],
+    *,
+    trust: bool = False,
+    keys: Sequence[PublicKey | str | PathLike[str]] = (),
+    signature: str | PathLike[str] | None = None,
+    **flavor_options: Any,
+) -> Verification:
     """Check a model's files against its digest, its requirements against this environment, and replay its golden
     predictions.
 
@@ -63,23 +73,45 @@ def verify_model(uri: str | PathLike[str], *, trust: bool = False, **flavor_opti
     without it. The same options as for ``load_model`` are taken (``module=``, ``custom_objects=``); a model that cannot
     be loaded without one of them counts as skipped.
 
+    Args:
+        uri: the model.
+        trust: allow code that comes with the model to run.
+        keys: public keys, or their PEM files. One of them must have signed the model; if none has, it is not loaded.
+        signature: the signature's file, if it is not the one that comes with the model.
+        **flavor_options: what the model is loaded with.
+
     Raises:
         ModelNotFound: there is no model directory.
+        InvalidKey: a key cannot be read or used.
     """
+    if signature is not None and not keys:
+        raise InvalidOption("signature", reason="there are no keys to check it with", hint="give keys= too")
+    trusted = read_keys(keys) if keys else ()
 
-    def read() -> Verification:
-        return _verify(uri, trust=trust, options=flavor_options)
+    def read(location: Location) -> Verification:
+        return _verify(location, trust=trust, keys=trusted, signature=signature, options=flavor_options)
 
     return read_one_model(uri, read, is_whole=lambda found: found.ok)
 
 
-def _verify(uri: str | PathLike[str], *, trust: bool, options: Mapping[str, Any]) -> Verification:
+def _verify(
+    location: Location,
+    *,
+    trust: bool,
+    keys: Sequence[PublicKey],
+    signature: str | PathLike[str] | None,
+    options: Mapping[str, Any],
+) -> Verification:
     try:
-        opened = open_model(uri)
+        opened = open_model(location)
     except (ModelChanged, InvalidModelFile, UnsafePath) as exc:
-        return Verification(uri=str(uri), checks=(Check(name="files", status="failed", detail=str(exc)),))
-    checks = (_files(opened), _environment(opened), _predictions(opened, trust=trust, options=options))
-    return Verification(uri=str(uri), checks=checks)
+        return Verification(uri=location.uri, checks=(Check(name="files", status="failed", detail=str(exc)),))
+    checks = [_files(opened)]
+    if keys:
+        checks.append(_signature(opened, location, keys, signature))
+    if all(check.status != "failed" for check in checks):  # what somebody else signed is not loaded
+        checks += [_environment(opened), _predictions(opened, trust=trust, options=options)]
+    return Verification(uri=location.uri, checks=tuple(checks))
 
 
 def accept_changes(uri: str | PathLike[str]) -> str:
@@ -87,7 +119,11 @@ def accept_changes(uri: str | PathLike[str]) -> str:
 
     For directories that another tool changed on purpose, such as MLflow's ``set_signature``.
     """
-    return accept(resolve_uri(uri)).digest
+    if scheme_of(uri) not in (None, "file") or not (path := resolve_path(uri)).is_dir():
+        reason = f"'{uri}' is no directory, and what is kept elsewhere stays as it was saved"
+        raise InvalidOption("uri", reason=reason, hint="unpack it, accept the directory, and pack or add that")
+    check_model_directory(path, str(uri))
+    return accept(path).digest
 
 
 def _files(opened: OpenedModel) -> Check:
@@ -95,6 +131,18 @@ def _files(opened: OpenedModel) -> Check:
         return Check(name="files", status="note", detail="there is no MANIFEST.json, so nothing to check against")
     manifest = opened.seal.manifest
     return Check(name="files", status="ok", detail=f"{len(manifest.files)} files, sha256 {manifest.digest}")
+
+
+def _signature(
+    opened: OpenedModel, location: Location, keys: Sequence[PublicKey], file: str | PathLike[str] | None
+) -> Check:
+    try:
+        bundle = read_signature(location, file)
+        files = checked_files(opened.path, opened.manifest) if opened.manifest else hash_files(opened.path)
+        signer = check_signature(bundle, files, keys, source=location.uri)
+    except PalateError as exc:
+        return Check(name="signature", status="failed", detail=str(exc))
+    return Check(name="signature", status="ok", detail=f"of {len(files)} files, by the key {signer.key}")
 
 
 def _environment(opened: OpenedModel) -> Check:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from palate._disk.staging import STAGE_PATTERN
+from palate._disk.stages import STAGE_PATTERN
 
 __all__ = ["copy_into"]
 

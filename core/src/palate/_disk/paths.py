@@ -18,7 +18,18 @@ from urllib.parse import unquote, urlsplit
 
 from palate.errors import InvalidModelFile, InvalidOption, ModelChanged, ModelNotFound, Problem, UnsafePath
 
-__all__ = ["MODEL_FILE", "confine", "list_files", "name_problem", "open_plain", "read_small", "resolve_uri"]
+__all__ = [
+    "MODEL_FILE",
+    "check_model_directory",
+    "confine",
+    "list_files",
+    "name_problem",
+    "open_member",
+    "open_plain",
+    "read_small",
+    "resolve_path",
+    "scheme_of",
+]
 
 MODEL_FILE: Final = "MLmodel"
 _MAX_FILES: Final = 100_000
@@ -165,6 +176,19 @@ def open_plain(path: Path, *, follow_links: bool = False) -> int:
     return descriptor
 
 
+def open_member(root: Path, name: str) -> int:
+    """Open a file of the model at *root* for reading, as ``open_plain`` does.
+
+    Raises:
+        UnsafePath: if it is a link or anything but an ordinary file.
+        ModelNotFound: if it cannot be opened.
+    """
+    try:
+        return open_plain(root / name)
+    except OSError as exc:
+        raise ModelNotFound(str(root), reason=f"'{name}' cannot be opened ({exc.strerror})") from exc
+
+
 def read_small(path: Path, limit: int) -> bytes:
     """Return the content of an ordinary file of at most *limit* bytes.
 
@@ -189,47 +213,59 @@ def read_small(path: Path, limit: int) -> bytes:
     return content
 
 
-def resolve_uri(uri: str | os.PathLike[str]) -> Path:
-    """Return the model directory that a path or ``file://`` URI means, with links in the path to it resolved.
+def resolve_path(uri: str | os.PathLike[str]) -> Path:
+    """Return what a path or ``file://`` URI leads to, with all links on the way resolved.
 
     Raises:
-        ModelNotFound: if there is none, with the reason.
-        UnsafePath: if its MLmodel is a link or a special file.
+        ModelNotFound: if nothing is there, with the reason.
     """
     path = _local_path(uri)
     try:
         # A link such as "latest" may be set anew while we read; from here on one directory is meant.
-        path = path.resolve(strict=True)
-        mode = os.lstat(path).st_mode
+        return path.resolve(strict=True)
     except FileNotFoundError as exc:
         raise ModelNotFound(str(uri), reason="nothing is there") from exc
     except (OSError, ValueError, RuntimeError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc)
         raise ModelNotFound(str(uri), reason=f"the path cannot be followed ({reason})") from exc
-    if not stat.S_ISDIR(mode):
-        raise ModelNotFound(str(uri), reason=f"it is a {'file' if stat.S_ISREG(mode) else _kind(mode)}")
+
+
+def check_model_directory(path: Path, uri: str) -> None:
+    """Raise unless *path* is a directory with a MLmodel file in it.
+
+    Raises:
+        ModelNotFound: naming the *uri*, with the reason.
+        UnsafePath: if its MLmodel is a link or a special file.
+    """
     try:
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISDIR(mode):
+            raise ModelNotFound(uri, reason=f"it is a {_kind(mode)}")
         mode = os.lstat(path / MODEL_FILE).st_mode
     except FileNotFoundError as exc:
-        raise ModelNotFound(str(uri), reason="the directory holds no MLmodel file") from exc
+        raise ModelNotFound(uri, reason=f"the directory holds no {MODEL_FILE} file") from exc
+    except ModelNotFound:
+        raise
     except OSError as exc:
-        raise ModelNotFound(str(uri), reason=f"the directory cannot be read ({exc.strerror})") from exc
+        raise ModelNotFound(uri, reason=f"the directory cannot be read ({exc.strerror})") from exc
     if not stat.S_ISREG(mode):
         raise UnsafePath(MODEL_FILE, field="The model directory", reason=f"which is a {_kind(mode)}")
-    return path
+
+
+def scheme_of(uri: object) -> str | None:
+    """Return the scheme of a URI, in small letters; None of a path, and of anything that is no text."""
+    scheme = _SCHEME.match(uri) if isinstance(uri, str) else None
+    return scheme[1].lower() if scheme else None
 
 
 def _local_path(uri: str | os.PathLike[str]) -> Path:
     text = os.fspath(uri) if isinstance(uri, str | os.PathLike) else uri
     if not isinstance(text, str):
-        raise InvalidOption("uri", reason=f"is {type(text).__name__}", hint="give a path or a file:// URI as text")
+        raise InvalidOption("uri", reason=f"is {type(text).__name__}", hint="give a path or a URI as text")
     if not text:
         raise ModelNotFound(text, reason="the path is empty")
-    scheme = _SCHEME.match(text) if isinstance(uri, str) else None
-    if scheme is None:
+    if scheme_of(uri) is None:
         return Path(text)
-    if scheme[1].lower() != "file":
-        raise ModelNotFound(text, reason=f"'{scheme[1]}:' is not opened here; download the model first")
     try:
         parsed = urlsplit(text)
         path = unquote(parsed.path, errors="strict")

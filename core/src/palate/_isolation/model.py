@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from palate._containers.kinds import is_dataframe
-from palate._disk.replaced import read_one_model
 from palate._isolation.launching import here
 from palate._isolation.options import Isolation
 from palate._isolation.supervision import Supervisor
 from palate._late import LateModule
-from palate._opening import OpenedModel, open_model, reopening
+from palate._opened import OpenedModel, open_model
+from palate._opening import reopening
 from palate.errors import InvalidOption, NativeElsewhere
+from palate.locations import Location, read_one_model
 from palate.pyfunc import PyFuncModel, Reopen
 
 if TYPE_CHECKING:
@@ -123,14 +124,15 @@ def load_isolated(
     verify: bool,
     options: Mapping[str, Any],
     digest: str | None = None,
+    signed_by: tuple[bytes, ...] = (),
 ) -> IsolatedModel:
     """Open the model at *uri* in a process of its own; see ``palate.load_model``.
 
     With a *digest* it must be that very model, which is checked before any of its code runs.
     """
 
-    def read() -> tuple[OpenedModel, IsolatedModel]:
-        opened = open_model(uri, verify=verify, document_only=True)
+    def read(location: Location) -> tuple[OpenedModel, IsolatedModel]:
+        opened = open_model(location, verify=verify, document_only=True, signed_by=signed_by)
         opened.require_digest(digest)
         command, foreign = _choose_command(opened, isolation, trust=trust)
         request = {
@@ -143,7 +145,8 @@ def load_isolated(
             "memory_limit": isolation.memory_limit,
         }
         supervisor = Supervisor(str(uri), command, foreign=foreign, request=request, isolation=isolation)
-        reopen = (_reopen, (str(opened.path), opened.digest, isolation, trust, flavor, verify, dict(options)))
+        place = location.lasting or str(opened.path)
+        reopen = (_reopen, (place, opened.digest, signed_by, isolation, trust, flavor, verify, dict(options)))
         return opened, IsolatedModel(opened, supervisor, reopen)
 
     # The process checks the digest, and the files against it.
@@ -169,6 +172,7 @@ def _choose_command(opened: OpenedModel, isolation: Isolation, *, trust: bool) -
 def _reopen(
     path: str,
     digest: str | None,
+    signed_by: tuple[bytes, ...],
     isolation: Isolation,
     trust: bool,
     flavor: str | None,
@@ -177,4 +181,13 @@ def _reopen(
 ) -> IsolatedModel:
     """Load a pickled model from the directory that its pickle refers to, isolated as before."""
     with reopening(path):
-        return load_isolated(path, isolation, trust=trust, flavor=flavor, verify=verify, options=options, digest=digest)
+        return load_isolated(
+            path,
+            isolation,
+            trust=trust,
+            flavor=flavor,
+            verify=verify,
+            options=options,
+            digest=digest,
+            signed_by=signed_by,
+        )

@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from palate._disk.manifest import sync_directory
+from palate._disk.durable import sync_directory
 from palate._disk.staging import Staging, stage
 from palate._environment.lock import LOCK_FILE, WHEELS_FOLDER, Lock, LockedFile, LockedPackage, hashed_lines
 from palate._environment.pylock import write_pylock

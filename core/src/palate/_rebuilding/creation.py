@@ -10,13 +10,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from palate._disk.cache_folder import check_private
 from palate._environment.requirements import names_in
-from palate._opening import OpenedModel
+from palate._opened import OpenedModel
 from palate._rebuilding.completeness import check_installed
 from palate._rebuilding.installers import InstallerName
 from palate._rebuilding.places import (
     cache_folder,
-    check_cache,
     describe_environment,
     held,
     interpreter_of,
@@ -142,7 +142,7 @@ def _build(
 ) -> BuiltEnvironment:
     cache = cache_folder(os.environ)
     if target is None:
-        check_cache(cache)
+        check_private(cache)
     directory = target or cache / plan.digest[:_NAME_LENGTH]
 
     def prove() -> Replay:

@@ -8,10 +8,8 @@ that the builder started share the lock, so it is not free before the last of th
 from __future__ import annotations
 
 import fcntl
-import grp
 import json
 import os
-import pwd
 import re
 import shutil
 import stat
@@ -20,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from palate._disk.cache_folder import user_cache
 from palate._disk.paths import open_plain
 from palate.errors import EnvironmentFailed, InvalidOption, UnsafePath
 
@@ -27,7 +26,6 @@ __all__ = [
     "NOTES_FOLDER",
     "cache_folder",
     "cached_environments",
-    "check_cache",
     "describe_environment",
     "held",
     "interpreter_of",
@@ -54,56 +52,17 @@ _ANOTHER_PLACE: Final = (
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder of the environments that are kept: ``$PALATE_CACHE``, else the user's cache.
+    """Return the folder of the environments that are kept.
 
     Raises:
-        InvalidOption: the variable names the home of a user whom nobody knows.
+        InvalidOption: see ``user_cache``.
     """
-    if own := environ.get("PALATE_CACHE"):
-        try:
-            return Path(own).expanduser().absolute() / "environments"
-        except RuntimeError as exc:
-            reason = f"it is {own!r:.100}, and there is no such user here"
-            raise InvalidOption("PALATE_CACHE", reason=reason, hint="set it to a folder of your own") from exc
-    shared = environ.get("XDG_CACHE_HOME", "")
-    # The rules for that variable: a relative path counts as unset.
-    root = Path(shared) if os.path.isabs(shared) else Path("~/.cache").expanduser()
-    return root / "palate" / "environments"
+    return user_cache(environ) / "environments"
 
 
 def interpreter_of(directory: Path) -> Path:
     """Return where the interpreter of an environment is."""
     return directory / "bin" / "python"
-
-
-def check_cache(folder: Path) -> None:
-    """Raise InvalidOption if others than the user may put environments there: what is found there is run."""
-    for place in (folder, folder.parent):
-        try:
-            status = os.stat(place)
-        except OSError:
-            continue
-        foreign = place == folder and status.st_uid not in (os.geteuid(), 0)
-        # In a parent with the sticky bit, such as /tmp, nobody can replace what is somebody else's.
-        guarded = place != folder and status.st_mode & stat.S_ISVTX
-        if foreign or (_others_write(status) and not guarded):
-            reason = f"'{place}' belongs to, or can be written by, another user"
-            raise InvalidOption("PALATE_CACHE", reason=reason, hint="set it to a folder of your own")
-
-
-def _others_write(status: os.stat_result) -> bool:
-    if status.st_mode & stat.S_IWOTH:
-        return True
-    return bool(status.st_mode & stat.S_IWGRP) and not _is_own_group(status.st_gid)
-
-
-def _is_own_group(number: int) -> bool:
-    """Tell whether a group is the user's alone, as where each has one of his name, and new folders are its as well."""
-    try:
-        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(number)
-    except KeyError:
-        return False
-    return user.pw_gid == number and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
 
 
 @contextmanager

@@ -10,14 +10,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from palate._disk.replaced import read_one_model
 from palate._environment.admission import admits_version
 from palate._environment.declared import Declaration, IndexOptions, read_declaration
 from palate._environment.lock import LOCK_FILE, WHEELS_FOLDER, Lock
 from palate._environment.pylock import read_pylock
 from palate._environment.recorded import PYTHON_VERSION
 from palate._environment.requirements import normalise_name
-from palate._opening import OpenedModel, open_model
+from palate._opened import OpenedModel, open_model
 from palate._rebuilding.installers import Sources, choose_installer, find_uv
 from palate._rebuilding.interpreters import Interpreter, find_interpreter, refuse_too_old
 from palate._rebuilding.palates import Palates, find_palates
@@ -27,6 +26,7 @@ from palate._rebuilding.repacking import pack_distribution
 from palate._rebuilding.targets import Target
 from palate._rebuilding.wanted import Wanted, narrow_declaration, narrow_lock, read_wanted
 from palate.errors import InvalidOption, PythonNotFound
+from palate.locations import Location, read_one_model
 
 __all__ = ["Asked", "Say", "Task", "choose_lock", "make_plan", "open_wanted", "palate_extras", "say_nothing"]
 
@@ -101,8 +101,8 @@ def say_nothing(_: str) -> None:
 def open_wanted(uri: str | PathLike[str]) -> tuple[OpenedModel, Wanted]:
     """Open the model at *uri* as far as its environment goes; whatever runs it checks its other files."""
 
-    def read() -> tuple[OpenedModel, Wanted]:
-        opened = open_model(uri, document_only=True)
+    def read(location: Location) -> tuple[OpenedModel, Wanted]:
+        opened = open_model(location, document_only=True)
         return opened, read_wanted(opened)
 
     return read_one_model(uri, read, is_whole=lambda _: False)

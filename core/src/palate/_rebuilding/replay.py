@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from palate._opening import OpenedModel, code_reasons
+from palate._opened import OpenedModel
+from palate._opening import code_reasons
 from palate._rebuilding.commands import run_tool
 from palate._registry import default_registry
 from palate.errors import (

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from palate._disk.manifest import Manifest
+from palate._disk.manifest import check_content
+from palate._disk.manifest_document import Manifest
 from palate._disk.paths import confine, open_plain, read_small
 from palate._environment.declared import Declaration, IndexOptions
 from palate._environment.environment import ENVIRONMENT_FILES
@@ -17,7 +18,7 @@ from palate._environment.lock import LOCK_FILE, Lock
 from palate._environment.pylock import LARGEST_LOCK
 from palate._environment.recorded import read_lock
 from palate._environment.requirements import CONSTRAINTS_FILE, REQUIREMENTS_FILE, applies
-from palate._opening import OpenedModel
+from palate._opened import OpenedModel
 from palate.errors import InvalidModelFile, InvalidRequirement, ModelChanged, Problem
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _check_files(path: Path, manifest: Manifest) -> None:
     listed = {file.name for file in manifest.files}
     for name in _FILES:
         if name in listed:
-            manifest.check_content(path, name, read_small(confine(path, name, field="the model"), LARGEST_LOCK))
+            check_content(path, manifest, name, read_small(confine(path, name, field="the model"), LARGEST_LOCK))
         elif (path / name).exists():
             raise ModelChanged(str(path), extra=[name])
 

@@ -20,6 +20,7 @@ from palate.errors import (
     FlavorBroken,
     FlavorConflict,
     FlavorNotFound,
+    InvalidKey,
     InvalidOption,
     MethodNotFound,
     ModelExists,
@@ -28,20 +29,26 @@ from palate.errors import (
     PalateWarning,
     ProjectExists,
     PythonNotFound,
+    SignatureExists,
 )
 
 __all__ = ["main"]
 
 # Each command is in the module of its name; what it does stands here, so that --help need not import any of them.
 COMMANDS = {
+    "diff": "Tell what callers of model A would notice if B took its place.",
     "env": "Compare, build, describe and take along the environment of a model.",
     "flavors": "See and check the installed flavors, or begin one of your own.",
     "inspect": "Show what a model is; nothing of it is imported or run.",
     "openapi": "Print the OpenAPI 3.1 document of the server that 'palate serve' would start.",
+    "pack": "Write a model as one file: same model, same bytes.",
     "predict": "Predict on a file of inputs.",
     "quickstart": "Train, save, open and verify a real model of every installed flavor.",
     "serve": "Serve a model over HTTP: MLflow's, KServe's, TensorFlow Serving's, SageMaker's and a typed protocol.",
-    "verify": "Check a model's files, environment and golden predictions.",
+    "sign": "Say with a key that these are the files of a model, as OpenSSF Model Signing does.",
+    "store": "Keep models under names, with numbered versions and aliases that move.",
+    "unpack": "Write a model, which may be in one file or in a store, as a directory.",
+    "verify": "Check a model's files, environment and golden predictions; with --key, who signed it.",
 }
 
 # Commands that need an extra of the core's.
@@ -54,12 +61,14 @@ WRONG_USE = (
     FlavorBroken,
     FlavorConflict,
     FlavorNotFound,
+    InvalidKey,
     InvalidOption,
     MethodNotFound,
     ModelExists,
     ModelNotFound,
     ProjectExists,
     PythonNotFound,
+    SignatureExists,
 )
 
 

@@ -14,17 +14,32 @@ __all__ = ["command"]
 @click.argument("uri")
 @trust_option
 @click.option("--accept", is_flag=True, help="First take the files as they are now for right (rewrites MANIFEST.json).")
+@click.option(
+    "--key", "keys", metavar="PUBLIC.pem", multiple=True, help="A public key; one of those given must have signed it."
+)
+@click.option("--signature", metavar="FILE", help="The signature, if it does not come with the model.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, uri: str, *, trust: bool, accept: bool, as_json: bool) -> None:
-    """Check a model's files, environment and golden predictions.
+def command(
+    ctx: click.Context,
+    uri: str,
+    *,
+    trust: bool,
+    accept: bool,
+    keys: tuple[str, ...],
+    signature: str | None,
+    as_json: bool,
+) -> None:
+    """Check a model's files, environment and golden predictions; with --key, who signed it, before it is loaded.
 
     Exits with 1 when a check fails.
     """
+    if signature is not None and not keys:
+        raise click.UsageError("--signature needs --key, the public key to check it with")
     if accept:
         accept_changes(uri)
     with model_speaks_aside():
-        result = verify_model(uri, trust=trust)
+        result = verify_model(uri, trust=trust, keys=keys, signature=signature)
     if as_json:
         echo_json(result.to_dict())
     else:

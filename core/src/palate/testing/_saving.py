@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import palate
-from palate._disk.staging import STAGE_PATTERN
+from palate._disk.stages import STAGE_PATTERN
 from palate.errors import FlavorBroken, InvalidSignature, ModelExists, PalateError, SaveFailed, UnsupportedModel
 from palate.testing._files import fingerprint, native_files
 from palate.testing._subject import Saved, Subject

@@ -15,7 +15,8 @@ import pytest
 
 import palate
 from palate._flavor import Flavor
-from palate._opening import adapt_original, open_model, prepare_original
+from palate._opened import open_model
+from palate._opening import adapt_original, prepare_original
 from palate._registry import default_registry
 from palate.errors import PalateError
 from palate.pyfunc import PyFuncModel

@@ -1,0 +1,280 @@
+"""``palate store``: models under names, their versions and aliases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import EllipsisType
+from typing import Any, TypeVar
+
+import click
+
+from palate.cli._output import echo_json, echo_table, json_option, printable, size_text
+from palate.cli._password import read_password
+from palate.errors import InvalidOption
+from palate.store import AliasMove, Store, Version, open_store
+
+__all__ = ["command"]
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+_pass_store = click.make_pass_decorator(Store)
+_reason_option = click.option("--reason", help="Why, for the record.")
+_NO_VERSION = "none"
+
+
+@click.group("store")
+@click.option("--store", "place", metavar="PLACE", help="A folder, or s3://bucket/folder, instead of $PALATE_STORE.")
+@click.option("--by", metavar="NAME", help="Whose changes are recorded, instead of the user's.")
+@click.pass_context
+def command(ctx: click.Context, *, place: str | None, by: str | None) -> None:
+    """Keep models under names, with numbered versions and aliases that move.
+
+    A version is named iris/3, iris@champion or iris/latest here, and models:/iris/3 and so on wherever a URI is taken.
+    """
+    ctx.obj = open_store(place, by=by)
+
+
+@command.command("list")
+@click.argument("name", required=False)
+@click.option("--deleted", is_flag=True, help="Show versions whose files were deleted, too.")
+@json_option
+@_pass_store
+def list_models(store: Store, *, name: str | None, deleted: bool, as_json: bool) -> None:
+    """List the models, or the versions of one."""
+    if name is None:
+        models = store.models()
+        if as_json:
+            echo_json([model.to_dict() for model in models])
+            return
+        rows = [("NAME", "VERSIONS", "LATEST", "ALIASES", "DESCRIPTION")]
+        for model in models:
+            aliases = ", ".join(f"{alias} -> {number}" for alias, number in model.aliases.items())
+            rows.append((model.name, str(model.versions), str(model.latest or "-"), aliases or "-", model.description))
+        echo_table(rows)
+        return
+    versions = store.versions(name, deleted=deleted)
+    if as_json:
+        echo_json([version.to_dict() for version in versions])
+        return
+    echo_table([("VERSION", "ADDED", "BY", "SIZE", "SHA256", "ALIASES", "DESCRIPTION"), *map(_row, versions)])
+
+
+def _row(version: Version) -> tuple[str, ...]:
+    told = f"deleted {version.deleted.time[:10]}" if version.deleted else version.description
+    aliases = ", ".join(version.aliases) or "-"
+    digest = version.digest[:12]
+    return (str(version.number), version.added[:19], version.by, size_text(version.size), digest, aliases, told)
+
+
+@command.command("show")
+@click.argument("reference")
+@json_option
+@_pass_store
+def show(store: Store, *, reference: str, as_json: bool) -> None:
+    """Show what is known of a version."""
+    _echo_version(store.version(reference), as_json=as_json)
+
+
+@command.command("add")
+@click.argument("name")
+@click.argument("uri")
+@click.option("--description", default="", help="What people shall read of it.")
+@click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="What programs shall read of it.")
+@json_option
+@_pass_store
+def add(store: Store, *, name: str, uri: str, description: str, tags: Sequence[str], as_json: bool) -> None:
+    """Add the model at URI as the next version of NAME."""
+    _echo_version(store.add(name, uri, description=description, tags=_parse_tags(tags)), as_json=as_json)
+
+
+@command.command("promote")
+@click.argument("reference")
+@click.argument("alias")
+@click.option("--expect", metavar="VERSION|none", help="Move it only if it leads there now.")
+@click.option("--allow-breaking", is_flag=True, help="Move it even if that breaks its callers.")
+@_reason_option
+@json_option
+@_pass_store
+def promote(
+    store: Store,
+    *,
+    reference: str,
+    alias: str,
+    expect: str | None,
+    allow_breaking: bool,
+    reason: str | None,
+    as_json: bool,
+) -> None:
+    """Let an ALIAS, such as champion, lead to a version from now on.
+
+    Refused, with exit code 1, if the version would break who calls the alias now, as 'palate diff' judges.
+    """
+    version = store.version(reference)
+    move = store.set_alias(
+        version.name,
+        alias,
+        version.number,
+        expected=_expected(expect),
+        reason=reason,
+        allow_breaking=allow_breaking,
+    )
+    _echo_move(f"{version.name}@{alias}", move, as_json=as_json)
+
+
+def _expected(text: str | None) -> int | EllipsisType | None:
+    if text is None:
+        return ...
+    if text == _NO_VERSION:
+        return None
+    if not text.isdecimal():
+        raise InvalidOption("--expect", reason=f"it is {text!r:.40}", hint=f"give a version, or {_NO_VERSION}")
+    return int(text)
+
+
+@command.command("unalias")
+@click.argument("name")
+@click.argument("alias")
+@_reason_option
+@json_option
+@_pass_store
+def unalias(store: Store, *, name: str, alias: str, reason: str | None, as_json: bool) -> None:
+    """Let an ALIAS of the model NAME lead nowhere; its history stays."""
+    _echo_move(f"{name}@{alias}", store.remove_alias(name, alias, reason=reason), as_json=as_json)
+
+
+@command.command("history")
+@click.argument("name")
+@click.argument("alias")
+@click.option(
+    "--at", metavar="TIME", help="Show where it led then: 2026-11-28T12:00+01:00, or at the end of a day in UTC."
+)
+@json_option
+@_pass_store
+def history(store: Store, *, name: str, alias: str, at: str | None, as_json: bool) -> None:
+    """Show every move of an ALIAS of the model NAME, or where it led at a time."""
+    if at is None:
+        moves: Iterable[AliasMove] = store.history(name, alias)
+    else:
+        move = store.alias_at(name, alias, _parse_time(at))
+        moves = [move] if move else []
+    if as_json:
+        echo_json([_move_dict(move) for move in moves])
+        return
+    rows = [("TIME", "VERSION", "SHA256", "BY", "REASON")]
+    echo_table([*rows, *((m.time[:19], *_target(m), m.by, m.reason or "-") for m in moves)])
+
+
+@command.command("annotate")
+@click.argument("reference")
+@click.option("--description", help="What people shall read of it.")
+@click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="A tag to set.")
+@click.option("--untag", "untags", metavar="KEY", multiple=True, help="A tag to remove.")
+@_pass_store
+def annotate(
+    store: Store, *, reference: str, description: str | None, tags: Sequence[str], untags: Sequence[str]
+) -> None:
+    """Describe and tag a model (iris) or a version of it (iris/3)."""
+    store.annotate(reference, description=description, tags={**_parse_tags(tags), **dict.fromkeys(untags)})
+
+
+@command.command("delete")
+@click.argument("reference")
+@_reason_option
+@json_option
+@_pass_store
+def delete(store: Store, *, reference: str, reason: str | None, as_json: bool) -> None:
+    """Delete the files of a version, to which no alias may lead; its record and its number stay."""
+    _echo_version(store.delete(reference, reason=reason), as_json=as_json)
+
+
+@command.command("sign")
+@click.argument("reference")
+@click.option("--key", metavar="PRIVATE.pem", required=True, help="The private key.")
+@click.option("--password-file", type=click.Path(path_type=Path), help="Whose first line is the key's password.")
+@json_option
+@_pass_store
+def sign(store: Store, *, reference: str, key: str, password_file: Path | None, as_json: bool) -> None:
+    """Sign a version that is not signed yet."""
+    password = None if password_file is None else read_password(password_file)
+    _echo_version(store.sign(reference, key, password=password), as_json=as_json)
+
+
+@command.command("demand")
+@click.option("--signed-by", "keys", metavar="PUBLIC.pem", multiple=True, help="A key whose signatures count.")
+@click.option("--nothing", is_flag=True, help="Demand no signatures any more.")
+@_pass_store
+def demand(store: Store, *, keys: Sequence[str], nothing: bool) -> None:
+    """Demand, of all that is added and opened from now on, a signature by one of some keys."""
+    if bool(keys) == nothing:
+        raise click.UsageError("give --signed-by, or --nothing")
+    store.demand_signatures(keys)
+
+
+@command.command("collect")
+@json_option
+@_pass_store
+def collect(store: Store, *, as_json: bool) -> None:
+    """Remove what was begun and never finished, by processes that were killed."""
+    gone = store.collect()
+    if as_json:
+        echo_json(gone)
+    for place in () if as_json else gone:
+        click.echo(printable(f"removed {place}"))
+
+
+# -- reading and showing -----------------------------------------------------------------------------------------------
+
+
+def _parse_tags(given: Sequence[str]) -> dict[str, str]:
+    tags = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise InvalidOption("--tag", reason=f"{text!r:.60} is no tag", hint="write it as KEY=VALUE")
+        tags[key] = value
+    return tags
+
+
+def _parse_time(text: str) -> datetime:
+    try:
+        # Of a day, its last moment: what somebody asks for who wants to know what was used that day.
+        return datetime.fromisoformat(f"{text}T23:59:59.999999+00:00" if len(text) == 10 else text)
+    except ValueError as exc:
+        hint = "write it as 2026-11-28T12:00+01:00, or as 2026-11-28"
+        raise InvalidOption("--at", reason=f"{text!r:.60} is no time", hint=hint) from exc
+
+
+def _target(move: AliasMove) -> tuple[str, str]:
+    return ("-", "-") if move.version is None else (str(move.version), (move.digest or "-")[:12])
+
+
+def _move_dict(move: AliasMove) -> dict[str, Any]:
+    return {name: getattr(move, name) for name in ("version", "digest", "time", "by", "reason")}
+
+
+def _echo_move(alias: str, move: AliasMove, *, as_json: bool) -> None:
+    if as_json:
+        echo_json({"alias": alias, **_move_dict(move)})
+        return
+    leads = "leads nowhere" if move.version is None else f"leads to version {move.version}"
+    click.echo(printable(f"{alias} {leads} since {move.time[:19]}"))
+
+
+def _echo_version(version: Version, *, as_json: bool) -> None:
+    if as_json:
+        echo_json(version.to_dict())
+        return
+    gone = version.deleted
+    rows = [
+        ("version", version.uri),
+        ("identity", f"sha256 {version.digest}"),
+        ("files", f"{version.files} ({size_text(version.size)})"),
+        ("added", f"{version.added} by {version.by}, from {version.source}"),
+        ("aliases", ", ".join(version.aliases) or "-"),
+        ("description", version.description or "-"),
+        ("tags", ", ".join(f"{key}={value}" for key, value in version.tags.items()) or "-"),
+    ]
+    if gone is not None:
+        rows.append(("deleted", f"{gone.time} by {gone.by}" + (f": {gone.reason}" if gone.reason else "")))
+    echo_table(rows)

@@ -1,0 +1,223 @@
+"""Where a URI leads: to a directory on this machine, whatever it names.
+
+Paths, ``file:`` URIs and models in one file are found here. Every other scheme is a plugin's: an entry point in the
+group ``palate.schemes`` whose name is the scheme, and which names a function ``resolve(uri, digest)`` that returns a
+Location. The store (``models:``) and object storage (``https:``, ``s3:``) come in through that door.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import metadata
+from os import PathLike
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+from palate._disk.paths import check_model_directory, resolve_path, scheme_of
+from palate._late import LateModule
+from palate._plugin_failures import describe_failure
+from palate.errors import InvalidOption, ModelChanged, ModelNotFound, PalateError, WrongModel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from palate._archive import cache as archives
+else:
+    archives = LateModule("palate._archive.cache")
+
+__all__ = [
+    "SCHEMES_GROUP",
+    "Location",
+    "Resolver",
+    "local_archive",
+    "locate",
+    "locate_file",
+    "read_one_model",
+    "require_digest",
+    "scheme_of",
+]
+
+SCHEMES_GROUP: Final = "palate.schemes"
+
+_ATTEMPTS: Final = 10
+_PIN: Final = re.compile(r"(.+)@sha256:([^@/]*)", re.DOTALL)
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+Result = TypeVar("Result")
+Stamp = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """Where a model is.
+
+    Attributes:
+        uri: what was asked for.
+        path: the model directory on this machine, with links in its path resolved.
+        digest: the identity that it must have, or None where any will do.
+        name: what it is called where it is kept under a name.
+        version: which of that name it is.
+        signature: the bytes of a signature that is kept beside the directory, or None.
+        keys: the public keys (PEM), one of which must have signed it; empty where nobody demands that.
+        lasting: a URI or path by which another process finds the same model later; by default the directory's.
+    """
+
+    uri: str
+    path: Path
+    digest: str | None = None
+    name: str | None = None
+    version: str | None = None
+    signature: bytes | None = None
+    keys: tuple[bytes, ...] = ()
+    lasting: str | None = None
+
+
+class Resolver(Protocol):
+    """What an entry point in the group ``palate.schemes`` names."""
+
+    def __call__(self, uri: str, digest: str | None) -> Location:
+        """Return where *uri* leads; with a *digest*, to the model of that identity. It is compared in any case."""
+
+
+def locate(uri: str | PathLike[str]) -> Location:
+    """Return where a URI leads, as it does now.
+
+    ``@sha256:<digest>`` behind it says which model it must be.
+
+    Raises:
+        ModelNotFound: nowhere, with the reason.
+        UnsafePath: what is there is no ordinary directory or file.
+        InvalidArchive, ModelChanged, InvalidModelFile: it is a file, and not a whole archive of a model.
+        WrongModel: it has another identity.
+        InvalidOption: it is neither a path nor text.
+        PalateError: what else a plugin for its scheme raises.
+    """
+    address, digest = _split_pin(uri)
+    scheme = scheme_of(address)
+    if scheme not in (None, "file"):
+        location = _ask_plugin(str(scheme), str(address), digest)
+    else:
+        location = locate_file(resolve_path(address), uri=str(address))
+    if location.digest is not None:
+        require_digest(str(uri), location.digest, digest)
+    return replace(location, uri=str(uri), digest=digest or location.digest)
+
+
+def require_digest(uri: str, found: str | None, wanted: str | None) -> None:
+    """Raise WrongModel unless the identity *found* is the one *wanted*, if any is."""
+    if wanted is not None and found != wanted:
+        raise WrongModel(uri, wanted=wanted, found=found)
+
+
+def locate_file(path: Path, *, uri: str) -> Location:
+    """Return where the model at *path* is: there, or for a model in one file, where it is unpacked."""
+    if path.is_file():
+        return Location(uri=uri, path=archives.find_unpacked(path), lasting=str(path))
+    check_model_directory(path, uri)
+    return Location(uri=uri, path=path)
+
+
+def local_archive(uri: str | PathLike[str]) -> tuple[Path | None, str | None]:
+    """Return the file on this machine that *uri* names, None if it names anything else, and the identity in *uri*."""
+    address, digest = _split_pin(uri)
+    if scheme_of(address) not in (None, "file"):
+        return None, digest
+    path = resolve_path(address)
+    return (path if path.is_file() else None), digest
+
+
+def _split_pin(uri: str | PathLike[str]) -> tuple[str | PathLike[str], str | None]:
+    pinned = _PIN.fullmatch(uri) if isinstance(uri, str) else None
+    if pinned is None:
+        return uri, None
+    if not _SHA256.fullmatch(pinned[2]):
+        reason = f"{pinned[2]!r:.80} is no sha256"
+        raise InvalidOption("uri", reason=reason, hint="give the 64 hex digits that 'palate inspect' shows")
+    return pinned[1], pinned[2]
+
+
+def _ask_plugin(scheme: str, uri: str, digest: str | None) -> Location:
+    found = _plugins().get(scheme, ())
+    if not found:
+        known = ", ".join(f"{name}:" for name in sorted({"file", *_plugins()}))
+        hint = f"download the model first; schemes that are known here: {known}"
+        raise ModelNotFound(uri, reason=f"'{scheme}:' is not opened here", hint=hint)
+    if len(found) > 1:
+        rivals = " and ".join(sorted(point.dist.name if point.dist else point.value for point in found))
+        raise ModelNotFound(uri, reason=f"'{scheme}:' is claimed by {rivals}", hint="remove one of them")
+    try:
+        resolve: Resolver = found[0].load()
+        location = resolve(uri, digest)
+    except PalateError:
+        raise
+    except Exception as exc:
+        reason = f"the plugin for '{scheme}:' ({found[0].value}) failed: {describe_failure(exc)}"
+        raise ModelNotFound(uri, reason=reason, hint="reinstall or upgrade what provides it") from exc
+    if not isinstance(location, Location):
+        reason = f"the plugin for '{scheme}:' ({found[0].value}) returned no Location"
+        raise ModelNotFound(uri, reason=reason, hint="upgrade what provides it")
+    check_model_directory(location.path, uri)
+    return location
+
+
+@cache
+def _plugins() -> dict[str, tuple[metadata.EntryPoint, ...]]:
+    found: dict[str, tuple[metadata.EntryPoint, ...]] = {}
+    for point in metadata.entry_points(group=SCHEMES_GROUP):
+        found[point.name] = (*found.get(point.name, ()), point)
+    return found
+
+
+# -- reading what somebody may be replacing ----------------------------------------------------------------------------
+
+
+def read_one_model(
+    uri: str | PathLike[str], read: Callable[[Location], Result], *, is_whole: Callable[[Result], bool]
+) -> Result:
+    """Return what *read* makes of the model at *uri*; let it start again while the model is being replaced.
+
+    A save with ``overwrite=True`` exchanges two directories and removes the old one, files included that a reader has
+    not come to yet. Such a reader finds files missing, or changed, that neither model is missing. What is damaged in
+    the cache is fetched or unpacked again, once.
+
+    Args:
+        uri: the model.
+        read: reads it, by name, and may be called several times.
+        is_whole: whether a result must be of one model, even if another took its place meanwhile.
+
+    Raises:
+        PalateError: what *read* raised of a model that stood still, or the last time.
+    """
+    renewed = False
+    for _ in range(_ATTEMPTS - 1):
+        location = locate(uri)
+        before = _stamp(location.path)
+        try:
+            result = read(location)
+        except ModelChanged:
+            if _stamp(location.path) == before and (renewed or not _is_discarded(location.path)):
+                raise
+            renewed = True
+        except PalateError:
+            if _stamp(location.path) == before:
+                raise
+        else:
+            if is_whole(result) or _stamp(location.path) == before:
+                return result
+    return read(locate(uri))
+
+
+def _is_discarded(path: Path) -> bool:
+    return archives.is_cached(path) and archives.discard(path)
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """Return what changes when another directory takes the place; a number of its own is not enough, it is reused."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns

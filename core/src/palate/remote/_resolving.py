@@ -1,0 +1,29 @@
+"""What ``https:`` and ``s3:`` URIs lead to: models in one file, fetched once and kept in the cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from palate.locations import Location
+from palate.remote._fetching import fetch
+from palate.storage import find_digest, keep_fetched, read_manifest
+
+__all__ = ["resolve"]
+
+
+def resolve(uri: str, digest: str | None) -> Location:
+    """Return where the model in the one file at *uri* is unpacked: a Resolver.
+
+    A model of that *digest* that is in the cache is taken without asking anybody. Otherwise the server is asked whether
+    the file has changed since it was fetched.
+    """
+    if digest is not None and (known := find_digest(digest)) is not None:
+        return Location(uri=uri, path=known, lasting=f"{uri}@sha256:{digest}")
+
+    def fetch_file(file: Path, known_tag: str | None) -> str | None:
+        fetched = fetch(uri, file, known_tag=known_tag or None)
+        return None if fetched is None else fetched.tag
+
+    path = keep_fetched(uri, fetch_file)
+    manifest = read_manifest(path)
+    return Location(uri=uri, path=path, lasting=f"{uri}@sha256:{manifest.digest}" if manifest else uri)

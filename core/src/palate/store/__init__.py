@@ -1,0 +1,10 @@
+"""Models under names: numbered versions, aliases that move, their history; in a folder or a bucket."""
+
+from __future__ import annotations
+
+from palate.store._documents import AliasMove, Deletion
+from palate.store._opening import STORE_VARIABLE, open_store, resolve
+from palate.store._store import Store
+from palate.store._versions import ModelSummary, Version
+
+__all__ = ["STORE_VARIABLE", "AliasMove", "Deletion", "ModelSummary", "Store", "Version", "open_store", "resolve"]

@@ -1,0 +1,385 @@
+"""The store: named models, each with numbered versions, aliases that lead to them, and what people say of both."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from os import PathLike
+from types import EllipsisType
+from typing import Any
+
+from palate.errors import (
+    BreakingChange,
+    InvalidOption,
+    SignatureExists,
+    VersionInUse,
+    VersionNotFound,
+)
+from palate.locations import Location, locate
+from palate.model_diff import compare_calls
+from palate.saving import save_model
+from palate.signing import PrivateKey, read_key_texts, require_signature, sign_location
+from palate.storage import Manifest
+from palate.store._aliases import Aliases
+from palate.store._documents import AliasMove, Deletion, Notes, VersionRecord, now_after
+from palate.store._names import Reference, check_alias, check_name, check_version, parse_reference
+from palate.store._notes import NoteBook, checked_notes
+from palate.store._place import Describe, Place
+from palate.store._policy import demand_keys, demanded_keys, mark_store
+from palate.store._versions import ModelSummary, Version, Versions
+
+__all__ = ["Store"]
+
+
+class Store:
+    """Versions of models, in a folder or a bucket; ``open_store`` opens one.
+
+    Every change is all or nothing, and two at once are both made, one after the other. All methods raise
+    ``InvalidOption`` for names that cannot be used, ``VersionNotFound`` where a model, version or alias is missing,
+    ``InvalidStore`` where a document is malformed, and ``StoreFailed`` or ``RemoteFailed`` where the place refuses.
+
+    Args:
+        place: where it is.
+        by: whose changes it records; by default the user's name.
+    """
+
+    def __init__(self, place: Place, *, by: str | None = None) -> None:
+        self._place = place
+        self._by = by or _user()
+
+    def __repr__(self) -> str:
+        return f"<Store at '{self.uri}'>"
+
+    @property
+    def uri(self) -> str:
+        """Where it is."""
+        return self._place.uri
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def models(self) -> list[ModelSummary]:
+        """Return the models that it has, by name."""
+        return [self.model(name) for name in sorted(self._place.folders("")) if _is_name(name)]
+
+    def model(self, name: str) -> ModelSummary:
+        """Return what is known of a model."""
+        versions, notes = Versions(self._place, check_name(name)), NoteBook(self._place).read(name)
+        numbers = [number for number in versions.numbers() if versions.deletion(number) is None]
+        return ModelSummary(
+            name=name,
+            versions=len(numbers),
+            latest=numbers[-1] if numbers else None,
+            aliases=Aliases(self._place, name).current(),
+            description=notes.description,
+            tags=notes.tags,
+        )
+
+    def versions(self, name: str, *, deleted: bool = False) -> list[Version]:
+        """Return the versions of a model; with *deleted*, those whose files are gone, too."""
+        numbers = Versions(self._place, check_name(name)).numbers()
+        if not numbers:
+            raise self._no_model(name)
+        aliases = Aliases(self._place, name).current()
+        found = [self._describe(name, number, aliases) for number in numbers]
+        return [version for version in found if deleted or version.deleted is None]
+
+    def version(self, reference: str) -> Version:
+        """Return what is known of the version that ``iris/3``, ``iris@champion`` or ``models:/iris/3`` names."""
+        wanted = parse_reference(reference)
+        return self._describe(wanted.name, self._number(wanted), Aliases(self._place, wanted.name).current())
+
+    def history(self, name: str, alias: str) -> tuple[AliasMove, ...]:
+        """Return every move of an alias, the first one first."""
+        return Aliases(self._place, check_name(name)).history(check_alias(alias))
+
+    def alias_at(self, name: str, alias: str, time: datetime) -> AliasMove | None:
+        """Return the move of an alias that counted at a *time*, which has a zone; None if there was none yet."""
+        return Aliases(self._place, check_name(name)).at(check_alias(alias), time)
+
+    def find(self, reference: Reference, *, uri: str) -> Location:
+        """Return where a version's files are, and which identity and signature they must have."""
+        number = self._number(reference)
+        versions = Versions(self._place, reference.name)
+        record = versions.require(number)
+        path = self._place.find(reference.name, number, record)
+        if path is None:
+            raise VersionNotFound(f"{reference.name}/{number}", reason="its files are gone", known=())
+        return Location(
+            uri=uri,
+            path=path,
+            digest=record.digest,
+            name=reference.name,
+            version=str(number),
+            signature=versions.signature(number),
+            keys=demanded_keys(self._place),
+            lasting=None if self._place.is_local else f"models:/{reference.name}/{number}@sha256:{record.digest}",
+        )
+
+    # -- adding ------------------------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        name: str,
+        source: str | PathLike[str],
+        *,
+        description: str = "",
+        tags: Mapping[str, str] | None = None,
+    ) -> Version:
+        """Add the model at *source* as the next version of *name*.
+
+        Its files are checked while they are copied. A directory without MANIFEST.json, as MLflow writes them, is given
+        one.
+
+        Args:
+            name: the model's name; a new one begins with version 1.
+            source: the model, as a path or URI.
+            description: what people shall read of the version.
+            tags: what programs shall read of it.
+
+        Raises:
+            ModelNotFound, ModelChanged, InvalidModelFile: there is no whole model at *source*.
+            SignatureMissing, SignatureInvalid: the store demands a signature, and it has none, or a wrong one.
+        """
+        check_name(name)
+        notes = checked_notes(description, tags or {})
+        location = locate(source)
+        mark_store(self._place)
+        describe = self._describing(location, notes)
+        number = self._place.add(name, location.path, describe, signature=location.signature)
+        return self._describe(name, number, Aliases(self._place, name).current())
+
+    def save_model(self, name: str, model: object, **options: Any) -> Version:
+        """Save *model* as the next version of *name*; *options* are those of ``palate.save_model``.
+
+        Raises:
+            PalateError: what ``palate.save_model`` raises; the store is then as it was.
+        """
+        check_name(name)
+        mark_store(self._place)
+        with self._place.scratch(name) as folder:
+            path = folder / "model"
+            save_model(model, path, **options)
+            found = Location(uri=f"a model saved as '{name}'", path=path)
+            number = self._place.add(name, path, self._describing(found, Notes()), move=True)
+        return self._describe(name, number, Aliases(self._place, name).current())
+
+    def sign(
+        self, reference: str, key: PrivateKey | str | PathLike[str], *, password: str | bytes | None = None
+    ) -> Version:
+        """Sign a version that is not signed yet; its files stay as they are, and the signature stands beside them.
+
+        Raises:
+            SignatureExists: it is signed already.
+            InvalidKey: the key cannot be read or used.
+            ModelChanged: its files are not those that were added.
+        """
+        wanted = parse_reference(reference)
+        number = self._number(wanted)
+        fixed = Reference(name=wanted.name, version=number)
+        signature = sign_location(self.find(fixed, uri=str(fixed)), key, password=password)
+        if not Versions(self._place, wanted.name).add_signature(number, signature):
+            raise SignatureExists(str(fixed), place="model.sig")
+        return self.version(str(fixed))
+
+    # -- changing ----------------------------------------------------------------------------------------------------
+
+    def set_alias(
+        self,
+        name: str,
+        alias: str,
+        version: int | str,
+        *,
+        expected: int | EllipsisType | None = ...,
+        reason: str | None = None,
+        allow_breaking: bool = False,
+    ) -> AliasMove:
+        """Let an alias lead to a version from now on; return the move.
+
+        Args:
+            name: the model's name.
+            alias: such as ``champion``; a new one is made.
+            version: the number of the version.
+            expected: the version that it must lead to before, None where there must be no such alias; left out, any.
+            reason: why, for its history.
+            allow_breaking: move it even to a version that breaks its callers, as ``palate.diff_models`` judges.
+
+        Raises:
+            AliasMoved: it does not lead where it is expected to.
+            BreakingChange: the version would break its callers.
+        """
+        versions, number = Versions(self._place, check_name(name)), check_version(version)
+        record = versions.require(number)
+
+        def may_move(old: int, new: int) -> None:
+            if not allow_breaking and versions.deletion(old) is None:
+                self._refuse_breaking(name, alias, old, new)
+
+        aliases = Aliases(self._place, name)
+        move, old = aliases.move(
+            check_alias(alias), number, record.digest, by=self._by, reason=reason, expected=expected, may_move=may_move
+        )
+        if versions.deletion(number) is not None:
+            # Whoever deleted it looked at the aliases after saying so, and may have looked before the move.
+            digest = versions.record(old).digest if old is not None else None
+            told = f"version {number} was deleted at the same time"
+            aliases.move(alias, old, digest, by=self._by, reason=told, expected=..., may_move=_never_mind)
+            versions.require(number)
+        return move
+
+    def remove_alias(self, name: str, alias: str, *, reason: str | None = None) -> AliasMove:
+        """Let an alias lead nowhere; its history stays."""
+        aliases = Aliases(self._place, check_name(name))
+        aliases.version_of(check_alias(alias))
+        move, _ = aliases.move(alias, None, None, by=self._by, reason=reason, expected=..., may_move=_never_mind)
+        return move
+
+    def annotate(
+        self,
+        reference: str,
+        *,
+        description: str | None = None,
+        tags: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """Say something of a model (``iris``) or of a version (``iris/3``).
+
+        Args:
+            reference: which.
+            description: what people shall read; None leaves it as it is.
+            tags: what programs shall read; a tag with None is removed, others stay.
+        """
+        name, number = self._subject(reference)
+        record = Versions(self._place, name).record(number) if number is not None else None
+        NoteBook(self._place).change(name, record, number, description=description, tags=tags or {})
+
+    def delete(self, reference: str, *, reason: str | None = None) -> Version:
+        """Delete the files of a version; its number is never given again, and its record stays.
+
+        Raises:
+            VersionInUse: an alias leads to it.
+        """
+        wanted = parse_reference(reference)
+        versions, aliases = Versions(self._place, wanted.name), Aliases(self._place, wanted.name)
+        number = self._number(wanted)
+        record = versions.require(number)
+        self._refuse_in_use(wanted.name, number)
+        versions.mark_deleted(number, Deletion(time=now_after(record.added), by=self._by, reason=reason))
+        try:
+            # Whoever moves an alias looks at the deletion after the move, and may have looked before it was said.
+            self._refuse_in_use(wanted.name, number)
+        except VersionInUse:
+            versions.unmark_deleted(number)
+            raise
+        self._place.remove_files(wanted.name, number, record)
+        return self._describe(wanted.name, number, aliases.current())
+
+    def demand_signatures(self, keys: Sequence[str | PathLike[str]]) -> None:
+        """Let the store demand, of what is added and of what is opened, a signature by one of these keys; [] no more.
+
+        Args:
+            keys: the files of public keys (PEM).
+
+        Raises:
+            InvalidKey: one cannot be read or used.
+        """
+        demand_keys(self._place, [key.decode() for key in read_key_texts(keys)] if keys else [])
+
+    def collect(self) -> list[str]:
+        """Remove what was begun and never finished; return what that was.
+
+        What somebody may still be at is left alone: younger than ten minutes in a folder, than a day in a bucket.
+        """
+        gone: list[str] = []
+        for name in filter(_is_name, self._place.folders("")):
+            versions = Versions(self._place, name)
+            for number in versions.numbers():
+                # Deleted by somebody who was stopped before the files were gone.
+                if versions.deletion(number) and not Aliases(self._place, name).leading_to(number):
+                    record = versions.record(number)
+                    if self._place.find(name, number, record) is not None:
+                        self._place.remove_files(name, number, record)
+                        gone.append(f"the files of {name}/{number}")
+            gone += self._place.collect(name)
+        return gone
+
+    # -- how ---------------------------------------------------------------------------------------------------------
+
+    def _number(self, reference: Reference) -> int:
+        versions = Versions(self._place, reference.name)
+        if reference.version is not None:
+            return reference.version
+        if reference.alias is not None:
+            return Aliases(self._place, reference.name).version_of(reference.alias)
+        if not versions.numbers():
+            raise self._no_model(reference.name)
+        return versions.latest() if reference.digest is None else versions.with_digest(reference.digest)
+
+    def _describe(self, name: str, number: int, aliases: Mapping[str, int]) -> Version:
+        leading = tuple(alias for alias, target in aliases.items() if target == number)
+        return Versions(self._place, name).describe(number, leading)
+
+    def _describing(self, location: Location, notes: Notes) -> Describe:
+        keys = demanded_keys(self._place)
+
+        def describe(manifest: Manifest, where: str) -> VersionRecord:
+            demanded = replace(location, keys=(*location.keys, *keys))
+            require_signature(demanded, manifest)
+            return VersionRecord(
+                id=uuid.uuid4().hex,
+                digest=manifest.digest,
+                size=sum(file.size for file in manifest.files),
+                files=len(manifest.files),
+                added=now_after(None),
+                by=self._by,
+                source=location.uri,
+                model=where,
+                description=notes.description,
+                tags=notes.tags,
+            )
+
+        return describe
+
+    def _refuse_breaking(self, name: str, alias: str, old: int, new: int) -> None:
+        found = [self.find(Reference(name=name, version=number), uri=f"{name}/{number}") for number in (old, new)]
+        if breaks := [str(change) for change in compare_calls(*found) if change.breaks]:
+            raise BreakingChange(f"{name}@{alias}", old=old, new=new, changes=breaks)
+
+    def _refuse_in_use(self, name: str, number: int) -> None:
+        if leading := Aliases(self._place, name).leading_to(number):
+            raise VersionInUse(f"{name}/{number}", aliases=leading)
+
+    def _subject(self, reference: str) -> tuple[str, int | None]:
+        if "/" not in reference.removeprefix("models:/") and "@" not in reference:
+            name = check_name(reference.removeprefix("models:/"))
+            if not Versions(self._place, name).numbers():
+                raise self._no_model(name)
+            return name, None
+        wanted = parse_reference(reference)
+        number = self._number(wanted)
+        return wanted.name, number
+
+    def _no_model(self, name: str) -> VersionNotFound:
+        known = [folder for folder in sorted(self._place.folders("")) if _is_name(folder)]
+        return VersionNotFound(name, reason=f"the store '{self.uri}' has no such model", known=known)
+
+
+def _never_mind(old: int, new: int) -> None:
+    del old, new
+
+
+def _is_name(folder: str) -> bool:
+    try:
+        check_name(folder)
+    except InvalidOption:
+        return False
+    return True
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return str(os.getuid())
