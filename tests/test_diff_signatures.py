@@ -124,6 +124,7 @@ def test_a_change_of_a_column(old, new, kind, breaks, cell) -> None:
 TENSORS: list[tuple[TensorSpec, TensorSpec, str, bool, Any]] = [
     (tensor("int32", -1), tensor("float64", -1), "widened", False, np.array([2**31 - 1])),
     (tensor("int64", -1), tensor("float64", -1), "changed", True, np.array([2**53 + 1])),
+    (tensor("uint64", -1), tensor("longdouble", -1), "changed", True, [2**64 - 1]),
     (tensor("float32", -1), tensor("float64", -1), "widened", False, np.array([0.5])),
     (tensor("float64", -1), tensor("float32", -1), "narrowed", True, np.array([0.1])),
     (tensor("bool", -1), tensor("int64", -1), "changed", True, np.array([True])),
@@ -191,6 +192,32 @@ def test_a_first_column_of_lists_turns_a_dict_of_lists_into_one_row() -> None:
     assert len(compile_inputs(before).enforce(rows)) == 3  # type: ignore[arg-type]
     with pytest.raises(InvalidInput):
         compile_inputs(after).enforce(rows)
+
+
+@pytest.mark.parametrize(
+    "new", [schema(col("string")), schema(col("string"), ColSpec(name="t", type=AnyType()))], ids=str
+)
+def test_the_last_column_of_times_makes_lists_of_text_columns(new) -> None:
+    """Without it a dict of them is one row, and is not refused: the model gets lists for texts."""
+    old = schema(col("string"), ColSpec(name="t", type="datetime"))
+    assert ("inputs", (), "changed", True) in told(compare_signatures(Signature(inputs=old), Signature(inputs=new)))
+    texts = {"a": ["x", "y"], "t": ["2024-05-06", "2024-05-07"]}
+    assert [len(compile_inputs(inputs).enforce(texts)) for inputs in (old, new)] == [2, 1]  # type: ignore[arg-type]
+    numbers = [Signature(inputs=Schema((*s.columns, ColSpec(name="n", type="long")))) for s in (old, new)]
+    assert not any(change.breaks for change in compare_signatures(*numbers))
+
+
+def test_lists_of_lists_are_cut_into_cells_as_deep_as_the_type_says() -> None:
+    """So that another depth breaks although nothing is refused: the model gets other cells."""
+    before, after = (schema(ColSpec(type=kind)) for kind in (Array(Array("long")), Array(AnyType())))
+    assert told(compare_signatures(Signature(inputs=before), Signature(inputs=after))) == [
+        ("inputs", (0,), "widened", False),
+        ("inputs", (), "changed", True),
+    ]
+    lists = [[[1], [2]], [[3]]]
+    first, second = (compile_inputs(inputs).enforce(lists) for inputs in (before, after))
+    assert first[0].tolist() == lists  # type: ignore[index]
+    assert second[0].tolist() == [[1], [3]]  # type: ignore[index]
 
 
 OUTPUTS: list[tuple[Schema | None, Schema | None, list[Any]]] = [
@@ -321,10 +348,13 @@ def test_params_that_methods_share_are_told_once() -> None:
 
 
 def test_another_default_method_breaks() -> None:
-    """The same call of predict() answers something else."""
-    signature = Signature(inputs=schema(A), methods={"predict_proba": MethodSignature()})
-    changes = compare_signatures(signature, signature, default_methods=("predict", "predict_proba"))
-    assert ("methods", ("predict",), "changed", True) in told(changes)
+    """The same call of predict() answers something else; other methods are told of as always."""
+    old = Signature(inputs=schema(A), methods={"transform": MethodSignature(), "score": MethodSignature()})
+    new = Signature(inputs=schema(A), methods={"transform": MethodSignature()})
+    assert told(compare_signatures(old, new, default_methods=("predict", "predict_proba"))) == [
+        ("methods", ("predict",), "changed", True),
+        ("methods", ("score",), "removed", True),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ MADE = [
     errors.FlavorNotFound("toy", installed=["sklearn"]),
     errors.InvalidExample([PROBLEM]),
     errors.InvalidInput([PROBLEM, PROBLEM]),
+    errors.RemoteFailed("https://host/m", doing="fetch", reason="nothing is there", hint="check the address"),
     errors.WrongModel("m@sha256:aa", wanted="aa", found="bb"),
     errors.InvalidStore("store/store.json", reason="it is not JSON"),
     errors.StoreFailed("store", reason="No space left on device"),

@@ -16,7 +16,7 @@ from environment_models import rewrite
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 import palate
-from palate.errors import ModelChanged, ModelNotFound
+from palate.errors import InvalidOption, ModelChanged, ModelNotFound
 from palate.model_diff import Change, ModelDiff, Replay, compare_model_files, diff_models
 from palate.model_file import parse_model_file
 from palate.signature import Signature
@@ -269,7 +269,7 @@ def test_a_flavor_that_is_not_installed_skips_the_replay(save, tmp_path) -> None
     found = diff_models(path, tmp_path / "other")
     assert replays(found) == {"both": ("skipped", False)}
     assert "nobodys" in found.replays[0].detail
-    assert of_part(found, "trust")[()].detail.startswith("whether the second model needs trust cannot be told here")
+    assert of_part(found, "trust")[()].detail.startswith("whether B needs trust cannot be told here")
 
 
 def test_models_that_mlflow_wrote_are_compared_and_replayed() -> None:
@@ -309,6 +309,8 @@ def test_what_cannot_be_compared_is_an_error(save, tmp_path) -> None:
         diff_models(path, tmp_path / "nowhere")
     with pytest.raises(ModelNotFound, match="nowhere"):
         diff_models(tmp_path / "nowhere", path)
+    with pytest.raises(InvalidOption, match="trust"):
+        diff_models(path, save("o"), trust="no")  # type: ignore[arg-type]
     (path / "requirements.txt").write_text("other")
     with pytest.raises(ModelChanged, match=r"requirements\.txt"):
         diff_models(path, save("n"))

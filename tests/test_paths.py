@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palate._disk.paths import confine, list_files, name_problem, read_small
-from palate.errors import InvalidModelFile, InvalidOption, ModelChanged, ModelNotFound, UnsafePath
+from palate.errors import InvalidModelFile, ModelChanged, UnsafePath
 
 
 @pytest.fixture

@@ -164,9 +164,11 @@ def test_a_check_of_a_model_that_predicts_something_else(palate_serve, saved, tm
 
 @pytest.mark.slow
 def test_it_serves_and_tells_where(saved) -> None:
-    """One line on stderr has name, address and page; each request is a line of JSON on stdout; SIGTERM ends with 0."""
+    """Two lines on stderr have name, address, page and identity; each request is a line of JSON on stdout; SIGTERM ends
+    with 0."""
     with live_palate(saved) as server:
-        assert server.errors() == f"Serving lines on {server.base_url} (docs: /docs)\n"
+        served = f"lines version 1 (sha256 {palate.inspect_model(saved).digest}) from {saved}"
+        assert server.errors() == f"Serving lines on {server.base_url} (docs: /docs)\n{served}\n"
         assert ask(server) == 200
         assert ask(server, b"{") == 400
         assert server.request("GET", "/docs").status == 200

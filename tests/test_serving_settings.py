@@ -30,6 +30,7 @@ OTHER = {
     "name": "iris",
     "protocols": "v2,palate",
     "trust": "on",
+    "signed_by": "ours.pem,theirs.pem",
     "isolate": "true",
     "memory_limit": "2GiB",
     "golden": "skip",

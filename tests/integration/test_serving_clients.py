@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 SERVE = """
 import sys
 from palate.serving import ServingSettings, serve
-say = lambda addresses: print(*addresses, file=sys.stderr, flush=True)
+say = lambda addresses, served: print(*addresses, file=sys.stderr, flush=True)
 sys.exit(serve({"flowers": sys.argv[1], "pixels": sys.argv[2]}, ServingSettings(port=0), on_listening=say))
 """
 FLOWERS = {"size": [0.5, 2.5, 1.0 / 3.0], "colour": ["red", "blue", "grün"]}

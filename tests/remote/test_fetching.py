@@ -160,6 +160,14 @@ def test_addresses_that_are_refused(tmp_path: Path, uri: str, reason: str) -> No
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("uri", ["https://%zz/x", "https://ho st/x", "https://me:secret@ho st/x?y=secret"])
+def test_host_that_is_none(tmp_path: Path, uri: str) -> None:
+    """What only the library finds to be no address is one error too, without what may be secret in it."""
+    with pytest.raises(RemoteFailed, match="it is not an address") as caught:
+        fetch(uri, tmp_path / "t", patience=1)
+    assert "secret" not in str(caught.value)
+
+
 # -- what goes wrong ---------------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
-from object_servers import moto_server
+from object_servers import moto_server, objects_python
 from relay import Answer, Asked, Hang, broken_off, relay, site
 
 from palate.errors import DependencyMissing, InvalidOption, RemoteFailed
@@ -188,7 +188,7 @@ def test_memory_does_not_grow_with_the_file(
 
 # -- many writers ------------------------------------------------------------------------------------------------------
 
-WRITERS, ROUNDS = 8, 15
+WRITERS, ROUNDS = 8, 6
 
 
 def race(uri: str, way: str, barrier: Any, results: Any) -> None:
@@ -452,6 +452,64 @@ def test_profile_needs_boto3(moto: str, open_bucket: Open, monkeypatch: pytest.M
         open_bucket(moto)
 
 
+PROFILES = "[work]\naws_access_key_id = palate\naws_secret_access_key = palate-secret\n[empty]\n"
+
+
+@pytest.mark.parametrize("profile", ["work", "empty", "unknown"])
+def test_profile_is_read_by_boto3(
+    seaweedfs: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_python: Run, profile: str
+) -> None:
+    """Where boto3 is installed, a profile's credentials open the bucket, and one without any is an error."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    (tmp_path / "credentials").write_text(PROFILES)
+    (packages,) = objects_python().parents[1].glob("lib/python*/site-packages")
+    script = """if True:
+        import sys; sys.path.append(sys.argv[1])
+        from palate.remote import Bucket; print(Bucket(sys.argv[2]).create("x", b"1"))"""
+    environment = {
+        "AWS_PROFILE": profile,
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": seaweedfs,
+    }
+    done = run_python(script, packages, folder, env=environment)
+    if profile == "work":
+        assert done.stdout.strip() == "True", done.stderr
+    else:
+        assert "RemoteFailed: Could not find credentials for" in done.stderr
+        assert "aws configure list-profiles" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("AWS_ENDPOINT_URL", "host:9000", "AWS_ENDPOINT_URL is not the address of a server"),
+        ("AWS_ENDPOINT_URL_S3", "http://[", "AWS_ENDPOINT_URL_S3 is not the address of a server"),
+        ("AWS_ENDPOINT", "https://ho st", "AWS_ENDPOINT is not the address of a server"),
+        ("AWS_SECRET_ACCESS_KEY", "hush\n", "AWS_SECRET_ACCESS_KEY holds a character that is in no key"),
+        ("AWS_ACCESS_KEY_ID", "hüsh", "AWS_ACCESS_KEY_ID holds a character that is in no key"),
+        ("AWS_CHECKSUM_ALGORITHM", "none", "none"),
+    ],
+)
+def test_variables_that_cannot_be(
+    folder: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], name: str, value: str, reason: str
+) -> None:
+    """A variable that the library would fail over is refused by its name, without its value where that is secret."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(RemoteFailed, match=reason) as caught:
+        Bucket(folder)
+    assert "hush" not in str(caught.value)
+    assert "panicked" not in capfd.readouterr().err
+
+
+def test_conditions_cannot_be_turned_off(moto: str, open_bucket: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that tells the library to do without conditions is not listened to."""
+    monkeypatch.setenv("AWS_CONDITIONAL_PUT", "disabled")
+    open_bucket(moto).check_conditions()
+
+
 @pytest.mark.parametrize("action", ["read", "create", "remove", "names"])
 def test_bucket_that_is_not_there(moto: str, monkeypatch: pytest.MonkeyPatch, action: str) -> None:
     """A bucket that does not exist is told apart from an object that does not."""
@@ -499,6 +557,12 @@ def test_server_with_an_own_certificate(
         "s3://key:secret@bucket/x",
         "s3://b/x?region=q",
         "s3://[/",
+        "s3://b",
+        "s3://bu cket/x",
+        "s3://bücket/x",
+        "s3://bucket/../x",
+        "s3://bucket/a//b",
+        "s3://bucket/a\nb",
     ],
 )
 def test_address_that_is_no_bucket(uri: str) -> None:

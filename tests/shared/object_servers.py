@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from obstore.store import S3Store
 
 __all__ = ["BUCKET", "credentials", "moto_server", "objects_python", "seaweedfs_server"]
 
 BUCKET: Final = "models"
+_KEY: Final = "palate"
+_SECRET: Final = "palate-secret"
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _FOLDER: Final = _ROOT / ".venv-objects" / "bin"
@@ -30,8 +33,8 @@ def credentials(endpoint: str) -> dict[str, str]:
     """Return what a client of a server here finds in its environment."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": "palate",
-        "AWS_SECRET_ACCESS_KEY": "palate-secret",
+        "AWS_ACCESS_KEY_ID": _KEY,
+        "AWS_SECRET_ACCESS_KEY": _SECRET,
         "AWS_REGION": "us-east-1",
         "AWS_METADATA_ENDPOINT": "http://127.0.0.1:9",  # nobody's: the machine's own must not be asked
     }
@@ -56,7 +59,7 @@ def moto_server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
 
 @contextmanager
 def seaweedfs_server(folder: Path) -> Iterator[str]:
-    """Start SeaweedFS with its files in *folder*; it makes buckets when they are first written to."""
+    """Start SeaweedFS with a bucket, and its files in *folder*; yield its address."""
     weed = _program("weed")
     master, volume, filer, gateway = _free_ports(4)
     options = {
@@ -73,6 +76,9 @@ def seaweedfs_server(folder: Path) -> Iterator[str]:
             assert process.poll() is None, log.read_text()[-2000:]
             assert time.monotonic() < end, log.read_text()[-2000:]
             time.sleep(0.1)
+        # It makes a bucket when that is first written to.
+        keys = {"access_key_id": _KEY, "secret_access_key": _SECRET}
+        S3Store(BUCKET, endpoint=endpoint, client_options={"allow_http": True}, **keys).put("first", b"")
         yield endpoint
     for port in (master, volume, filer, gateway):  # it listens there, too, wherever its files are
         for number in (port, port + 10_000):

@@ -108,7 +108,7 @@ def main() -> int:
     """Serve until the end of the process."""
     models = save_models(Path(sys.argv[1]))
     settings = ServingSettings(port=0, trust=True, access_log="off", golden="skip")
-    return serve(models, settings, on_listening=lambda found: print(*found, file=sys.stderr, flush=True))
+    return serve(models, settings, on_listening=lambda found, _: print(*found, file=sys.stderr, flush=True))
 
 
 if __name__ == "__main__":

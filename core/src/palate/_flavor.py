@@ -201,6 +201,10 @@ class Flavor:
         """Return what holds for a stranger's directory opened without trust, or None when the plugin does not say."""
         return cast("Guarantees | None", self._ask_optional("guarantees", None, path=path, config=config))
 
+    def mapped_files(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the files that the plugin opens by ``LoadOptions.map_file`` alone."""
+        return cast("tuple[str, ...]", self._ask_optional("mapped_files", (), config=config))
+
     def embedded_types(self) -> tuple[EmbeddedType, ...]:
         """Return the classes that other flavors may open inside their files."""
         return cast("tuple[EmbeddedType, ...]", self._ask_optional("embedded_types", ()))

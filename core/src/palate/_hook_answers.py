@@ -20,7 +20,7 @@ else:
 
 __all__ = ["ANSWERS", "copy_answer", "find_unfinished"]
 
-_SEQUENCES = ("methods", "requirements", "executes_code", "embedded_types")
+_SEQUENCES = ("methods", "requirements", "executes_code", "embedded_types", "mapped_files")
 
 
 def find_unfinished(answer: object) -> str | None:
@@ -55,6 +55,10 @@ def _pyfunc_section(answer: object) -> str | None:
     if problem is None and not isinstance(dict(answer).get("loader_module", ""), str):  # type: ignore[call-overload]
         return "must name its loader_module as text"
     return problem
+
+
+def _names(answer: Sequence[str]) -> str | None:
+    return _sequence(answer, str) and "must return the names of files"
 
 
 def _truth(answer: object) -> str | None:
@@ -138,6 +142,7 @@ ANSWERS: Mapping[str, Callable[..., str | None]] = {
     "pyfunc_section": _pyfunc_section,
     "guarantees": _guarantees,
     "embedded_types": _embedded_types,
+    "mapped_files": _names,
     "sample_models": _sample_models,
     "rows_are_independent": _truth,
     "takes_array": _truth,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palate._disk.manifest import Seal, check_content, check_manifest, read_manifest
+from palate._disk.manifest import SIGNATURE_FILE, Seal, check_content, check_manifest, read_manifest
 from palate._disk.manifest_document import Manifest
-from palate._disk.paths import MODEL_FILE, confine, read_small
+from palate._disk.paths import MODEL_FILE, confine, map_plain, read_small
 from palate._disk.strict_yaml import MAX_BYTES
 from palate._late import LateModule
 from palate.errors import InvalidModelFile, ModelChanged, Problem
@@ -39,18 +40,45 @@ LOADER_FLAVORS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedModel:
-    """A directory whose MLmodel is parsed, and whose bytes are checked where there is a seal; nothing of it has run."""
+    """A directory whose MLmodel is parsed, and whose bytes are checked where there is a seal; nothing of it has run.
+
+    Attributes:
+        location: where it was found; None of a directory that is being written.
+    """
 
     uri: str
     path: Path
     model_file: ModelFile
     manifest: Manifest | None
     seal: Seal | None
+    location: Location | None = None
 
     @property
     def digest(self) -> str | None:
         """What tells this model from every other; None of directories without MANIFEST.json."""
         return self.manifest.digest if self.manifest else None
+
+    @property
+    def place(self) -> Location:
+        """Where it is, as far as that is known."""
+        return self.location or Location(uri=self.uri, path=self.path)
+
+    @property
+    def signed(self) -> bool:
+        """Whether a signature comes with it, whoever it is by."""
+        return self.place.signature is not None or os.path.lexists(self.path / SIGNATURE_FILE)
+
+    def map_file(self, name: str) -> memoryview:
+        """Return the bytes of one of its files, mapped into memory: from its archive, if that is where it has stayed.
+
+        Raises:
+            UnsafePath: it is no ordinary file of the model.
+            ModelChanged: it is not there.
+        """
+        staying = self.location.staying if self.location is not None else None
+        if staying is not None and name in staying.names:
+            return staying.map(name)
+        return map_plain(confine(self.path, name, field="the flavor"))
 
     def read_environment(self) -> RecordedEnvironment:
         """Return what it asks for, as its files say it, and MLmodel where these say nothing."""
@@ -107,7 +135,7 @@ def open_model(
 
     Args:
         place: where it is, as a URI or found already.
-        verify: check every file against MANIFEST.json.
+        verify: check every file against MANIFEST.json; where a signature is demanded, that is done in any case.
         document_only: of the files, check MLmodel alone, because the others will be checked by whoever opens them.
         signed_by: public keys (PEM), one of which must have signed it; what its location demands is demanded besides.
 
@@ -118,18 +146,21 @@ def open_model(
         InvalidModelFile: MLmodel or MANIFEST.json is malformed.
     """
     location = place if isinstance(place, Location) else locate(place)
+    demands = [keys for keys in (location.keys, tuple(signed_by)) if keys]
+    verify = verify or bool(demands)  # a signature of files that nobody checks would say nothing
     uri, path = location.uri, location.path
     manifest = read_manifest(path)
     require_digest(uri, manifest.digest if manifest else None, location.digest)
-    seal = check_manifest(path, manifest) if manifest is not None and verify and not document_only else None
+    checks_all = manifest is not None and verify and not document_only
+    seal = check_manifest(path, manifest, location.staying) if manifest is not None and checks_all else None
     document = read_small(confine(path, MODEL_FILE, field="the model directory"), MAX_BYTES)
     if manifest is not None and verify:
         check_content(path, manifest, MODEL_FILE, document)
-    for keys in filter(None, (location.keys, tuple(signed_by))):
+    for keys in demands:
         signing.require_signature(replace(location, keys=keys), manifest)
     model_file = parse_model_file(document)
     if manifest is None and model_file.palate:
         raise ModelChanged(uri, missing=["MANIFEST.json"])
     if not model_file.flavors:
         raise InvalidModelFile([Problem(("flavors",), "missing", "names no flavor, so nothing can open this model")])
-    return OpenedModel(uri=uri, path=path, model_file=model_file, manifest=manifest, seal=seal)
+    return OpenedModel(uri=uri, path=path, model_file=model_file, manifest=manifest, seal=seal, location=location)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palate._code.load_answers import answer_load_model
@@ -29,6 +31,7 @@ from palate.errors import (
 )
 from palate.hookspecs import LoadOptions, ModelSource
 from palate.locations import Location, read_one_model
+from palate.model_file import parse_model_file
 from palate.pyfunc import PyFuncModel, Reopen
 from palate.signature import Signature
 
@@ -56,7 +59,7 @@ __all__ = [
 
 
 def load(
-    uri: str | PathLike[str],
+    uri: str | PathLike[str] | Location,
     *,
     trust: bool,
     flavor: str | None = None,
@@ -84,13 +87,25 @@ def load(
             registry=default_registry(),
             options=options,
             source=ModelSource(
-                uri=str(uri), path=opened.path, digest=opened.digest, model_uuid=opened.model_file.model_uuid
+                uri=opened.uri, path=opened.path, digest=opened.digest, model_uuid=opened.model_file.model_uuid
             ),
             reopen=(reopen_model, arguments),
             to_predict=to_predict,
         )
 
-    return read_one_model(uri, read, is_whole=lambda result: result[0].seal is not None)[1]
+    may_stay = partial(_files_to_map, asked=flavor)
+    return read_one_model(uri, read, is_whole=lambda result: result[0].seal is not None, may_stay=may_stay)[1]
+
+
+def _files_to_map(document: bytes, *, asked: str | None) -> tuple[str, ...]:
+    """Return the files that the flavor of a model with that MLmodel maps into memory, wherever they are."""
+    try:
+        model_file = parse_model_file(document)
+        opened = OpenedModel(uri="", path=Path(), model_file=model_file, manifest=None, seal=None)
+        flavor = default_registry().get(opened.flavor_name(asked))
+        return flavor.mapped_files(opened.config(flavor.name))
+    except PalateError:
+        return ()  # whatever it is, opening the model says it
 
 
 def reopen_model(
@@ -228,6 +243,7 @@ def _load_options(
         extra=dict(options),
         embedded=registry.embedded_type,
         source=source,
+        map_file=opened.map_file,
     )
 
 

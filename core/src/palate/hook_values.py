@@ -50,6 +50,10 @@ class EmbeddedType:
     check: Callable[[Mapping[str, object]], str | None]
 
 
+def _maps_nothing(name: str) -> memoryview:
+    raise FileNotFoundError(f"no model's files were given, and none is called {name!r:.80}")
+
+
 def _embeds_nothing(name: str) -> EmbeddedType | None:
     del name
     return None
@@ -126,6 +130,8 @@ class LoadOptions:
         extra: the flavor's own LOAD_OPTIONS.
         embedded: finds the type of that full name that another installed flavor contributes.
         source: which model it is; None while a save or ``palate.verify_model`` tries one out.
+        map_file: returns the bytes of one of the model's files, named relative to its directory: pages mapped into
+            memory that are private, so that they may be written to. It may be in an archive (``mapped_files``).
     """
 
     trust: bool = False
@@ -133,6 +139,7 @@ class LoadOptions:
     extra: Mapping[str, Any] = field(default_factory=dict)
     embedded: Callable[[str], EmbeddedType | None] = _embeds_nothing
     source: ModelSource | None = None
+    map_file: Callable[[str], memoryview] = _maps_nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,15 +28,9 @@ import pluggy
 from palate._disk.paths import confine
 from palate._disk.strict_json import parse_json
 from palate._process_lock import PARSING, ForkLock
-from palate.hook_values import (
-    CarriedCode,
-    EmbeddedType,
-    Guarantees,
-    LoadOptions,
-    ModelSource,
-    SampleModel,
-    SaveOptions,
-    pin_installed,
+
+from palate.hook_values import (  # isort: skip
+    CarriedCode, EmbeddedType, Guarantees, LoadOptions, ModelSource, SampleModel, SaveOptions, pin_installed,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -138,6 +132,11 @@ def pyfunc_section(config: Mapping[str, Any]) -> dict[str, Any] | None:
 @hookspec(firstresult=True)
 def guarantees(path: Path, config: Mapping[str, Any]) -> Guarantees:  # type: ignore[empty-body]
     """Return what holds for this directory, opened without trust; ``inspect`` shows it. Import nothing."""
+
+
+@hookspec(firstresult=True)
+def mapped_files(config: Mapping[str, Any]) -> Sequence[str]:  # type: ignore[empty-body]
+    """Return the files that load_model opens by ``options.map_file`` alone: an archive is opened with them in it."""
 
 
 @hookspec(firstresult=True)

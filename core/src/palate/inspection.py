@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from palate._disk.column_facts import column_facts
+from palate._disk.manifest import SIGNATURE_FILE
 from palate._disk.method_facts import method_facts
 from palate._disk.paths import list_files, read_small
 from palate._environment.admission import pinned_version
@@ -49,6 +50,7 @@ PURPOSES = {
     "serving_input_example.json": "the same input as a request body",
     "golden_predictions.json": "what the model predicted on it when it was saved; 'palate verify' replays it",
     "registered_model_meta": "a note that MLflow's registry adds when it downloads a model",
+    SIGNATURE_FILE: "who says that these are the model's files; 'palate verify --key' checks it",
     "environment_variables.txt": "names of environment variables that the model reads",
 }
 FOLDER_PURPOSES = {
@@ -75,12 +77,16 @@ class ModelInfo:
     """What can be known of a model without running any of it.
 
     Attributes:
-        path: the model directory.
+        uri: what was asked for.
+        path: the model directory; of a model in one file, the copy of it that is kept unpacked.
+        name: what it is called where it is kept under a name, as in a store.
+        version: which of that name it is.
         flavor: the flavor that opens it.
         flavors: all flavors that its MLmodel names.
         signature: inputs, outputs and params, or None.
         digest: the SHA-256 identity from MANIFEST.json, or None for a directory without one, as MLflow writes them.
         verified: whether the files were checked against MANIFEST.json just now.
+        signed: whether a signature comes with it; whose it is, ``verify_model`` tells.
         trust_needed: whether loading needs ``trust=True``; None when the flavor's plugin is not usable here.
         reasons: the code that loading would run.
         guarantees: what holds when it is opened without trust, whoever made it; None when the flavor does not say.
@@ -96,12 +102,16 @@ class ModelInfo:
         notes: other facts worth showing, such as a file that MLflow added.
     """
 
+    uri: str
     path: Path
+    name: str | None
+    version: str | None
     flavor: str
     flavors: tuple[str, ...]
     signature: Signature | None
     digest: str | None
     verified: bool
+    signed: bool
     trust_needed: bool | None
     reasons: tuple[CodeReason, ...]
     guarantees: Guarantees | None
@@ -140,7 +150,7 @@ def _signature_data(signature: Signature) -> dict[str, Any]:
     return {**signature.to_dict(), **{name: facts for name, facts in besides.items() if facts}}
 
 
-def inspect_model(uri: str | PathLike[str], *, verify: bool = True) -> ModelInfo:
+def inspect_model(uri: str | PathLike[str] | Location, *, verify: bool = True) -> ModelInfo:
     """Describe the model at *uri*: import nothing of it, run nothing.
 
     Raises:
@@ -161,12 +171,16 @@ def describe(opened: OpenedModel, registry: FlavorRegistry) -> ModelInfo:
     recorded, lock = opened.read_environment(), read_recorded_lock(opened.path)
     requirements = _requirements(opened.path, recorded)
     return ModelInfo(
+        uri=opened.uri,
         path=opened.path,
+        name=opened.place.name,
+        version=opened.place.version,
         flavor=name,
         flavors=tuple(model_file.flavors),
         signature=model_file.signature,
         digest=opened.digest,
         verified=opened.seal is not None,
+        signed=opened.signed,
         trust_needed=bool(safety.reasons) if safety.plugin_problem is None else None,
         reasons=safety.reasons,
         guarantees=safety.guarantees,

@@ -10,24 +10,27 @@ from palate._isolation.options import Isolation, check_isolation
 from palate._late import LateModule
 from palate._opening import load
 from palate.errors import InvalidOption
+from palate.locations import Location
 from palate.pyfunc import PyFuncModel
 
 if TYPE_CHECKING:
     from palate import signing
     from palate._isolation import model as isolated
     from palate._isolation.model import IsolatedModel
+    from palate._signing.keys import PublicKey
 else:
     isolated = LateModule("palate._isolation.model")
     signing = LateModule("palate.signing")
 
 __all__ = ["load_model", "load_native"]
 
-Keys: TypeAlias = str | PathLike[str] | Sequence[str | PathLike[str]]
+Key: TypeAlias = "str | PathLike[str] | PublicKey"
+Keys: TypeAlias = "Key | Sequence[Key]"
 
 
 @overload
 def load_model(
-    uri: str | PathLike[str],
+    uri: str | PathLike[str] | Location,
     *,
     trust: bool = False,
     flavor: str | None = None,
@@ -40,7 +43,7 @@ def load_model(
 
 @overload
 def load_model(
-    uri: str | PathLike[str],
+    uri: str | PathLike[str] | Location,
     *,
     trust: bool = False,
     flavor: str | None = None,
@@ -52,7 +55,7 @@ def load_model(
 
 
 def load_model(
-    uri: str | PathLike[str],
+    uri: str | PathLike[str] | Location,
     *,
     trust: bool = False,
     flavor: str | None = None,
@@ -66,11 +69,11 @@ def load_model(
     Args:
         uri: a model directory, or a model in one file, as a path or ``file:`` URI; a version in a store, as
             ``models:/iris@champion``; or a URI of another scheme that is installed. ``@sha256:<digest>`` behind it says
-            which model it must be.
+            which model it must be. Or where it was found already, by ``palate.locations``.
         trust: allow code that comes with the model to run (pickles, ``code/``, loader modules).
         flavor: open it with this flavor instead of the one that the directory names.
         verify: check every file against MANIFEST.json first; False skips that for huge models that you trust.
-        signed_by: the file of a public key (PEM), or several, one of which must have signed it (``palate sign``).
+        signed_by: a public key, or its file (PEM), or several, one of which must have signed it (``palate sign``).
         isolate: run it in a process of its own, in an environment of its own if it needs one: True, or an ``Isolation``
             that says where, and with how much memory and time. The result is an ``IsolatedModel``, a PyFuncModel too.
         **flavor_options: what the flavor takes besides, such as ``model_config=`` for python_function.
@@ -100,7 +103,7 @@ def load_model(
 
 
 def load_native(
-    uri: str | PathLike[str],
+    uri: str | PathLike[str] | Location,
     *,
     trust: bool = False,
     flavor: str | None = None,
@@ -123,4 +126,5 @@ def _read_keys(signed_by: Keys | None, *, verify: bool) -> tuple[bytes, ...]:
     if not verify:
         hint = "leave verify out, which is on by itself"
         raise InvalidOption("signed_by", reason="a signature of files that are not checked says nothing", hint=hint)
-    return signing.read_key_texts([signed_by] if isinstance(signed_by, str | PathLike) else signed_by)
+    keys = [signed_by] if isinstance(signed_by, str | PathLike | signing.PublicKey) else signed_by
+    return tuple(key.pem for key in signing.read_keys(keys))

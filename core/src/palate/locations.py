@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import metadata
 from os import PathLike
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
+from urllib.parse import unquote, urlsplit
 
+from palate._disk.manifest import check_manifest, read_manifest
 from palate._disk.paths import check_model_directory, resolve_path, scheme_of
 from palate._late import LateModule
 from palate._plugin_failures import describe_failure
@@ -25,6 +27,7 @@ from palate.errors import InvalidOption, ModelChanged, ModelNotFound, PalateErro
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from palate._archive import cache as archives
+    from palate._archive.staying import StayingFiles
 else:
     archives = LateModule("palate._archive.cache")
 
@@ -35,6 +38,7 @@ __all__ = [
     "local_archive",
     "locate",
     "locate_file",
+    "pin_location",
     "read_one_model",
     "require_digest",
     "scheme_of",
@@ -45,9 +49,11 @@ SCHEMES_GROUP: Final = "palate.schemes"
 _ATTEMPTS: Final = 10
 _PIN: Final = re.compile(r"(.+)@sha256:([^@/]*)", re.DOTALL)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_SUFFIX: Final = ".palate"
 
 Result = TypeVar("Result")
 Stamp = tuple[int, int, int, int]
+MayStay = Callable[[bytes], Collection[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,7 @@ class Location:
         signature: the bytes of a signature that is kept beside the directory, or None.
         keys: the public keys (PEM), one of which must have signed it; empty where nobody demands that.
         lasting: a URI or path by which another process finds the same model later; by default the directory's.
+        staying: the files that have stayed in its archive; empty ones stand for them in the directory.
     """
 
     uri: str
@@ -73,6 +80,18 @@ class Location:
     signature: bytes | None = None
     keys: tuple[bytes, ...] = ()
     lasting: str | None = None
+    staying: StayingFiles | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def title(self) -> str:
+        """What to call it: by the name that it is kept under, else as its directory or file is called."""
+        if self.name is not None or self.lasting is None:
+            return self.name or self.path.name
+        if scheme_of(self.lasting) is None:
+            file = Path(self.lasting).name
+        else:
+            file = unquote(urlsplit(_PIN.sub(r"\1", self.lasting)).path).rpartition("/")[2]
+        return file.removesuffix(_SUFFIX) or "model"
 
 
 class Resolver(Protocol):
@@ -82,10 +101,13 @@ class Resolver(Protocol):
         """Return where *uri* leads; with a *digest*, to the model of that identity. It is compared in any case."""
 
 
-def locate(uri: str | PathLike[str]) -> Location:
-    """Return where a URI leads, as it does now.
+def locate(uri: str | PathLike[str] | Location, *, recheck: bool = False, may_stay: MayStay | None = None) -> Location:
+    """Return where a URI leads, as it does now; a location that was found already is returned as it is.
 
-    ``@sha256:<digest>`` behind it says which model it must be.
+    Args:
+        uri: ``@sha256:<digest>`` behind it says which model it must be.
+        recheck: read a model in one file again, even where the file was not touched since it was read.
+        may_stay: is given the MLmodel of a model in one file, and returns the files that need not be unpacked.
 
     Raises:
         ModelNotFound: nowhere, with the reason.
@@ -95,12 +117,14 @@ def locate(uri: str | PathLike[str]) -> Location:
         InvalidOption: it is neither a path nor text.
         PalateError: what else a plugin for its scheme raises.
     """
+    if isinstance(uri, Location):
+        return uri
     address, digest = _split_pin(uri)
     scheme = scheme_of(address)
     if scheme not in (None, "file"):
         location = _ask_plugin(str(scheme), str(address), digest)
     else:
-        location = locate_file(resolve_path(address), uri=str(address))
+        location = locate_file(resolve_path(address), uri=str(address), recheck=recheck, may_stay=may_stay)
     if location.digest is not None:
         require_digest(str(uri), location.digest, digest)
     return replace(location, uri=str(uri), digest=digest or location.digest)
@@ -112,10 +136,13 @@ def require_digest(uri: str, found: str | None, wanted: str | None) -> None:
         raise WrongModel(uri, wanted=wanted, found=found)
 
 
-def locate_file(path: Path, *, uri: str) -> Location:
+def locate_file(path: Path, *, uri: str, recheck: bool = False, may_stay: MayStay | None = None) -> Location:
     """Return where the model at *path* is: there, or for a model in one file, where it is unpacked."""
     if path.is_file():
-        return Location(uri=uri, path=archives.find_unpacked(path), lasting=str(path))
+        partly = archives.find_partly_unpacked(path, may_stay) if may_stay is not None else None
+        if partly is not None:
+            return Location(uri=uri, path=partly[0], lasting=str(path), staying=partly[1])
+        return Location(uri=uri, path=archives.find_unpacked(path, recheck=recheck), lasting=str(path))
     check_model_directory(path, uri)
     return Location(uri=uri, path=path)
 
@@ -175,7 +202,12 @@ def _plugins() -> dict[str, tuple[metadata.EntryPoint, ...]]:
 
 
 def read_one_model(
-    uri: str | PathLike[str], read: Callable[[Location], Result], *, is_whole: Callable[[Result], bool]
+    uri: str | PathLike[str] | Location,
+    read: Callable[[Location], Result],
+    *,
+    is_whole: Callable[[Result], bool],
+    recheck: bool = False,
+    may_stay: MayStay | None = None,
 ) -> Result:
     """Return what *read* makes of the model at *uri*; let it start again while the model is being replaced.
 
@@ -187,13 +219,15 @@ def read_one_model(
         uri: the model.
         read: reads it, by name, and may be called several times.
         is_whole: whether a result must be of one model, even if another took its place meanwhile.
+        recheck: see ``locate``.
+        may_stay: see ``locate``.
 
     Raises:
         PalateError: what *read* raised of a model that stood still, or the last time.
     """
-    renewed = False
+    renewed = isinstance(uri, Location)  # only whoever has the URI can look for it again
     for _ in range(_ATTEMPTS - 1):
-        location = locate(uri)
+        location = locate(uri, recheck=recheck, may_stay=may_stay)
         before = _stamp(location.path)
         try:
             result = read(location)
@@ -207,7 +241,28 @@ def read_one_model(
         else:
             if is_whole(result) or _stamp(location.path) == before:
                 return result
-    return read(locate(uri))
+    return read(locate(uri, recheck=recheck, may_stay=may_stay))
+
+
+def pin_location(uri: str | PathLike[str] | Location) -> Location:
+    """Return where a URI leads now, with the identity of the model there: what is opened by it is that very model.
+
+    For whoever opens it later, several times or in other processes, while an alias moves or another model takes the
+    place. Of a directory without MANIFEST.json there is no identity.
+
+    Raises:
+        PalateError: what ``locate`` raises.
+        ModelChanged: a copy in the cache is damaged, and could not be fetched again.
+    """
+
+    def read(location: Location) -> Location:
+        manifest = read_manifest(location.path)
+        require_digest(location.uri, manifest.digest if manifest else None, location.digest)
+        if manifest is not None and location.lasting is not None:
+            check_manifest(location.path, manifest)  # now, while it can be fetched or unpacked again
+        return replace(location, digest=manifest.digest if manifest else None)
+
+    return uri if isinstance(uri, Location) else read_one_model(uri, read, is_whole=lambda _: True)
 
 
 def _is_discarded(path: Path) -> bool:

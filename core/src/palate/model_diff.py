@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 from palate._diff.change import PARTS, Change, ChangeKind, Part
 from palate._diff.contents import Contents, compare_contents, read_contents
 from palate._diff.needs import compare_environments, compare_flavors, compare_trust
-from palate._diff.replaying import Replay, replay_examples
+from palate._diff.replays import Replay, replay_examples
 from palate._diff.signatures import compare_signatures
 from palate._opened import OpenedModel, open_model
 from palate._registry import default_registry
@@ -95,6 +95,7 @@ def diff_models(
         ModelNotFound: there is no model directory.
         ModelChanged: the files of one are not those that its MANIFEST.json lists.
         InvalidModelFile: the MLmodel or the MANIFEST.json of one is malformed.
+        InvalidOption: *trust* is neither True nor False.
     """
 
     def read(first: Location, second: Location) -> ModelDiff:

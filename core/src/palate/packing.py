@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Final
 
+from palate._archive.foreign import find_only_model, is_foreign_zip, unpack_zip
 from palate._archive.reading import is_archive, open_archive
 from palate._archive.unpacking import read_listing, unpack_into
 from palate._archive.writing import Packed, write_archive
@@ -82,7 +83,8 @@ def pack_directory(root: Path, file: Path, *, signature: bytes | None = None) ->
 def unpack_model(uri: str | PathLike[str], path: str | PathLike[str], *, overwrite: bool = False) -> Unpacked:
     """Write the model at *uri*, which may be in one file or in a store, as the directory *path*.
 
-    The directory appears whole or not at all, after every file was held against MANIFEST.json.
+    The directory appears whole or not at all, after every file was held against MANIFEST.json. Of an ordinary zip, one
+    called ``.zip`` that Palate did not write, the one model is taken that is at its root or in a folder there.
 
     Args:
         uri: the model.
@@ -98,7 +100,7 @@ def unpack_model(uri: str | PathLike[str], path: str | PathLike[str], *, overwri
     with stage(check_path("path", path), overwrite=overwrite) as staging:
         file, digest = local_archive(uri)
         if file is not None:
-            found, files = _unpack(file, staging.path)
+            found, files = (_unpack_foreign if is_foreign_zip(file) else _unpack)(file, staging.path)
             require_digest(str(uri), found.digest if found else None, digest)
         else:
             found, files = _copy(locate(uri), staging.path)
@@ -110,6 +112,14 @@ def _unpack(file: Path, root: Path) -> tuple[Manifest | None, int]:
     with open_archive(file) as archive:
         manifest = read_listing(archive)
         return manifest, len(unpack_into(archive, root, manifest))
+
+
+def _unpack_foreign(file: Path, root: Path) -> tuple[Manifest, int]:
+    beside = root.with_name("zip")  # in the stage, with which it goes
+    beside.mkdir()
+    unpack_zip(file, beside)
+    manifest = copy_model(find_only_model(beside, file), root)
+    return manifest, len(manifest.files) + 1
 
 
 def _copy(location: Location, root: Path) -> tuple[Manifest, int]:

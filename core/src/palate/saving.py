@@ -134,7 +134,7 @@ def save_model(
     with stage(target, overwrite=overwrite) as staging:
         info = save_into(request, staging.path, registry, uri=str(path))
         staging.publish()
-    return replace(info, path=staging.target)
+    return replace(info, uri=str(path), path=staging.target)
 
 
 def save_into(request: SaveRequest, root: Path, registry: FlavorRegistry, *, uri: str) -> ModelInfo:

@@ -164,7 +164,7 @@ def sign_model(
 
 
 def verify_signature(
-    uri: str | PathLike[str],
+    uri: str | PathLike[str] | Location,
     keys: Sequence[PublicKey | str | PathLike[str]],
     *,
     signature: str | PathLike[str] | None = None,

@@ -16,12 +16,14 @@ from palate._opening import construct
 from palate._random_state import keep_random_state
 from palate._registry import default_registry
 from palate._signing.coverage import checked_files, hash_files
-from palate.errors import InvalidModelFile, InvalidOption, ModelChanged, PalateError, UnsafePath
+from palate.errors import InvalidArchive, InvalidModelFile, InvalidOption, ModelChanged, PalateError, UnsafePath
 from palate.golden import replay_golden
 from palate.locations import Location, read_one_model
 from palate.signing import PublicKey, check_signature, read_keys, read_signature
 
 __all__ = ["Check", "Verification", "accept_changes", "verify_model"]
+
+_DAMAGE = (InvalidArchive, InvalidModelFile, ModelChanged, UnsafePath)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,10 @@ def verify_model(
     def read(location: Location) -> Verification:
         return _verify(location, trust=trust, keys=trusted, signature=signature, options=flavor_options)
 
-    return read_one_model(uri, read, is_whole=lambda found: found.ok)
+    try:
+        return read_one_model(uri, read, is_whole=lambda found: found.ok, recheck=True)
+    except _DAMAGE as exc:  # of a model in one file, seen when it was unpacked
+        return _of_damaged_files(str(uri), exc)
 
 
 def _verify(
@@ -104,14 +109,18 @@ def _verify(
 ) -> Verification:
     try:
         opened = open_model(location)
-    except (ModelChanged, InvalidModelFile, UnsafePath) as exc:
-        return Verification(uri=location.uri, checks=(Check(name="files", status="failed", detail=str(exc)),))
+    except _DAMAGE as exc:
+        return _of_damaged_files(location.uri, exc)
     checks = [_files(opened)]
     if keys:
         checks.append(_signature(opened, location, keys, signature))
     if all(check.status != "failed" for check in checks):  # what somebody else signed is not loaded
         checks += [_environment(opened), _predictions(opened, trust=trust, options=options)]
     return Verification(uri=location.uri, checks=tuple(checks))
+
+
+def _of_damaged_files(uri: str, problem: PalateError) -> Verification:
+    return Verification(uri=uri, checks=(Check(name="files", status="failed", detail=str(problem)),))
 
 
 def accept_changes(uri: str | PathLike[str]) -> str:

@@ -12,19 +12,23 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from palate._archive.reading import Archive, open_archive
+from palate._archive.staying import StayingFiles
 from palate._archive.unpacking import check_archive, read_listing, unpack_into
 from palate._disk.cache_folder import check_private, user_cache
 from palate._disk.durable import replace_file
 from palate._disk.manifest import MAX_SIGNATURE_BYTES, SIGNATURE_FILE
 from palate._disk.manifest_document import MANIFEST_FILE, Manifest
+from palate._disk.model_copies import copy_model
+from palate._disk.paths import MODEL_FILE, read_small
 from palate._disk.stages import open_stage, remove_tree, sweep_stages
 from palate._disk.staging import stage
+from palate._disk.strict_yaml import MAX_BYTES
 from palate.amounts import read_size
 from palate.errors import CacheFailed, InvalidOption, ModelExists, PalateError, SaveFailed
 
@@ -32,8 +36,10 @@ __all__ = [
     "cached_models",
     "discard",
     "find_digest",
+    "find_partly_unpacked",
     "find_unpacked",
     "is_cached",
+    "keep_directory",
     "keep_fetched",
     "model_cache",
 ]
@@ -57,8 +63,10 @@ def model_cache(environ: Mapping[str, str]) -> Path:
     return user_cache(environ) / "models"
 
 
-def find_unpacked(path: Path) -> Path:
+def find_unpacked(path: Path, *, recheck: bool = False) -> Path:
     """Return the directory in the cache that holds what the archive at *path* does; unpack it if there is none.
+
+    With *recheck*, every byte of the archive is read, even if its file was not touched since it was checked.
 
     Raises:
         InvalidArchive, ModelChanged, InvalidModelFile: it is not a whole archive of a model.
@@ -71,9 +79,9 @@ def find_unpacked(path: Path) -> Path:
     check_private(folder)
     with open_archive(path) as archive:
         stamp = _stamp(archive.descriptor)
-        note = folder / f".{hashlib.sha256(os.fsencode(path)).hexdigest()}.seen"
+        note = folder / f".{_hash(os.fsencode(path))}.seen"
         known = _read_note(note)
-        if known.get("stamp") == stamp and (found := _use(folder, known.get("name"))):
+        if not recheck and known.get("stamp") == stamp and (found := _use(folder, known.get("name"))):
             return found
         try:
             found = _unpack(archive, folder)
@@ -82,6 +90,41 @@ def find_unpacked(path: Path) -> Path:
             raise _failure(folder, exc) from exc
     _shrink(folder, limit, keep=found)
     return found
+
+
+def find_partly_unpacked(path: Path, may_stay: Callable[[bytes], Collection[str]]) -> tuple[Path, StayingFiles] | None:
+    """Return a directory in the cache with all but some files of the archive at *path*, and those; None if it has none.
+
+    Args:
+        path: the archive.
+        may_stay: is given its MLmodel, and returns the files that need not be unpacked.
+
+    Raises:
+        PalateError: see ``find_unpacked``.
+    """
+    folder = model_cache(os.environ)
+    limit = _size_limit(os.environ)
+    check_private(folder)
+    with open_archive(path) as archive:
+        document, manifest = archive.read(MODEL_FILE, MAX_BYTES), read_listing(archive)
+        if document is None or manifest is None:
+            return None  # without a manifest nobody would look at the files that stay
+        names = {file.name for file in manifest.files}.intersection(may_stay(document))
+        whole = _name(archive, manifest)
+        if not names or _use(folder, whole):
+            return None
+        name = hashlib.sha256("\n".join([whole, *sorted(names)]).encode()).hexdigest()
+        note, stamp = folder / f".{_hash(os.fsencode(path))}.partly", _stamp(archive.descriptor)
+        found = _use(folder, name) if _read_note(note) == {"stamp": stamp, "name": name} else None
+        try:
+            if found is None:
+                found = _unpack(archive, folder, name, staying=names)
+                replace_file(note, _note({"stamp": stamp, "name": name}), temporary=_aside(note))
+        except (SaveFailed, OSError) as exc:
+            raise _failure(folder, exc) from exc
+        staying = StayingFiles(archive, names)
+    _shrink(folder, limit, keep=found)
+    return found, staying
 
 
 def keep_fetched(source: str, fetch: Callable[[Path, str | None], str | None]) -> Path:
@@ -98,7 +141,7 @@ def keep_fetched(source: str, fetch: Callable[[Path, str | None], str | None]) -
     folder = model_cache(os.environ)
     limit = _size_limit(os.environ)
     check_private(folder)
-    note = folder / f".{hashlib.sha256(source.encode()).hexdigest()}.fetched"
+    note = folder / f".{_hash(source.encode())}.fetched"
     known = _read_note(note)
     found = _use(folder, known.get("name"))
     try:
@@ -113,6 +156,38 @@ def keep_fetched(source: str, fetch: Callable[[Path, str | None], str | None]) -
     except (SaveFailed, OSError) as exc:
         if isinstance(exc, PalateError) and not isinstance(exc, SaveFailed):
             raise  # what fetch says of the network, say
+        raise _failure(folder, exc) from exc
+    _shrink(folder, limit, keep=found)
+    return found
+
+
+def keep_directory(fetch: Callable[[Path], Path]) -> Path:
+    """Return the directory in the cache with the model that *fetch* brings, checked against its manifest, or given one.
+
+    Args:
+        fetch: is given an empty directory, and returns that of the model in it.
+
+    Raises:
+        ModelChanged, InvalidModelFile, UnsafePath: what was brought is not whole, or no ordinary files.
+        PalateError: what *fetch* raises.
+        CacheFailed: the disk refused.
+        InvalidOption: others may write to the cache, or a variable that sets it is wrong.
+    """
+    folder = model_cache(os.environ)
+    limit = _size_limit(os.environ)
+    check_private(folder)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open_stage(folder, "fetch") as home:
+            brought, model = home / "brought", home / "model"
+            brought.mkdir()
+            model.mkdir(mode=0o700)
+            found = _keep(fetch(brought), model, folder)
+    except PalateError as exc:
+        if isinstance(exc, SaveFailed):
+            raise _failure(folder, exc) from exc
+        raise
+    except OSError as exc:
         raise _failure(folder, exc) from exc
     _shrink(folder, limit, keep=found)
     return found
@@ -165,16 +240,32 @@ def _failure(folder: Path, exc: OSError) -> CacheFailed:
 # -- unpacking ---------------------------------------------------------------------------------------------------------
 
 
-def _unpack(archive: Archive, folder: Path) -> Path:
+def _unpack(archive: Archive, folder: Path, name: str | None = None, *, staying: Collection[str] = ()) -> Path:
+    """Unpack an archive, but for what is *staying* there, to a directory of that name; by default that of all of it."""
     manifest = read_listing(archive)
-    name = _name(archive, manifest)
+    name = name or _name(archive, manifest)
     if found := _use(folder, name):
         check_archive(archive, manifest)
         return found
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(ModelExists), stage(folder / name) as staging:
-        unpack_into(archive, staging.path, manifest)
+        unpack_into(archive, staging.path, manifest, staying=staying)
         os.chmod(staging.path, 0o700)
+        staging.publish()
+    found = _use(folder, name)
+    assert found is not None, "it was published a moment ago"
+    return found
+
+
+def _keep(brought: Path, model: Path, folder: Path) -> Path:
+    """Copy a model that was brought to the empty directory *model*, and let that become one of the cache's."""
+    manifest = copy_model(brought, model)
+    signed = os.path.lexists(model / SIGNATURE_FILE)
+    name = _signed_name(manifest, read_small(model / SIGNATURE_FILE, MAX_SIGNATURE_BYTES) if signed else None)
+    if found := _use(folder, name):
+        return found
+    with suppress(ModelExists), stage(folder / name) as staging:
+        os.rename(model, staging.path)
         staging.publish()
     found = _use(folder, name)
     assert found is not None, "it was published a moment ago"
@@ -186,10 +277,17 @@ def _name(archive: Archive, manifest: Manifest | None) -> str:
     if manifest is None:
         files = check_archive(archive, None)
         return Manifest(tuple(file for file in files if file.name != MANIFEST_FILE)).digest
-    signature = archive.read(SIGNATURE_FILE, MAX_SIGNATURE_BYTES)
+    return _signed_name(manifest, archive.read(SIGNATURE_FILE, MAX_SIGNATURE_BYTES))
+
+
+def _signed_name(manifest: Manifest, signature: bytes | None) -> str:
     if signature is None:
         return manifest.digest
     return hashlib.sha256(f"{manifest.digest} {hashlib.sha256(signature).hexdigest()}".encode()).hexdigest()
+
+
+def _hash(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
 
 
 def _stamp(descriptor: int) -> list[int]:

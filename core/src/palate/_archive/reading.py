@@ -29,7 +29,7 @@ _OTHERS: Final = {
 }
 _FETCH_AGAIN: Final = "fetch it again from where it came, or pack the model again"
 _GIVE_DIRECTORY: Final = "give the directory that holds the MLmodel file, or a file that 'palate pack' wrote"
-_PACK_AGAIN: Final = "unpack it with the tool that made it, look at what it holds, and pack that with 'palate pack'"
+_UNPACK: Final = "take it apart with 'palate unpack', and give the directory, or pack that with 'palate pack'"
 _CUT_SHORT: Final = "it is cut short, or is no archive that 'palate pack' wrote"
 _OTHERWISE: Final = "it is a zip file, but not laid out as 'palate pack' lays out its files"
 
@@ -104,11 +104,13 @@ def _read_layout(path: Path, descriptor: int) -> Layout:
         contents = list(_read_contents(path, descriptor, size))
     except struct.error as exc:
         raise InvalidArchive(str(path), rule=_CUT_SHORT, hint=_FETCH_AGAIN) from exc
+    if any(content.name.endswith("/") for content in contents):  # entries for folders, as most tools write them
+        _refuse_layout(path)
     if found := check_names(content.name for content in contents):
         _refuse(path, f"it holds {found[0]!r:.300}, {found[1]}")
     layout = lay_out(contents)
     if layout.size != size:
-        _refuse(path, _OTHERWISE, _PACK_AGAIN)
+        _refuse_layout(path)
     _compare(path, descriptor, layout)
     if not any(content.name == MODEL_FILE for content in contents):
         _refuse(path, f"it has no {MODEL_FILE}, so it holds no model", "pack the directory that holds the MLmodel file")
@@ -139,11 +141,11 @@ def _read_contents(path: Path, descriptor: int, size: int) -> Iterator[Content]:
         try:
             name = data[name_at:extra_at].decode("utf-8")
         except UnicodeDecodeError:
-            _refuse(path, "a name in it is not UTF-8", _PACK_AGAIN)
+            _refuse(path, "a name in it is not UTF-8")
         yield Content(name, min(long, size), crc)
         at = extra_at + extra_length
     if at != len(data):
-        _refuse(path, _OTHERWISE, _PACK_AGAIN)
+        _refuse_layout(path)
 
 
 def _find_directory(path: Path, descriptor: int, size: int) -> tuple[int, int, int]:
@@ -162,10 +164,10 @@ def _compare(path: Path, descriptor: int, layout: Layout) -> None:
     """Refuse the file unless whatever is not a file's own bytes stands there as it is laid out."""
     for member in layout.members:
         if _read(path, descriptor, member.start, len(member.header)) != member.header:
-            _refuse(path, _OTHERWISE, _PACK_AGAIN)
+            _refuse_layout(path)
     at = layout.size - len(layout.directory)
     if _read(path, descriptor, at, len(layout.directory)) != layout.directory:
-        _refuse(path, _OTHERWISE, _PACK_AGAIN)
+        _refuse_layout(path)
 
 
 def _read(path: Path, descriptor: int, at: int, size: int) -> bytes:
@@ -178,6 +180,11 @@ def _read(path: Path, descriptor: int, at: int, size: int) -> bytes:
     if len(data) != size:
         _refuse(path, _CUT_SHORT)
     return data
+
+
+def _refuse_layout(path: Path) -> NoReturn:
+    """Refuse what may be an ordinary zip file, which its name tells."""
+    _refuse(path, _OTHERWISE, _UNPACK if path.suffix.lower() == ".zip" else _FETCH_AGAIN)
 
 
 def _refuse(path: Path, rule: str, hint: str = _FETCH_AGAIN) -> NoReturn:

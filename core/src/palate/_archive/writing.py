@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final
 
-from palate._archive.layout import Content, Layout, lay_out
+from palate._archive.layout import Content, Layout, Member, lay_out
 from palate._archive.names import check_names
 from palate._archive.reading import MAX_FILES
 from palate._disk.manifest import SIGNATURE_FILE
 from palate._disk.manifest_document import MANIFEST_FILE, Manifest
 from palate._disk.paths import list_files, open_member
+from palate._disk.transfer import Transfer
 from palate.errors import ModelChanged, UnsafePath
 
 __all__ = ["Packed", "write_archive"]
 
-_CHUNK: Final = 1 << 20
 _WHILE_READ: Final = "It was changed while it was being packed."
 
 Progress = Callable[[int], None]
@@ -75,20 +75,22 @@ def write_archive(
     if manifest is not None:  # not what others left beside the model, such as byte code
         kept = {MANIFEST_FILE, SIGNATURE_FILE, *(file.name for file in manifest.files)}
         names = [name for name in names if name in kept]
+        if missing := sorted({file.name for file in manifest.files} - {*names, *extra}):
+            raise ModelChanged(str(root), missing=missing)
     names = sorted({*names, *extra})
     _check(names)
     expected = {file.name: file.sha256 for file in manifest.files} if manifest else {}
-    with target.open("xb", buffering=0) as file:
+    with target.open("x+b", buffering=0) as file, Transfer() as transfer:
         layout = lay_out([_guess(root, name, extra.get(name)) for name in names])
         contents: list[Content] = []
         for member in layout.members:
             name = member.content.name
-            file.seek(member.offset)
             if name in extra:
+                file.seek(member.offset)
                 _write(file, extra[name])
                 contents.append(member.content)
             else:
-                contents.append(_copy(root, file, member.content, expected.get(name)))
+                contents.append(_copy(root, file, member, expected.get(name), transfer))
         _finish(file, lay_out(contents))
     with target.open("rb", buffering=0) as file:
         return hashlib.file_digest(file, "sha256").hexdigest(), len(contents)
@@ -108,21 +110,26 @@ def _guess(root: Path, name: str, content: bytes | None) -> Content:
     return Content(name, os.lstat(root / name).st_size, 0)
 
 
-def _copy(root: Path, file: IO[bytes], content: Content, expected: str | None) -> Content:
+def _copy(root: Path, file: IO[bytes], member: Member, expected: str | None, transfer: Transfer) -> Content:
     """Copy a file into the archive; return what it is now known to hold."""
-    crc, size, sha256 = 0, 0, hashlib.sha256()
-    with open(open_member(root, content.name), "rb", buffering=0) as stream:
-        while chunk := stream.read(_CHUNK):
-            crc = zlib.crc32(chunk, crc)
-            if expected is not None:
-                sha256.update(chunk)
-            size += len(chunk)
-            if size > content.size:
-                break
-            _write(file, chunk)
-    if size != content.size or (expected is not None and sha256.hexdigest() != expected):
-        raise ModelChanged(str(root), changed=[content.name], cause=_WHILE_READ)
-    return Content(content.name, size, crc)
+    name, size = member.content.name, member.content.size
+    crc, sha256 = 0, hashlib.sha256()
+
+    def look(data: memoryview) -> None:
+        nonlocal crc
+        crc = zlib.crc32(data, crc)
+        if expected is not None:
+            sha256.update(data)
+
+    source = open_member(root, name)
+    try:
+        copied = transfer.copy(source, 0, file.fileno(), member.offset, size, look, sync=False)
+        grown = os.fstat(source).st_size != size
+    finally:
+        os.close(source)
+    if copied != size or grown or (expected is not None and sha256.hexdigest() != expected):
+        raise ModelChanged(str(root), changed=[name], cause=_WHILE_READ)
+    return Content(name, size, crc)
 
 
 def _finish(file: IO[bytes], layout: Layout) -> None:

@@ -68,11 +68,17 @@ def has_example(opened: OpenedModel) -> bool:
 
 
 def ask_model(opened: OpenedModel, owners: Sequence[OpenedModel], *, trust: bool) -> list[Answer] | Unopened:
-    """Open a model and return its answers to the examples of *owners*, in their order; nothing of it is kept open."""
+    """Open a model and return its answers to the examples of *owners*, in their order; nothing of it is kept open.
+
+    Raises:
+        InvalidOption: *trust* is neither True nor False.
+    """
     try:
         with keep_random_state():
             model = construct(opened, trust=trust, registry=default_registry())
     except _NOT_HERE as exc:
+        if isinstance(exc, InvalidOption) and exc.name == "trust":
+            raise  # the caller's own mistake, and no option that the flavor misses
         return Unopened(reason=str(exc), failed=False)
     except PalateError as exc:
         return Unopened(reason=str(exc), failed=True)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from palate._diff.change import Change, Place, find_both_ways, judge
 from palate._diff.field_types import EXACT_INTEGERS, Rules, find_misfit
-from palate._diff.number_ranges import admitted_values, certain_range, widest_range
+from palate._diff.number_ranges import admitted_values, declared_range, narrowest_range
 from palate.schema import INTEGERS, NUMBERS, AnyType, ColSpec, type_text
 
 __all__ = ["compare_columns"]
@@ -45,14 +45,12 @@ def _type_change(old: ColSpec, new: ColSpec, where: Place, rules: Rules) -> Chan
 def _type_misfit(given: ColSpec, wanted: ColSpec, rules: Rules) -> str | None:
     if given.type in INTEGERS and wanted.type in NUMBERS and not rules.from_type_hints:
         # The range that they are declared to have may do where their type would not.
-        low, high = widest_range(given)
+        low, high = narrowest_range(given)
         kind = str(wanted.type)
         exact = EXACT_INTEGERS.get(kind)
         least, greatest = INTEGERS[kind] if exact is None else (-exact, exact)
         if least <= low and high <= greatest:
             return None
-    elif rules.side == "inputs" and given.type == "datetime" and isinstance(wanted.type, AnyType):
-        return "a list of times as text, in a dict, was a column and would be one cell"
     return find_misfit(given.type, wanted.type, rules)
 
 
@@ -133,8 +131,8 @@ def _bound_change(
 
     def shrinks(given: ColSpec, wanted: ColSpec) -> bool:
         if bound == "minimum":
-            return certain_range(wanted).low > widest_range(given).low
-        return certain_range(wanted).high < widest_range(given).high
+            return declared_range(wanted).low > narrowest_range(given).low
+        return declared_range(wanted).high < narrowest_range(given).high
 
     lost, gained = shrinks(old, new), shrinks(new, old)
     if was == now and not lost and not gained:

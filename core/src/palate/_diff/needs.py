@@ -96,9 +96,9 @@ def _texts(section: Mapping[str, Any]) -> dict[str, str]:
 
 def compare_trust(old: ModelInfo, new: ModelInfo) -> Iterator[Change]:
     """Yield whether code of the model's own runs, where it did not, and what its flavor guarantees without."""
-    for name, info in (("the first", old), ("the second", new)):
+    for name, info in (("A", old), ("B", new)):
         if info.plugin_problem is not None:
-            detail = f"whether {name} model needs trust cannot be told here: {info.plugin_problem}"
+            detail = f"whether {name} needs trust cannot be told here: {info.plugin_problem}"
             yield Change(part="trust", where=(), kind="changed", detail=detail)
             return
     was, now = (sorted(map(str, info.reasons)) for info in (old, new))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import struct
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from palate.schema import INTEGERS, ColSpec, whole_bounds
 
-__all__ = ["Range", "admitted_values", "certain_range", "widest_range"]
+__all__ = ["Range", "admitted_values", "declared_range", "narrowest_range"]
 
 
 class Range(NamedTuple):
@@ -33,35 +34,28 @@ def _in_utc(value: object) -> object:
     return value
 
 
-def widest_range(column: ColSpec) -> Range:
-    """Return a range outside of which a column of numbers holds nothing."""
-    low, high = _find_range(column, inward=False)
+def declared_range(column: ColSpec) -> Range:
+    """Return the range that a column of numbers has by its type and its bounds."""
+    if column.type in INTEGERS:
+        return Range(*whole_bounds(column))
+    low = -math.inf if column.minimum is None else _compared(str(column.type), column.minimum)
+    high = math.inf if column.maximum is None else _compared(str(column.type), column.maximum)
+    return Range(low, high)
+
+
+def narrowest_range(column: ColSpec) -> Range:
+    """Return the least range that has all numbers which a column takes, its categories considered."""
+    low, high = declared_range(column)
     numbers = [value for value in admitted_values(column) or () if isinstance(value, int | float)]
     if not numbers or len(numbers) < len(column.categories or ()):
         return Range(low, high)
     return Range(max(low, min(numbers)), min(high, max(numbers)))
 
 
-def certain_range(column: ColSpec) -> Range:
-    """Return a range in which a column of numbers takes everything of its type, its categories apart."""
-    return _find_range(column, inward=True)
-
-
-def _find_range(column: ColSpec, *, inward: bool) -> Range:
-    if column.type in INTEGERS:
-        return Range(*whole_bounds(column))
-    kind, least, greatest = str(column.type), column.minimum, column.maximum
-    low = -math.inf if least is None else (max if inward else min)(least, _nearest(kind, least))
-    high = math.inf if greatest is None else (min if inward else max)(greatest, _nearest(kind, greatest))
-    return Range(low, high)
-
-
-def _nearest(kind: str, bound: int | float) -> float:
-    """Return the float that a bound is compared as: to a column of 32 bits, 0.1 is the one that is nearest to it."""
-    if kind != "float":
-        return float(bound)
-    try:
-        nearest: float = struct.unpack("<f", struct.pack("<f", bound))[0]
-    except OverflowError:
-        return math.copysign(math.inf, bound)
-    return nearest
+def _compared(kind: str, bound: int | float) -> int | float:
+    """Return a bound as cells are compared with it: of a column of 32 bits, 0.1 is the float that is nearest to it."""
+    if kind == "float" and isinstance(bound, float):
+        with suppress(OverflowError):
+            nearest: float = struct.unpack("<f", struct.pack("<f", bound))[0]
+            return nearest
+    return bound

@@ -8,8 +8,9 @@ from typing import TypeAlias
 from palate._diff.change import Change, Place
 from palate._diff.columns import compare_columns
 from palate._diff.field_types import Rules
+from palate._diff.readings import compare_readings
 from palate._diff.tensors import compare_tensors
-from palate.schema import Array, ColSpec, Object, Schema, SparkVector, TensorSpec, type_text
+from palate.schema import ColSpec, Schema, TensorSpec, type_text
 
 __all__ = ["compare_schemas"]
 
@@ -69,7 +70,7 @@ def _compare_named(old: Schema, new: Schema, where: Place, rules: Rules) -> Iter
         if name not in before:
             yield _added(field, (*where, name), rules)
     if rules.side == "inputs":
-        yield from _reading_change(old, new, where)
+        yield from compare_readings(old, new, where)
     if [name for name in before if name in after] != [name for name in after if name in before]:
         detail = "in another order, which matters only to who goes by position and not by name"
         yield Change(part=rules.side, where=where, kind="changed", detail=detail)
@@ -120,34 +121,4 @@ def _compare_nameless(old: Schema, new: Schema, where: Place, rules: Rules) -> I
         place = where if old.is_tensor else (*where, position)
         yield from _compare_fields(was, now, place, rules)
     if rules.side == "inputs":
-        yield from _reading_change(old, new, where)
-
-
-# -- plain Python data -------------------------------------------------------------------------------------------------
-
-
-def _reading_change(old: Schema, new: Schema, where: Place) -> Iterator[Change]:
-    """Yield that lists and dicts are cut into rows and cells otherwise, as the types of the columns decide."""
-    if _has_nested(old) != _has_nested(new):
-        rows = ("several rows", "one row") if _has_nested(new) else ("one row", "several rows")
-        detail = (
-            f"a dict of lists was {rows[0]}, and is {rows[1]}: whether any column holds lists or objects decides it"
-        )
-        yield Change(part="inputs", where=where, kind="changed", detail=detail, breaks=True)
-    elif _list_depth(old) != _list_depth(new):
-        detail = "nested lists are cut into cells at another depth"
-        yield Change(part="inputs", where=where, kind="changed", detail=detail, breaks=True)
-
-
-def _has_nested(schema: Schema) -> bool:
-    return any(isinstance(column.type, Array | Object | SparkVector) for column in schema.columns)
-
-
-def _list_depth(schema: Schema) -> int:
-    """Return how deep a list is that may be a cell of the only column, which has no name; 0 for other schemas."""
-    depth = 0
-    if len(schema) == 1 and not schema.is_named and schema.columns:
-        kind = schema.columns[0].type
-        while isinstance(kind, Array):
-            kind, depth = kind.items, depth + 1
-    return depth
+        yield from compare_readings(old, new, where)

@@ -13,6 +13,7 @@ from palate.signature import Signature
 __all__ = ["compare_signatures"]
 
 _UNDECLARED = Signature()
+_MOST_NAMES = 10
 
 
 def compare_signatures(
@@ -69,18 +70,18 @@ def _compare_methods(old: Signature, new: Signature, old_default: str, new_defau
         yield Change(part="methods", where=("predict",), kind="changed", detail=detail, breaks=True)
     before, after = [old_default, *old.methods], [new_default, *new.methods]
     for method in dict.fromkeys([*before, *after]):
-        if method not in after:
-            detail = "the signature no longer has it"
-            yield Change(part="methods", where=(method,), kind="removed", detail=detail, breaks=True)
-        elif method not in before:
-            yield Change(part="methods", where=(method,), kind="added", detail="the signature had none of that name")
-        else:
+        if method in before and method in after:
             was, now = old.of(method, default=old_default), new.of(method, default=new_default)
             yield from compare_schemas(was.outputs, now.outputs, (method,), Rules(side="outputs"))
             # Methods without params of their own have those of the default one, where they have been told of.
             is_default = method in (old_default, new_default)
             if is_default or _has_own_params(old, method) or _has_own_params(new, method):
                 yield from compare_params(was.params, now.params, (method,))
+        elif method in before and method != old_default:  # another default one has been told of
+            detail = "the signature no longer has it"
+            yield Change(part="methods", where=(method,), kind="removed", detail=detail, breaks=True)
+        elif method in after and method != new_default:
+            yield Change(part="methods", where=(method,), kind="added", detail="the signature had none of that name")
 
 
 def _has_own_params(signature: Signature, method: str) -> bool:
@@ -92,13 +93,17 @@ def _compare_features(old: Sequence[str], new: Sequence[str]) -> Iterator[Change
     was, now = list(old), list(new)
     if was == now:
         return
-    gone, came = (", ".join(f"{n!r:.60}" for n in a if n not in b) or "none" for a, b in ((was, now), (now, was)))
     if not was or not now:
-        detail = (
-            f"frames were taken by {'name' if was else 'position'}, and are taken by {'name' if now else 'position'}"
-        )
+        before, after = ("name" if names else "position" for names in (was, now))
+        detail = f"the columns of a frame were taken by {before}, and are taken by {after}"
     elif set(was) == set(now):
         detail = "the features stand in another order: the columns of an array mean others"
     else:
+        gone, came = _names(set(was).difference(now)), _names(set(now).difference(was))
         detail = f"other features are asked for (no longer: {gone}; now: {came})"
     yield Change(part="inputs", where=("features",), kind="changed", detail=detail, breaks=True)
+
+
+def _names(features: set[str]) -> str:
+    shown = [f"{name!r:.60}" for name in sorted(features)[:_MOST_NAMES]]
+    return ", ".join([*shown, *(["…"] if len(features) > _MOST_NAMES else [])]) or "none"

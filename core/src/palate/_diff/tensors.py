@@ -11,6 +11,8 @@ from palate.schema import TensorSpec
 __all__ = ["compare_tensors"]
 
 _NUMBERS: Final = frozenset("iufc")
+# Numbers in a list become doubles before they become any other float.
+_BITS_OF_LISTS: Final = 53
 
 
 def compare_tensors(old: TensorSpec, new: TensorSpec, where: Place, side: Side) -> Iterator[Change]:
@@ -37,9 +39,9 @@ def _find_dtype_misfit(given: str, wanted: str) -> str | None:
     if not np.can_cast(a, b, "safe"):
         return f"{wanted} does not hold every {given}"
     if a.kind in "iu" and b.kind in "fc":
-        bits = int(np.finfo(b).nmant) + 1
+        bits = min(int(np.finfo(b).nmant) + 1, _BITS_OF_LISTS)
         if int(np.iinfo(a).max) > 2**bits:
-            return f"{wanted} holds every integer only up to 2**{bits}"
+            return f"{wanted} takes every integer only up to 2**{bits}"
     return None
 
 

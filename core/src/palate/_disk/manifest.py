@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from palate._disk.durable import replace_file, write_new
 from palate._disk.manifest_document import (
@@ -28,6 +28,7 @@ from palate.errors import ModelChanged, SaveFailed, UnsafePath
 __all__ = [
     "MAX_SIGNATURE_BYTES",
     "SIGNATURE_FILE",
+    "Elsewhere",
     "Seal",
     "accept",
     "check_content",
@@ -61,6 +62,23 @@ def _stamp(status: os.stat_result) -> Stamp:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
+class Elsewhere(Protocol):
+    """Files of a model that are not in its directory, where empty ones stand for them.
+
+    Attributes:
+        names: what they are called there.
+    """
+
+    @property
+    def names(self) -> Collection[str]: ...
+
+    def measure(self, name: str) -> FileDigest:
+        """Hash a file."""
+
+    def stamp(self) -> Stamp:
+        """Return what changes when one of them is written to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seal:
     """Proof that a directory held exactly its manifest's files, and what it takes to see that it still does.
@@ -78,9 +96,14 @@ class Seal:
     manifest: Manifest
     added_by_mlflow: tuple[str, ...]
     _stamps: Mapping[str, Stamp] = field(repr=False)
+    _elsewhere: tuple[Elsewhere, Stamp] | None = field(repr=False, default=None)
 
     def recheck(self) -> None:
         """Raise ModelChanged (or UnsafePath) if anything in the directory was touched since it was checked."""
+        if self._elsewhere is not None:
+            files, stamp = self._elsewhere
+            if files.stamp() != stamp:
+                raise ModelChanged(str(self.root), changed=sorted(files.names), cause=_WHILE_READ)
         now = _stamps(self.root, list_files(self.root))
         touched = sorted(name for name, stamp in self._stamps.items() if now.get(name, stamp) != stamp)
         missing, extra = sorted(self._stamps.keys() - now.keys()), sorted(now.keys() - self._stamps.keys())
@@ -186,8 +209,8 @@ def check_content(root: Path, manifest: Manifest, name: str, content: bytes) -> 
         raise ModelChanged(str(root), changed=[name], cause=_WHILE_READ)
 
 
-def check_manifest(root: Path, manifest: Manifest) -> Seal:
-    """Hash every file under *root* and return a Seal if they are exactly those that *manifest* lists.
+def check_manifest(root: Path, manifest: Manifest, elsewhere: Elsewhere | None = None) -> Seal:
+    """Hash every file under *root*, or *elsewhere*; return a Seal if they are exactly those that *manifest* lists.
 
     Raises:
         ModelChanged: with everything that is changed, missing or not listed.
@@ -195,17 +218,20 @@ def check_manifest(root: Path, manifest: Manifest) -> Seal:
     """
     present = list_files(root)
     stamps = _stamps(root, present)
+    aside = (elsewhere, elsewhere.stamp()) if elsewhere is not None else None
     listed = {file.name: file for file in manifest.files}
     unlisted = [name for name in present if name not in listed and name != MANIFEST_FILE]
     added = tuple(name for name in unlisted if _is_registry_file(stamps.get(name), name) or _BYTE_CODE.fullmatch(name))
     expected = {*added, *(name for name in unlisted if _is_signature(stamps.get(name), name))}
     missing = [name for name in listed if name not in stamps]
-    changed = [name for name, file in listed.items() if name in stamps and not _is_intact(root, file, stamps[name])]
+    changed = [
+        name for name, file in listed.items() if name in stamps and not _is_intact(root, file, stamps[name], elsewhere)
+    ]
     extra = [name for name in unlisted if name not in expected]
     if changed or missing or extra:
         cause = _REWRITTEN if changed == [MODEL_FILE] and not missing and not extra else ""
         raise ModelChanged(str(root), changed=changed, missing=missing, extra=extra, cause=cause)
-    return Seal(root, manifest, added, stamps)
+    return Seal(root, manifest, added, stamps, aside)
 
 
 def _is_signature(stamp: Stamp | None, name: str) -> bool:
@@ -216,7 +242,9 @@ def _is_registry_file(stamp: Stamp | None, name: str) -> bool:
     return name == _REGISTRY_FILE and stamp is not None and stamp[2] <= _REGISTRY_FILE_LIMIT
 
 
-def _is_intact(root: Path, file: FileDigest, stamp: Stamp) -> bool:
+def _is_intact(root: Path, file: FileDigest, stamp: Stamp, elsewhere: Elsewhere | None) -> bool:
+    if elsewhere is not None and file.name in elsewhere.names:
+        return elsewhere.measure(file.name) == file
     if stamp[2] != file.size:
         return False
     try:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import os
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -20,13 +17,12 @@ from palate._disk.manifest_document import (
     parse_manifest,
 )
 from palate._disk.paths import list_files, open_member, read_small
+from palate._disk.transfer import Transfer
 from palate.errors import ModelChanged
 
 __all__ = ["copy_model"]
 
-_CHUNK: Final = 4 << 20
-_NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_FICLONE: Final = 0x40049409  # of linux/fs.h: both files then have the same blocks, until one is written to
+_NEW_FILE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _WHILE_COPIED: Final = "It was changed while it was being copied."
 
 
@@ -48,8 +44,8 @@ def copy_model(root: Path, target: Path, *, signature: bytes | None = None) -> M
     names = [name for name in present if name in expected or (manifest is None and name != SIGNATURE_FILE)]
     if missing := expected.keys() - set(names):
         raise ModelChanged(str(root), missing=sorted(missing))
-    with ThreadPoolExecutor(1, thread_name_prefix="palate-hash") as hashing:
-        copied = tuple(_copy(root, name, target, hashing) for name in names)
+    with Transfer() as transfer:
+        copied = tuple(_copy(root, name, target, transfer) for name in names)
     changed = [file.name for file in copied if manifest is not None and file != expected[file.name]]
     if changed:
         raise ModelChanged(str(root), changed=changed)
@@ -63,54 +59,21 @@ def copy_model(root: Path, target: Path, *, signature: bytes | None = None) -> M
     return found
 
 
-def _copy(root: Path, name: str, target: Path, hashing: ThreadPoolExecutor) -> FileDigest:
+def _copy(root: Path, name: str, target: Path, transfer: Transfer) -> FileDigest:
     """Copy a file, and force it to disk; return what was copied."""
     place = target / name
     place.parent.mkdir(parents=True, exist_ok=True)
-    with open(open_member(root, name), "rb", buffering=0) as source:
+    sha256 = hashlib.sha256()
+    source = open_member(root, name)
+    try:
         descriptor = os.open(place, _NEW_FILE, 0o666)
         try:
-            found = _transfer(source.fileno(), descriptor, name, hashing)
-            os.fsync(descriptor)
+            size = os.fstat(source).st_size
+            copied = transfer.copy(source, 0, descriptor, 0, size, sha256.update, sync=True)
         finally:
             os.close(descriptor)
-        if os.fstat(source.fileno()).st_size != found.size:
+        if copied != size or os.fstat(source).st_size != size:
             raise ModelChanged(str(root), changed=[name], cause=_WHILE_COPIED)
-    return found
-
-
-def _transfer(source: int, descriptor: int, name: str, hashing: ThreadPoolExecutor) -> FileDigest:
-    """Copy the bytes, or let both files have the same, and hash those that are now in the copy.
-
-    Hashing takes as long as copying: it is done by a thread of its own, a piece behind.
-    """
-    shared = _share_blocks(source, descriptor)
-    sha256, size = hashlib.sha256(), 0
-    behind: Future[None] | None = None
-    while chunk := os.read(source, _CHUNK):
-        if behind is not None:
-            behind.result()
-        behind = hashing.submit(sha256.update, chunk)
-        size += len(chunk)
-        if not shared:
-            _write(descriptor, chunk)
-    if behind is not None:
-        behind.result()
+    finally:
+        os.close(source)
     return FileDigest(name, size, sha256.hexdigest())
-
-
-def _share_blocks(source: int, descriptor: int) -> bool:
-    """Let a copy have the blocks of its source, where the file system can; return whether it has."""
-    try:
-        fcntl.ioctl(descriptor, _FICLONE, source)
-    except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
-            raise
-        return False
-    return True
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(descriptor, left) :]

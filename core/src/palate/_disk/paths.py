@@ -7,6 +7,7 @@ and ``..`` included.
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import re
 import stat
@@ -23,6 +24,7 @@ __all__ = [
     "check_model_directory",
     "confine",
     "list_files",
+    "map_plain",
     "name_problem",
     "open_member",
     "open_plain",
@@ -36,7 +38,8 @@ _MAX_FILES: Final = 100_000
 _MAX_DEPTH: Final = 64
 _MAX_PART_BYTES: Final = 255  # NAME_MAX of every file system that Linux knows
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+# Behind a scheme stands a path, or a whole URI that it hands on, such as mlflow:models:/iris/3.
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?:/|[A-Za-z][A-Za-z0-9+.-]+:/)")
 # These reorder the text around them, so that a name reads as another: "model\u202Elkp.pt" shows as "modeltp.pkl".
 _BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -174,6 +177,20 @@ def open_plain(path: Path, *, follow_links: bool = False) -> int:
         os.close(descriptor)
         raise UnsafePath(path.name, field="A file of the model", reason=f"which is a {_kind(mode)}")
     return descriptor
+
+
+def map_plain(path: Path) -> memoryview:
+    """Return the bytes of an ordinary file: private pages of memory, which whoever has them may write to.
+
+    Raises:
+        UnsafePath, OSError: see ``open_plain``.
+    """
+    descriptor = open_plain(path)
+    try:
+        size = os.fstat(descriptor).st_size
+        return memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY) if size else bytearray())
+    finally:
+        os.close(descriptor)
 
 
 def open_member(root: Path, name: str) -> int:

@@ -116,7 +116,7 @@ class IsolatedModel(PyFuncModel):
 
 
 def load_isolated(
-    uri: str | os.PathLike[str],
+    uri: str | os.PathLike[str] | Location,
     isolation: Isolation,
     *,
     trust: bool,
@@ -140,11 +140,11 @@ def load_isolated(
             "digest": opened.digest,
             "trust": trust,
             "flavor": flavor,
-            "verify": verify,
+            "verify": verify or bool(location.keys or signed_by),
             "options": dict(options),
             "memory_limit": isolation.memory_limit,
         }
-        supervisor = Supervisor(str(uri), command, foreign=foreign, request=request, isolation=isolation)
+        supervisor = Supervisor(opened.uri, command, foreign=foreign, request=request, isolation=isolation)
         place = location.lasting or str(opened.path)
         reopen = (_reopen, (place, opened.digest, signed_by, isolation, trust, flavor, verify, dict(options)))
         return opened, IsolatedModel(opened, supervisor, reopen)

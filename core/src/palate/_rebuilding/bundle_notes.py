@@ -39,7 +39,7 @@ Where Palate is installed already, one command builds the environment and replay
 def bundle_notes(wanted: Wanted, lock: Lock, machines: Sequence[str]) -> str:
     """Return what the bundle of a model says of itself."""
     # Quotes keep a line break in a shell's word, but not in the block of Markdown that the commands stand in.
-    name = wanted.path.name if wanted.path.name.isprintable() else "MODEL"
+    name = wanted.title if wanted.title.isprintable() else "MODEL"
     return _TEXT.format(
         shown=name.replace("`", "'"),
         model=shlex.quote(f"./{name}" if name.startswith("-") else name),

@@ -227,6 +227,6 @@ def _describe(plan: Plan) -> dict[str, Any]:
         "digest": plan.digest,
         "python": plan.interpreter.version,
         "installer": plan.installer.name,
-        "model": str(plan.wanted.path),
+        "model": plan.wanted.place,
         "requirements": list(map(str, plan.wanted.requirements)),
     }

@@ -199,7 +199,7 @@ def _dockerfile_text(wanted: Wanted) -> str:
     command = ["python", "-m", "pip", "install", *(["--find-links", "/wheels"] if wanted.carried else [])]
     if bounds:
         command += ["--constraint", f"/{CONSTRAINTS_FILE}"]
-    name = wanted.path.name
+    name = wanted.title
     copies = [(f"{name}/{WHEELS_FOLDER}", "/wheels")] if wanted.carried else []
     copies += [(f"{name}/{CONSTRAINTS_FILE}", f"/{CONSTRAINTS_FILE}")] if bounds else []
     return _DOCKERFILE.format(

@@ -45,6 +45,8 @@ class Wanted:
     Attributes:
         uri: the model.
         path: its directory.
+        title: what to call it, where its directory or its file is to be named.
+        place: where another process finds it later.
         flavor: the flavor that opens it.
         python: the version of Python, or None where nothing says it.
         requirements: what has to be installed.
@@ -58,6 +60,8 @@ class Wanted:
 
     uri: str
     path: Path
+    title: str
+    place: str
     flavor: str
     python: str | None
     requirements: tuple[Requirement, ...]
@@ -106,6 +110,8 @@ def read_wanted(opened: OpenedModel) -> Wanted:
     return Wanted(
         uri=opened.uri,
         path=opened.path,
+        title=opened.place.title,
+        place=opened.place.lasting or str(opened.path),
         flavor=opened.flavor_name(),
         python=recorded.python,
         requirements=recorded.requirements,

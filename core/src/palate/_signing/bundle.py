@@ -18,7 +18,8 @@ __all__ = ["Bundle", "encode_for_signing", "parse_bundle", "write_bundle"]
 
 _MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
-_MAX_BRACKETS: Final = 1000  # ours have ten; those of Sigstore's log, which are told apart below, some dozens
+_MAX_BRACKETS: Final = 1000  # ours have ten, and those of Sigstore's log, which are told apart below, some dozens
+_OTHER_METHODS: Final = {"certificate", "x509CertificateChain"}
 _VERIFY_ELSEWHERE: Final = "have it checked by 'model_signing verify'; Palate checks signatures by a key"
 
 
@@ -98,11 +99,7 @@ class _Reader(Narrowing):
         return Bundle(payload=payload, signature=self.decode(signature["sig"], "its signature"), hint=hint)
 
     def hint(self, value: object) -> str | None:
-        if (
-            isinstance(value, dict)
-            and "publicKey" not in value
-            and {"certificate", "x509CertificateChain"} & set(value)
-        ):
+        if isinstance(value, dict) and "publicKey" not in value and value.keys() & _OTHER_METHODS:
             reason = "it is by a certificate or by Sigstore, not by a key"
             raise SignatureInvalid(self._source, reason=reason, hint=_VERIFY_ELSEWHERE)
         material = self.members(value, "its verificationMaterial", "publicKey", "tlogEntries")

@@ -28,12 +28,15 @@ def command(uri: str, *, no_verify: bool, as_json: bool) -> None:
 
 
 def _echo(info: ModelInfo) -> None:
+    kept = [("kept as", f"{info.name}, version {info.version}")] if info.name else []
     echo_table(
         [
+            *kept,
             ("flavor", f"{info.flavor}  (MLmodel names: {', '.join(info.flavors)})"),
             ("opens", _trust_text(info)),
             ("guaranteed", _guarantees_text(info.guarantees)),
             ("identity", _identity_text(info)),
+            ("signature", _signature_text(info)),
             ("saved", " ".join(filter(None, [info.created, f"by {info.writer or f'MLflow {info.mlflow_version}'}"]))),
             ("source", _source_text(info)),
             ("run", info.run_id or "-"),
@@ -128,6 +131,10 @@ def _identity_text(info: ModelInfo) -> str:
     if info.digest is None:
         return "no MANIFEST.json: the files cannot be checked"
     return f"sha256 {info.digest} ({'files match' if info.verified else 'files not checked'})"
+
+
+def _signature_text(info: ModelInfo) -> str:
+    return "present, not checked ('palate verify --key' checks it)" if info.signed else "none"
 
 
 def _source_text(info: ModelInfo) -> str:

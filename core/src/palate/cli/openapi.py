@@ -17,9 +17,9 @@ __all__ = ["command"]
 @click.command("openapi")
 @click.argument("uri")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead.")
-@click.option("--name", help="The model's name in URLs (default: that of its directory).")
-@click.option("--version", default="1", show_default=True, help="The model's version in URLs.")
-def command(uri: str, *, output: Path | None, name: str | None, version: str) -> None:
+@click.option("--name", help="Its name in URLs.  [default: that in its store, or of its directory or file]")
+@click.option("--version", help="Its version in URLs.  [default: that in its store, or 1]")
+def command(uri: str, *, output: Path | None, name: str | None, version: str | None) -> None:
     """Print the OpenAPI 3.1 document of the server that 'palate serve' would start.
 
     No framework has to be installed for it.

@@ -77,6 +77,12 @@ def _take_size(_: click.Context, __: click.Parameter, given: str | None) -> int 
     callback=_take_size,
     help="The memory that an isolated model may have, itself included: 2GiB, 500MB or bytes. Implies --isolate.",
 )
+@click.option(
+    "--signed-by",
+    metavar="PUBLIC.pem",
+    multiple=True,
+    help="A key that must have signed the model; of several, one of them.",
+)
 @trust_option
 @json_option
 def command(
@@ -93,6 +99,7 @@ def command(
     environment: str | None,
     timeout: float | None,
     memory_limit: int | None,
+    signed_by: tuple[str, ...],
     trust: bool,
     as_json: bool,
 ) -> None:
@@ -117,7 +124,7 @@ def command(
         raise InvalidOption("--output", reason=f"{write_as} is no text for a terminal", hint="name a file with -o")
     isolation = _isolation(environment, timeout, memory_limit, asked=isolate)
     with ending_orderly(), model_speaks_aside():  # an environment may have to be built
-        model = load_model(uri, trust=trust, isolate=isolation)
+        model = load_model(uri, trust=trust, isolate=isolation, signed_by=signed_by or None)
     schema = model.signature.inputs if model.signature else None
     given = decode_input(_read(source), read_as, schema, delimiter=separator)
     with model_speaks_aside():

@@ -70,13 +70,15 @@ def command(
     ctx.exit(serving.serve(uri, settings, on_listening=_say(uri, settings)))
 
 
-def _say(uri: str, settings: ServingSettings) -> Callable[[Sequence[str]], None]:
-    """Return what tells the operator, in one line, where the model is served."""
-    name = settings.name or serving.url_name(Path(uri).resolve().name)
+def _say(uri: str, settings: ServingSettings) -> Callable[[Sequence[str], Sequence[serving.ModelContract]], None]:
+    """Return what tells the operator where the model is served, and which model that is."""
     page = " (docs: /docs)" if settings.docs and settings.openapi else ""
+    signed = ", signed by one of the given keys" if settings.signed_by else ""
 
-    def say(addresses: Sequence[str]) -> None:
+    def say(addresses: Sequence[str], served: Sequence[serving.ModelContract]) -> None:
+        [model] = served
         # On standard error: standard output is the access log's.
-        click.echo(printable(f"Serving {name} on {' and '.join(addresses)}{page}"), err=True)
+        click.echo(printable(f"Serving {model.name} on {' and '.join(addresses)}{page}"), err=True)
+        click.echo(printable(f"{model.title} from {uri}{signed}"), err=True)
 
     return say

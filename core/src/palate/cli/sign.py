@@ -24,9 +24,9 @@ __all__ = ["command"]
 @click.option("--overwrite", is_flag=True, help="Replace the signature that is there.")
 @json_option
 def command(uri: str, *, key: str, password_file: Path | None, overwrite: bool, as_json: bool) -> None:
-    """Check a model's files and sign them, with a key on P-256, P-384 or P-521.
+    """Say with a key that these are the files of a model, as OpenSSF Model Signing does.
 
-    Writes model.sig into the model's directory, in the format of OpenSSF Model Signing.
+    Writes model.sig into the model's directory, after its files were checked. The key is on P-256, P-384 or P-521.
     """
     password = None if password_file is None else read_password(password_file)
     signed = sign_model(uri, key, password=password, overwrite=overwrite)

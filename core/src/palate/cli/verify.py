@@ -30,9 +30,9 @@ def command(
     signature: str | None,
     as_json: bool,
 ) -> None:
-    """Check a model's files, environment and golden predictions; with --key, who signed it, before it is loaded.
+    """Check a model's files, environment and golden predictions; with --key, who signed it.
 
-    Exits with 1 when a check fails.
+    A model that none of the keys signed is not loaded. Exits with 1 when a check fails.
     """
     if signature is not None and not keys:
         raise click.UsageError("--signature needs --key, the public key to check it with")

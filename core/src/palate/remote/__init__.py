@@ -2,5 +2,6 @@
 
 from palate.remote._fetching import Fetched, fetch
 from palate.remote._objects import Bucket, Document, Entry
+from palate.remote._resolving import resolve
 
-__all__ = ["Bucket", "Document", "Entry", "Fetched", "fetch"]
+__all__ = ["Bucket", "Document", "Entry", "Fetched", "fetch", "resolve"]

@@ -36,6 +36,7 @@ class Addressee:
 
 _STATUS: Final = re.compile(r"status code: (\d{3}) ?([A-Za-z' -]*)")
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
+_KIND: Final = re.compile(r"^Generic \w+ error: ")
 _ADDRESS: Final = re.compile(r"[a-z0-9+]+://\S+", re.IGNORECASE)
 
 _KEYS: Final = (
@@ -77,6 +78,7 @@ _CAUSES: Final = tuple(
         (r"kind: Timeout", "no answer for {patience:g} s", f"{_LATER}, or {_HOST}"),
         (r"kind: Connect\b", "no connection came about", _HOST),
         (r"kind: (Interrupted|Body|Decode|UnexpectedEof)|RangeNotSupported", "the connection broke", _LATER),
+        (r"invalid international domain name|relative URL|InvalidUri", "it is not an address", "check the address"),
         (r"InvalidPath|Could not parse path", "a name there is none that a file can have", "remove or rename it"),
     )
 )
@@ -89,7 +91,7 @@ def reported(whom: Addressee, doing: str) -> Iterator[None]:
 
     try:
         yield
-    except (BaseError, FileNotFoundError, ValueError) as exc:
+    except (BaseError, FileNotFoundError, ValueError, NotImplementedError) as exc:
         reason, hint = _explain(str(exc), whom, absent=isinstance(exc, FileNotFoundError))
         # Not from exc: its text has the address with all that is secret in it.
         raise whom.failed(doing, reason=reason, hint=hint) from None
@@ -110,7 +112,7 @@ def _explain(text: str, whom: Addressee, *, absent: bool) -> tuple[str, str]:
     if absent:
         return "nothing is there", check
     if status is None:
-        return _ADDRESS.sub("…", text.partition("\n")[0]).rstrip("."), _LATER
+        return _ADDRESS.sub("…", _KIND.sub("", text.partition("\n")[0])).rstrip("."), _LATER
     number, code = int(status[1]), _CODE.search(text)
     said = f"{number} {code[1] if code else status[2].strip()}".strip()
     if number in (401, 403):

@@ -68,7 +68,7 @@ def fetch(
         OSError: the disk refuses.
     """
     whom = Addressee(uri=uri, patience=patience)
-    store, key = _open(uri, patience)
+    store, key = _open(whom)
     answer = _ask(store, key, known_tag, whom)
     if answer is None:
         return None
@@ -92,19 +92,19 @@ def fetch(
     return Fetched(tag=answer.meta["e_tag"] or "", size=size)
 
 
-def _open(uri: str, patience: float) -> tuple[S3Store | HTTPStore, str]:
+def _open(whom: Addressee) -> tuple[S3Store | HTTPStore, str]:
     """Return where to ask, and for what."""
     try:
-        parts = urlsplit(uri)
+        parts = urlsplit(whom.uri)
         host, _ = parts.hostname, parts.port
     except ValueError as exc:
         raise InvalidOption("uri", reason="it is not an address", hint="give one such as https://host/path") from exc
     if parts.scheme == "s3":
-        bucket, path = split_uri(uri)
+        bucket, path = split_uri(whom.uri)
         folder, _, key = path.rpartition("/")
         if not key:
             raise InvalidOption("uri", reason="it names a bucket, and no file in it", hint="give s3://bucket/path")
-        return open_bucket(bucket, folder, uri=uri, patience=patience), key
+        return open_bucket(bucket, folder, whom), key
     if parts.scheme not in ("https", "http") or not host:
         raise InvalidOption(
             "uri", reason="files are fetched by https: and s3: addresses only", hint="give one, or a path"
@@ -115,7 +115,7 @@ def _open(uri: str, patience: float) -> tuple[S3Store | HTTPStore, str]:
             reason="what comes by http: may have been changed on its way by anybody",
             hint="use https:; http: is for servers on this machine",
         )
-    return open_site(parts, uri=uri, patience=patience), ""
+    return open_site(parts, whom), ""
 
 
 def _ask(store: S3Store | HTTPStore, key: str, known_tag: str | None, whom: Addressee) -> GetResult | None:

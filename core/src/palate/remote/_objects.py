@@ -6,6 +6,7 @@ there is still what was read. The server decides, so any number of processes on 
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from palate.errors import InvalidOption
 from palate.remote._failures import Addressee, is_absent, reported
@@ -23,8 +23,9 @@ from palate.remote._streams import Progress, pour
 if TYPE_CHECKING:
     from obstore import PutMode
 
-__all__ = ["Bucket", "Document", "Entry"]
+__all__ = ["Bucket", "Document", "Entry", "split_uri"]
 
+_URI: Final = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{1,62})(?P<path>/[^?#]*)?")
 _PART: Final = 8 << 20
 _PARTS: Final = 9_000  # S3 takes 10,000 of one file
 _PARTS_AT_ONCE: Final = 3
@@ -68,11 +69,12 @@ class Bucket:
         Raises:
             InvalidOption: *uri* is no such address.
             DependencyMissing: obstore is not installed, or AWS_PROFILE is set and boto3 is not.
+            RemoteFailed: the environment names a profile, an endpoint or a key that cannot be one.
         """
         bucket, prefix = split_uri(uri)
         self.uri = uri.rstrip("/")
         self._patience = patience
-        self._store = open_bucket(bucket, prefix, uri=uri, patience=patience)
+        self._store = open_bucket(bucket, prefix, self._whom(""))
 
     def read(self, key: str) -> Document | None:
         """Return what stands under *key*, or None."""
@@ -100,7 +102,8 @@ class Bucket:
         """Put *content* under *key* if nothing is there; return whether it is there now.
 
         It has to be unlike what anybody else would put there, as with an id in it. An answer may be lost on the way and
-        the request be sent again, which then finds its own object; so what is there is read, and compared.
+        the request be sent again, which then finds its own object; so what is there is read, and compared. Where this
+        raises RemoteFailed, nobody knows whether it is there.
         """
         for _ in range(_CONFLICTS):
             if self._put(key, content, mode="create"):
@@ -119,7 +122,7 @@ class Bucket:
     def replace(self, key: str, content: bytes, tag: str) -> bool:
         """Put *content* under *key* if what is there still has *tag*; return whether it is there now.
 
-        As with ``create``, the content has to be unlike any other.
+        As with ``create``, the content has to be unlike any other, and RemoteFailed leaves it open.
         """
         if self._put(key, content, mode={"e_tag": tag}):
             return True
@@ -247,18 +250,15 @@ def split_uri(uri: str) -> tuple[str, str]:
     Raises:
         InvalidOption: it is none.
     """
-    try:
-        parts = urlsplit(uri)
-        plain = parts.scheme == "s3" and parts.netloc and not set(parts.netloc) & set("@:")
-    except ValueError:
-        plain = False
-    if not plain or parts.query or parts.fragment:
+    found = _URI.fullmatch(uri)
+    path = (found["path"] or "").strip("/") if found else ""
+    if found is None or not uri.isprintable() or (path and {"", ".", ".."} & set(path.split("/"))):
         raise InvalidOption(
             "uri",
             reason="it is not the address of a bucket",
             hint="give one such as s3://bucket/folder; credentials and the endpoint come from the environment",
         )
-    return parts.netloc, parts.path.strip("/")
+    return found["bucket"], path
 
 
 def _last(path: str) -> str:

@@ -7,11 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from time import perf_counter
 from typing import Any
 
+from palate.errors import InvalidOption
 from palate.loading import load_model
+from palate.locations import Location, pin_location
 from palate.pyfunc import PyFuncModel
 from palate.serving._contract import ModelContract
 from palate.serving._directory import contract_of
@@ -30,14 +33,15 @@ from palate.serving._wire import Endpoint
 from palate.serving.errors import ServingError
 from palate.serving.protocols import inference_v2, mlflow, tf_serving, typed
 from palate.serving.settings import ProtocolName, ServingSettings
+from palate.signing import PublicKey, read_keys
 
-__all__ = ["Application", "Servable", "by_name", "create_app", "open_models", "open_servable"]
+__all__ = ["Application", "FoundModels", "Servable", "create_app", "find_models", "open_location", "open_models"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-Servable = str | PathLike[str] | PyFuncModel
+Servable = str | PathLike[str] | Location | PyFuncModel
 """A model, or where it is."""
 
 _PATHS: dict[ProtocolName, Callable[[Any], Mapping[str, Endpoint]]] = {
@@ -64,31 +68,56 @@ def create_app(models: Servable | Mapping[str, Servable], settings: ServingSetti
         PalateError: a model cannot be loaded, see ``palate.load_model``.
     """
     chosen = settings or ServingSettings()
-    opened = open_models(models, chosen)
+    opened = open_models(find_models(models, chosen), chosen)
     return Application(opened, chosen, Shared.of([contract for contract, _ in opened], chosen))
 
 
-def open_models(
-    models: Servable | Mapping[str, Servable], settings: ServingSettings
-) -> list[tuple[ModelContract, PyFuncModel]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundModels:
+    """What a server will serve, looked up once: workers open that, and nothing that a URI leads to later.
+
+    Attributes:
+        models: by their names in URLs, where None stands for the name by which a model is kept.
+        signers: the keys, one of which must have signed each of them; empty where nobody demands that.
+    """
+
+    models: Mapping[str | None, Location | PyFuncModel]
+    signers: tuple[PublicKey, ...]
+
+
+def find_models(models: Servable | Mapping[str, Servable], settings: ServingSettings) -> FoundModels:
+    """Look models up, and read the keys of those who must have signed them.
+
+    Raises:
+        PalateError: there is no such model, or a key cannot be used.
+        InvalidOption: a signature is demanded of a model that is loaded already.
+    """
+    named: Mapping[Any, Servable] = models if isinstance(models, Mapping) else {settings.name: models}
+    signers = read_keys(settings.signed_by) if settings.signed_by else ()
+    if signers and any(isinstance(model, PyFuncModel) for model in named.values()):
+        reason = "of a model that is loaded already, nobody can tell who signed its files"
+        hint = "give its URI, or load it with palate.load_model(uri, signed_by=...)"
+        raise InvalidOption("signed_by", reason=reason, hint=hint)
+    found = {name: model if isinstance(model, PyFuncModel) else pin_location(model) for name, model in named.items()}
+    return FoundModels(models=found, signers=signers)
+
+
+def open_models(found: FoundModels, settings: ServingSettings) -> list[tuple[ModelContract, PyFuncModel]]:
     """Return models, loaded, with what clients see of them."""
     opened = []
-    for name, given in by_name(models, settings).items():
-        model = given if isinstance(given, PyFuncModel) else open_servable(given, settings)
-        opened.append((contract_of(model, name=name), model))
+    for name, place in found.models.items():
+        if isinstance(place, PyFuncModel):
+            opened.append((contract_of(place, name=name), place))
+        else:
+            model = open_location(place, settings, found.signers)
+            opened.append((contract_of(model, location=place, name=name), model))
     return opened
 
 
-def open_servable(uri: str | PathLike[str], settings: ServingSettings) -> PyFuncModel:
+def open_location(location: Location, settings: ServingSettings, signers: Sequence[PublicKey]) -> PyFuncModel:
     """Load a model as the settings say."""
-    return load_model(uri, trust=settings.trust, isolate=settings.isolation or False)
-
-
-def by_name(models: Servable | Mapping[str, Servable], settings: ServingSettings) -> dict[str | None, Servable]:
-    """Return models by their names in URLs; None stands for that of the directory."""
-    if isinstance(models, Mapping):
-        return {name: model for name, model in models.items()}  # noqa: C416 - a dict of its own type of keys
-    return {settings.name: models}
+    isolate = settings.isolation or False
+    return load_model(location, trust=settings.trust, isolate=isolate, signed_by=signers or None)
 
 
 class Application:

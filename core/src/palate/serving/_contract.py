@@ -34,6 +34,12 @@ class ModelContract:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def title(self) -> str:
+        """Which model it is, in words: its name, its version and its identity."""
+        digest = self.facts.get("digest")
+        return f"{self.name} version {self.version}" + (f" (sha256 {digest})" if digest else "")
+
+    @property
     def signature(self) -> Signature:
         """The signature of the default method."""
         return self.signatures[self.default_method]

@@ -9,68 +9,84 @@ from pathlib import Path
 from typing import Any
 
 from palate.inspection import ModelInfo, inspect_model
+from palate.locations import Location, pin_location
 from palate.pyfunc import PyFuncModel
 from palate.serving._contract import ModelContract
 from palate.signature import Signature
 
-__all__ = ["contract_of", "read_contract", "url_name"]
+__all__ = ["contract_of", "read_contract", "url_name", "url_version"]
 
 _EXAMPLE = "serving_input_example.json"
 _LONGEST_EXAMPLE = 64 << 10  # bytes; a longer one is no help to whoever reads a page
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _ANYTHING = Signature()
 
 
-def url_name(directory: str) -> str:
-    """Return a name for URLs from that of a directory."""
-    return _UNSAFE.sub("-", directory).strip("-._")[:128] or "model"
+def url_name(title: str) -> str:
+    """Return a name for URLs from what a model, its directory or its file is called."""
+    return _UNSAFE.sub("-", title).strip("-._")[:128] or "model"
 
 
-def read_contract(uri: str | PathLike[str], *, name: str | None = None, version: str = "1") -> ModelContract:
+def url_version(location: Location) -> str:
+    """Return a version for URLs, which the protocols want to be digits: that under which a model is kept, or 1."""
+    return location.version if location.version and _NUMBER.fullmatch(location.version) else "1"
+
+
+def read_contract(
+    uri: str | PathLike[str] | Location, *, name: str | None = None, version: str | None = None
+) -> ModelContract:
     """Return what can be known of the model at *uri* without opening it; its framework need not be installed.
 
     Args:
         uri: as ``palate.load_model`` takes it.
-        name: its name in URLs, by default that of its directory.
-        version: its version in URLs.
+        name: its name in URLs, by default that under which it is kept, or that of its directory or file.
+        version: its version in URLs, by default that under which it is kept, or 1.
 
     Raises:
         ModelNotFound, ModelChanged, InvalidModelFile: see ``palate.inspect_model``.
     """
-    info = inspect_model(uri)
+    location = pin_location(uri)
+    info = inspect_model(location)
     declared = info.signature or _ANYTHING
     default = info.default_method
     signatures = {method: declared.of(method, default=default) for method in (default, *declared.methods)}
-    return _contract(info.path, info.flavor, default, signatures, _facts(info), name=name, version=version)
-
-
-def contract_of(model: PyFuncModel, *, name: str | None = None, version: str = "1") -> ModelContract:
-    """Return what clients see of an open model: each of its methods."""
-    first = model.default_method
-    signatures = {method: model.signatures[method] for method in sorted(model.methods, key=lambda m: m != first)}
-    known = model.metadata
-    facts = {"model_uuid": known.model_uuid, "created": known.utc_time_created, "mlflow_version": known.mlflow_version}
-    return _contract(model.path, model.flavor, first, signatures, facts, name=name, version=version)
-
-
-def _contract(
-    path: Path,
-    flavor: str,
-    default: str,
-    signatures: Mapping[str, Signature],
-    facts: Mapping[str, Any],
-    *,
-    name: str | None,
-    version: str,
-) -> ModelContract:
     return ModelContract(
-        name=url_name(path.resolve().name) if name is None else name,
-        version=version,
+        name=url_name(location.title) if name is None else name,
+        version=url_version(location) if version is None else version,
         default_method=default,
         signatures=signatures,
-        flavor=flavor,
-        example=_example(path),
-        facts={key: value for key, value in facts.items() if value is not None},
+        flavor=info.flavor,
+        example=_example(info.path),
+        facts=_without_gaps(_facts(info)),
+    )
+
+
+def contract_of(model: PyFuncModel, *, location: Location | None = None, name: str | None = None) -> ModelContract:
+    """Return what clients see of an open model: each of its methods.
+
+    Args:
+        model: the model.
+        location: where it was opened, if that is known; otherwise it is called as its directory is.
+        name: its name in URLs, if it is not to be the one that ``read_contract`` would give it.
+    """
+    first = model.default_method
+    place = location or Location(uri=str(model.path), path=model.path)
+    known = model.metadata
+    facts = {
+        "model_uuid": known.model_uuid,
+        "created": known.utc_time_created,
+        "mlflow_version": known.mlflow_version,
+        "digest": place.digest,
+    }
+    return ModelContract(
+        name=url_name(place.title) if name is None else name,
+        version=url_version(place),
+        default_method=first,
+        signatures={method: model.signatures[method] for method in sorted(model.methods, key=lambda m: m != first)},
+        flavor=model.flavor,
+        example=_example(model.path),
+        facts=_without_gaps(facts),
     )
 
 
@@ -81,6 +97,10 @@ def _facts(info: ModelInfo) -> dict[str, Any]:
         "mlflow_version": info.mlflow_version,
         "digest": info.digest,
     }
+
+
+def _without_gaps(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _example(path: Path) -> bytes | None:

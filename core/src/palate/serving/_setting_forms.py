@@ -9,11 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, NamedTuple, TypeVar
 
 from palate.amounts import read_amount, read_size, show_size
 
-__all__ = ["PREFIX", "Form", "Setting", "choice", "choices", "count", "duration", "names", "size", "switch", "text"]
+__all__ = [
+    "PREFIX",
+    "Form",
+    "Setting",
+    "choice",
+    "choices",
+    "count",
+    "duration",
+    "names",
+    "paths",
+    "size",
+    "switch",
+    "text",
+]
 
 PREFIX = "PALATE_SERVE_"
 
@@ -158,6 +172,20 @@ def names(pattern: str, told: str) -> Form:
         for word in words:
             if not re.fullmatch(pattern, word):
                 raise ValueError(f"{word!r:.60} is not {told}")
+        return words
+
+    return Form(noun="list", read=read, show=",".join)
+
+
+def paths() -> Form:
+    """Any number of paths: a list, or text with commas."""
+
+    def read(given: object) -> tuple[str, ...]:
+        several = given if isinstance(given, list | tuple) else [given]
+        words = _listed([str(path) if isinstance(path, PurePath) else path for path in several])
+        for word in words:
+            if "\0" in word:
+                raise ValueError(f"{word!r:.60} is not a path")
         return words
 
     return Form(noun="list", read=read, show=",".join)

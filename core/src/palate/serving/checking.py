@@ -11,8 +11,10 @@ from typing import Any, Literal
 
 from palate.errors import PalateError
 from palate.golden import replay_golden
+from palate.locations import Location
 from palate.pyfunc import PyFuncModel
-from palate.serving._app import open_servable
+from palate.serving._app import find_models, open_location
+from palate.serving._directory import contract_of
 from palate.serving._process.sockets import AddressUnavailable, address_of, bind_sockets
 from palate.serving.settings import SETTINGS, ServingSettings
 
@@ -79,11 +81,15 @@ def _address(settings: ServingSettings) -> StartCheck:
 
 def _model(uri: str | PathLike[str], settings: ServingSettings) -> Iterator[StartCheck]:
     try:
-        model = open_servable(uri, settings)
+        found = find_models(uri, settings)
+        [(name, location)] = found.models.items()
+        assert isinstance(location, Location), "it was no loaded model"
+        model = open_location(location, settings, found.signers)
     except PalateError as exc:
         yield StartCheck(name="model", status="failed", detail=str(exc))
         return
-    told = f"opened by the flavor {model.flavor}; it answers to {', '.join(model.methods)}"
+    served = contract_of(model, location=location, name=name)
+    told = f"{served.title}, opened by the flavor {model.flavor}; it answers to {', '.join(model.methods)}"
     yield StartCheck(name="model", status="ok", detail=told)
     if model.signature is None:
         told = "there is none: the model gets whatever comes, and the API's document cannot say what to send"

@@ -26,6 +26,7 @@ from palate.serving._setting_forms import (
     count,
     duration,
     names,
+    paths,
     size,
     switch,
     text,
@@ -120,7 +121,7 @@ class ServingSettings:
         default=None,
         metadata=_as(
             text(r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name for URLs (letters, digits, . _ -)", longest=128, optional=True),
-            "The model's name in URLs; by default that of its directory.",
+            "The model's name in URLs; by default that in its store, or of its directory or file.",
         ),
     )
     protocols: tuple[ProtocolName, ...] = field(
@@ -128,6 +129,13 @@ class ServingSettings:
         metadata=_as(choices(get_args(ProtocolName)), "The protocols that are answered."),
     )
     trust: bool = field(default=False, metadata=_as(switch(), "Allow code that comes with the model to run."))
+    signed_by: tuple[str, ...] = field(
+        default=(),
+        metadata=_as(
+            paths(),
+            "Files of public keys (PEM), one of which must have signed the model; otherwise the server does not start.",
+        ),
+    )
     isolate: bool = field(
         default=False,
         metadata=_as(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -104,12 +104,8 @@ class BucketPlace:
             where = f"{_ARCHIVES}/{manifest.digest[:16]}-{uuid.uuid4().hex}.palate"
             record = dump(describe(manifest, where))
             self._bucket.upload(f"{name}/{where}", home / "archive")
-        try:
-            return self._take_number(name, record)
-        except BaseException:
-            with suppress(RemoteFailed):
-                self._bucket.remove(f"{name}/{where}")
-            raise
+        # If this fails, the version may be there all the same; an archive that none names is removed by collect.
+        return self._take_number(name, record)
 
     def find(self, name: str, number: int, record: VersionRecord) -> Path | None:
         """Return the directory in the cache with the files of a version; None if they are gone."""

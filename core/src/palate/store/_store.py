@@ -325,8 +325,8 @@ class Store:
         keys = demanded_keys(self._place)
 
         def describe(manifest: Manifest, where: str) -> VersionRecord:
-            demanded = replace(location, keys=(*location.keys, *keys))
-            require_signature(demanded, manifest)
+            for demanded in filter(None, (location.keys, keys)):  # by the store that it comes from, and by this one
+                require_signature(replace(location, keys=demanded), manifest)
             return VersionRecord(
                 id=uuid.uuid4().hex,
                 digest=manifest.digest,

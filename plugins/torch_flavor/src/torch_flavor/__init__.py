@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from palate.errors import CodeReason
 from palate.hookspecs import Guarantees, hookimpl, pin_installed
-from torch_flavor._directory import DATA, LOADER, find_file
+from torch_flavor._directory import DATA, FILE_NAMES, LOADER, find_file
 
 if TYPE_CHECKING:
     from palate.hookspecs import LoadOptions, SampleModel, SaveOptions
@@ -73,6 +73,15 @@ def load_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> o
 
     use_one_thread_if_forked()
     return read_model(find_file(path, config), config, options)
+
+
+@hookimpl
+def mapped_files(config: Mapping[str, Any]) -> Sequence[str]:
+    """Return the file of the weights, wherever MLflow's layout may have it; other formats are read as files."""
+    if config.get("serialization_format") != "safetensors":
+        return ()
+    data = str(config.get("model_data") or config.get("data") or DATA)
+    return (data, f"{data.rstrip('/')}/{FILE_NAMES['safetensors']}")
 
 
 @hookimpl

@@ -77,7 +77,7 @@ def _read_program(file: ModelFile, device: torch.device) -> torch.nn.Module:
 
 def _read_weights(file: ModelFile, config: Mapping[str, Any], options: LoadOptions) -> torch.nn.Module:
     module = _given_module(file, config, options.extra.get("module"))
-    tensors = read_tensors(file.path, file.name)
+    tensors = read_tensors(options.map_file(file.name), file.name)
     _check_fit(module, tensors)
     # The module takes the mapped tensors as its own: nothing is copied.
     module.load_state_dict(tensors, strict=True, assign=True)

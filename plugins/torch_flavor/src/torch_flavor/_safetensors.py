@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import mmap
-import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,22 +67,19 @@ def write_tensors(tensors: Mapping[str, torch.Tensor], target: Path) -> None:
     save_file(kept, target, metadata={_TIED: json.dumps(tied, sort_keys=True)} if tied else None)
 
 
-def read_tensors(path: Path, label: str) -> dict[str, torch.Tensor]:
-    """Return the tensors of a file, mapped into memory and not copied.
+def read_tensors(mapped: memoryview, label: str) -> dict[str, torch.Tensor]:
+    """Return the tensors of a file, which is mapped into memory, and not copied.
 
     Raises:
         UnsafeModel: naming *label*, when the file is not exactly what its header says.
     """
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size < 8:
-            _refuse(label, "it is too short for a header")
-        # Private pages: the module may write into its weights, and the file stays as it is.
-        mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY)
+    size = len(mapped)
+    if size < 8:
+        _refuse(label, "it is too short for a header")
     header_size = struct.unpack("<Q", mapped[:8])[0]
     if header_size > min(size - 8, _MAX_HEADER):
         _refuse(label, "its header is longer than the file, or than any header needs to be")
-    entries, tied = _parse_header(mapped[8 : 8 + header_size], label)
+    entries, tied = _parse_header(bytes(mapped[8 : 8 + header_size]), label)
     _check_places(entries, size - 8 - header_size, label)
     start = 8 + header_size
     tensors = {name: _tensor(mapped, start, entry) for name, entry in entries.items()}
@@ -94,7 +89,7 @@ def read_tensors(path: Path, label: str) -> dict[str, torch.Tensor]:
     return tensors | {name: tensors[same] for name, same in tied.items()}
 
 
-def _tensor(mapped: mmap.mmap, start: int, entry: _Entry) -> torch.Tensor:
+def _tensor(mapped: memoryview, start: int, entry: _Entry) -> torch.Tensor:
     count = (entry.stop - entry.start) // entry.dtype.itemsize
     if not count:
         return torch.empty(entry.shape, dtype=entry.dtype)

@@ -60,7 +60,15 @@ def load_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> o
     name = config.get("data")
     if not isinstance(name, str):
         raise InvalidModelFile([Problem(("flavors", "xgboost", "data"), "missing", "must name the model's file")])
-    return read_model(confine(path, name, field="flavors.xgboost.data"), name, config, options)
+    confine(path, name, field="flavors.xgboost.data")
+    return read_model(name, config, options)
+
+
+@hookimpl
+def mapped_files(config: Mapping[str, Any]) -> Sequence[str]:
+    """Return the one file."""
+    name = config.get("data")
+    return (name,) if isinstance(name, str) else ()
 
 
 @hookimpl

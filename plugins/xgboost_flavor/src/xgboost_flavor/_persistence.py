@@ -113,14 +113,14 @@ def _describe_own(model: Any) -> dict[str, Any]:
 # -- reading -------------------------------------------------------------------------------------------------------
 
 
-def read_model(path: Path, name: str, config: Mapping[str, Any], options: LoadOptions) -> object:
-    """Return the model in the file *path*, which the model directory calls *name*.
+def read_model(name: str, config: Mapping[str, Any], options: LoadOptions) -> object:
+    """Return the model in the file that the model directory calls *name*.
 
     Raises:
         UnsafeModel: a byte of it, or a number in it, is not as xgboost writes it.
     """
     params = read_params(config)
-    data = _read(path)
+    data = bytearray(options.map_file(name))  # what xgboost takes as a buffer
     try:
         kind = _check(data)
     except Broken as exc:

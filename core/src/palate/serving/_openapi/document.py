@@ -60,11 +60,17 @@ def openapi_document(
     number = contracts[0].version if len(contracts) == 1 else installed_version("palate")
     document = {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version or number},
+        "info": {"title": title, "version": version or number, **_identities(contracts)},
         "paths": paths,
         "components": {"schemas": components.schemas},
     }
     return cast(dict[str, Any], _as_text(document))
+
+
+def _identities(contracts: Sequence[ModelContract]) -> dict[str, str]:
+    """Return the description of the document: which models these are, as far as that is known."""
+    known = [contract.title for contract in contracts if "digest" in contract.facts]
+    return {"description": f"Serves {' and '.join(known)}."} if known else {}
 
 
 def _as_text(value: Any) -> Any:

@@ -94,6 +94,7 @@ _MODEL: JSONSchema = {
         "platform": _TEXT,
         "inputs": {"type": "array", "items": _DESCRIBED},
         "outputs": {"type": "array", "items": _DESCRIBED},
+        "properties": {"type": "object", "properties": {"digest": _TEXT}, "additionalProperties": _TEXT},
     },
     "required": ["name", "platform", "inputs", "outputs"],
 }

@@ -58,6 +58,7 @@ def render_docs(document: Mapping[str, Any], *, base_url: str = "http://127.0.0.
     title = escape(str(info["title"]))
     tags = {f"part-{number}": told for number, told in enumerate(_by_tag(document).items(), 1)}
     sections = "".join(_section(part, told, document, base_url) for part, told in tags.items())
+    described = f"<p>{escape(str(info['description']))}</p>" if "description" in info else ""
     contents = "".join(f'<li><a href="#{part}">{escape(tag)}</a></li>' for part, (tag, _) in tags.items())
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -65,6 +66,7 @@ def render_docs(document: Mapping[str, Any], *, base_url: str = "http://127.0.0.
         f"<title>{title}</title><style>{_style()}</style></head><body>"
         f"<h1>{title}</h1><p>Version {escape(str(info['version']))}. "
         'The same for programs: <a href="openapi.json">openapi.json</a>.</p>'
+        f"{described}"
         f"<nav><ul>{contents}</ul></nav><p>{_VERSIONS}</p><main>{sections}</main></body></html>"
     )
     return page.encode()

@@ -195,15 +195,17 @@ def model_ready(contract: ModelContract, *, ready: bool) -> dict[str, Any]:
 def model_metadata(contract: ModelContract) -> dict[str, Any]:
     """Return the answer to ``GET /v2/models/{name}[/versions/{version}]``.
 
-    Without a schema there are no tensors to tell of: such a model takes any.
+    Without a schema there are no tensors to tell of: such a model takes any. The protocol's place for what it does not
+    know itself is ``properties``: there is the model's identity.
     """
-    signature = contract.signature
+    signature, digest = contract.signature, contract.facts.get("digest")
     return {
         "name": contract.name,
         "versions": [contract.version],
         "platform": f"palate_{contract.flavor}",
         "inputs": [_describe(field) for field in tensor_fields(signature.inputs, word="input")],
         "outputs": [_describe(field) for field in tensor_fields(signature.outputs, word="output")],
+        **({"properties": {"digest": f"sha256:{digest}"}} if digest else {}),
     }
 
 

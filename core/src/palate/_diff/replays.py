@@ -65,7 +65,7 @@ def replay_examples(
     names: list[Literal["a", "b", "both"]] = ["both"] if shared else ["a" if owner is old else "b" for owner in owners]
     was = ask_model(old, owners, trust=trust)
     if isinstance(was, Unopened):
-        yield from (Replay(example=name, status="skipped", detail=f"a does not open: {was.reason}") for name in names)
+        yield from (Replay(example=name, status="skipped", detail=f"A does not open: {was.reason}") for name in names)
         return
     now = ask_model(new, owners, trust=trust)
     for position, (name, owner) in enumerate(zip(names, owners, strict=True)):
@@ -73,7 +73,7 @@ def replay_examples(
             yield Replay(
                 example=name,
                 status="refused" if now.failed else "skipped",
-                detail=f"b does not open: {now.reason}",
+                detail=f"B does not open: {now.reason}",
                 breaks=now.failed and was[position].gave,
             )
         else:
@@ -91,7 +91,7 @@ def _have_same_example(owners: list[OpenedModel], contents: tuple[Contents, Cont
 
 def _compare(name: Literal["a", "b", "both"], was: Answer, now: Answer, owner: OpenedModel) -> Replay:
     if not was.gave or not now.gave:
-        told = [f"{model} {answer.problem}" for model, answer in (("a", was), ("b", now)) if not answer.gave]
+        told = [f"{model} {answer.problem}" for model, answer in (("A", was), ("B", now)) if not answer.gave]
         return Replay(example=name, status="refused", detail="; ".join(told), breaks=was.gave)
     if was.problem is not None or now.problem is not None:
         return Replay(example=name, status="skipped", detail=f"cannot be compared: {was.problem or now.problem}")
