@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 
-from palate._enforcement.plan import compile_inputs
+from palate._enforcement.plan import InputPlan, compile_inputs
 from palate.errors import InvalidInput, InvalidSignature
 from palate.model_diff import compare_signatures
 from palate.schema import (
@@ -32,6 +33,7 @@ from palate.schema import (
     Property,
     Schema,
     SparkVector,
+    TensorSpec,
 )
 from palate.signature import Signature
 
@@ -172,6 +174,59 @@ def find_wrong(specs: list[ColSpec], part: str) -> list[str]:
     return wrong
 
 
+DTYPES = [
+    *("bool", "str", "bytes", "object", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "float32", "float64", "longdouble", "complex64", "complex128", "datetime64[s]", "datetime64[ns]"),
+]
+NUMBERS: list[Any] = [
+    *(True, None, float("nan"), float("inf"), 0, 1, -1, 0.5, 0.1, 1.0, 255, 256, 2**11 + 1, 2**16, 2**24 + 1, 2**32),
+    *(2.0**31, 2.0**53, 2.0**62, 2**53 + 1, 2**63 - 1, -(2**63), 2**64 - 1, 1e39, 1e300, 1j, "a", b"a", "2024-05-06"),
+]
+
+
+def arrays(shape: tuple[int, ...]) -> Iterator[Any]:
+    """Yield each number in lists, in arrays of every dtype that has it, in sparse matrices and in frames."""
+    for number in NUMBERS:
+        yield np.full(shape, number, dtype=object).tolist()
+        for dtype in DTYPES:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of 1j, real types keep the real part
+                try:
+                    array = np.full(shape, number, dtype=dtype)
+                except (TypeError, ValueError, OverflowError):
+                    continue
+            yield array
+            if len(shape) == 2:
+                yield pd.DataFrame(array)
+                if array.dtype.kind in "biuf" and dtype != "float16":
+                    yield scipy.sparse.csr_matrix(array)
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 2)], ids=str)
+def test_no_pair_of_tensors_is_called_compatible_and_is_not(shape) -> None:
+    """Whatever their dtypes."""
+    given = list(arrays(shape))
+    specs = [TensorSpec(dtype=dtype, shape=(-1, *shape[1:])) for dtype in DTYPES]
+    taken_by = {}
+    for spec in specs:
+        plan = compile_inputs(Schema((spec,)))
+        taken_by[spec] = {number for number, data in enumerate(given) if _fits(plan, data)}
+    for old, new in product(specs, specs):
+        changes = compare_signatures(Signature(inputs=Schema((old,))), Signature(inputs=Schema((new,))))
+        refused = [given[number] for number in taken_by[old] - taken_by[new]]
+        assert not refused or any(change.breaks for change in changes), (old, new, refused)
+
+
+def _fits(plan: InputPlan, data: Any) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            plan.enforce(data)
+        except InvalidInput:
+            return False
+    return True
+
+
 # Text columns let through whatever an object column holds, and truth values what pandas cannot classify, as in MLflow.
 NUMBERS_AND_TIMES = sorted(SCALARS - {"string", "binary", "boolean"})
 
@@ -203,15 +258,8 @@ def test_text_and_truth_values_are_judged_by_their_own_cells() -> None:
             if not any(change.breaks for change in changes):
                 for cell in own:
                     frame = pd.DataFrame({"a": pd.Series([cell], dtype=object)})
-                    assert _takes(new, frame) or not _takes(old, frame), (old, new, cell)
-
-
-def _takes(column: ColSpec, frame: pd.DataFrame) -> bool:
-    try:
-        compile_inputs(Schema((column,))).enforce(frame)
-    except InvalidInput:
-        return False
-    return True
+                    before, after = (compile_inputs(Schema((column,))) for column in (old, new))
+                    assert _fits(after, frame) or not _fits(before, frame), (old, new, cell)
 
 
 def test_a_change_of_numbers_that_is_called_breaking_has_a_table_that_shows_it() -> None:

@@ -37,6 +37,7 @@ def hook(name: str, body: str, message: str, *, members: str = "", before: str =
         "guarantees": "path, config",
         "pyfunc_section": "config",
         "infer_input_schema": "model",
+        "mapped_files": "config",
         "sample_models": "",
     }[name]
     source = f"{textwrap.dedent(before)}\n@hookimpl\ndef {name}({arguments}):\n{textwrap.indent(_plain(body), '    ')}"

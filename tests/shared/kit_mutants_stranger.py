@@ -168,6 +168,12 @@ INTEROP = {
     "test_stock_mlflow_predicts_the_same": hook(
         "pyfunc_section", "return {'loader_module': 'lines.mlflow_loader', 'data': 'MLmodel'}", "JSONDecodeError"
     ),
+    "test_model_in_one_file_predicts_the_same": hook(
+        # It says that it maps the file, and reads it by its path, where an empty one stands for it.
+        "mapped_files",
+        "return ('line.json',)",
+        "JSONDecodeError",
+    ),
     "test_directory_is_a_whole_mlmodel": hook(
         "executes_code", "(path / 'conda.yaml').unlink(missing_ok=True)\nreturn ()", "there is no conda.yaml"
     ),

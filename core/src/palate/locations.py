@@ -22,6 +22,7 @@ from palate._disk.manifest import check_manifest, read_manifest
 from palate._disk.paths import check_model_directory, resolve_path, scheme_of
 from palate._late import LateModule
 from palate._plugin_failures import describe_failure
+from palate._remote_errors import shown_uri
 from palate.errors import InvalidOption, ModelChanged, ModelNotFound, PalateError, WrongModel
 
 TYPE_CHECKING = False
@@ -42,6 +43,7 @@ __all__ = [
     "read_one_model",
     "require_digest",
     "scheme_of",
+    "shown_uri",
 ]
 
 SCHEMES_GROUP: Final = "palate.schemes"
@@ -124,10 +126,10 @@ def locate(uri: str | PathLike[str] | Location, *, recheck: bool = False, may_st
     if scheme not in (None, "file"):
         location = _ask_plugin(str(scheme), str(address), digest)
     else:
-        location = locate_file(resolve_path(address), uri=str(address), recheck=recheck, may_stay=may_stay)
+        location = locate_file(resolve_path(address), uri=str(uri), recheck=recheck, may_stay=may_stay)
     if location.digest is not None:
-        require_digest(str(uri), location.digest, digest)
-    return replace(location, uri=str(uri), digest=digest or location.digest)
+        require_digest(location.uri, location.digest, digest)
+    return replace(location, digest=digest or location.digest)
 
 
 def require_digest(uri: str, found: str | None, wanted: str | None) -> None:

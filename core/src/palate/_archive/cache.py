@@ -1,36 +1,36 @@
 """Archives that were taken apart: kept in the user's cache under a name made of what they hold.
 
 An archive whose file has not been touched since it was checked is not checked again; what is loaded is the unpacked
-directory, and its files are held against their manifest as those of any other. Beside each directory stands a file
-that says when it was used last. Whoever uses a directory holds a lock on it, so that it is not taken away.
+directory, and its files are held against their manifest as those of any other. Without a manifest, as MLflow saves
+models, nobody notices if a file of it is damaged later. How directories are held and taken away: ``shelf``.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import json
 import os
-import re
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from palate._archive.cache_notes import note_path, read_note, tidy_notes, write_note
 from palate._archive.reading import Archive, open_archive
+from palate._archive.shelf import cached_models, discard, is_name, put, shrink, turn, use
 from palate._archive.staying import StayingFiles
 from palate._archive.unpacking import check_archive, read_listing, unpack_into
 from palate._disk.cache_folder import check_private, user_cache
-from palate._disk.durable import replace_file
-from palate._disk.manifest import MAX_SIGNATURE_BYTES, SIGNATURE_FILE
+from palate._disk.manifest import MAX_SIGNATURE_BYTES, SIGNATURE_FILE, read_manifest
 from palate._disk.manifest_document import MANIFEST_FILE, Manifest
 from palate._disk.model_copies import copy_model
 from palate._disk.paths import MODEL_FILE, read_small
-from palate._disk.stages import open_stage, remove_tree, sweep_stages
-from palate._disk.staging import stage
+from palate._disk.stages import open_stage
 from palate._disk.strict_yaml import MAX_BYTES
+from palate._remote_errors import shown_uri
 from palate.amounts import read_size
-from palate.errors import CacheFailed, InvalidOption, ModelExists, PalateError, SaveFailed
+from palate.errors import CacheFailed, InvalidArchive, InvalidOption, ModelChanged, PalateError, SaveFailed
 
 __all__ = [
     "cached_models",
@@ -46,21 +46,23 @@ __all__ = [
 
 SIZE_VARIABLE: Final = "PALATE_CACHE_SIZE"
 _DEFAULT_SIZE: Final = 20 << 30
-_NAME: Final = re.compile(r"[0-9a-f]{64}")
-_MAX_NOTE: Final = 4096
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-# The locks of this process, which it keeps as long as it lives: a model that is open may read its files at any time.
-_held: dict[tuple[int, int], int] = {}
+# The coarsest clock of a file system. Who writes within one tick of it leaves the same times.
+_TICK_NS: Final = 2_000_000_000
+_PUT_THERE_AGAIN: Final = "let it be put there again, as 'palate pack' wrote it"
+_OWN_FOLDER: Final = "set it to a folder of your own"
 
 
 def model_cache(environ: Mapping[str, str]) -> Path:
     """Return the folder of the models that are kept unpacked.
 
     Raises:
-        InvalidOption: see ``user_cache``.
+        InvalidOption: there is no home to have it in; or see ``user_cache``.
     """
-    return user_cache(environ) / "models"
+    try:
+        return user_cache(environ) / "models"
+    except RuntimeError as exc:
+        reason = "it is not set, and this user has no home folder"
+        raise InvalidOption("PALATE_CACHE", reason=reason, hint=_OWN_FOLDER) from exc
 
 
 def find_unpacked(path: Path, *, recheck: bool = False) -> Path:
@@ -74,21 +76,16 @@ def find_unpacked(path: Path, *, recheck: bool = False) -> Path:
         CacheFailed: the disk refused.
         InvalidOption: others may write to the cache, or a variable that sets it is wrong.
     """
-    folder = model_cache(os.environ)
-    limit = _size_limit(os.environ)
-    check_private(folder)
-    with open_archive(path) as archive:
-        stamp = _stamp(archive.descriptor)
-        note = folder / f".{_hash(os.fsencode(path))}.seen"
-        known = _read_note(note)
-        if not recheck and known.get("stamp") == stamp and (found := _use(folder, known.get("name"))):
+    folder, limit = _open_cache()
+    note = note_path(folder, os.fsencode(path), "seen")
+    with open_archive(path) as archive, _telling(folder):
+        stamp, known = _stamp(archive.descriptor), read_note(note)
+        if not recheck and known.get("stamp") == stamp and (found := _recall(folder, known)):
             return found
-        try:
-            found = _unpack(archive, folder)
-            replace_file(note, _note({"stamp": stamp, "name": found.name}), temporary=_aside(note))
-        except (SaveFailed, OSError) as exc:
-            raise _failure(folder, exc) from exc
-    _shrink(folder, limit, keep=found)
+        contents = _read_contents(archive)
+        found = _unpack(archive, contents, folder)
+        _note_stamp(note, stamp, contents)
+    _tidy(folder, limit, keep=found)
     return found
 
 
@@ -102,62 +99,49 @@ def find_partly_unpacked(path: Path, may_stay: Callable[[bytes], Collection[str]
     Raises:
         PalateError: see ``find_unpacked``.
     """
-    folder = model_cache(os.environ)
-    limit = _size_limit(os.environ)
-    check_private(folder)
+    folder, limit = _open_cache()
+    note = note_path(folder, os.fsencode(path), "partly")
     with open_archive(path) as archive:
-        document, manifest = archive.read(MODEL_FILE, MAX_BYTES), read_listing(archive)
-        if document is None or manifest is None:
+        document, contents = archive.read(MODEL_FILE, MAX_BYTES), _read_contents(archive)
+        if document is None or contents.manifest is None:
             return None  # without a manifest nobody would look at the files that stay
-        names = {file.name for file in manifest.files}.intersection(may_stay(document))
-        whole = _name(archive, manifest)
-        if not names or _use(folder, whole):
-            return None
-        name = hashlib.sha256("\n".join([whole, *sorted(names)]).encode()).hexdigest()
-        note, stamp = folder / f".{_hash(os.fsencode(path))}.partly", _stamp(archive.descriptor)
-        found = _use(folder, name) if _read_note(note) == {"stamp": stamp, "name": name} else None
-        try:
+        names = {file.name for file in contents.manifest.files}.intersection(may_stay(document))
+        with _telling(folder):
+            if not names or _find(folder, contents.name, contents.whole):
+                return None
+            part, stamp, known = contents.without(names), _stamp(archive.descriptor), read_note(note)
+            is_known = (known.get("stamp"), known.get("name")) == (stamp, part.name)
+            found = _recall(folder, known) if is_known else None
             if found is None:
-                found = _unpack(archive, folder, name, staying=names)
-                replace_file(note, _note({"stamp": stamp, "name": name}), temporary=_aside(note))
-        except (SaveFailed, OSError) as exc:
-            raise _failure(folder, exc) from exc
+                found = _unpack(archive, part, folder)
+                _note_stamp(note, stamp, part)
         staying = StayingFiles(archive, names)
-    _shrink(folder, limit, keep=found)
+    _tidy(folder, limit, keep=found)
     return found, staying
 
 
-def keep_fetched(source: str, fetch: Callable[[Path, str | None], str | None]) -> Path:
+def keep_fetched(source: str, fetch: Callable[[Path, str | None], str | None], *, digest: str | None = None) -> Path:
     """Return the directory in the cache that holds what the archive at *source*, somewhere else, does.
 
     Args:
         source: what the archive is called.
         fetch: is given a file to write it to, and the tag of what is in the cache already, or None; returns the tag of
             what it has fetched, or None if that is still the same.
+        digest: the identity that the model must have; if what was fetched from there has it, nobody is asked.
 
     Raises:
         PalateError: what ``find_unpacked`` raises, and what *fetch* does.
     """
-    folder = model_cache(os.environ)
-    limit = _size_limit(os.environ)
-    check_private(folder)
-    note = folder / f".{_hash(source.encode())}.fetched"
-    known = _read_note(note)
-    found = _use(folder, known.get("name"))
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open_stage(folder, "fetch") as home:
-            tag = fetch(home / "archive", str(known.get("tag")) if found else None)
-            if tag is None and found is not None:
-                return found
-            with open_archive(home / "archive") as archive:
-                found = _unpack(archive, folder)
-        replace_file(note, _note({"tag": tag, "name": found.name}), temporary=_aside(note))
-    except (SaveFailed, OSError) as exc:
-        if isinstance(exc, PalateError) and not isinstance(exc, SaveFailed):
-            raise  # what fetch says of the network, say
-        raise _failure(folder, exc) from exc
-    _shrink(folder, limit, keep=found)
+    folder, limit = _open_cache()
+    note = note_path(folder, source.encode(), "fetched")
+    with _telling(folder):
+        found = _recall(folder, read_note(note))
+        if found is not None and digest is not None and _manifest_of(found) == digest:
+            return found
+        _make(folder)
+        with nullcontext() if found is not None else turn(note.with_suffix(".lock")):
+            found = _renew(note, source, fetch)
+    _tidy(folder, limit, keep=found)
     return found
 
 
@@ -168,126 +152,158 @@ def keep_directory(fetch: Callable[[Path], Path]) -> Path:
         fetch: is given an empty directory, and returns that of the model in it.
 
     Raises:
-        ModelChanged, InvalidModelFile, UnsafePath: what was brought is not whole, or no ordinary files.
-        PalateError: what *fetch* raises.
-        CacheFailed: the disk refused.
-        InvalidOption: others may write to the cache, or a variable that sets it is wrong.
+        PalateError: what ``copy_model`` and ``find_unpacked`` raise, and what *fetch* does.
     """
-    folder = model_cache(os.environ)
-    limit = _size_limit(os.environ)
-    check_private(folder)
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder, limit = _open_cache()
+    with _telling(folder):
+        _make(folder)
         with open_stage(folder, "fetch") as home:
             brought, model = home / "brought", home / "model"
             brought.mkdir()
-            model.mkdir(mode=0o700)
-            found = _keep(fetch(brought), model, folder)
-    except PalateError as exc:
-        if isinstance(exc, SaveFailed):
-            raise _failure(folder, exc) from exc
-        raise
-    except OSError as exc:
-        raise _failure(folder, exc) from exc
-    _shrink(folder, limit, keep=found)
+            model.mkdir()
+            copy_model(fetch(brought), model)
+            name = _seal(model)
+            assert name is not None, "a copy has a manifest"
+            found = _find(folder, name, name) or put(folder, name, lambda root: os.rename(model, root))
+    _tidy(folder, limit, keep=found)
     return found
 
 
 def find_digest(digest: str) -> Path | None:
-    """Return the directory in the cache with the model of that identity, if it is there and not signed."""
-    return _use(model_cache(os.environ), digest)
+    """Return the directory in the cache with the model of that identity, if it is there and not signed.
+
+    Raises:
+        CacheFailed: it cannot be opened.
+        InvalidOption: others may write to the cache.
+    """
+    folder, _ = _open_cache()
+    with _telling(folder):
+        return _find(folder, digest, digest)
 
 
 def is_cached(path: Path) -> bool:
     """Return whether a directory is one of the cache's."""
-    return path.parent == model_cache(os.environ) and _NAME.fullmatch(path.name) is not None
+    return path.parent == model_cache(os.environ) and is_name(path.name)
 
 
-def cached_models(folder: Path) -> list[Path]:
-    """Return the directories in the cache, the one that was used last at the end."""
-    try:
-        found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
-    except OSError:
-        return []
-    return sorted(found, key=_used_at)
+# -- what it is called -------------------------------------------------------------------------------------------------
 
 
-def discard(path: Path) -> bool:
-    """Remove a directory from the cache, unless a process uses it; return whether it is gone."""
-    key = _identity(path)
-    if key is not None and (own := _held.pop(key, None)) is not None:
-        os.close(own)
-    lock = _lock(path, fcntl.LOCK_EX)
-    if lock is None:
-        return not os.path.lexists(path)
-    try:
-        aside = _aside(path)
-        os.rename(path, aside)  # nobody finds it half removed
-        remove_tree(aside)
-        _used_file(path).unlink(missing_ok=True)
-    except OSError:
-        return False
-    finally:
-        os.close(lock)
-    return True
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Contents:
+    """What an archive holds.
+
+    Attributes:
+        manifest: its manifest, if there is one.
+        name: what its directory is called.
+        whole: what tells its manifest and signature from all others; None without a manifest.
+        staying: the files that are not unpacked.
+    """
+
+    manifest: Manifest | None
+    name: str
+    whole: str | None
+    staying: frozenset[str] = frozenset()
+
+    def without(self, names: Collection[str]) -> _Contents:
+        """Return the same, of which some files are not unpacked."""
+        name = _hash("\n".join([self.name, *sorted(names)]))
+        return _Contents(manifest=self.manifest, name=name, whole=self.whole, staying=frozenset(names))
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a note says of it."""
+        return {"name": self.name, "whole": self.whole}
 
 
-def _failure(folder: Path, exc: OSError) -> CacheFailed:
-    cause = exc.__cause__ if isinstance(exc, SaveFailed) else exc
-    return CacheFailed(str(folder), reason=getattr(cause, "strerror", None) or str(exc))
-
-
-# -- unpacking ---------------------------------------------------------------------------------------------------------
-
-
-def _unpack(archive: Archive, folder: Path, name: str | None = None, *, staying: Collection[str] = ()) -> Path:
-    """Unpack an archive, but for what is *staying* there, to a directory of that name; by default that of all of it."""
+def _read_contents(archive: Archive) -> _Contents:
     manifest = read_listing(archive)
-    name = name or _name(archive, manifest)
-    if found := _use(folder, name):
-        check_archive(archive, manifest)
-        return found
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(ModelExists), stage(folder / name) as staging:
-        unpack_into(archive, staging.path, manifest, staying=staying)
-        os.chmod(staging.path, 0o700)
-        staging.publish()
-    found = _use(folder, name)
-    assert found is not None, "it was published a moment ago"
+    if manifest is not None:
+        name = _signed(manifest.digest, archive.read(SIGNATURE_FILE, MAX_SIGNATURE_BYTES))
+        return _Contents(manifest=manifest, name=name, whole=name)
+    digest = Manifest(check_archive(archive, None)).digest
+    # The same files with a manifest are called by the digest itself.
+    return _Contents(manifest=None, name=_hash(f"{digest} without a manifest"), whole=None)
+
+
+def _signed(digest: str, signature: bytes | None) -> str:
+    return digest if signature is None else _hash(f"{digest} {hashlib.sha256(signature).hexdigest()}")
+
+
+def _seal(directory: Path) -> str | None:
+    """Return what tells the manifest and the signature in a directory from all others; None without a manifest."""
+    digest = _manifest_of(directory)
+    if digest is None:
+        return None
+    signature = directory / SIGNATURE_FILE
+    return _signed(digest, read_small(signature, MAX_SIGNATURE_BYTES) if os.path.lexists(signature) else None)
+
+
+def _manifest_of(directory: Path) -> str | None:
+    manifest = read_manifest(directory)
+    return manifest.digest if manifest else None
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# -- finding, unpacking ------------------------------------------------------------------------------------------------
+
+
+def _find(folder: Path, name: object, whole: object) -> Path | None:
+    """Return a directory of the cache, held, if its manifest and signature are as they were; else take it away.
+
+    Raises:
+        ModelChanged: it is damaged, and another process uses it.
+    """
+    found = use(folder, name)
+    if found is None:
+        return None
+    try:
+        if _seal(found) == whole:
+            return found
+    except PalateError:
+        pass
+    if not discard(found):
+        raise ModelChanged(str(found), changed=[MANIFEST_FILE])
+    return None
+
+
+def _recall(folder: Path, note: Mapping[str, Any]) -> Path | None:
+    """Return the directory that a note is on, if it is there."""
+    return _find(folder, note.get("name"), note.get("whole"))
+
+
+def _unpack(archive: Archive, contents: _Contents, folder: Path) -> Path:
+    """Return the directory with the files of an archive, each of which was read."""
+    unpacked = False
+
+    def fill(root: Path) -> None:
+        nonlocal unpacked
+        unpack_into(archive, root, contents.manifest, staying=contents.staying)
+        unpacked = True
+
+    found = _find(folder, contents.name, contents.whole)
+    if found is None:
+        _make(folder)
+        found = put(folder, contents.name, fill)
+    if not unpacked:
+        check_archive(archive, contents.manifest)
     return found
 
 
-def _keep(brought: Path, model: Path, folder: Path) -> Path:
-    """Copy a model that was brought to the empty directory *model*, and let that become one of the cache's."""
-    manifest = copy_model(brought, model)
-    signed = os.path.lexists(model / SIGNATURE_FILE)
-    name = _signed_name(manifest, read_small(model / SIGNATURE_FILE, MAX_SIGNATURE_BYTES) if signed else None)
-    if found := _use(folder, name):
-        return found
-    with suppress(ModelExists), stage(folder / name) as staging:
-        os.rename(model, staging.path)
-        staging.publish()
-    found = _use(folder, name)
-    assert found is not None, "it was published a moment ago"
+def _renew(note: Path, source: str, fetch: Callable[[Path, str | None], str | None]) -> Path:
+    folder, known = note.parent, read_note(note)
+    found, tag = _recall(folder, known), known.get("tag")
+    with open_stage(folder, "fetch") as home:
+        new = fetch(home / "archive", tag if found is not None and isinstance(tag, str) else None)
+        if new is None and found is not None:
+            return found
+        with _naming(source), open_archive(home / "archive") as archive:
+            contents = _read_contents(archive)
+            found = _unpack(archive, contents, folder)
+    write_note(note, {"tag": new, **contents.facts()})
     return found
-
-
-def _name(archive: Archive, manifest: Manifest | None) -> str:
-    """Return a sha256 of all that an archive holds: the model's digest, unless there is a signature, or no manifest."""
-    if manifest is None:
-        files = check_archive(archive, None)
-        return Manifest(tuple(file for file in files if file.name != MANIFEST_FILE)).digest
-    return _signed_name(manifest, archive.read(SIGNATURE_FILE, MAX_SIGNATURE_BYTES))
-
-
-def _signed_name(manifest: Manifest, signature: bytes | None) -> str:
-    if signature is None:
-        return manifest.digest
-    return hashlib.sha256(f"{manifest.digest} {hashlib.sha256(signature).hexdigest()}".encode()).hexdigest()
-
-
-def _hash(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()
 
 
 def _stamp(descriptor: int) -> list[int]:
@@ -295,84 +311,32 @@ def _stamp(descriptor: int) -> list[int]:
     return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
-def _read_note(path: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError, RecursionError), path.open("rb") as file:
-        found = json.loads(file.read(_MAX_NOTE))
-        return found if isinstance(found, dict) else {}
-    return {}
+def _note_stamp(note: Path, stamp: list[int], contents: _Contents) -> None:
+    """Write down that a file was checked, unless it is so new that a change might not be seen by its times."""
+    if time.time_ns() - max(stamp[-2:]) > _TICK_NS:
+        write_note(note, {"stamp": stamp, **contents.facts()})
 
 
-def _note(facts: Mapping[str, Any]) -> bytes:
-    return json.dumps(facts).encode()
+# -- the folder --------------------------------------------------------------------------------------------------------
 
 
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name.lstrip('.')}.{os.getpid()}-{os.urandom(8).hex()}.new")
+def _open_cache() -> tuple[Path, int]:
+    """Return the folder and its limit, if nobody else may write there."""
+    folder, limit = model_cache(os.environ), _size_limit(os.environ)
+    check_private(folder)
+    return folder, limit
 
 
-# -- use ---------------------------------------------------------------------------------------------------------------
+def _make(folder: Path) -> None:
+    """Make the folder, and those around it that are missing, for the user alone."""
+    for place in reversed((folder, *folder.parents)):
+        if not os.path.lexists(place):
+            place.mkdir(mode=0o700, exist_ok=True)
 
 
-def _use(folder: Path, name: object) -> Path | None:
-    """Return the directory of that name, locked and marked as used now; None if there is none."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        return None
-    path = folder / name
-    key = _identity(path)
-    if key is None or (key not in _held and not _hold(path)):
-        return None
-    with suppress(OSError):
-        _used_file(path).touch(mode=0o600)
-    return path
-
-
-def _hold(path: Path) -> bool:
-    lock = _lock(path, fcntl.LOCK_SH)
-    if lock is None:
-        return False
-    status = os.fstat(lock)
-    if _held.setdefault((status.st_dev, status.st_ino), lock) != lock:
-        os.close(lock)  # another thread was faster
-    return True
-
-
-def _lock(path: Path, kind: int) -> int | None:
-    """Lock a directory of the cache, if it is still there and the lock is free; return the descriptor that holds it."""
-    try:
-        descriptor = os.open(path, _DIRECTORY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
-            return descriptor
-    except OSError:
-        pass
-    os.close(descriptor)
-    return None
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _used_file(path: Path) -> Path:
-    # Not the directory's own time: that is part of what a loader looks at, to see that nobody touched it.
-    return path.with_name(f".{path.name}.used")
-
-
-def _used_at(path: Path) -> float:
-    try:
-        return _used_file(path).stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-# -- the bound ---------------------------------------------------------------------------------------------------------
+def _tidy(folder: Path, limit: int, *, keep: Path) -> None:
+    shrink(folder, limit, keep=keep)
+    tidy_notes(folder)
 
 
 def _size_limit(environ: Mapping[str, str]) -> int:
@@ -385,23 +349,27 @@ def _size_limit(environ: Mapping[str, str]) -> int:
         raise InvalidOption(SIZE_VARIABLE, reason=str(exc), hint="set it to a size such as 20GiB, or unset it") from exc
 
 
-def _shrink(folder: Path, limit: int, *, keep: Path) -> None:
-    """Remove what was used longest ago until the rest keeps to the limit; what is in use stays."""
-    sweep_stages(folder)
-    models = cached_models(folder)
-    sizes = {path: _size(path) for path in models}
-    total = sum(sizes.values())
-    for path in models:
-        if total <= limit:
-            return
-        if path != keep and _identity(path) not in _held and discard(path):
-            total -= sizes[path]
+@contextmanager
+def _telling(folder: Path) -> Iterator[None]:
+    """Turn the disk's refusals into CacheFailed."""
+    try:
+        yield
+    except PalateError as exc:
+        if not isinstance(exc, SaveFailed):
+            raise
+        cause = exc.__cause__
+        raise CacheFailed(str(folder), reason=getattr(cause, "strerror", None) or str(cause)) from exc
+    except OSError as exc:
+        raise CacheFailed(str(folder), reason=exc.strerror or str(exc)) from exc
 
 
-def _size(directory: Path) -> int:
-    total = 0
-    for place, _, files in os.walk(directory):
-        for file in files:
-            with suppress(OSError):  # removed just now
-                total += os.lstat(os.path.join(place, file)).st_size
-    return total
+@contextmanager
+def _naming(source: str) -> Iterator[None]:
+    """Let errors of an archive name where it is from, and not the file that it was fetched to."""
+    try:
+        yield
+    except InvalidArchive as exc:
+        raise InvalidArchive(shown_uri(source), rule=exc.rule, hint=_PUT_THERE_AGAIN) from exc
+    except ModelChanged as exc:
+        shown = shown_uri(source)
+        raise ModelChanged(shown, changed=exc.changed, missing=exc.missing, extra=exc.extra) from exc

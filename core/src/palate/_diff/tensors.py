@@ -36,6 +36,8 @@ def _find_dtype_misfit(given: str, wanted: str) -> str | None:
         return f"{given} is no {wanted}"
     if wanted == "float16":
         return "no sparse matrix holds float16"
+    if a.kind == "f" and b.kind == "c":
+        return "in a list of floats numbers may be missing or be rounded, in one of complex numbers not"
     if not np.can_cast(a, b, "safe"):
         return f"{wanted} does not hold every {given}"
     if a.kind in "iu" and b.kind in "fc":

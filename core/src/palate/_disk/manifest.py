@@ -136,6 +136,8 @@ def write_manifest(root: Path) -> Manifest:
         UnsafePath: for a link, a special file or an unsafe name in the directory.
         OSError: if the disk refuses.
     """
+    if os.path.lexists(root / SIGNATURE_FILE):
+        raise UnsafePath(SIGNATURE_FILE, field="The flavor", reason="which is the name of a model's signature")
     manifest = survey(root, sync=True)
     write_new(root / MANIFEST_FILE, manifest.to_json().encode())
     return manifest

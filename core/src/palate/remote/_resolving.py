@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from palate.locations import Location
+from palate.locations import Location, shown_uri
 from palate.remote._fetching import fetch
 from palate.storage import find_digest, keep_fetched, read_manifest
 
@@ -18,7 +18,7 @@ def resolve(uri: str, digest: str | None) -> Location:
     the file has changed since it was fetched.
     """
     if digest is not None and (known := find_digest(digest)) is not None:
-        return Location(uri=uri, path=known, lasting=f"{uri}@sha256:{digest}")
+        return _location(uri, known, digest)
 
     def fetch_file(file: Path, known_tag: str | None) -> str | None:
         fetched = fetch(uri, file, known_tag=known_tag or None)
@@ -26,4 +26,11 @@ def resolve(uri: str, digest: str | None) -> Location:
 
     path = keep_fetched(uri, fetch_file)
     manifest = read_manifest(path)
-    return Location(uri=uri, path=path, lasting=f"{uri}@sha256:{manifest.digest}" if manifest else uri)
+    return _location(uri, path, manifest.digest if manifest else None)
+
+
+def _location(uri: str, path: Path, digest: str | None) -> Location:
+    shown = shown_uri(uri)
+    # Secrets in an address are for this process alone, and not for whoever gets a pickle of the model.
+    lasting = f"{uri}@sha256:{digest}" if digest and shown == uri else None
+    return Location(uri=shown, path=path, lasting=lasting)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from types import EllipsisType
 from typing import Final
 
 from palate.errors import AliasMoved, InvalidOption, VersionNotFound
-from palate.store._documents import AliasMove, dump_moves, load_moves, now_after
+from palate.store._deletions import Deletions
+from palate.store._documents import AliasHistory, AliasMove, dump, load, now_after
 from palate.store._place import Place
 
 __all__ = ["Aliases"]
@@ -17,17 +19,20 @@ _SUFFIX: Final = ".json"
 
 
 @dataclass(frozen=True, slots=True)
-class _History:
-    moves: tuple[AliasMove, ...]
+class _Stored:
+    history: AliasHistory
     tag: str | None
 
     @property
-    def version(self) -> int | None:
-        return self.moves[-1].version if self.moves else None
+    def moves(self) -> tuple[AliasMove, ...]:
+        return self.history.moves
 
 
 class Aliases:
     """The aliases of one model.
+
+    An alias leads where its last move led, unless that version was deleted at the same time as it was moved there: then
+    the move does not count, and the one before does.
 
     Args:
         place: where the store is.
@@ -36,20 +41,21 @@ class Aliases:
 
     def __init__(self, place: Place, name: str) -> None:
         self._place, self._name = place, name
+        self._deletions = Deletions(place, name)
 
     def current(self) -> dict[str, int]:
         """Return the version of each alias that leads to one."""
-        found = {alias: self._read(alias).version for alias in self.names()}
-        return {alias: version for alias, version in found.items() if version is not None}
+        found = {alias: self._target(self._read(alias).moves) for alias in self.names()}
+        return {alias: move.version for alias, move in found.items() if move is not None and move.version is not None}
 
     def names(self) -> list[str]:
         """Return every alias that there ever was."""
         documents = self._place.documents(f"{self._name}/aliases")
         return sorted(name.removesuffix(_SUFFIX) for name in documents if name.endswith(_SUFFIX))
 
-    def leading_to(self, number: int) -> list[str]:
-        """Return the aliases that lead to a version."""
-        return [alias for alias, version in self.current().items() if version == number]
+    def using(self, number: int) -> list[str]:
+        """Return the aliases that lead to a version, or would if the one that they lead to were deleted now."""
+        return [alias for alias in self.names() if number in self._possible(self._read(alias).moves)]
 
     def version_of(self, alias: str) -> int:
         """Return the version that an alias leads to.
@@ -57,10 +63,10 @@ class Aliases:
         Raises:
             VersionNotFound: it leads nowhere.
         """
-        version = self._read(alias).version
-        if version is None:
+        move = self._target(self._read(alias).moves)
+        if move is None or move.version is None:
             raise VersionNotFound(f"{self._name}@{alias}", reason="there is no such alias", known=self._known())
-        return version
+        return move.version
 
     def history(self, alias: str) -> tuple[AliasMove, ...]:
         """Return the moves of an alias, the first one first.
@@ -80,6 +86,8 @@ class Aliases:
             InvalidOption: the time has no zone.
             VersionNotFound: there never was an alias of that name.
         """
+        if not isinstance(time, datetime):
+            raise InvalidOption("at", reason=f"it is {type(time).__name__}", hint="give a datetime")
         if time.tzinfo is None:
             hint = "give it one, as in 2026-11-28T12:00+00:00; a day alone is not enough either"
             raise InvalidOption("at", reason=f"'{time}' has no time zone", hint=hint)
@@ -94,10 +102,10 @@ class Aliases:
         *,
         by: str,
         reason: str | None,
-        expected: int | object | None,
-        may_move: Callable[[int, int], None],
-    ) -> tuple[AliasMove, int | None]:
-        """Let an alias lead to a version, or nowhere; return the move, and the version that it led to before.
+        expected: int | EllipsisType | None = ...,
+        may_move: Callable[[int, int], None] | None = None,
+    ) -> AliasMove:
+        """Let an alias lead to a version, or nowhere; return the move.
 
         Args:
             alias: which one.
@@ -105,7 +113,7 @@ class Aliases:
             digest: its identity.
             by: who moves it.
             reason: why.
-            expected: where it must lead before, a version or None; anything else where that does not matter.
+            expected: where it must lead before, a version or None; left out, where that does not matter.
             may_move: is given the versions before and after, and raises if it may not be moved; called again where
                 somebody else moved it meanwhile.
 
@@ -113,29 +121,66 @@ class Aliases:
             AliasMoved: it is not where it is expected to be.
         """
         while True:
-            history = self._read(alias)
-            old = history.version
-            if (expected is None or isinstance(expected, int)) and old != expected:
+            stored = self._read(alias)
+            target = self._target(stored.moves)
+            old = target.version if target else None
+            if expected is not ... and old != expected:
                 raise AliasMoved(f"{self._name}@{alias}", expected=expected, found=old)
-            if old is not None and version is not None and old != version:
+            if may_move is not None and old is not None and version is not None and old != version:
                 may_move(old, version)
-            time = now_after(history.moves[-1].time if history.moves else None)
-            move = AliasMove(version=version, digest=digest, time=time, by=by, reason=reason)
-            if self._write(alias, (*history.moves, move), history.tag):
-                return move, old
+            move = AliasMove(version=version, digest=digest, time=_next_time(stored.moves), by=by, reason=reason)
+            if self._append(alias, stored, move):
+                return move
 
-    def _write(self, alias: str, moves: tuple[AliasMove, ...], tag: str | None) -> bool:
-        key, content = self._key(alias), dump_moves(moves)
-        return self._place.create(key, content) if tag is None else self._place.replace(key, content, tag)
+    def take_back(self, alias: str, *, by: str) -> bool:
+        """Let an alias that leads to a deleted version lead where it led before; return whether it did."""
+        while True:
+            stored = self._read(alias)
+            lost, target = stored.moves[-1] if stored.moves else None, self._target(stored.moves)
+            if lost is None or lost is target:
+                return False
+            version, digest = (target.version, target.digest) if target else (None, None)
+            reason = f"version {lost.version} was deleted at the same time"
+            back = AliasMove(version=version, digest=digest, time=_next_time(stored.moves), by=by, reason=reason)
+            if self._append(alias, stored, back) and (version is None or self._deletions.withdraw(version)):
+                return True
 
-    def _read(self, alias: str) -> _History:
+    def _target(self, moves: tuple[AliasMove, ...]) -> AliasMove | None:
+        """Return the last move that counts."""
+        for move in reversed(moves):
+            if move.version is None or self._deletions.done(move.version) is None:
+                return move
+        return None
+
+    def _possible(self, moves: tuple[AliasMove, ...]) -> set[int]:
+        """Return where an alias leads to, or will if a deletion is done that was begun."""
+        found: set[int] = set()
+        for move in reversed(moves):
+            if move.version is None:
+                break
+            found.add(move.version)
+            if not self._deletions.is_possible(move.version):
+                break
+        return found
+
+    def _append(self, alias: str, stored: _Stored, move: AliasMove) -> bool:
+        key = self._key(alias)
+        content = dump(replace(stored.history, moves=(*stored.moves, move)))
+        return self._place.create(key, content) if stored.tag is None else self._place.replace(key, content, stored.tag)
+
+    def _read(self, alias: str) -> _Stored:
         document = self._place.read(self._key(alias))
         if document is None:
-            return _History((), None)
-        return _History(load_moves(document.content, source=f"{self._place.uri}/{self._key(alias)}"), document.tag)
+            return _Stored(AliasHistory(), None)
+        source = f"{self._place.uri}/{self._key(alias)}"
+        return _Stored(load(AliasHistory, document.content, source=source), document.tag)
 
     def _key(self, alias: str) -> str:
         return f"{self._name}/aliases/{alias}{_SUFFIX}"
 
     def _known(self) -> list[str]:
         return [f"@{alias}" for alias in self.current()]
+
+
+def _next_time(moves: tuple[AliasMove, ...]) -> str:
+    return now_after(moves[-1].time if moves else None)

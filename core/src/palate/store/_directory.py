@@ -37,10 +37,10 @@ __all__ = ["DirectoryPlace"]
 _MAX_DOCUMENT: Final = 16 << 20
 _TAKEN: Final = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR})
 _LOCK: Final = ".lock"
-_LOCK_SECONDS: Final = 30.0
 _MODEL: Final = "model"
 _VERSION_FILE: Final = "version.json"
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_NO_FILE: Final = frozenset({errno.ELOOP, errno.ENXIO})  # a link, or a socket
 
 
 class DirectoryPlace:
@@ -48,10 +48,11 @@ class DirectoryPlace:
 
     Args:
         root: the folder, which is made when something is written to it first.
+        lock_seconds: how long to wait for another process that replaces a document.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, *, lock_seconds: float = 30.0) -> None:
+        self._root, self._lock_seconds = root, lock_seconds
 
     @property
     def uri(self) -> str:
@@ -78,14 +79,17 @@ class DirectoryPlace:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as exc:
+            if exc.errno in _NO_FILE:
+                raise InvalidStore(str(self._root / key), reason="it is no ordinary file") from exc
             raise self._failure(exc) from exc
-        with open(descriptor, "rb", buffering=0) as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise InvalidStore(str(self._root / key), reason="it is no ordinary file")
-            try:
-                content = file.read(_MAX_DOCUMENT + 1) or b""
-            except OSError as exc:
-                raise self._failure(exc) from exc
+        try:
+            with self._telling():
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode):
+                    raise InvalidStore(str(self._root / key), reason="it is no ordinary file")
+                content = os.read(descriptor, min(status.st_size, _MAX_DOCUMENT) + 1)
+        finally:
+            os.close(descriptor)
         return Document(content, hashlib.sha256(content).hexdigest())
 
     def create(self, key: str, content: bytes) -> bool:
@@ -95,7 +99,8 @@ class DirectoryPlace:
                 rename_new(written, self._root / key)
             except FileExistsError:
                 return False
-            self._sync_or_undo(self._root / key, written)
+            target = self._root / key
+            self._sync_or_undo(target.parent, target, written)
         return True
 
     def replace(self, key: str, content: bytes, tag: str) -> bool:
@@ -113,17 +118,6 @@ class DirectoryPlace:
                 os.rename(written, target)
                 raise
         return True
-
-    def remove(self, key: str) -> None:
-        """Remove a document, if it is there."""
-        target = self._root / key
-        try:
-            target.unlink(missing_ok=True)
-            sync_directory(target.parent)
-        except FileNotFoundError:
-            return
-        except OSError as exc:
-            raise self._failure(exc) from exc
 
     def folders(self, folder: str) -> list[str]:
         """Return the names of the folders in a folder."""
@@ -155,7 +149,7 @@ class DirectoryPlace:
             for directory, _, _ in os.walk(version, topdown=False):
                 sync_directory(directory)
             number = self._take_number(version, name)
-            self._sync_or_undo(folder / str(number), version)
+            self._sync_or_undo(folder, folder / str(number), version)
         return number
 
     def find(self, name: str, number: int, record: VersionRecord) -> Path | None:
@@ -173,11 +167,11 @@ class DirectoryPlace:
             return
         with self._telling(), open_stage(self._root / name, "deleted") as home:
             os.rename(directory, home / _MODEL)  # from here on nobody sees half of it
-            sync_directory(directory.parent)
+            self._sync_or_undo(directory.parent, home / _MODEL, directory)
 
     def collect(self, name: str) -> list[str]:
-        """Remove the stages under a model's name whose makers were killed; return where they were."""
-        places = [self._root / name, *(self._root / name / folder for folder in self.folders(name))]
+        """Remove the stages under a model's name, and beside it, whose makers were killed; return where they were."""
+        places = [self._root, self._root / name, *(self._root / name / folder for folder in self.folders(name))]
         return [str(stage) for place in places for stage in sweep_stages(place)]
 
     # -- how ---------------------------------------------------------------------------------------------------------
@@ -195,10 +189,10 @@ class DirectoryPlace:
             else:
                 return number
 
-    def _sync_or_undo(self, new: Path, old: Path) -> None:
-        """Force a rename to disk; where that fails, take it back."""
+    def _sync_or_undo(self, folder: Path, new: Path, old: Path) -> None:
+        """Force a rename, as the folder shows it, to disk; where that fails, take it back."""
         try:
-            sync_directory(new.parent)
+            sync_directory(folder)
         except BaseException:
             os.rename(new, old)
             raise
@@ -217,22 +211,23 @@ class DirectoryPlace:
         with self._telling():
             descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
-            self._wait_for(descriptor, folder)
+            with self._telling():
+                self._wait_for(descriptor, folder)
             yield
         finally:
             os.close(descriptor)
 
     def _wait_for(self, descriptor: int, folder: Path) -> None:
-        until = time.monotonic() + _LOCK_SECONDS
+        until = time.monotonic() + self._lock_seconds
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as exc:
                 if time.monotonic() > until:
-                    reason = f"another process has had the lock '{folder / _LOCK}' for {_LOCK_SECONDS:.0f} seconds"
-                    raise StoreFailed(
-                        self.uri, reason=reason, hint="see what that process does, and try again"
-                    ) from exc
+                    seconds = f"{self._lock_seconds:g} seconds"
+                    reason = f"another process has had the lock '{folder / _LOCK}' for {seconds}"
+                    hint = "see what that process does, and try again"
+                    raise StoreFailed(self.uri, reason=reason, hint=hint) from exc
                 time.sleep(0.005)
             else:
                 return

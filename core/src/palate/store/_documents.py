@@ -2,46 +2,54 @@
 
 ``store.json`` marks a store and holds its policy; ``<name>/<number>/version.json`` says what was added,
 ``<name>/<number>/deleted.json`` that its files are gone; ``notes.json`` holds what people say of a model or a version;
-``<name>/aliases/<alias>.json`` has every move of an alias, the last of which counts.
+``<name>/aliases/<alias>.json`` has every move of an alias, the last of which counts. What a newer Palate has added to
+one of them stays in it when it is written anew.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from types import UnionType
-from typing import Any, Final, TypeVar, get_args, get_type_hints
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from palate.errors import InvalidStore
 from palate.storage import parse_json
 
 __all__ = [
+    "BEGUN",
+    "DONE",
     "STORE_FORMAT",
+    "WITHDRAWN",
+    "AliasHistory",
     "AliasMove",
     "Deletion",
     "Notes",
     "Policy",
     "VersionRecord",
     "dump",
-    "dump_moves",
     "load",
-    "load_moves",
     "now_after",
 ]
 
 STORE_FORMAT: Final = 1
+BEGUN: Final = "begun"
+DONE: Final = "done"
+WITHDRAWN: Final = "withdrawn"
 _MAX_BYTES: Final = 16 << 20
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_RANGES: Final = {"version": range(1, 1_000_000_000)}
 
 Value = TypeVar("Value", bound="_Document")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Document:
-    """What all of them have in common."""
+    """What all of them have in common: what a newer Palate may have written into them besides."""
+
+    extra: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +94,21 @@ class VersionRecord(_Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion(_Document):
-    """When, by whom and why the files of a version were deleted."""
+    """When, by whom and why the files of a version were deleted.
+
+    Attributes:
+        time: when, in UTC (ISO 8601).
+        by: who.
+        reason: why, if that was said.
+        state: ``done``; or ``begun`` or ``withdrawn`` of one that is none yet, or has become none.
+        id: tells this deletion from every other.
+    """
 
     time: str
     by: str
     reason: str | None = None
+    state: Literal["begun", "withdrawn", "done"] = DONE
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,13 +138,22 @@ class AliasMove(_Document):
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasHistory(_Document):
+    """Every move of an alias, the first one first."""
+
+    moves: tuple[AliasMove, ...] = ()
+
+
 def dump(document: _Document) -> bytes:
     """Return the text of a document."""
-    return _text(asdict(document))
+    text = json.dumps({"format": STORE_FORMAT, **_facts(document)}, indent=2, ensure_ascii=False)
+    # A lone surrogate, as in the name of a file that is no UTF-8, has none; the backslash form is the same in JSON.
+    return f"{text}\n".encode("utf-8", "backslashreplace")
 
 
 def load(kind: type[Value], content: bytes, *, source: str) -> Value:
-    """Return the document that a text holds; what a newer Palate may add to it is left alone.
+    """Return the document that a text holds.
 
     Raises:
         InvalidStore: it is malformed, or of a newer format.
@@ -134,31 +161,19 @@ def load(kind: type[Value], content: bytes, *, source: str) -> Value:
     return _build(kind, _parse(content, source), source)
 
 
-def dump_moves(moves: tuple[AliasMove, ...]) -> bytes:
-    """Return the text of an alias's history."""
-    return _text({"moves": [asdict(move) for move in moves]})
-
-
-def load_moves(content: bytes, *, source: str) -> tuple[AliasMove, ...]:
-    """Return the moves of an alias, the first one first.
-
-    Raises:
-        InvalidStore: they are malformed, or of a newer format.
-    """
-    moves = _parse(content, source).get("moves")
-    if not isinstance(moves, list) or not moves:
-        raise InvalidStore(source, reason="'moves' must be a list with the moves of the alias")
-    return tuple(_build(AliasMove, move, source) for move in moves)
-
-
 def now_after(earlier: str | None) -> str:
     """Return the time of now, or of *earlier* where the clock has gone back behind it."""
-    now = datetime.now(UTC).isoformat(timespec="microseconds")
-    return max(now, earlier) if earlier is not None else now
+    now = datetime.now(UTC)
+    if earlier is not None and datetime.fromisoformat(earlier) > now:
+        return earlier
+    return now.isoformat(timespec="microseconds")
 
 
-def _text(facts: Mapping[str, Any]) -> bytes:
-    return (json.dumps({"format": STORE_FORMAT, **facts}, indent=2, ensure_ascii=False) + "\n").encode()
+def _facts(document: _Document) -> dict[str, Any]:
+    facts = {one.name: getattr(document, one.name) for one in fields(document) if one.name != "extra"}
+    if isinstance(document, AliasHistory):
+        facts["moves"] = [_facts(move) for move in document.moves]
+    return {**facts, **document.extra}
 
 
 def _parse(content: bytes, source: str) -> dict[str, Any]:
@@ -166,36 +181,43 @@ def _parse(content: bytes, source: str) -> dict[str, Any]:
         document = parse_json(content, max_bytes=_MAX_BYTES)
     except ValueError as exc:
         raise InvalidStore(source, reason=f"it is not JSON: {exc!s:.200}") from exc
-    number = document.get("format") if isinstance(document, dict) else None
+    if not isinstance(document, dict):
+        raise InvalidStore(source, reason="it must be a mapping")
+    number = document.pop("format", None)
     if type(number) is not int or number < 1:
         raise InvalidStore(source, reason="it has no format number")
     if number > STORE_FORMAT:
         raise InvalidStore(source, reason=f"it is of format {number}, from a newer Palate", hint="upgrade palate")
-    assert isinstance(document, dict)
     return document
 
 
 def _build(kind: type[Value], facts: object, source: str) -> Value:
     if not isinstance(facts, dict):
-        raise InvalidStore(source, reason="it must be a mapping")
+        raise InvalidStore(source, reason="what is said of one move must be a mapping")
     hints = get_type_hints(kind)
-    given = {}
-    for one in fields(kind):
-        if one.name in facts:
-            given[one.name] = _checked(facts[one.name], hints[one.name], one.name, source)
+    del hints["extra"]
+    given = {name: _checked(facts[name], hint, name, source) for name, hint in hints.items() if name in facts}
+    extra = {name: value for name, value in facts.items() if name not in hints}
     try:
-        return kind(**given)
+        return kind(**given, extra=extra)
     except TypeError as exc:
-        missing = sorted({one.name for one in fields(kind)} - given.keys())
-        raise InvalidStore(source, reason=f"it lacks {', '.join(missing)}") from exc
+        needed = {one.name for one in fields(kind) if one.default is MISSING and one.default_factory is MISSING}
+        missing = ", ".join(sorted(needed - given.keys()))
+        raise InvalidStore(source, reason=f"it lacks {missing}") from exc
 
 
 def _checked(value: object, hint: Any, name: str, source: str) -> object:
+    if hint == tuple[AliasMove, ...]:
+        if not isinstance(value, list) or not value:
+            raise InvalidStore(source, reason=f"{name!r} must be a list with the moves of the alias")
+        return tuple(_build(AliasMove, move, source) for move in value)
     kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     if not any(_is_a(value, kind) for kind in kinds):
         raise InvalidStore(source, reason=f"{name!r} is not what Palate writes there")
     if name == "digest" and isinstance(value, str) and not _SHA256.fullmatch(value):
         raise InvalidStore(source, reason="'digest' is not a sha256 in hex")
+    if isinstance(value, int) and value not in _RANGES.get(name, range(1 << 62)):
+        raise InvalidStore(source, reason=f"{name!r} is {value!s:.20}")
     if name in ("time", "added") and isinstance(value, str):
         _check_time(value, name, source)
     return value
@@ -204,6 +226,8 @@ def _checked(value: object, hint: Any, name: str, source: str) -> object:
 def _is_a(value: object, kind: Any) -> bool:
     if kind is type(None):
         return value is None
+    if get_origin(kind) is Literal:
+        return isinstance(value, str) and value in get_args(kind)
     if kind == list[str]:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
     if kind == dict[str, str]:

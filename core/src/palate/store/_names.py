@@ -17,7 +17,9 @@ _ALIAS: Final = re.compile(r"[A-Za-z_](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?", r
 _LIKE_VERSION: Final = re.compile(r"v?[0-9]+", re.ASCII | re.IGNORECASE)
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _DEVICES: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.ASCII | re.IGNORECASE)
+_TAKEN: Final = frozenset({"store.json"})  # the store's own
 _SCHEME: Final = "models:/"
+_PIN: Final = re.compile(r"(.+?)@sha256:([0-9a-f]{64})", re.DOTALL)
 
 _NAME_RULE: Final = "use letters, digits, '_', '-' and '.', up to 128 of them, beginning with a letter, a digit or '_'"
 _ALIAS_RULE: Final = "use letters, digits, '_', '-' and '.', up to 64 of them, beginning with a letter or '_'"
@@ -50,6 +52,8 @@ def check_name(name: object) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or _DEVICES.fullmatch(name) or ".." in name:
         _refuse("name", name, _NAME_RULE)
+    if name.lower() in _TAKEN:
+        _refuse("name", name, "the store has a file of that name; choose another one")
     return name
 
 
@@ -59,7 +63,7 @@ def check_alias(alias: object) -> str:
     Raises:
         InvalidOption: it is none.
     """
-    if not isinstance(alias, str) or not _ALIAS.fullmatch(alias) or ".." in alias:
+    if not isinstance(alias, str) or not _ALIAS.fullmatch(alias) or _DEVICES.fullmatch(alias) or ".." in alias:
         _refuse("alias", alias, _ALIAS_RULE)
     if alias.lower() in (LATEST, "sha256") or _LIKE_VERSION.fullmatch(alias):
         _refuse("alias", alias, "that is said of a version by itself; choose another word, such as champion")
@@ -88,7 +92,11 @@ def parse_reference(text: str, digest: str | None = None) -> Reference:
     Raises:
         InvalidOption: it is written in no such way.
     """
+    if not isinstance(text, str):
+        raise InvalidOption("uri", reason=f"it is {type(text).__name__}", hint=f"say which version: {_FORMS}")
     body = text.removeprefix(_SCHEME)
+    if digest is None and (pinned := _PIN.fullmatch(body)) is not None:
+        body, digest = pinned[1], pinned[2]
     name, slash, version = body.partition("/")
     name, at, alias = name.partition("@")
     if (slash and at) or not (slash or at or digest):

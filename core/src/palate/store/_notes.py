@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from palate.errors import InvalidOption
@@ -42,11 +43,13 @@ class NoteBook:
         Raises:
             InvalidOption: something given is no text.
         """
+        _check_mapping(tags)
         key = _key(name, number)
         while True:
             old, tag = self._read(key, record)
             kept = {name: value for name, value in {**old.tags, **tags}.items() if value is not None}
-            content = dump(checked_notes(old.description if description is None else description, kept))
+            notes = checked_notes(old.description if description is None else description, kept)
+            content = dump(replace(notes, extra=old.extra))
             if self._place.create(key, content) if tag is None else self._place.replace(key, content, tag):
                 return
 
@@ -65,10 +68,16 @@ def checked_notes(description: object, tags: Mapping[str, object]) -> Notes:
     """
     if not isinstance(description, str):
         raise InvalidOption("description", reason=f"it is {type(description).__name__}", hint="give text")
+    _check_mapping(tags)
     for name, value in tags.items():
         if not isinstance(name, str) or not isinstance(value, str) or not name:
             raise InvalidOption("tags", reason=f"{name!r:.60} or its value is no text", hint="give text for both")
     return Notes(description=description, tags={name: str(value) for name, value in tags.items()})
+
+
+def _check_mapping(tags: object) -> None:
+    if not isinstance(tags, Mapping):
+        raise InvalidOption("tags", reason=f"it is {type(tags).__name__}", hint="give a dict of texts")
 
 
 def _key(name: str, number: int | None) -> str:

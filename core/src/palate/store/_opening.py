@@ -16,6 +16,8 @@ from palate.store._names import parse_reference
 from palate.store._place import Place
 from palate.store._store import Store
 
+_PLACES: Final = "give a folder, or s3://bucket/folder"
+
 __all__ = ["STORE_VARIABLE", "default_place", "open_store", "resolve"]
 
 STORE_VARIABLE: Final = "PALATE_STORE"
@@ -53,9 +55,7 @@ def resolve(uri: str, digest: str | None) -> Location:
 def _open_place(place: str | PathLike[str]) -> Place:
     scheme = scheme_of(place)
     if scheme is None:
-        if not os.fspath(place):
-            raise InvalidOption("store", reason="its path is empty", hint="give a folder, or s3://bucket/folder")
-        folder = DirectoryPlace(Path(place).expanduser().absolute())
+        folder = DirectoryPlace(_checked_path(place))
         if folder.is_open_to_all:
             told = f"anybody on this machine may change the store '{folder.uri}': take that right away (chmod o-w)"
             warnings.warn(told, PalateWarning, stacklevel=3)
@@ -64,4 +64,14 @@ def _open_place(place: str | PathLike[str]) -> Place:
         from palate.store._bucket import BucketPlace  # needs an extra that a folder does without
 
         return BucketPlace(str(place))
-    raise InvalidOption("store", reason=f"'{scheme}:' is not known", hint="give a folder, or s3://bucket/folder")
+    raise InvalidOption("store", reason=f"'{scheme}:' is not known", hint=_PLACES)
+
+
+def _checked_path(place: object) -> Path:
+    text = os.fspath(place) if isinstance(place, str | PathLike) else place
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InvalidOption("store", reason=f"{text!r:.100} is no path", hint=_PLACES)
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as exc:  # of a user who is not there
+        raise InvalidOption("store", reason=str(exc), hint=_PLACES) from exc

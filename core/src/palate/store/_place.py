@@ -51,9 +51,6 @@ class Place(Protocol):
     def replace(self, key: str, content: bytes, tag: str) -> bool:
         """Write a document anew if it still has that tag; return whether it had."""
 
-    def remove(self, key: str) -> None:
-        """Remove a document, if it is there."""
-
     def folders(self, folder: str) -> list[str]:
         """Return the names of the folders in a folder."""
 
@@ -80,7 +77,7 @@ class Place(Protocol):
         """Return the directory on this machine with the files of a version; None if they are gone."""
 
     def remove_files(self, name: str, number: int, record: VersionRecord) -> None:
-        """Remove the files of a version whose record says that they are deleted."""
+        """Remove the files of a version that is deleted; where StoreFailed is raised, they are all still there."""
 
     def collect(self, name: str) -> list[str]:
         """Remove what was begun and never finished under a model's name; return what that was."""

@@ -16,20 +16,21 @@ from palate.errors import (
     BreakingChange,
     InvalidOption,
     SignatureExists,
-    VersionInUse,
     VersionNotFound,
 )
-from palate.locations import Location, locate
+from palate.locations import Location, read_one_model, require_digest
 from palate.model_diff import compare_calls
 from palate.saving import save_model
 from palate.signing import PrivateKey, read_key_texts, require_signature, sign_location
 from palate.storage import Manifest
 from palate.store._aliases import Aliases
-from palate.store._documents import AliasMove, Deletion, Notes, VersionRecord, now_after
+from palate.store._deletions import Deletions
+from palate.store._documents import AliasMove, Notes, VersionRecord, now_after
 from palate.store._names import Reference, check_alias, check_name, check_version, parse_reference
 from palate.store._notes import NoteBook, checked_notes
 from palate.store._place import Describe, Place
-from palate.store._policy import demand_keys, demanded_keys, mark_store
+from palate.store._policy import check_store, demand_keys, demanded_keys, mark_store
+from palate.store._upkeep import collect_unfinished, delete_version
 from palate.store._versions import ModelSummary, Version, Versions
 
 __all__ = ["Store"]
@@ -49,7 +50,8 @@ class Store:
 
     def __init__(self, place: Place, *, by: str | None = None) -> None:
         self._place = place
-        self._by = by or _user()
+        self._by = _checked_text("by", by) or _user()
+        self._is_checked = False
 
     def __repr__(self) -> str:
         return f"<Store at '{self.uri}'>"
@@ -63,12 +65,16 @@ class Store:
 
     def models(self) -> list[ModelSummary]:
         """Return the models that it has, by name."""
-        return [self.model(name) for name in sorted(self._place.folders("")) if _is_name(name)]
+        return [self.model(name) for name in self._names()]
 
     def model(self, name: str) -> ModelSummary:
         """Return what is known of a model."""
-        versions, notes = Versions(self._place, check_name(name)), NoteBook(self._place).read(name)
-        numbers = [number for number in versions.numbers() if versions.deletion(number) is None]
+        versions = self._versions(name)
+        known = versions.numbers()
+        if not known:
+            raise self._no_model(name)
+        notes = NoteBook(self._place).read(name)
+        numbers = [number for number in known if versions.deletion(number) is None]
         return ModelSummary(
             name=name,
             versions=len(numbers),
@@ -80,7 +86,7 @@ class Store:
 
     def versions(self, name: str, *, deleted: bool = False) -> list[Version]:
         """Return the versions of a model; with *deleted*, those whose files are gone, too."""
-        numbers = Versions(self._place, check_name(name)).numbers()
+        numbers = self._versions(name).numbers()
         if not numbers:
             raise self._no_model(name)
         aliases = Aliases(self._place, name).current()
@@ -94,11 +100,11 @@ class Store:
 
     def history(self, name: str, alias: str) -> tuple[AliasMove, ...]:
         """Return every move of an alias, the first one first."""
-        return Aliases(self._place, check_name(name)).history(check_alias(alias))
+        return self._aliases(name).history(check_alias(alias))
 
     def alias_at(self, name: str, alias: str, time: datetime) -> AliasMove | None:
         """Return the move of an alias that counted at a *time*, which has a zone; None if there was none yet."""
-        return Aliases(self._place, check_name(name)).at(check_alias(alias), time)
+        return self._aliases(name).at(check_alias(alias), time)
 
     def find(self, reference: Reference, *, uri: str) -> Location:
         """Return where a version's files are, and which identity and signature they must have."""
@@ -146,10 +152,13 @@ class Store:
         """
         check_name(name)
         notes = checked_notes(description, tags or {})
-        location = locate(source)
-        mark_store(self._place)
-        describe = self._describing(location, notes)
-        number = self._place.add(name, location.path, describe, signature=location.signature)
+
+        def copy(location: Location) -> int:
+            mark_store(self._place)
+            describe = self._describing(location, notes)
+            return self._place.add(name, location.path, describe, signature=location.signature)
+
+        number = read_one_model(source, copy, is_whole=lambda _: True)
         return self._describe(name, number, Aliases(self._place, name).current())
 
     def save_model(self, name: str, model: object, **options: Any) -> Version:
@@ -211,31 +220,29 @@ class Store:
             AliasMoved: it does not lead where it is expected to.
             BreakingChange: the version would break its callers.
         """
-        versions, number = Versions(self._place, check_name(name)), check_version(version)
-        record = versions.require(number)
+        versions, number = self._versions(name), check_version(version)
+        check_alias(alias)
+        _checked_text("reason", reason)
+        if expected is not None and expected is not ...:
+            expected = check_version(expected)
 
         def may_move(old: int, new: int) -> None:
-            if not allow_breaking and versions.deletion(old) is None:
+            if not allow_breaking:
                 self._refuse_breaking(name, alias, old, new)
 
         aliases = Aliases(self._place, name)
-        move, old = aliases.move(
-            check_alias(alias), number, record.digest, by=self._by, reason=reason, expected=expected, may_move=may_move
-        )
-        if versions.deletion(number) is not None:
-            # Whoever deleted it looked at the aliases after saying so, and may have looked before the move.
-            digest = versions.record(old).digest if old is not None else None
-            told = f"version {number} was deleted at the same time"
-            aliases.move(alias, old, digest, by=self._by, reason=told, expected=..., may_move=_never_mind)
-            versions.require(number)
-        return move
+        while True:
+            digest = versions.require(number).digest
+            move = aliases.move(alias, number, digest, by=self._by, reason=reason, expected=expected, may_move=may_move)
+            if Deletions(self._place, name).withdraw(number):
+                return move
+            aliases.take_back(alias, by=self._by)  # and if it was deleted in the meantime, say so
 
     def remove_alias(self, name: str, alias: str, *, reason: str | None = None) -> AliasMove:
         """Let an alias lead nowhere; its history stays."""
-        aliases = Aliases(self._place, check_name(name))
+        aliases = self._aliases(name)
         aliases.version_of(check_alias(alias))
-        move, _ = aliases.move(alias, None, None, by=self._by, reason=reason, expected=..., may_move=_never_mind)
-        return move
+        return aliases.move(alias, None, None, by=self._by, reason=_checked_text("reason", reason))
 
     def annotate(
         self,
@@ -250,10 +257,14 @@ class Store:
             reference: which.
             description: what people shall read; None leaves it as it is.
             tags: what programs shall read; a tag with None is removed, others stay.
+
+        Raises:
+            InvalidOption: something given is no text.
         """
         name, number = self._subject(reference)
         record = Versions(self._place, name).record(number) if number is not None else None
-        NoteBook(self._place).change(name, record, number, description=description, tags=tags or {})
+        given: Mapping[str, str | None] = {} if tags is None else tags
+        NoteBook(self._place).change(name, record, number, description=description, tags=given)
 
     def delete(self, reference: str, *, reason: str | None = None) -> Version:
         """Delete the files of a version; its number is never given again, and its record stays.
@@ -262,19 +273,9 @@ class Store:
             VersionInUse: an alias leads to it.
         """
         wanted = parse_reference(reference)
-        versions, aliases = Versions(self._place, wanted.name), Aliases(self._place, wanted.name)
         number = self._number(wanted)
-        record = versions.require(number)
-        self._refuse_in_use(wanted.name, number)
-        versions.mark_deleted(number, Deletion(time=now_after(record.added), by=self._by, reason=reason))
-        try:
-            # Whoever moves an alias looks at the deletion after the move, and may have looked before it was said.
-            self._refuse_in_use(wanted.name, number)
-        except VersionInUse:
-            versions.unmark_deleted(number)
-            raise
-        self._place.remove_files(wanted.name, number, record)
-        return self._describe(wanted.name, number, aliases.current())
+        delete_version(self._place, wanted.name, number, by=self._by, reason=_checked_text("reason", reason))
+        return self._describe(wanted.name, number, Aliases(self._place, wanted.name).current())
 
     def demand_signatures(self, keys: Sequence[str | PathLike[str]]) -> None:
         """Let the store demand, of what is added and of what is opened, a signature by one of these keys; [] no more.
@@ -292,30 +293,45 @@ class Store:
 
         What somebody may still be at is left alone: younger than ten minutes in a folder, than a day in a bucket.
         """
-        gone: list[str] = []
-        for name in filter(_is_name, self._place.folders("")):
-            versions = Versions(self._place, name)
-            for number in versions.numbers():
-                # Deleted by somebody who was stopped before the files were gone.
-                if versions.deletion(number) and not Aliases(self._place, name).leading_to(number):
-                    record = versions.record(number)
-                    if self._place.find(name, number, record) is not None:
-                        self._place.remove_files(name, number, record)
-                        gone.append(f"the files of {name}/{number}")
-            gone += self._place.collect(name)
-        return gone
+        return collect_unfinished(self._place, self._names(begun=True), by=self._by)
 
     # -- how ---------------------------------------------------------------------------------------------------------
 
+    def _check(self) -> None:
+        """Raise unless the place can be a store; once, for that stays so."""
+        if not self._is_checked:
+            check_store(self._place)
+            self._is_checked = True
+
+    def _versions(self, name: str) -> Versions:
+        check_name(name)
+        self._check()
+        return Versions(self._place, name)
+
+    def _aliases(self, name: str) -> Aliases:
+        check_name(name)
+        self._check()
+        return Aliases(self._place, name)
+
+    def _names(self, *, begun: bool = False) -> list[str]:
+        """Return the names of the models; with *begun*, those too of which no version was finished."""
+        self._check()
+        names = [folder for folder in sorted(self._place.folders("")) if _is_name(folder)]
+        return [name for name in names if begun or Versions(self._place, name).numbers()]
+
     def _number(self, reference: Reference) -> int:
-        versions = Versions(self._place, reference.name)
+        versions = self._versions(reference.name)
         if reference.version is not None:
-            return reference.version
-        if reference.alias is not None:
-            return Aliases(self._place, reference.name).version_of(reference.alias)
-        if not versions.numbers():
+            number = reference.version
+        elif reference.alias is not None:
+            number = Aliases(self._place, reference.name).version_of(reference.alias)
+        elif not versions.numbers():
             raise self._no_model(reference.name)
-        return versions.latest() if reference.digest is None else versions.with_digest(reference.digest)
+        else:
+            return versions.latest() if reference.digest is None else versions.with_digest(reference.digest)
+        if reference.digest is not None:
+            require_digest(str(reference), versions.record(number).digest, reference.digest)
+        return number
 
     def _describe(self, name: str, number: int, aliases: Mapping[str, int]) -> Version:
         leading = tuple(alias for alias, target in aliases.items() if target == number)
@@ -325,6 +341,7 @@ class Store:
         keys = demanded_keys(self._place)
 
         def describe(manifest: Manifest, where: str) -> VersionRecord:
+            require_digest(location.uri, manifest.digest, location.digest)
             for demanded in filter(None, (location.keys, keys)):  # by the store that it comes from, and by this one
                 require_signature(replace(location, keys=demanded), manifest)
             return VersionRecord(
@@ -347,10 +364,6 @@ class Store:
         if breaks := [str(change) for change in compare_calls(*found) if change.breaks]:
             raise BreakingChange(f"{name}@{alias}", old=old, new=new, changes=breaks)
 
-    def _refuse_in_use(self, name: str, number: int) -> None:
-        if leading := Aliases(self._place, name).leading_to(number):
-            raise VersionInUse(f"{name}/{number}", aliases=leading)
-
     def _subject(self, reference: str) -> tuple[str, int | None]:
         if "/" not in reference.removeprefix("models:/") and "@" not in reference:
             name = check_name(reference.removeprefix("models:/"))
@@ -362,12 +375,13 @@ class Store:
         return wanted.name, number
 
     def _no_model(self, name: str) -> VersionNotFound:
-        known = [folder for folder in sorted(self._place.folders("")) if _is_name(folder)]
-        return VersionNotFound(name, reason=f"the store '{self.uri}' has no such model", known=known)
+        return VersionNotFound(name, reason=f"the store '{self.uri}' has no such model", known=self._names())
 
 
-def _never_mind(old: int, new: int) -> None:
-    del old, new
+def _checked_text(what: str, text: str | None) -> str | None:
+    if text is not None and not isinstance(text, str):
+        raise InvalidOption(what, reason=f"it is {type(text).__name__}", hint="give text")
+    return text
 
 
 def _is_name(folder: str) -> bool:

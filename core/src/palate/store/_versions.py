@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from palate.errors import VersionNotFound
-from palate.store._documents import Deletion, VersionRecord, dump, load
+from palate.store._deletions import Deletions
+from palate.store._documents import Deletion, VersionRecord, load
 from palate.store._names import Reference, is_version
 from palate.store._notes import NoteBook
 from palate.store._place import Place
@@ -94,6 +95,7 @@ class Versions:
 
     def __init__(self, place: Place, name: str) -> None:
         self._place, self._name = place, name
+        self._deletions = Deletions(place, name)
 
     def numbers(self) -> list[int]:
         """Return the numbers of all versions, those that were deleted included, in their order."""
@@ -152,17 +154,7 @@ class Versions:
 
     def deletion(self, number: int) -> Deletion | None:
         """Return when a version was deleted, or None."""
-        key = f"{self._key(number)}/deleted.json"
-        document = self._place.read(key)
-        return load(Deletion, document.content, source=f"{self._place.uri}/{key}") if document else None
-
-    def mark_deleted(self, number: int, deletion: Deletion) -> bool:
-        """Say that a version is deleted; return whether nobody else has said so."""
-        return self._place.create(f"{self._key(number)}/deleted.json", dump(deletion))
-
-    def unmark_deleted(self, number: int) -> None:
-        """Take that back."""
-        self._place.remove(f"{self._key(number)}/deleted.json")
+        return self._deletions.done(number)
 
     def signature(self, number: int) -> bytes | None:
         """Return the signature that was put beside a version after it had been added, or None."""

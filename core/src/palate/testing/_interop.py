@@ -16,7 +16,7 @@ import yaml
 import palate
 from palate._stored.snapshots import snapshot, tolerance_of
 from palate.testing._files import native_files
-from palate.testing._predictions import Answer
+from palate.testing._predictions import Answer, answer_of
 from palate.testing._subject import Saved, Subject
 
 __all__ = ["InteropChecks"]
@@ -63,6 +63,18 @@ class InteropChecks(Subject):
         document = snapshot(wanted)
         rtol, atol = tolerance_of(document)
         self.assert_same(Answer(document), Answer(snapshot(_plain(given))), rtol=rtol, atol=atol)
+
+    def test_model_in_one_file_predicts_the_same(
+        self, saved: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Packed into one file, a model opens and predicts the same, also where files are mapped out of that file."""
+        monkeypatch.setenv("PALATE_CACHE", str(tmp_path / "cache"))
+        packed = palate.pack_model(saved.path, tmp_path / "model.palate")
+        loaded = saved.load(packed.path)
+        if not loaded.methods:
+            pytest.skip("the model answers to no method")
+        answer = answer_of(loaded, loaded.default_method, saved.rows())
+        self.assert_same(saved.answer, answer)
 
     def test_directory_is_a_whole_mlmodel(self, saved: Saved) -> None:
         """MLmodel has what MLflow's readers ask for first: flavors, a model id, a time, files for the environment."""
