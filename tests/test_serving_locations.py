@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 from live_server import LiveServer, live_palate
 from processes import children_of, wait_until
+from relay import Answer, site
 from sklearn.linear_model import LinearRegression
 from starlette.testclient import TestClient
 
@@ -140,14 +141,8 @@ def test_settings_and_callers_say_other_names(store: Store) -> None:
         assert client.get("/v2/models/old/versions/1").status_code == 200
         assert client.get("/v2/models/new/versions/2").status_code == 200
         told = client.get("/openapi.json").json()["info"]["description"]
-    assert (
-        told
-        == " and ".join(
-            f"{'Serves ' if name == 'old' else ''}{name} version {number} (sha256 {store.version(f'lines/{number}').digest})"
-            for name, number in (("old", 1), ("new", 2))
-        )
-        + "."
-    )
+    old, new = (store.version(f"lines/{number}").digest for number in (1, 2))
+    assert told == f"Serves old version 1 (sha256 {old}) and new version 2 (sha256 {new})."
 
 
 def test_a_directory_without_a_manifest_has_no_identity(tmp_path: Path) -> None:
@@ -196,6 +191,17 @@ def test_a_check_says_which_model_it_is(store: Store, archive: Path, isolate: bo
         assert found["model"].detail.startswith(f"{title} (sha256 ")
     missing = check_server("models:/lines@nobody", settings)
     assert [check.status for check in missing.checks if check.name == "model"] == ["failed"]
+
+
+def test_an_address_is_shown_without_its_secrets(archive: Path) -> None:
+    """A signed address is served by the name of its file, and no log shows what it is signed with."""
+    with site(lambda _: Answer(body=archive.read_bytes())) as remote:
+        address = remote.url
+        with live_palate(f"{address}/folder/lines.palate?X-Amz-Signature=secret") as server:
+            assert document(server, "/v2/models/lines")["name"] == "lines"
+            assert f" from {address}/folder/lines.palate?…\n" in server.errors()
+            assert "secret" not in server.errors()
+            assert first(server) == 3
 
 
 # -- one model, whatever happens ---------------------------------------------------------------------------------------

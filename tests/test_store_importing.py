@@ -277,6 +277,29 @@ def test_a_zip_that_cannot_be_trusted_is_refused_whole(tmp_path, store) -> None:
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
 
 
+FULL_DISK = """
+import resource, sys
+from palate.store import import_models, open_store
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+try:
+    import_models(open_store(), sys.argv[1])
+except Exception as exc:
+    print(type(exc).__name__)
+"""
+
+
+@pytest.mark.parametrize(("source", "error"), [("m.zip", "CacheFailed"), ("in", "StoreFailed")])
+def test_a_disk_that_refuses_leaves_nothing_half_added(source, error, tmp_path, store, run_python) -> None:
+    """Where unpacking or adding fails, the error says which place it was, and no version is there."""
+    model = put(tmp_path / "in" / "iris")
+    (model / "weights.bin").write_bytes(os.urandom(2 << 20))
+    shutil.make_archive(str(tmp_path / "m"), "zip", tmp_path / "in")
+    done = run_python(FULL_DISK, tmp_path / source)
+    assert done.stdout.strip() == error, done.stderr
+    assert sum(model.versions for model in store.models()) == 0
+    assert list(tmp_path.rglob("*.palate-stage-*")) == []
+
+
 def test_models_in_one_file_are_imported(tmp_path, store) -> None:
     """By themselves and in a folder; a model is the same whichever way it came."""
     put(tmp_path / "in" / "iris")

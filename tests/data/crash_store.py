@@ -30,7 +30,7 @@ from palate._disk.staging import stage, stage_file  # noqa: E402
 from palate.errors import PalateError  # noqa: E402
 from palate.store._aliases import Aliases  # noqa: E402
 from palate.store._directory import DirectoryPlace  # noqa: E402
-from palate.store._documents import VersionRecord, dump, now_after  # noqa: E402
+from palate.store._documents import AliasHistory, AliasMove, Notes, VersionRecord, dump, now_after  # noqa: E402
 from palate.store._notes import NoteBook  # noqa: E402
 from palate.store._policy import mark_store  # noqa: E402
 from palate.store._upkeep import delete_version  # noqa: E402
@@ -58,6 +58,14 @@ def describe(manifest: Manifest, where: str) -> VersionRecord:
     size = sum(file.size for file in manifest.files)
     facts = {"digest": manifest.digest, "size": size, "files": len(manifest.files), "model": where}
     return VersionRecord(id=uuid.uuid4().hex, added=now_after(None), by="tester", source="m", **facts)
+
+
+def write_lines(path: Path, text: bytes) -> None:
+    """Write a file in its place, line by line."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("wb", buffering=0) as file:
+        for line in text.splitlines(keepends=True):
+            file.write(line)
 
 
 class Deeds:
@@ -123,16 +131,13 @@ class DeedsInPlace(Deeds):
 
     def alias(self) -> None:
         """Write the history of the alias anew, in its place."""
-        place = self._folder / "store" / NAME / "aliases" / "champion.json"
-        place.parent.mkdir(exist_ok=True)
-        move = '{"version": 2, "digest": null, "time": "2026-01-01T00:00:00+00:00", "by": "tester"}'
-        with place.open("w", buffering=1) as file:
-            file.write(f'{{"format": 1,\n "moves": [\n{move}]}}\n')
+        history = AliasHistory(moves=(AliasMove(version=2, digest=None, time=now_after(None), by="tester"),))
+        write_lines(self._folder / "store" / NAME / "aliases" / "champion.json", dump(history))
 
     def annotate(self) -> None:
         """Write the notes anew, in their place."""
-        with (self._folder / "store" / NAME / "notes.json").open("w", buffering=1) as file:
-            file.write('{"format": 1,\n "description": "new",\n "tags": {"a": "new"}}\n')
+        tags = {"a": "new", "b": "old", "c": "", "d": "", "e": ""}
+        write_lines(self._folder / "store" / NAME / "notes.json", dump(Notes(description="new", tags=tags)))
 
     def delete(self) -> None:
         """Remove the files of the version, one after the other."""

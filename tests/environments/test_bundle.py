@@ -133,7 +133,7 @@ def test_a_bundle_has_every_file_by_its_hash(made) -> None:
 )
 def test_the_notes_of_a_bundle_are_safe_to_paste(line, name, shown, word) -> None:
     """The folder's name, whatever it is, is one word of each command, and ends neither heading nor code."""
-    model = replace(read_wanted(open_model(line)), path=line.with_name(name))
+    model = replace(read_wanted(open_model(line)), title=name)
     heading, *rest = bundle_notes(model, Lock(packages=()), ["linux-x86_64"]).splitlines()
     assert heading == f"# The environment of the model `{shown}`"
     commands = [text.strip() for text in rest if "palate " in text and text.startswith("    ")]

@@ -55,7 +55,7 @@ def check_environment(uri: str | PathLike[str], *, verify: bool = True) -> Envir
 
     def read(location: Location) -> EnvironmentCheck:
         opened = open_model(location, verify=verify)
-        return EnvironmentCheck(uri=str(uri), flavor=opened.flavor_name(), differences=compare_here(opened))
+        return EnvironmentCheck(uri=opened.uri, flavor=opened.flavor_name(), differences=compare_here(opened))
 
     return read_one_model(uri, read, is_whole=lambda _: False)
 

@@ -87,13 +87,14 @@ class Location:
     @property
     def title(self) -> str:
         """What to call it: by the name that it is kept under, else as its directory or file is called."""
-        if self.name is not None or self.lasting is None:
-            return self.name or self.path.name
-        if scheme_of(self.lasting) is None:
-            file = Path(self.lasting).name
+        if self.name is not None:
+            return self.name
+        if scheme_of(self.uri) in (None, "file"):
+            kept = self.path.name if self.lasting is None else Path(self.lasting).name.removesuffix(_SUFFIX)
         else:
-            file = unquote(urlsplit(_PIN.sub(r"\1", self.lasting)).path).rpartition("/")[2]
-        return file.removesuffix(_SUFFIX) or "model"
+            address = unquote(urlsplit(_PIN.sub(r"\1", self.uri)).path)
+            kept = address.rpartition("/")[2].removesuffix(_SUFFIX)
+        return kept or "model"
 
 
 class Resolver(Protocol):
@@ -260,7 +261,7 @@ def pin_location(uri: str | PathLike[str] | Location) -> Location:
     def read(location: Location) -> Location:
         manifest = read_manifest(location.path)
         require_digest(location.uri, manifest.digest if manifest else None, location.digest)
-        if manifest is not None and location.lasting is not None:
+        if manifest is not None and archives.is_cached(location.path):
             check_manifest(location.path, manifest)  # now, while it can be fetched or unpacked again
         return replace(location, digest=manifest.digest if manifest else None)
 

@@ -18,7 +18,7 @@ from palate._registry import default_registry
 from palate._signing.coverage import checked_files, hash_files
 from palate.errors import InvalidArchive, InvalidModelFile, InvalidOption, ModelChanged, PalateError, UnsafePath
 from palate.golden import replay_golden
-from palate.locations import Location, read_one_model
+from palate.locations import Location, read_one_model, shown_uri
 from palate.signing import PublicKey, check_signature, read_keys, read_signature
 
 __all__ = ["Check", "Verification", "accept_changes", "verify_model"]
@@ -96,7 +96,7 @@ def verify_model(
     try:
         return read_one_model(uri, read, is_whole=lambda found: found.ok, recheck=True)
     except _DAMAGE as exc:  # of a model in one file, seen when it was unpacked
-        return _of_damaged_files(str(uri), exc)
+        return _of_damaged_files(shown_uri(str(uri)), exc)
 
 
 def _verify(

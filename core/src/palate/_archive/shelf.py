@@ -129,19 +129,21 @@ def turn(lock: Path) -> Iterator[None]:
     if descriptor is None:
         yield
         return
-    is_alone = _wait_for(descriptor)
+    is_mine = _wait_for(descriptor)
     try:
         yield
     finally:
-        if is_alone:
+        if is_mine:
             with suppress(OSError):
                 os.unlink(lock)
-            # A process that was forked meanwhile has the descriptor, too.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            with suppress(OSError):
+                # To close it is not enough: a process that was forked meanwhile has the descriptor, too.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 
 def _wait_for(descriptor: int) -> bool:
+    """Lock a file, unless another has it for too long; return whether nobody else has it, as far as can be told."""
     until = time.monotonic() + _TURN_SECONDS
     while time.monotonic() < until:
         try:
@@ -149,7 +151,7 @@ def _wait_for(descriptor: int) -> bool:
         except BlockingIOError:
             time.sleep(_POLL_SECONDS)
         except OSError:
-            return False
+            return True
         else:
             return True
     return False

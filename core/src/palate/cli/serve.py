@@ -12,6 +12,7 @@ import click
 from palate import serving
 from palate.cli._output import echo_json, echo_table, json_option, printable
 from palate.errors import InvalidOption
+from palate.locations import shown_uri
 from palate.serving.checking import check_server
 from palate.serving.settings import CONFIG_VARIABLE, PREFIX, SETTINGS, ServingSettings, Setting, load_settings
 
@@ -79,6 +80,6 @@ def _say(uri: str, settings: ServingSettings) -> Callable[[Sequence[str], Sequen
         [model] = served
         # On standard error: standard output is the access log's.
         click.echo(printable(f"Serving {model.name} on {' and '.join(addresses)}{page}"), err=True)
-        click.echo(printable(f"{model.title} from {uri}{signed}"), err=True)
+        click.echo(printable(f"{model.title} from {shown_uri(uri)}{signed}"), err=True)
 
     return say

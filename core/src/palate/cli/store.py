@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +13,9 @@ import click
 
 from palate.cli._output import echo_json, echo_table, json_option, printable, size_text
 from palate.cli._password import read_password
+from palate.cli._store_moving import export, import_
 from palate.errors import InvalidOption
-from palate.store import AliasMove, Store, Version, open_store
+from palate.store import STORE_VARIABLE, AliasMove, Store, Version, open_store
 
 __all__ = ["command"]
 
@@ -32,7 +34,13 @@ def command(ctx: click.Context, *, place: str | None, by: str | None) -> None:
 
     A version is named iris/3, iris@champion or iris/latest here, and models:/iris/3 and so on wherever a URI is taken.
     """
+    if place is not None:
+        os.environ[STORE_VARIABLE] = place  # models: URIs, of what is exported, say, mean the same store
     ctx.obj = open_store(place, by=by)
+
+
+command.add_command(import_)
+command.add_command(export)
 
 
 @command.command("list")
@@ -192,12 +200,15 @@ def delete(store: Store, *, reference: str, reason: str | None, as_json: bool) -
 @click.argument("reference")
 @click.option("--key", metavar="PRIVATE.pem", required=True, help="The private key.")
 @click.option("--password-file", type=click.Path(path_type=Path), help="Whose first line is the key's password.")
+@click.option("--overwrite", is_flag=True, help="Replace the signature that there is.")
 @json_option
 @_pass_store
-def sign(store: Store, *, reference: str, key: str, password_file: Path | None, as_json: bool) -> None:
-    """Sign a version that is not signed yet."""
+def sign(
+    store: Store, *, reference: str, key: str, password_file: Path | None, overwrite: bool, as_json: bool
+) -> None:
+    """Sign a version; its files stay as they are, and the signature stands beside them."""
     password = None if password_file is None else read_password(password_file)
-    _echo_version(store.sign(reference, key, password=password), as_json=as_json)
+    _echo_version(store.sign(reference, key, password=password, overwrite=overwrite), as_json=as_json)
 
 
 @command.command("demand")

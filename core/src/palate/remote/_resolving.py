@@ -6,7 +6,7 @@ from pathlib import Path
 
 from palate.locations import Location, shown_uri
 from palate.remote._fetching import fetch
-from palate.storage import find_digest, keep_fetched, read_manifest
+from palate.storage import keep_fetched, read_manifest
 
 __all__ = ["resolve"]
 
@@ -14,17 +14,16 @@ __all__ = ["resolve"]
 def resolve(uri: str, digest: str | None) -> Location:
     """Return where the model in the one file at *uri* is unpacked: a Resolver.
 
-    A model of that *digest* that is in the cache is taken without asking anybody. Otherwise the server is asked whether
+    If what was fetched from there has that *digest*, it is taken without asking anybody; what the cache has of the same
+    model from elsewhere is not, because it may have another signature, or none. Otherwise the server is asked whether
     the file has changed since it was fetched.
     """
-    if digest is not None and (known := find_digest(digest)) is not None:
-        return _location(uri, known, digest)
 
     def fetch_file(file: Path, known_tag: str | None) -> str | None:
         fetched = fetch(uri, file, known_tag=known_tag or None)
         return None if fetched is None else fetched.tag
 
-    path = keep_fetched(uri, fetch_file)
+    path = keep_fetched(uri, fetch_file, digest=digest)
     manifest = read_manifest(path)
     return _location(uri, path, manifest.digest if manifest else None)
 

@@ -76,6 +76,13 @@ class Setting(NamedTuple):
         """Its name in the environment."""
         return PREFIX + self.name.upper()
 
+    @property
+    def row(self) -> str:
+        """Its row in a table in Markdown: name, default, value, what it does."""
+        shown = self.form.show(self.default)
+        default = f"`{shown}`" if shown else ""
+        return f"| `{self.name}` | {default} | {self.form.noun.replace('|', ' or ')} | {self.help} |"
+
 
 def count(lowest: int, highest: int) -> Form:
     """A whole number."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from palate.errors import PalateError
 from palate.golden import replay_golden
-from palate.locations import Location
+from palate.locations import Location, shown_uri
 from palate.pyfunc import PyFuncModel
 from palate.serving._app import find_models, open_location
 from palate.serving._directory import contract_of
@@ -53,7 +53,7 @@ def check_server(uri: str | PathLike[str], settings: ServingSettings) -> ServerC
     Nothing is listened on and nothing is left; what fails is in the result, never raised.
     """
     checks = [_settings(settings), _address(settings), *_model(uri, settings)]
-    return ServerCheck(uri=str(uri), checks=tuple(checks))
+    return ServerCheck(uri=shown_uri(str(uri)), checks=tuple(checks))
 
 
 def _settings(settings: ServingSettings) -> StartCheck:

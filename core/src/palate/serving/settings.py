@@ -309,16 +309,8 @@ def load_settings(file: Path | None, environ: Mapping[str, str], flags: Mapping[
 
 def settings_table() -> str:
     """Return the settings as a table in Markdown, for the documentation."""
-    rows = [
-        f"| `{setting.name}` | {_default_text(setting)} | {setting.form.noun.replace('|', ' or ')} | {setting.help} |"
-        for setting in SETTINGS
-    ]
+    rows = [setting.row for setting in SETTINGS]
     return "\n".join(["| setting | default | value | what it does |", "|---|---|---|---|", *rows]) + "\n"
-
-
-def _default_text(setting: Setting) -> str:
-    shown = setting.form.show(setting.default)
-    return f"`{shown}`" if shown else ""
 
 
 _Found = Problem | tuple[str, str, object]

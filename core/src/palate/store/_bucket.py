@@ -1,8 +1,19 @@
 """A store in a bucket, with the documents of a folder's, and each version's model in one file.
 
+::
+
+    store.json
+    iris/notes.json
+    iris/1/version.json                                    names the archive with the model
+    iris/1/notes.json  iris/1/model.sig  iris/1/deleted.json
+    iris/aliases/champion.json
+    iris/archives/<16 digits of the digest>-<id>.palate    what 'palate pack' writes
+
 What makes a version is its ``version.json``, which is created if nothing is there: whoever comes first has the number.
-The archive that it names was uploaded before, under a name of its own; one that no version names is seen by nobody, and
-removed by ``collect`` when it is a day old.
+The archive that it names was uploaded before, under a name of its own, and never changes; one that no version names is
+seen by nobody, and removed by ``collect`` when it is a day old. Parts of an upload that was killed are no objects yet;
+a rule of the bucket's own removes those (on Amazon S3, AbortIncompleteMultipartUpload). Objects whose names begin with
+a dot were to show whether the server keeps to conditions, and are passed over.
 """
 
 from __future__ import annotations
@@ -10,12 +21,12 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from palate.errors import InvalidStore, RemoteFailed, StoreFailed
+from palate.errors import CacheFailed, InvalidStore, PalateError, RemoteFailed
 from palate.packing import pack_directory
 from palate.remote import Bucket
 from palate.storage import Manifest, check_private, copy_model, keep_fetched, model_cache, open_stage, read_manifest
@@ -35,10 +46,12 @@ class BucketPlace:
 
     Args:
         uri: such as ``s3://bucket/folder``.
+        unfinished: for how long somebody may still be at an archive that no version names.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, *, unfinished: timedelta = _UNFINISHED) -> None:
         self._bucket = Bucket(uri)
+        self._unfinished = unfinished
 
     @property
     def uri(self) -> str:
@@ -69,11 +82,11 @@ class BucketPlace:
 
     def folders(self, folder: str) -> list[str]:
         """Return the names of the folders in a folder."""
-        return self._bucket.names(folder)[0]
+        return _shown(self._bucket.names(folder)[0])
 
     def documents(self, folder: str) -> list[str]:
         """Return the names of the documents in a folder."""
-        return self._bucket.names(folder)[1]
+        return _shown(self._bucket.names(folder)[1])
 
     def prepare(self) -> None:
         """Raise RemoteFailed if the server makes no writes on conditions, on which everything here stands."""
@@ -88,10 +101,10 @@ class BucketPlace:
         try:
             with open_stage(folder, "upload") as home:
                 yield home
-        except RemoteFailed:
+        except PalateError:
             raise
         except OSError as exc:
-            raise StoreFailed(str(folder), reason=exc.strerror or str(exc)) from exc
+            raise CacheFailed(str(folder), reason=exc.strerror or str(exc)) from exc
 
     def add(
         self, name: str, source: Path, describe: Describe, *, signature: bytes | None = None, move: bool = False
@@ -103,31 +116,38 @@ class BucketPlace:
             pack_directory(root, home / "archive", signature=signature)
             where = f"{_ARCHIVES}/{manifest.digest[:16]}-{uuid.uuid4().hex}.palate"
             record = dump(describe(manifest, where))
-            self._bucket.upload(f"{name}/{where}", home / "archive")
+            self._upload(f"{name}/{where}", home / "archive")
         # If this fails, the version may be there all the same; an archive that none names is removed by collect.
         return self._take_number(name, record)
 
     def find(self, name: str, number: int, record: VersionRecord) -> Path | None:
         """Return the directory in the cache with the files of a version; None if they are gone."""
         key = self._archive(name, number, record)
+        # Asked even where the cache has it: what is gone is gone for everybody.
+        there = self._bucket.stat(key)
+        if there is None:
+            return None
+        _, tag = there
 
         def fetch(file: Path, known: str | None) -> str | None:
-            if known is not None:
-                return None  # what is under that key never changes
+            if known == tag:
+                return None
             self._bucket.download(key, file)
-            return "fetched"
+            return tag
 
-        if self._bucket.stat(key) is None:
-            return None
         return keep_fetched(f"{self.uri}/{key}", fetch)
 
-    def remove_files(self, name: str, number: int, record: VersionRecord) -> None:
-        """Remove the archive of a version whose record says that it is deleted."""
-        self._bucket.remove(self._archive(name, number, record))
+    def remove_files(self, name: str, number: int, record: VersionRecord) -> bool:
+        """Remove the archive of a version whose record says that it is deleted; return whether it was there."""
+        key = self._archive(name, number, record)
+        if self._bucket.stat(key) is None:
+            return False
+        self._bucket.remove(key)
+        return True
 
     def collect(self, name: str) -> list[str]:
         """Remove the archives of versions that were never finished; return their addresses."""
-        begun = datetime.now(UTC) - _UNFINISHED
+        begun = datetime.now(UTC) - self._unfinished
         old = [entry.key for entry in self._bucket.entries(f"{name}/{_ARCHIVES}") if entry.modified < begun]
         named = set(self._named(name)) if old else set()
         gone = [key for key in old if key not in named]
@@ -136,6 +156,14 @@ class BucketPlace:
         return [f"{self.uri}/{key}" for key in gone]
 
     # -- how ---------------------------------------------------------------------------------------------------------
+
+    def _upload(self, key: str, archive: Path) -> None:
+        try:
+            self._bucket.upload(key, archive)
+        except BaseException:
+            with suppress(RemoteFailed):
+                self._bucket.remove(key)  # it may be there, and only the answer was lost
+            raise
 
     def _take_number(self, name: str, record: bytes) -> int:
         number = max((int(folder) for folder in self.folders(name) if is_version(folder)), default=0) + 1
@@ -157,6 +185,10 @@ class BucketPlace:
             source = f"{self.uri}/{name}/{number}/{_VERSION_FILE}"
             raise InvalidStore(source, reason=f"'model' is {record.model!r:.80}, and names no archive here")
         return f"{name}/{record.model}"
+
+
+def _shown(names: list[str]) -> list[str]:
+    return [name for name in names if not name.startswith(".")]
 
 
 def _sealed(source: Path, home: Path) -> tuple[Path, Manifest]:

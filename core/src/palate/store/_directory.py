@@ -144,8 +144,10 @@ class DirectoryPlace:
         with self._telling(source), open_stage(folder, "version") as home:
             version = home / "version"
             version.mkdir()
-            manifest = _move(source, version / _MODEL) if move else _copy(source, version / _MODEL, signature)
+            manifest = _sealed(source) if move else _copy(source, version / _MODEL, signature)
             write_new(version / _VERSION_FILE, dump(describe(manifest, _MODEL)))
+            if move:
+                os.rename(source, version / _MODEL)  # now that it has been looked at where it was
             for directory, _, _ in os.walk(version, topdown=False):
                 sync_directory(directory)
             number = self._take_number(version, name)
@@ -160,14 +162,15 @@ class DirectoryPlace:
         directory = self._root / name / str(number) / _MODEL
         return directory if directory.is_dir() and not directory.is_symlink() else None
 
-    def remove_files(self, name: str, number: int, record: VersionRecord) -> None:
-        """Remove the files of a version whose record says that they are deleted."""
+    def remove_files(self, name: str, number: int, record: VersionRecord) -> bool:
+        """Remove the files of a version whose record says that they are deleted; return whether they were there."""
         directory = self.find(name, number, record)
         if directory is None:
-            return
+            return False
         with self._telling(), open_stage(self._root / name, "deleted") as home:
             os.rename(directory, home / _MODEL)  # from here on nobody sees half of it
             self._sync_or_undo(directory.parent, home / _MODEL, directory)
+        return True
 
     def collect(self, name: str) -> list[str]:
         """Remove the stages under a model's name, and beside it, whose makers were killed; return where they were."""
@@ -264,8 +267,7 @@ def _copy(source: Path, target: Path, signature: bytes | None) -> Manifest:
     return copy_model(source, target, signature=signature)
 
 
-def _move(source: Path, target: Path) -> Manifest:
+def _sealed(source: Path) -> Manifest:
     manifest = read_manifest(source)
     assert manifest is not None, "it was saved a moment ago"
-    os.rename(source, target)
     return manifest

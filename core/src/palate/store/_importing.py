@@ -135,8 +135,7 @@ class _Intake:
         if manifest.digest in known:
             self._present.append(known[manifest.digest])
             return
-        source: Any = location  # what locate takes, add takes
-        version = self._store.add(name, source)
+        version = self._store.add(name, location)
         known[version.digest] = version
         self._added.append(version)
 

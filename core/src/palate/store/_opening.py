@@ -11,6 +11,7 @@ from typing import Final
 
 from palate.errors import InvalidOption, PalateWarning
 from palate.locations import Location, scheme_of
+from palate.store._bucket import BucketPlace
 from palate.store._directory import DirectoryPlace
 from palate.store._names import parse_reference
 from palate.store._place import Place
@@ -61,8 +62,6 @@ def _open_place(place: str | PathLike[str]) -> Place:
             warnings.warn(told, PalateWarning, stacklevel=3)
         return folder
     if scheme == "s3":
-        from palate.store._bucket import BucketPlace  # needs an extra that a folder does without
-
         return BucketPlace(str(place))
     raise InvalidOption("store", reason=f"'{scheme}:' is not known", hint=_PLACES)
 

@@ -76,8 +76,11 @@ class Place(Protocol):
     def find(self, name: str, number: int, record: VersionRecord) -> Path | None:
         """Return the directory on this machine with the files of a version; None if they are gone."""
 
-    def remove_files(self, name: str, number: int, record: VersionRecord) -> None:
-        """Remove the files of a version that is deleted; where StoreFailed is raised, they are all still there."""
+    def remove_files(self, name: str, number: int, record: VersionRecord) -> bool:
+        """Remove the files of a version that is deleted; return whether they were there.
+
+        Where StoreFailed is raised, they are all still there.
+        """
 
     def collect(self, name: str) -> list[str]:
         """Remove what was begun and never finished under a model's name; return what that was."""

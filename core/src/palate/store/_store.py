@@ -22,7 +22,7 @@ from palate.locations import Location, read_one_model, require_digest
 from palate.model_diff import compare_calls
 from palate.saving import save_model
 from palate.signing import PrivateKey, read_key_texts, require_signature, sign_location
-from palate.storage import Manifest
+from palate.storage import SIGNATURE_FILE, Manifest
 from palate.store._aliases import Aliases
 from palate.store._deletions import Deletions
 from palate.store._documents import AliasMove, Notes, VersionRecord, now_after
@@ -130,7 +130,7 @@ class Store:
     def add(
         self,
         name: str,
-        source: str | PathLike[str],
+        source: str | PathLike[str] | Location,
         *,
         description: str = "",
         tags: Mapping[str, str] | None = None,
@@ -142,7 +142,7 @@ class Store:
 
         Args:
             name: the model's name; a new one begins with version 1.
-            source: the model, as a path or URI.
+            source: the model, as a path or URI, or where it was found already.
             description: what people shall read of the version.
             tags: what programs shall read of it.
 
@@ -177,9 +177,20 @@ class Store:
         return self._describe(name, number, Aliases(self._place, name).current())
 
     def sign(
-        self, reference: str, key: PrivateKey | str | PathLike[str], *, password: str | bytes | None = None
+        self,
+        reference: str,
+        key: PrivateKey | str | PathLike[str],
+        *,
+        password: str | bytes | None = None,
+        overwrite: bool = False,
     ) -> Version:
-        """Sign a version that is not signed yet; its files stay as they are, and the signature stands beside them.
+        """Sign a version; its files stay as they are, and the signature stands beside them.
+
+        Args:
+            reference: which.
+            key: the private key, or its PEM file.
+            password: of the file, if it is encrypted.
+            overwrite: let this signature take the place of the one that there is.
 
         Raises:
             SignatureExists: it is signed already.
@@ -189,9 +200,12 @@ class Store:
         wanted = parse_reference(reference)
         number = self._number(wanted)
         fixed = Reference(name=wanted.name, version=number)
-        signature = sign_location(self.find(fixed, uri=str(fixed)), key, password=password)
-        if not Versions(self._place, wanted.name).add_signature(number, signature):
-            raise SignatureExists(str(fixed), place="model.sig")
+        location = self.find(fixed, uri=str(fixed))
+        if not overwrite and (location.signature is not None or os.path.lexists(location.path / SIGNATURE_FILE)):
+            raise SignatureExists(str(fixed), place=SIGNATURE_FILE)
+        signature = sign_location(location, key, password=password)
+        if not Versions(self._place, wanted.name).put_signature(number, signature, overwrite=overwrite):
+            raise SignatureExists(str(fixed), place=SIGNATURE_FILE)
         return self.version(str(fixed))
 
     # -- changing ----------------------------------------------------------------------------------------------------
@@ -367,7 +381,7 @@ class Store:
     def _subject(self, reference: str) -> tuple[str, int | None]:
         if "/" not in reference.removeprefix("models:/") and "@" not in reference:
             name = check_name(reference.removeprefix("models:/"))
-            if not Versions(self._place, name).numbers():
+            if not self._versions(name).numbers():
                 raise self._no_model(name)
             return name, None
         wanted = parse_reference(reference)

@@ -41,9 +41,8 @@ def collect_unfinished(place: Place, names: Iterable[str], *, by: str) -> list[s
         for number in versions.numbers():
             if versions.deletion(number) is None:
                 continue
-            record = versions.record(number)
-            if place.find(name, number, record) is not None:
-                place.remove_files(name, number, record)
+            # Not find: a bucket would fetch them first.
+            if place.remove_files(name, number, versions.record(number)):
                 gone.append(f"the files of {name}/{number}")
         gone += place.collect(name)
     return gone

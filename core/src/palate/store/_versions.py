@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from palate.errors import VersionNotFound
+from palate.storage import SIGNATURE_FILE
 from palate.store._deletions import Deletions
 from palate.store._documents import Deletion, VersionRecord, load
 from palate.store._names import Reference, is_version
@@ -158,12 +159,19 @@ class Versions:
 
     def signature(self, number: int) -> bytes | None:
         """Return the signature that was put beside a version after it had been added, or None."""
-        document = self._place.read(f"{self._key(number)}/model.sig")
+        document = self._place.read(f"{self._key(number)}/{SIGNATURE_FILE}")
         return document.content if document else None
 
-    def add_signature(self, number: int, signature: bytes) -> bool:
-        """Put a signature beside a version; return whether there was none."""
-        return self._place.create(f"{self._key(number)}/model.sig", signature)
+    def put_signature(self, number: int, signature: bytes, *, overwrite: bool = False) -> bool:
+        """Put a signature beside a version, or in the place of the one there; return whether that was done."""
+        key = f"{self._key(number)}/{SIGNATURE_FILE}"
+        while not self._place.create(key, signature):
+            document = self._place.read(key) if overwrite else None
+            if document is None:
+                return False
+            if self._place.replace(key, signature, document.tag):
+                break
+        return True
 
     def describe(self, number: int, aliases: tuple[str, ...]) -> Version:
         """Return everything that is known of a version."""
