@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from unpacking import cached, make_archive, settle, start_opener, wait_for_line
+from unpacking import cached, make_archive, start_opener, wait_for_line
 
 from palate._archive import shelf
 from palate._archive.cache import find_unpacked
@@ -209,22 +209,3 @@ def test_where_nothing_can_be_locked_models_are_used_and_stay(archives, cache, m
     for archive in archives.values():
         find_unpacked(archive)
     assert cached(cache) == set(archives)
-
-
-def test_the_second_look_reads_little(tmp_path) -> None:
-    """An archive that was checked and not touched since is not read again."""
-    size = 5 << 20
-    make_archive(tmp_path / "m.palate", "x", size)
-    settle()
-
-    def read() -> int:
-        before = _read_so_far()
-        find_unpacked(tmp_path / "m.palate")
-        return _read_so_far() - before
-
-    assert read() > size
-    assert read() < size // 100
-
-
-def _read_so_far() -> int:
-    return int(Path("/proc/self/io").read_text().partition("rchar:")[2].split()[0])

@@ -342,6 +342,16 @@ def test_hook_embedded_types(toy_flavor: str) -> None:
     assert registry.embedded_type("os.system") is None
 
 
+def test_hook_mapped_files(flavor: Flavor, line: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that it names is read out of a model in one file, where an empty one stands for it."""
+    monkeypatch.setenv("PALATE_CACHE", str(tmp_path / "cache"))
+    assert flavor.mapped_files({"data": "line.json"}) == ("line.json",)
+    palate.save_model(line, tmp_path / "m.palate", flavor="toy")
+    loaded = palate.load_model(tmp_path / "m.palate")
+    assert (loaded.path / "line.json").read_bytes() == b""
+    assert loaded.native == line
+
+
 def test_hook_executes_code(flavor: Flavor, tmp_path: Path) -> None:
     """Two numbers run nothing."""
     assert flavor.executes_code(tmp_path, {}) == ()

@@ -32,6 +32,7 @@ CALLS: dict[str, Any] = {
     "infer_input_schema": lambda flavor, folder: flavor.infer_input_schema("m"),
     "pyfunc_section": lambda flavor, folder: flavor.pyfunc_section(CONFIG),
     "guarantees": lambda flavor, folder: flavor.guarantees(folder, CONFIG),
+    "mapped_files": lambda flavor, folder: flavor.mapped_files(CONFIG),
     "embedded_types": lambda flavor, folder: flavor.embedded_types(),
     "sample_models": lambda flavor, folder: flavor.sample_models(),
 }
@@ -75,6 +76,9 @@ JUNK = [
         "must list its exceptions as text",
     ),
     ("guarantees", "None", "returned a NoneType, not Guarantees"),
+    ("mapped_files", "None", "must return the names of files"),
+    ("mapped_files", "'model.txt'", "must return the names of files"),
+    ("mapped_files", "(5,)", "must return the names of files"),
     ("embedded_types", "None", "must return a sequence of EmbeddedType"),
     ("embedded_types", "5", "must return a sequence of EmbeddedType"),
     ("embedded_types", "('a.B',)", "must return a sequence of EmbeddedType"),

@@ -206,7 +206,7 @@ LAZY = [
 ]
 
 
-@pytest.mark.parametrize("hook", ["methods", "requirements", "executes_code", "embedded_types"])
+@pytest.mark.parametrize("hook", ["methods", "requirements", "executes_code", "mapped_files", "embedded_types"])
 def test_looking_at_an_answer_cannot_end_the_host(hook) -> None:
     """A sequence of the plugin's own runs its code when it is read."""
     flavor = flavor_of(*LAZY, "return Lazy()", hook=hook)
@@ -214,6 +214,7 @@ def test_looking_at_an_answer_cannot_end_the_host(hook) -> None:
         "methods": lambda: flavor.methods("m"),
         "requirements": lambda: flavor.requirements("m", None),  # type: ignore[arg-type]
         "executes_code": lambda: flavor.executes_code(PATH, CONFIG),
+        "mapped_files": lambda: flavor.mapped_files(CONFIG),
         "embedded_types": flavor.embedded_types,
     }
     with pytest.raises(FlavorBroken, match=f"its {hook} raised SystemExit: item"):

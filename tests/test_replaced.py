@@ -85,6 +85,7 @@ def test_a_model_that_was_only_changed_is_not_read_again(tmp_path) -> None:
 
 def test_a_reader_that_never_finds_it_still_gives_up(tmp_path) -> None:
     """Ten tries, then the error of the last one."""
+    save(tmp_path / "m", 0)
     calls = []
 
     def read(_: Location) -> None:

@@ -123,12 +123,12 @@ def test_every_source_names_keys(signed: Signed, tmp_path: Path) -> None:
     assert load_settings(tmp_path / "serve.toml", {}, {}).signed_by == ("a.pem", "b.pem")
     assert load_settings(None, {"PALATE_SERVE_SIGNED_BY": "a.pem,b.pem"}, {}).signed_by == ("a.pem", "b.pem")
     assert load_settings(None, {}, {"signed_by": ("a.pem", "b.pem")}).signed_by == ("a.pem", "b.pem")
-    assert ServingSettings(signed_by=signed.key).signed_by == (str(signed.key),)  # type: ignore[arg-type]
-    assert ServingSettings(signed_by=[signed.key, "b.pem"]).signed_by == (str(signed.key), "b.pem")  # type: ignore[arg-type]
+    assert ServingSettings(signed_by=signed.key).signed_by == (str(signed.key),)
+    assert ServingSettings(signed_by=[signed.key, "b.pem"]).signed_by == (str(signed.key), "b.pem")
     with pytest.raises(errors.InvalidOption, match="is not a path"):
         ServingSettings(signed_by=("a\0b",))
     with pytest.raises(errors.InvalidOption, match="not a list of texts"):
-        ServingSettings(signed_by=3)  # type: ignore[arg-type]
+        ServingSettings(signed_by=3)
 
 
 # -- serving -----------------------------------------------------------------------------------------------------------

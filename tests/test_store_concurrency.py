@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,8 @@ def model(tmp_path: Path) -> Path:
 class Worker:
     """A process that works at a store."""
 
-    def __init__(self, root: Path, stack: ExitStack) -> None:
-        command = [sys.executable, str(WORKER), str(root)]
+    def __init__(self, stack: ExitStack) -> None:
+        command = [sys.executable, str(WORKER)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
         self._process = stack.enter_context(subprocess.Popen(command, **pipes))
         stack.callback(self._process.kill)
@@ -76,17 +76,22 @@ class Worker:
         return answer["result"]
 
 
-@pytest.fixture
-def workers(root: Path) -> Iterator[Callable[[int], list[Worker]]]:
-    """Return what starts workers."""
+@pytest.fixture(scope="module")
+def crowd() -> Iterator[list[Worker]]:
+    """Start eight workers."""
     with ExitStack() as stack:
+        found = [Worker(stack) for _ in range(8)]
+        assert [worker.answer() for worker in found] == ["ready"] * 8
+        yield found
 
-        def start(count: int) -> list[Worker]:
-            found = [Worker(root, stack) for _ in range(count)]
-            assert [worker.answer() for worker in found] == ["ready"] * count
-            return found
 
-        yield start
+@pytest.fixture
+def workers(root: Path, crowd: list[Worker]) -> list[Worker]:
+    """Return eight workers that work at the store."""
+    for worker in crowd:
+        worker.ask("work_at", str(root))
+        worker.result()
+    return crowd
 
 
 def files_of(store: Store, uri: str) -> bool:
@@ -104,10 +109,9 @@ def files_of(store: Store, uri: str) -> bool:
 @pytest.mark.slow
 def test_versions_are_contiguous_and_whole(root, model, workers) -> None:
     """Eight processes that add fifty times each, to a store that none has used before, make versions 1 to 400."""
-    crowd = workers(8)
-    for worker in crowd:
+    for worker in workers:
         worker.ask("add", "iris", str(model), 50)
-    numbers = [worker.result() for worker in crowd]
+    numbers = [worker.result() for worker in workers]
     assert sorted(number for several in numbers for number in several) == list(range(1, 401))
     assert all(several == sorted(several) for several in numbers)
     store = open_store(root)
@@ -121,11 +125,10 @@ def test_nothing_that_is_said_at_once_is_lost(root, model, workers) -> None:
     store = open_store(root)
     for _ in range(4):
         store.add("iris", model)
-    crowd = workers(4)
-    for number, worker in enumerate(crowd, 1):
+    for number, worker in enumerate(workers[:4], 1):
         worker.ask("move", "iris", "champion", number, 15)
         worker.ask("tag", "iris", [f"{number}.{count}" for count in range(10)])
-    for worker in crowd * 2:
+    for worker in workers[:4] * 2:
         worker.result()
     moves = store.history("iris", "champion")
     assert Counter(move.version for move in moves) == dict.fromkeys(range(1, 5), 15)
@@ -142,7 +145,7 @@ def test_of_a_move_and_a_deletion_one_wins(root, model, workers, how) -> None:
     store, rounds = open_store(root), 40
     for _ in range(rounds + 1):
         store.add("iris", model)
-    mover, deleter, other = workers(3)
+    mover, deleter, other, *_ = workers
     won: Counter[str] = Counter()
     for number in range(1, rounds + 1):
         store.set_alias("iris", f"a{number}-", rounds + 1)
@@ -170,7 +173,7 @@ def test_an_alias_always_leads_to_files(root, model, workers) -> None:
     for _ in range(6):
         store.add("iris", model)
     store.set_alias("iris", "champion", 1)
-    readers, movers, deleters, adders = (workers(2) for _ in range(4))
+    readers, movers, deleters, adders = (workers[at : at + 2] for at in range(0, 8, 2))
     for seed in range(2):
         readers[seed].ask("read_about", "models:/iris@champion", seconds)
         movers[seed].ask("move_about", "iris", "champion", seed, seconds)
@@ -211,7 +214,7 @@ def test_what_somebody_is_still_at_is_not_swept(root, model, workers) -> None:
     """However old a stage looks, as after the clock was set, collect leaves it alone while its maker lives."""
     store = open_store(root)
     store.add("iris", model)
-    (collector,) = workers(1)
+    collector = workers[0]
     with DirectoryPlace(root).scratch("iris") as stage:
         os.utime(stage, (0, 0))
         collector.ask("collect")

@@ -1,11 +1,9 @@
-"""Do to a store what standard input says, a JSON list in each line; say in a line of JSON what came of it.
-
-argv: the store.
-"""
+"""Do to a store what standard input says, a JSON list in each line; say in a line of JSON what came of it."""
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 import time
@@ -14,12 +12,19 @@ from typing import Any
 
 import palate
 from palate.errors import PalateError
-from palate.store import open_store
+from palate.store import STORE_VARIABLE, open_store
 from palate.store._aliases import Aliases
 from palate.store._directory import DirectoryPlace
 from palate.store._versions import Versions
 
-store = open_store(sys.argv[1], by="worker")
+store = open_store("nowhere", by="worker")
+
+
+def work_at(root: str) -> None:
+    """Work at a store from now on."""
+    global store
+    os.environ[STORE_VARIABLE] = root
+    store = open_store(root, by="worker")
 
 
 def add(name: str, source: str, count: int) -> list[int]:
@@ -46,7 +51,7 @@ def delete(name: str, version: int) -> None:
 
 def delete_carelessly(name: str, version: int) -> None:
     """Delete a version as somebody would who looks at the aliases just before."""
-    place = DirectoryPlace(Path(sys.argv[1]))
+    place = DirectoryPlace(Path(store.uri))
     if version not in Aliases(place, name).current().values():
         time.sleep(0.02)
         place.remove_files(name, version, Versions(place, name).record(version))

@@ -98,7 +98,7 @@ def test_pickle_is_for_its_model_alone(tmp_path: Path) -> None:
         data = pickle.dumps(first)
     assert (tmp_path / "first").exists()
     save_marker(path, tmp_path / "another")
-    with pytest.raises(errors.ModelChanged, match="not the model that was loaded before"):
+    with pytest.raises(errors.ModelChanged, match="is not the model that was asked for"):
         pickle.loads(data)
     assert not (tmp_path / "another").exists()
     shutil.rmtree(path)
@@ -115,7 +115,7 @@ def test_a_model_replaced_under_it_is_refused(tmp_path: Path) -> None:
         os.kill(model.pid or 0, signal.SIGKILL)
         with pytest.raises(errors.ModelCrashed):
             model.predict([1])
-        with pytest.raises(errors.ModelChanged, match="not the model that was loaded before"):
+        with pytest.raises(errors.ModelChanged, match="is not the model that was asked for"):
             model.predict([1])
     assert not (tmp_path / "another").exists()
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import stat
+import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ import palate
 from palate import packing
 from palate.errors import (
     AliasMoved,
+    CacheFailed,
     InvalidArchive,
     ModelNotFound,
     RemoteFailed,
@@ -407,18 +410,52 @@ def test_without_credentials_it_says_which_to_set(moto_store, model, cache, monk
     ("act", "error"),
     [
         (lambda store: store.save_model("iris", object()), UnsupportedModel),
-        (lambda store: store.save_model("iris", MODEL, code_paths=["/nowhere"]), palate.errors.PalateError),
         (lambda store: store.add("iris", "/nowhere"), ModelNotFound),
     ],
-    ids=["no model", "no code", "nothing"],
+    ids=["no model", "nothing"],
 )
 def test_what_cannot_be_saved_is_told_as_elsewhere(moto_store, cache, act: Any, error) -> None:
     """What is wrong with the model is not taken for a failure of the store, and nothing is left of it."""
-    with pytest.raises(error) as caught:
+    with pytest.raises(error):
         act(moto_store)
-    assert type(caught.value).__name__ not in ("StoreFailed", "CacheFailed", "RemoteFailed")
     assert set(keys(moto_store)) <= {"store.json"}
     assert left_in(cache) == []
+
+
+@pytest.fixture
+def small_cache(cache: Path) -> Iterator[None]:
+    """Let the cache be a file system of one megabyte."""
+    cache.mkdir(mode=0o700)
+    options = ["-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs"]
+    if subprocess.run(["mount", *options, cache], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    yield
+    subprocess.run(["umount", cache], check=True)
+
+
+@pytest.mark.usefixtures("small_cache")
+@pytest.mark.parametrize("how", ["add", "save_model"])
+def test_a_cache_without_room_is_told_as_such(moto_store, cache, tmp_path, how) -> None:
+    """Where there is no room to prepare an upload, the error says so, and nothing is left of it."""
+    wide = LinearRegression().fit(np.random.default_rng(0).random((2, 250_000)), [0, 1])
+    palate.save_model(wide, tmp_path / "wide")
+    given = tmp_path / "wide" if how == "add" else wide
+    with pytest.raises(CacheFailed, match=rf"'{re.escape(str(cache))}/models'.*No space left.*Hint: .*PALATE_CACHE"):
+        getattr(moto_store, how)("iris", given)
+    assert keys(moto_store) == ["store.json"]
+    assert left_in(cache) == []
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_the_cache_stays_private(moto_store, model, cache, umask) -> None:
+    """To add a model makes the cache for the user alone, whatever is usual otherwise."""
+    before = os.umask(umask)
+    try:
+        moto_store.add("iris", model)
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (cache, cache / "models")] == [0o700] * 2
+    moto_store.add("iris", model)
 
 
 # -- what somebody has done to the bucket ------------------------------------------------------------------------------
@@ -432,6 +469,22 @@ def test_an_archive_that_is_gone_is_gone_for_everybody(moto_store, model, cache)
     Bucket(moto_store.uri).remove(key)
     with pytest.raises(VersionNotFound, match="its files are gone"):
         palate.load_model("models:/iris/1")
+
+
+def test_an_archive_that_goes_while_it_is_asked_for_is_gone(go_to, moto, model, cache) -> None:
+    """A version that is deleted just as it is fetched is told as deleted, and not as a failure of the server."""
+    direct = Bucket(go_to(moto).uri)
+
+    def remove(request: Asked, ask: Ask) -> Answer:
+        if request.method == "GET" and "/archives/" in request.path:
+            direct.remove("iris/archives/" + request.path.rpartition("/")[2])
+        return ask(request)
+
+    with site(relay(moto, remove)) as between:
+        go_to(between.url).add("iris", model)
+        with pytest.raises(VersionNotFound, match="its files are gone"):
+            palate.load_model("models:/iris/1")
+    assert left_in(cache) == []
 
 
 @pytest.mark.parametrize("other", ["junk", "another model"])

@@ -18,9 +18,9 @@ _SCRIPT: Final = Path(__file__).parents[1] / "data" / "store_worker.py"
 class Worker:
     """A process that works at a store."""
 
-    def __init__(self, store: str, stack: ExitStack) -> None:
+    def __init__(self, stack: ExitStack) -> None:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
-        self.process = stack.enter_context(subprocess.Popen([sys.executable, str(_SCRIPT), store], **pipes))
+        self.process = stack.enter_context(subprocess.Popen([sys.executable, str(_SCRIPT)], **pipes))
         stack.callback(self.process.kill)
 
     def ask(self, what: str, *arguments: Any) -> None:
@@ -44,6 +44,9 @@ class Worker:
 def start_workers(store: str, count: int) -> Iterator[list[Worker]]:
     """Run processes that work at *store* until the block is left; each is ready."""
     with ExitStack() as stack:
-        found = [Worker(store, stack) for _ in range(count)]
+        found = [Worker(stack) for _ in range(count)]
         assert [worker.answer() for worker in found] == ["ready"] * count
+        for worker in found:
+            worker.ask("work_at", store)
+            worker.result()
         yield found

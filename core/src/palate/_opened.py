@@ -60,8 +60,9 @@ class OpenedModel:
 
     @property
     def place(self) -> Location:
-        """Where it is, as far as that is known."""
-        return self.location or Location(uri=self.uri, path=self.path)
+        """Where it is, and which model it is, as far as that is known."""
+        place = self.location or Location(uri=self.uri, path=self.path)
+        return replace(place, digest=self.digest, staying=None)
 
     @property
     def signed(self) -> bool:

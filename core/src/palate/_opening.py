@@ -193,7 +193,7 @@ def construct(
         flavor=flavor,
         metadata=opened.model_file,
         signature=opened.model_file.signature,
-        path=opened.path,
+        location=opened.place,
         prepared=prepared,
         source=source,
         reopen=reopen,
@@ -223,7 +223,7 @@ def adapt_original(
         flavor=flavor,
         metadata=opened.model_file,
         signature=signature,
-        path=opened.path,
+        location=opened.place,
         prepared=prepared,
     )
 

@@ -24,6 +24,7 @@ class InvalidArchive(PalateError, ValueError):
         self.path, self.rule = path, rule
         super().__init__(f"'{path}' was refused: {rule}. Hint: {hint}.")
 
+
 _ROOM = "see that there is room, and that you may write there"
 
 

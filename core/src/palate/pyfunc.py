@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
-from pathlib import Path
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,6 +18,7 @@ from palate._late import LateModule
 from palate._outputs.container import Container, check_container
 from palate.errors import InvalidInput, MethodNotFound, Problem
 from palate.hookspecs import ModelSource
+from palate.locations import Location
 from palate.matrix import Matrix
 from palate.model_file import ModelFile
 from palate.schema import ParamSpec
@@ -53,6 +53,7 @@ class PyFuncModel:
         methods: what the model answers to.
         default_method: the one of them that ``predict`` calls.
         path: the model directory.
+        location: where it was found: its URI, its digest, and the name and version under which it is kept.
 
     Args:
         flavor: what answers for the native object.
@@ -72,6 +73,7 @@ class PyFuncModel:
         "_reopen",
         "_source",
         "default_method",
+        "location",
         "metadata",
         "methods",
         "path",
@@ -86,7 +88,7 @@ class PyFuncModel:
         flavor: Flavor,
         metadata: ModelFile,
         signature: Signature | None,
-        path: Path,
+        location: Location,
         prepared: object,
         source: ModelSource | None = None,
         reopen: Reopen | None = None,
@@ -96,13 +98,16 @@ class PyFuncModel:
         self._prepared = prepared
         self._source = source
         self._reopen = reopen
-        self._declare(metadata, signature, path, flavor.methods(native))
+        self._declare(metadata, signature, location, flavor.methods(native))
 
-    def _declare(self, metadata: ModelFile, signature: Signature | None, path: Path, methods: tuple[str, ...]) -> None:
+    def _declare(
+        self, metadata: ModelFile, signature: Signature | None, location: Location, methods: tuple[str, ...]
+    ) -> None:
         """Become the model that a document describes and that answers to *methods*, whoever will be asked."""
         self.metadata = metadata
         self.signature = signature
-        self.path = path
+        self.location = location
+        self.path = location.path
         self.methods = methods
         self.default_method = default_method(metadata.default_method, self.methods)
         declared = signature or _UNDECLARED
@@ -114,7 +119,7 @@ class PyFuncModel:
         self._features = ByFeatureNames(plan, metadata.features) if metadata.features else None
         self._plan: InputPlan = self._features or plan
         if metadata.type_from_example:
-            self._plan = like_example.LikeExample(plan, path, metadata.saved_input_example_info)
+            self._plan = like_example.LikeExample(plan, self.path, metadata.saved_input_example_info)
         # Only a plan that asks for columns by name and type takes a Matrix as it is.
         self._columns = plan if self._plan is plan and isinstance(plan, ColumnPlan) else None
 

@@ -5,7 +5,7 @@ For packages such as ``palate.store``, which are built on the kernel and use no 
 
 from __future__ import annotations
 
-from palate._archive.cache import find_digest, keep_directory, keep_fetched, model_cache
+from palate._archive.cache import find_digest, keep_directory, keep_fetched, model_cache, stage_in_cache
 from palate._archive.foreign import is_foreign_zip, unpack_zip
 from palate._disk.cache_folder import check_private, user_cache
 from palate._disk.durable import rename_new, sync_directory, write_new
@@ -38,6 +38,7 @@ __all__ = [
     "read_small",
     "remove_tree",
     "rename_new",
+    "stage_in_cache",
     "survey",
     "sweep_stages",
     "sync_directory",

@@ -42,6 +42,7 @@ __all__ = [
     "keep_directory",
     "keep_fetched",
     "model_cache",
+    "stage_in_cache",
 ]
 
 SIZE_VARIABLE: Final = "PALATE_CACHE_SIZE"
@@ -63,6 +64,21 @@ def model_cache(environ: Mapping[str, str]) -> Path:
     except RuntimeError as exc:
         reason = "it is not set, and this user has no home folder"
         raise InvalidOption("PALATE_CACHE", reason=reason, hint=_OWN_FOLDER) from exc
+
+
+@contextmanager
+def stage_in_cache(label: str) -> Iterator[Path]:
+    """Yield a hidden folder in the cache, for what is made in passing; it is removed afterwards.
+
+    Raises:
+        CacheFailed: the disk refused, also what was done in the block.
+        InvalidOption: others may write to the cache, or a variable that sets it is wrong.
+    """
+    folder, _ = _open_cache()
+    with _telling(folder):
+        _make(folder)
+        with open_stage(folder, label) as home:
+            yield home
 
 
 def find_unpacked(path: Path, *, recheck: bool = False) -> Path:

@@ -48,7 +48,7 @@ class IsolatedModel(PyFuncModel):
         weakref.finalize(self, supervisor.close)
         self._introduction = supervisor.open()
         self._reopen = reopen
-        self._declare(opened.model_file, opened.model_file.signature, opened.path, self._introduction.methods)
+        self._declare(opened.model_file, opened.model_file.signature, opened.place, self._introduction.methods)
 
     @property
     def native(self) -> NoReturn:

@@ -41,13 +41,13 @@ COMMANDS = {
     "flavors": "See and check the installed flavors, or begin one of your own.",
     "inspect": "Show what a model is; nothing of it is imported or run.",
     "openapi": "Print the OpenAPI 3.1 document of the server that 'palate serve' would start.",
-    "pack": "Write a model as one file: same model, same bytes.",
+    "pack": "Write a model as one FILE, by custom with the suffix .palate.",
     "predict": "Predict on a file of inputs.",
     "quickstart": "Train, save, open and verify a real model of every installed flavor.",
     "serve": "Serve a model over HTTP: MLflow's, KServe's, TensorFlow Serving's, SageMaker's and a typed protocol.",
     "sign": "Say with a key that these are the files of a model, as OpenSSF Model Signing does.",
     "store": "Keep models under names, with numbered versions and aliases that move.",
-    "unpack": "Write a model, which may be in one file or in a store, as a directory.",
+    "unpack": "Write a model, which may be in one file or in a store, as a DIRECTORY.",
     "verify": "Check a model's files, environment and golden predictions; with --key, who signed it.",
 }
 

@@ -203,9 +203,7 @@ def delete(store: Store, *, reference: str, reason: str | None, as_json: bool) -
 @click.option("--overwrite", is_flag=True, help="Replace the signature that there is.")
 @json_option
 @_pass_store
-def sign(
-    store: Store, *, reference: str, key: str, password_file: Path | None, overwrite: bool, as_json: bool
-) -> None:
+def sign(store: Store, *, reference: str, key: str, password_file: Path | None, overwrite: bool, as_json: bool) -> None:
     """Sign a version; its files stay as they are, and the signature stands beside them."""
     password = None if password_file is None else read_password(password_file)
     _echo_version(store.sign(reference, key, password=password, overwrite=overwrite), as_json=as_json)

@@ -110,7 +110,7 @@ def open_models(found: FoundModels, settings: ServingSettings) -> list[tuple[Mod
             opened.append((contract_of(place, name=name), place))
         else:
             model = open_location(place, settings, found.signers)
-            opened.append((contract_of(model, location=place, name=name), model))
+            opened.append((contract_of(model, name=name), model))
     return opened
 
 

@@ -62,16 +62,15 @@ def read_contract(
     )
 
 
-def contract_of(model: PyFuncModel, *, location: Location | None = None, name: str | None = None) -> ModelContract:
+def contract_of(model: PyFuncModel, *, name: str | None = None) -> ModelContract:
     """Return what clients see of an open model: each of its methods.
 
     Args:
         model: the model.
-        location: where it was opened, if that is known; otherwise it is called as its directory is.
         name: its name in URLs, if it is not to be the one that ``read_contract`` would give it.
     """
     first = model.default_method
-    place = location or Location(uri=str(model.path), path=model.path)
+    place = model.location
     known = model.metadata
     facts = {
         "model_uuid": known.model_uuid,

@@ -88,7 +88,7 @@ def _model(uri: str | PathLike[str], settings: ServingSettings) -> Iterator[Star
     except PalateError as exc:
         yield StartCheck(name="model", status="failed", detail=str(exc))
         return
-    served = contract_of(model, location=location, name=name)
+    served = contract_of(model, name=name)
     told = f"{served.title}, opened by the flavor {model.flavor}; it answers to {', '.join(model.methods)}"
     yield StartCheck(name="model", status="ok", detail=told)
     if model.signature is None:

@@ -171,7 +171,7 @@ class Aliases:
     def _read(self, alias: str) -> _Stored:
         document = self._place.read(self._key(alias))
         if document is None:
-            return _Stored(AliasHistory(), None)
+            return _Stored(AliasHistory(moves=()), None)
         source = f"{self._place.uri}/{self._key(alias)}"
         return _Stored(load(AliasHistory, document.content, source=source), document.tag)
 

@@ -18,7 +18,6 @@ a dot were to show whether the server keeps to conditions, and are passed over.
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,10 +25,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from palate.errors import CacheFailed, InvalidStore, PalateError, RemoteFailed
+from palate.errors import InvalidStore, RemoteFailed
 from palate.packing import pack_directory
 from palate.remote import Bucket
-from palate.storage import Manifest, check_private, copy_model, keep_fetched, model_cache, open_stage, read_manifest
+from palate.storage import Manifest, copy_model, keep_fetched, read_manifest, stage_in_cache
 from palate.store._documents import VersionRecord, dump, load
 from palate.store._names import is_version
 from palate.store._place import Describe, Document
@@ -96,15 +95,8 @@ class BucketPlace:
     def scratch(self, name: str) -> Iterator[Path]:
         """Return a hidden folder on this machine for a model that is to be added, which is removed afterwards."""
         del name
-        folder = model_cache(os.environ)
-        check_private(folder)
-        try:
-            with open_stage(folder, "upload") as home:
-                yield home
-        except PalateError:
-            raise
-        except OSError as exc:
-            raise CacheFailed(str(folder), reason=exc.strerror or str(exc)) from exc
+        with stage_in_cache("upload") as home:
+            yield home
 
     def add(
         self, name: str, source: Path, describe: Describe, *, signature: bytes | None = None, move: bool = False
@@ -135,7 +127,12 @@ class BucketPlace:
             self._bucket.download(key, file)
             return tag
 
-        return keep_fetched(f"{self.uri}/{key}", fetch)
+        try:
+            return keep_fetched(f"{self.uri}/{key}", fetch)
+        except RemoteFailed:
+            if self._bucket.stat(key) is None:  # deleted in the meantime
+                return None
+            raise
 
     def remove_files(self, name: str, number: int, record: VersionRecord) -> bool:
         """Remove the archive of a version whose record says that it is deleted; return whether it was there."""

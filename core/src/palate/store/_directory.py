@@ -124,8 +124,8 @@ class DirectoryPlace:
         return [entry.name for entry in self._entries(folder) if entry.is_dir(follow_symlinks=False)]
 
     def documents(self, folder: str) -> list[str]:
-        """Return the names of the documents in a folder."""
-        return [entry.name for entry in self._entries(folder) if entry.is_file(follow_symlinks=False)]
+        """Return the names of the documents in a folder, and of what else is no folder: reading that is an error."""
+        return [entry.name for entry in self._entries(folder) if not entry.is_dir(follow_symlinks=False)]
 
     @contextmanager
     def scratch(self, name: str) -> Iterator[Path]:

@@ -142,7 +142,13 @@ class AliasMove(_Document):
 class AliasHistory(_Document):
     """Every move of an alias, the first one first."""
 
-    moves: tuple[AliasMove, ...] = ()
+    moves: tuple[AliasMove, ...]
+
+
+_HINTS: Final[dict[type[_Document], dict[str, Any]]] = {
+    kind: {name: hint for name, hint in get_type_hints(kind).items() if name != "extra"}
+    for kind in (Policy, VersionRecord, Deletion, Notes, AliasMove, AliasHistory)
+}
 
 
 def dump(document: _Document) -> bytes:
@@ -193,9 +199,8 @@ def _parse(content: bytes, source: str) -> dict[str, Any]:
 
 def _build(kind: type[Value], facts: object, source: str) -> Value:
     if not isinstance(facts, dict):
-        raise InvalidStore(source, reason="what is said of one move must be a mapping")
-    hints = get_type_hints(kind)
-    del hints["extra"]
+        raise InvalidStore(source, reason="each of its 'moves' must be a mapping")
+    hints = _HINTS[kind]
     given = {name: _checked(facts[name], hint, name, source) for name, hint in hints.items() if name in facts}
     extra = {name: value for name, value in facts.items() if name not in hints}
     try:

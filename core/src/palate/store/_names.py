@@ -8,7 +8,16 @@ from typing import Final, NoReturn
 
 from palate.errors import InvalidOption
 
-__all__ = ["LATEST", "Reference", "check_alias", "check_name", "check_version", "is_version", "parse_reference"]
+__all__ = [
+    "LATEST",
+    "Reference",
+    "check_alias",
+    "check_name",
+    "check_version",
+    "is_name",
+    "is_version",
+    "parse_reference",
+]
 
 LATEST: Final = "latest"
 _NAME: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?", re.ASCII)
@@ -79,6 +88,15 @@ def check_version(version: object) -> int:
     if isinstance(version, bool) or not isinstance(version, int | str) or not _VERSION.fullmatch(str(version)):
         _refuse("version", version, _VERSION_RULE)
     return int(version)
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text is the name of a model."""
+    try:
+        check_name(text)
+    except InvalidOption:
+        return False
+    return True
 
 
 def is_version(text: str) -> bool:

@@ -10,7 +10,7 @@ from palate.errors import InvalidOption
 from palate.store._documents import Notes, VersionRecord, dump, load
 from palate.store._place import Place
 
-__all__ = ["NoteBook", "checked_notes"]
+__all__ = ["NoteBook", "checked_notes", "checked_text"]
 
 _FILE: Final = "notes.json"
 
@@ -73,6 +73,17 @@ def checked_notes(description: object, tags: Mapping[str, object]) -> Notes:
         if not isinstance(name, str) or not isinstance(value, str) or not name:
             raise InvalidOption("tags", reason=f"{name!r:.60} or its value is no text", hint="give text for both")
     return Notes(description=description, tags={name: str(value) for name, value in tags.items()})
+
+
+def checked_text(what: str, text: str | None) -> str | None:
+    """Return what somebody said, if anything: a name, a reason.
+
+    Raises:
+        InvalidOption: it is no text.
+    """
+    if text is not None and not isinstance(text, str):
+        raise InvalidOption(what, reason=f"it is {type(text).__name__}", hint="give text")
+    return text
 
 
 def _check_mapping(tags: object) -> None:

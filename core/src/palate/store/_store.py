@@ -26,8 +26,8 @@ from palate.storage import SIGNATURE_FILE, Manifest
 from palate.store._aliases import Aliases
 from palate.store._deletions import Deletions
 from palate.store._documents import AliasMove, Notes, VersionRecord, now_after
-from palate.store._names import Reference, check_alias, check_name, check_version, parse_reference
-from palate.store._notes import NoteBook, checked_notes
+from palate.store._names import Reference, check_alias, check_name, check_version, is_name, parse_reference
+from palate.store._notes import NoteBook, checked_notes, checked_text
 from palate.store._place import Describe, Place
 from palate.store._policy import check_store, demand_keys, demanded_keys, mark_store
 from palate.store._upkeep import collect_unfinished, delete_version
@@ -50,7 +50,7 @@ class Store:
 
     def __init__(self, place: Place, *, by: str | None = None) -> None:
         self._place = place
-        self._by = _checked_text("by", by) or _user()
+        self._by = checked_text("by", by) or _user()
         self._is_checked = False
 
     def __repr__(self) -> str:
@@ -236,7 +236,7 @@ class Store:
         """
         versions, number = self._versions(name), check_version(version)
         check_alias(alias)
-        _checked_text("reason", reason)
+        checked_text("reason", reason)
         if expected is not None and expected is not ...:
             expected = check_version(expected)
 
@@ -256,7 +256,7 @@ class Store:
         """Let an alias lead nowhere; its history stays."""
         aliases = self._aliases(name)
         aliases.version_of(check_alias(alias))
-        return aliases.move(alias, None, None, by=self._by, reason=_checked_text("reason", reason))
+        return aliases.move(alias, None, None, by=self._by, reason=checked_text("reason", reason))
 
     def annotate(
         self,
@@ -288,7 +288,7 @@ class Store:
         """
         wanted = parse_reference(reference)
         number = self._number(wanted)
-        delete_version(self._place, wanted.name, number, by=self._by, reason=_checked_text("reason", reason))
+        delete_version(self._place, wanted.name, number, by=self._by, reason=checked_text("reason", reason))
         return self._describe(wanted.name, number, Aliases(self._place, wanted.name).current())
 
     def demand_signatures(self, keys: Sequence[str | PathLike[str]]) -> None:
@@ -330,7 +330,7 @@ class Store:
     def _names(self, *, begun: bool = False) -> list[str]:
         """Return the names of the models; with *begun*, those too of which no version was finished."""
         self._check()
-        names = [folder for folder in sorted(self._place.folders("")) if _is_name(folder)]
+        names = [folder for folder in sorted(self._place.folders("")) if is_name(folder)]
         return [name for name in names if begun or Versions(self._place, name).numbers()]
 
     def _number(self, reference: Reference) -> int:
@@ -390,20 +390,6 @@ class Store:
 
     def _no_model(self, name: str) -> VersionNotFound:
         return VersionNotFound(name, reason=f"the store '{self.uri}' has no such model", known=self._names())
-
-
-def _checked_text(what: str, text: str | None) -> str | None:
-    if text is not None and not isinstance(text, str):
-        raise InvalidOption(what, reason=f"it is {type(text).__name__}", hint="give text")
-    return text
-
-
-def _is_name(folder: str) -> bool:
-    try:
-        check_name(folder)
-    except InvalidOption:
-        return False
-    return True
 
 
 def _user() -> str:

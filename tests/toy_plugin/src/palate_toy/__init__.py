@@ -34,9 +34,10 @@ def load_model(path: Path, config: Mapping[str, Any], options: LoadOptions) -> o
     """Read two numbers, and nothing else."""
     from toy_framework import Line
 
-    file = confine(path, config.get("data", FILE), field="flavors.toy.data")
+    name = config.get("data", FILE)
+    file = confine(path, name, field="flavors.toy.data")
     try:
-        numbers = json.loads(file.read_bytes())
+        numbers = json.loads(bytes(options.map_file(name)))
         return Line(slope=float(numbers["slope"]), intercept=float(numbers["intercept"]))
     except (ValueError, KeyError, TypeError) as exc:
         raise UnsafeModel(file.name, rule="it must be a JSON object of two numbers, slope and intercept") from exc
@@ -70,6 +71,12 @@ def executes_code() -> Sequence[CodeReason]:
 def infer_input_schema() -> Schema:
     """A line takes any number of numbers."""
     return Schema((TensorSpec(dtype="float64", shape=(-1,)),))
+
+
+@hookimpl
+def mapped_files(config: Mapping[str, Any]) -> Sequence[str]:
+    """The one file is read from memory."""
+    return (config.get("data", FILE),)
 
 
 @hookimpl
