@@ -35,8 +35,9 @@ LAYERS = {
     "what surrounds a model": "_code _coroutines _environment _process_lock _random_state",
     "plugins": "hook_values hookspecs _plugin_sources _allow_list _plugin_activation _plugin_contract "
     "_hook_answers _hook_trace _flavor _plugin_record _unowned _registry _flavor_project flavors",
-    "paths": "pyfunc _native_failures _opened _opening _environment_check _rebuilding environments _isolation loading golden "
-    "inspection _diff model_diff _save_request packing _save_signature saving verification mlflow_loader storage",
+    "paths": "pyfunc _native_failures _opened _opening _environment_check _rebuilding environments _isolation loading "
+    "golden inspection _diff model_diff _save_request packing _save_signature saving verification mlflow_loader "
+    "storage",
     "the built-in flavor": "_python_function",
     "the front door": "__init__",
     "bytes": "codecs",
@@ -241,6 +242,19 @@ def test_ring_1_uses_public_names(file: Path) -> None:
     own = rf"palate\.{unit_of(file)}\."
     names = {name for _, name in imports(ast.parse(file.read_text())) if not re.match(own, name)}
     assert [name for name in names if re.search(r"\._", name)] == []
+
+
+def test_what_places_for_models_stand_on_is_used() -> None:
+    """`palate.storage` opens no more of the kernel than the packages on top of it need."""
+    used = {
+        alias.name
+        for file in modules()
+        if unit_of(file) in RING_1
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == "palate.storage"
+        for alias in node.names
+    }
+    assert used == set(offered("palate.storage"))
 
 
 @pytest.mark.parametrize("package", RING_1)

@@ -104,9 +104,7 @@ def test_a_damaged_model_is_not_packed(model, tmp_path, change) -> None:
     assert not stages(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "name", ["a:b", "CON", "aux.txt", "trailing.", "zero\u200bwidth", "e\u0301", "what?"]
-)
+@pytest.mark.parametrize("name", ["a:b", "CON", "aux.txt", "trailing.", "zero\u200bwidth", "e\u0301", "what?"])
 def test_names_that_not_every_system_takes_are_refused_when_packing(tmp_path, name) -> None:
     """What could not be unpacked somewhere is refused at once, with its name, and not when it is too late."""
 

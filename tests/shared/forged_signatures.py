@@ -221,7 +221,7 @@ class Forger:
             text.replace('"resources"', '"resources":[],"resources"').encode(),
             judge=True,
         )
-        yield sample("deep", "too many parts", b"[" * 400_000)
+        yield sample("deep", "lists and objects", b"[" * 400_000)
         yield sample("deeper than Python", "not JSON", b"[" * 200_000)
 
     def _bundles(self) -> Iterator[Sample]:
@@ -245,7 +245,7 @@ class Forger:
         yield Sample(name="bundle: cut", content=text[:-2], reason="not JSON")
         twice = text.replace(b'"payload":', b'"payload": "e30=", "payload":', 1)
         yield Sample(name="bundle: two payloads", content=twice, reason="twice", judge=True)
-        yield Sample(name="bundle: many parts", content=b"[" * 5000, reason="too many parts")
+        yield Sample(name="bundle: many parts", content=b"[" * 5000, reason="lists and objects")
         yield sample(
             "media type 0.1",
             "mediaType",

@@ -24,7 +24,7 @@ class SignatureMissing(PalateError, PermissionError):
         self.source, self.place = source, place
         super().__init__(
             f"'{source}' is not signed: there is no {place}. Hint: ask whoever publishes the model for its signature, "
-            "or sign it yourself with 'palate sign' if you know where it came from."
+            "or sign it yourself ('palate sign', 'palate store sign') if you know where it came from."
         )
 
 

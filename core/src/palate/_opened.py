@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palate._disk.manifest import SIGNATURE_FILE, Seal, check_content, check_manifest, read_manifest
+from palate._disk.manifest import SIGNATURE_FILE, Seal, check_content, check_manifest, read_manifest, survey
 from palate._disk.manifest_document import Manifest
 from palate._disk.paths import MODEL_FILE, confine, map_plain, read_small
 from palate._disk.strict_yaml import MAX_BYTES
@@ -152,13 +152,15 @@ def open_model(
     uri, path = location.uri, location.path
     manifest = read_manifest(path)
     require_digest(uri, manifest.digest if manifest else None, location.digest)
-    checks_all = manifest is not None and verify and not document_only
-    seal = check_manifest(path, manifest, location.staying) if manifest is not None and checks_all else None
+    # Of files without a manifest a signature says what they are; it is held against the bytes that are loaded, too.
+    listed = survey(path) if manifest is None and demands else manifest
+    checks_all = verify and not document_only
+    seal = check_manifest(path, listed, location.staying) if listed is not None and checks_all else None
     document = read_small(confine(path, MODEL_FILE, field="the model directory"), MAX_BYTES)
-    if manifest is not None and verify:
-        check_content(path, manifest, MODEL_FILE, document)
+    if listed is not None and verify:
+        check_content(path, listed, MODEL_FILE, document)
     for keys in demands:
-        signing.require_signature(replace(location, keys=keys), manifest)
+        signing.require_signature(location, listed, signing.parse_keys(keys))
     model_file = parse_model_file(document)
     if manifest is None and model_file.palate:
         raise ModelChanged(uri, missing=["MANIFEST.json"])

@@ -36,16 +36,13 @@ from palate.pyfunc import PyFuncModel, Reopen
 from palate.signature import Signature
 
 if TYPE_CHECKING:
-    from palate import signing
     from palate._code.import_watch import ImportWatch
-    from palate._environment import comparison, contents, facts, recorded
+    from palate._environment import comparison, contents, facts
     from palate._environment.comparison import Difference
 else:
     comparison = LateModule("palate._environment.comparison")
     contents = LateModule("palate._environment.contents")
     facts = LateModule("palate._environment.facts")
-    recorded = LateModule("palate._environment.recorded")
-    signing = LateModule("palate.signing")
 
 __all__ = [
     "adapt_original",
@@ -79,7 +76,9 @@ def load(
         opened = open_model(location, verify=verify, signed_by=signed_by)
         opened.require_digest(digest)
         place = location.lasting or str(opened.path)
-        arguments = (place, opened.digest, signed_by, trust, flavor, verify, dict(options or {}))
+        # A demand was met by the model of this digest: whoever opens it by the pickle has to check that it is that one.
+        checked = verify or bool(location.keys or signed_by)
+        arguments = (place, opened.digest, signed_by, trust, flavor, checked, dict(options or {}))
         return opened, construct(
             opened,
             trust=trust,
@@ -93,7 +92,8 @@ def load(
             to_predict=to_predict,
         )
 
-    may_stay = partial(_files_to_map, asked=flavor)
+    # Whoever writes to an archive changes what is mapped out of it, also after the signature was checked.
+    may_stay = None if signed_by else partial(_files_to_map, asked=flavor)
     return read_one_model(uri, read, is_whole=lambda result: result[0].seal is not None, may_stay=may_stay)[1]
 
 

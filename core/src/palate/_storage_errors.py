@@ -50,9 +50,7 @@ class InvalidStore(PalateError, ValueError):
 class StoreFailed(PalateError, OSError):
     """A store could not be read or written to; nothing was changed."""
 
-    def __init__(
-        self, place: str, *, reason: str, hint: str = "see that there is room, and that you may write"
-    ) -> None:
+    def __init__(self, place: str, *, reason: str, hint: str = _ROOM) -> None:
         self.place = place
         super().__init__(f"The store '{place}' cannot be used: {reason}. Nothing was changed. Hint: {hint}.")
 

@@ -180,7 +180,7 @@ class ModelExists(PalateError, FileExistsError):
     def __init__(self, path: str, *, is_model: bool) -> None:
         self.path = path
         if is_model:
-            way_on = "choose another path, or pass overwrite=True to replace that model"
+            way_on = "choose another path, or pass overwrite=True (CLI: --overwrite) to replace that model"
         else:
             way_on = "choose another path: it holds files that are not a model's, so Palate will not replace it"
         super().__init__(f"'{path}' already exists. Hint: {way_on}.")
@@ -200,7 +200,10 @@ class SaveFailed(PalateError, OSError):
     def __init__(self, path: str, *, cause: OSError) -> None:
         self.path = path
         reason = cause.strerror or str(cause)
-        super().__init__(f"Could not save to '{path}': {reason}. Nothing was saved and nothing was changed there.")
+        super().__init__(
+            f"Could not save to '{path}': {reason}. Nothing was saved and nothing was changed there. "
+            "Hint: see that there is room and that you may write there, or choose another place."
+        )
         # OSError would take two arguments as (errno, strerror) and change the text.
         self.errno = cause.errno
 
@@ -234,7 +237,7 @@ class ModelChanged(PalateError, ValueError):
         why = f" {cause}" if cause else ""
         super().__init__(
             f"The model at '{uri}' is not what was saved ({found}).{why} Hint: fetch it again from where it "
-            "came; if you know the change is right, run 'palate verify --accept' on it."
+            "came; if it is a directory, and you know the change is right, run 'palate verify --accept' on it."
         )
 
 

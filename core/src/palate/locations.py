@@ -50,7 +50,10 @@ SCHEMES_GROUP: Final = "palate.schemes"
 
 _ATTEMPTS: Final = 10
 _PIN: Final = re.compile(r"(.+)@sha256:([^@/]*)", re.DOTALL)
+_LIKE_PIN: Final = re.compile(r"(?:@|%40|\uff20)sha256(?::|%3a)", re.IGNORECASE)
+_PIN_HINT: Final = "write @sha256: and the 64 hex digits that 'palate inspect' shows at its end, in small letters"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_MAX_URI: Final = 8192
 _SUFFIX: Final = ".palate"
 
 Result = TypeVar("Result")
@@ -122,6 +125,8 @@ def locate(uri: str | PathLike[str] | Location, *, recheck: bool = False, may_st
     """
     if isinstance(uri, Location):
         return uri
+    if isinstance(uri, str) and len(uri) > _MAX_URI:
+        raise InvalidOption("uri", reason=f"it is longer than {_MAX_URI:,} characters", hint="give a path or a URI")
     address, digest = _split_pin(uri)
     scheme = scheme_of(address)
     if scheme not in (None, "file"):
@@ -162,10 +167,12 @@ def local_archive(uri: str | PathLike[str]) -> tuple[Path | None, str | None]:
 def _split_pin(uri: str | PathLike[str]) -> tuple[str | PathLike[str], str | None]:
     pinned = _PIN.fullmatch(uri) if isinstance(uri, str) else None
     if pinned is None:
+        if isinstance(uri, str) and _LIKE_PIN.search(uri):
+            raise InvalidOption("uri", reason=f"{shown_uri(uri)!r:.200} has no pin at its end", hint=_PIN_HINT)
         return uri, None
     if not _SHA256.fullmatch(pinned[2]):
         reason = f"{pinned[2]!r:.80} is no sha256"
-        raise InvalidOption("uri", reason=reason, hint="give the 64 hex digits that 'palate inspect' shows")
+        raise InvalidOption("uri", reason=reason, hint=_PIN_HINT)
     return pinned[1], pinned[2]
 
 
@@ -174,10 +181,10 @@ def _ask_plugin(scheme: str, uri: str, digest: str | None) -> Location:
     if not found:
         known = ", ".join(f"{name}:" for name in sorted({"file", *_plugins()}))
         hint = f"download the model first; schemes that are known here: {known}"
-        raise ModelNotFound(uri, reason=f"'{scheme}:' is not opened here", hint=hint)
+        raise ModelNotFound(shown_uri(uri), reason=f"'{scheme}:' is not opened here", hint=hint)
     if len(found) > 1:
         rivals = " and ".join(sorted(point.dist.name if point.dist else point.value for point in found))
-        raise ModelNotFound(uri, reason=f"'{scheme}:' is claimed by {rivals}", hint="remove one of them")
+        raise ModelNotFound(shown_uri(uri), reason=f"'{scheme}:' is claimed by {rivals}", hint="remove one of them")
     try:
         resolve: Resolver = found[0].load()
         location = resolve(uri, digest)
@@ -185,11 +192,11 @@ def _ask_plugin(scheme: str, uri: str, digest: str | None) -> Location:
         raise
     except Exception as exc:
         reason = f"the plugin for '{scheme}:' ({found[0].value}) failed: {describe_failure(exc)}"
-        raise ModelNotFound(uri, reason=reason, hint="reinstall or upgrade what provides it") from exc
+        raise ModelNotFound(shown_uri(uri), reason=reason, hint="reinstall or upgrade what provides it") from exc
     if not isinstance(location, Location):
         reason = f"the plugin for '{scheme}:' ({found[0].value}) returned no Location"
-        raise ModelNotFound(uri, reason=reason, hint="upgrade what provides it")
-    check_model_directory(location.path, uri)
+        raise ModelNotFound(shown_uri(uri), reason=reason, hint="upgrade what provides it")
+    check_model_directory(location.path, shown_uri(uri))
     return location
 
 

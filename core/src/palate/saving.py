@@ -127,17 +127,17 @@ def save_model(
     target = check_path("path", path)
     if target.suffix == ARCHIVE_SUFFIX:
         with stage_file(target, overwrite=overwrite, is_model=is_archive) as file_staging:
-            info = save_into(request, file_staging.draft, registry, uri=str(path))
+            info = _save_into(request, file_staging.draft, registry, uri=str(path))
             pack_directory(file_staging.draft, file_staging.path)
             file_staging.publish()
-        return replace(info, path=file_staging.target)
+        return replace(info, uri=str(path), path=file_staging.target)
     with stage(target, overwrite=overwrite) as staging:
-        info = save_into(request, staging.path, registry, uri=str(path))
+        info = _save_into(request, staging.path, registry, uri=str(path))
         staging.publish()
     return replace(info, uri=str(path), path=staging.target)
 
 
-def save_into(request: SaveRequest, root: Path, registry: FlavorRegistry, *, uri: str) -> ModelInfo:
+def _save_into(request: SaveRequest, root: Path, registry: FlavorRegistry, *, uri: str) -> ModelInfo:
     """Write the model that is asked for into the empty directory *root*, sealed, for the caller to publish."""
     with keep_random_state():
         _write_directory(request, root, registry, uri=uri)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ __all__ = [
     "SignedModel",
     "Signer",
     "check_signature",
-    "read_key_texts",
+    "parse_keys",
     "read_keys",
     "read_private_key",
     "read_public_key",
@@ -151,9 +151,7 @@ def sign_model(
         SaveFailed: the disk refuses; nothing was changed.
         DependencyMissing: ``cryptography`` is not installed.
     """
-    if isinstance(key, PrivateKey) and password is not None:
-        raise InvalidOption("password", reason="the key is read already", hint="leave it out, or give the key's file")
-    private = key if isinstance(key, PrivateKey) else read_private_key(key, password=password)
+    private = _private_key(key, password)
     root = _own_directory(path)
     target = root / SIGNATURE_FILE
     if not overwrite and os.path.lexists(target):
@@ -195,19 +193,41 @@ def verify_signature(
     return read_one_model(uri, read, is_whole=lambda _: True)
 
 
-def require_signature(location: Location, manifest: Manifest | None) -> None:
-    """Raise unless the model at *location* is signed as it demands; its files were just checked against *manifest*.
+def require_signature(
+    location: Location,
+    manifest: Manifest | None,
+    keys: Sequence[PublicKey],
+    *,
+    signature: str | PathLike[str] | None = None,
+) -> Signer:
+    """Check that one of the keys signed the model at *location*, whose files were just checked against *manifest*.
+
+    Args:
+        location: where it is.
+        manifest: its manifest, or None: its files are then hashed.
+        keys: the public keys that count.
+        signature: the signature's file, if it is not the one that comes with the model.
 
     Raises:
-        SignatureMissing, SignatureInvalid: it is not.
+        SignatureMissing, SignatureInvalid: it is not signed so.
         DependencyMissing: ``cryptography`` is not installed.
     """
-    if not location.keys:
-        return
-    keys = [parse_public_key(key, source=f"demanded key {number}") for number, key in enumerate(location.keys, 1)]
-    sealed = manifest is not None and os.path.lexists(location.path / MANIFEST_FILE)
-    files = checked_files(location.path, manifest) if manifest and sealed else hash_files(location.path)
-    check_signature(read_signature(location), files, keys, source=location.uri)
+    sealed = os.path.lexists(location.path / MANIFEST_FILE)
+    files = checked_files(location.path, manifest) if manifest and sealed else manifest and manifest.files
+    return check_signature(
+        read_signature(location, signature), files or hash_files(location.path), keys, source=location.uri
+    )
+
+
+def parse_keys(texts: Sequence[bytes]) -> tuple[PublicKey, ...]:
+    """Return the public keys that are demanded, as PEM texts.
+
+    Raises:
+        InvalidKey: one of them is none.
+        DependencyMissing: ``cryptography`` is not installed.
+    """
+    keys = (parse_public_key(text, source="a demanded key") for text in texts)
+    return tuple(replace(key, source=f"the key with the sha256 {key.fingerprint}") for key in keys)
 
 
 def sign_location(
@@ -218,16 +238,30 @@ def sign_location(
     Raises:
         InvalidKey: the key cannot be read or used.
         ModelChanged: the files are not those that MANIFEST.json lists.
+        WrongModel: it is not the model that is kept there.
         DependencyMissing: ``cryptography`` is not installed.
     """
-    private = key if isinstance(key, PrivateKey) else read_private_key(key, password=password)
-    return sign_files(hash_files(location.path), private, name=location.name or location.path.name)
+    private = _private_key(key, password)
+    manifest = read_manifest(location.path)
+    require_digest(location.uri, manifest.digest if manifest else None, location.digest)
+    files = hash_against(location.path, manifest) if manifest else hash_files(location.path)
+    return sign_files(files, private, name=location.name or location.path.name)
+
+
+def _private_key(key: PrivateKey | str | PathLike[str], password: str | bytes | None) -> PrivateKey:
+    if not isinstance(key, PrivateKey):
+        return read_private_key(key, password=password)
+    if password is not None:
+        raise InvalidOption("password", reason="the key is read already", hint="leave it out, or give the key's file")
+    return key
 
 
 def _own_directory(path: str | PathLike[str]) -> Path:
     if scheme_of(path) not in (None, "file") or not (root := resolve_path(path)).is_dir():
         reason = f"'{path}' is no directory, and what is kept elsewhere stays as it was saved"
-        raise InvalidOption("path", reason=reason, hint="unpack it, sign the directory, and pack or add that")
+        raise InvalidOption(
+            "path", reason=reason, hint="sign the directory before, or a version by 'palate store sign'"
+        )
     check_model_directory(root, str(path))
     return root
 
@@ -244,18 +278,6 @@ def read_keys(keys: Sequence[PublicKey | str | PathLike[str]]) -> tuple[PublicKe
     if not keys:
         raise InvalidOption("keys", reason="there are none", hint="give the public keys that you trust")
     return tuple(key if isinstance(key, PublicKey) else read_public_key(key) for key in keys)
-
-
-def read_key_texts(files: Sequence[str | PathLike[str]]) -> tuple[bytes, ...]:
-    """Return public keys as PEM, each read from its file, and seen to be one.
-
-    Raises:
-        InvalidKey: one cannot be read or used.
-        InvalidOption: there are none.
-    """
-    if not files:
-        raise InvalidOption("keys", reason="there are none", hint="give the public keys that you trust")
-    return tuple(read_public_key(file).pem for file in files)
 
 
 def read_signature(location: Location, file: str | PathLike[str] | None = None) -> bytes:

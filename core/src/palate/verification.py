@@ -15,11 +15,10 @@ from palate._opened import OpenedModel, open_model
 from palate._opening import construct
 from palate._random_state import keep_random_state
 from palate._registry import default_registry
-from palate._signing.coverage import checked_files, hash_files
 from palate.errors import InvalidArchive, InvalidModelFile, InvalidOption, ModelChanged, PalateError, UnsafePath
 from palate.golden import replay_golden
 from palate.locations import Location, read_one_model, shown_uri
-from palate.signing import PublicKey, check_signature, read_keys, read_signature
+from palate.signing import PublicKey, read_keys, require_signature
 
 __all__ = ["Check", "Verification", "accept_changes", "verify_model"]
 
@@ -146,12 +145,10 @@ def _signature(
     opened: OpenedModel, location: Location, keys: Sequence[PublicKey], file: str | PathLike[str] | None
 ) -> Check:
     try:
-        bundle = read_signature(location, file)
-        files = checked_files(opened.path, opened.manifest) if opened.manifest else hash_files(opened.path)
-        signer = check_signature(bundle, files, keys, source=location.uri)
+        signer = require_signature(location, opened.manifest, keys, signature=file)
     except PalateError as exc:
         return Check(name="signature", status="failed", detail=str(exc))
-    return Check(name="signature", status="ok", detail=f"of {len(files)} files, by the key {signer.key}")
+    return Check(name="signature", status="ok", detail=f"by the key {signer.key}")
 
 
 def _environment(opened: OpenedModel) -> Check:

@@ -33,6 +33,7 @@ from palate.amounts import read_size
 from palate.errors import CacheFailed, InvalidArchive, InvalidOption, ModelChanged, PalateError, SaveFailed
 
 __all__ = [
+    "cache_limit",
     "cached_models",
     "discard",
     "find_digest",
@@ -59,11 +60,7 @@ def model_cache(environ: Mapping[str, str]) -> Path:
     Raises:
         InvalidOption: there is no home to have it in; or see ``user_cache``.
     """
-    try:
-        return user_cache(environ) / "models"
-    except RuntimeError as exc:
-        reason = "it is not set, and this user has no home folder"
-        raise InvalidOption("PALATE_CACHE", reason=reason, hint=_OWN_FOLDER) from exc
+    return user_cache(environ) / "models"
 
 
 @contextmanager
@@ -353,6 +350,15 @@ def _make(folder: Path) -> None:
 def _tidy(folder: Path, limit: int, *, keep: Path) -> None:
     shrink(folder, limit, keep=keep)
     tidy_notes(folder)
+
+
+def cache_limit() -> int:
+    """Return how many bytes of models are kept.
+
+    Raises:
+        InvalidOption: the variable that says so is wrong.
+    """
+    return _size_limit(os.environ)
 
 
 def _size_limit(environ: Mapping[str, str]) -> int:

@@ -26,6 +26,7 @@ __all__ = ["DEFLATED", "Entry", "read_bytes", "read_entries", "refuse"]
 DEFLATED: Final = 8
 _STORED: Final = 0
 _LOCAL: Final = struct.Struct("<4s5H3I2H")
+_MAX_NAME_BYTES: Final = 1024
 _MAX_DIRECTORY: Final = 16 << 20
 
 _ENCRYPTED: Final = 0x0001
@@ -217,6 +218,8 @@ def _read_directory(path: Path, data: bytes, count: int) -> Iterator[_Listed]:
 def _list(path: Path, fields: tuple[int, ...], raw_name: bytes, extra: bytes) -> _Listed:
     _, _, needed, flags, method, _, _, crc, packed, size, _, _, _, disk, _, external, header = fields
     extras = _read_extras(path, extra)
+    if len(raw_name) > _MAX_NAME_BYTES:
+        refuse(path, f"the name {raw_name!r:.200} is longer than {_MAX_NAME_BYTES:,} bytes")
     name = _decode(path, raw_name, flags, extras)
     packed, size, header = _widen(path, name, (size, packed, header), extras)
     is_folder = name.endswith("/")

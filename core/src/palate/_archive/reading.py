@@ -28,6 +28,7 @@ _OTHERS: Final = {
     b"7z\xbc\xaf": "a 7-Zip file",
 }
 _FETCH_AGAIN: Final = "fetch it again from where it came, or pack the model again"
+_READ_IT: Final = "see that you may read it"
 _GIVE_DIRECTORY: Final = "give the directory that holds the MLmodel file, or a file that 'palate pack' wrote"
 _UNPACK: Final = "take it apart with 'palate unpack', and give the directory, or pack that with 'palate pack'"
 _CUT_SHORT: Final = "it is cut short, or is no archive that 'palate pack' wrote"
@@ -88,7 +89,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
     try:
         descriptor = open_plain(path, follow_links=True)
     except OSError as exc:
-        raise ModelNotFound(str(path), reason=f"the file cannot be opened ({exc.strerror})") from exc
+        raise ModelNotFound(str(path), reason=f"the file cannot be opened ({exc.strerror})", hint=_READ_IT) from exc
     try:
         yield Archive(path, descriptor, _read_layout(path, descriptor))
     finally:
@@ -176,7 +177,7 @@ def _read(path: Path, descriptor: int, at: int, size: int) -> bytes:
     try:
         data = os.pread(descriptor, size, at)
     except OSError as exc:
-        raise ModelNotFound(str(path), reason=f"the file cannot be read ({exc.strerror})") from exc
+        raise ModelNotFound(str(path), reason=f"the file cannot be read ({exc.strerror})", hint=_READ_IT) from exc
     if len(data) != size:
         _refuse(path, _CUT_SHORT)
     return data

@@ -29,8 +29,9 @@ _NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _TURN_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.02
 
-# The locks of this process, by directory: one descriptor for each model that it has opened. They are kept as long as it
-# lives, because a model may read its files at any time, and go to its forks, which may do so too.
+# The locks of this process, by directory: one descriptor for each of the models that it opened last. They are kept as
+# long as it lives, because a model may read its files at any time, and go to its forks, which may do so too.
+_MAX_HELD: Final = 256
 _held: dict[tuple[int, int], int] = {}
 
 
@@ -193,6 +194,9 @@ def _keep(descriptor: int) -> None:
     status = os.fstat(descriptor)
     if _held.setdefault((status.st_dev, status.st_ino), descriptor) != descriptor:
         os.close(descriptor)  # another thread was faster
+    while len(_held) > _MAX_HELD:  # of the descriptors that a process may have, most are for others
+        with suppress(StopIteration, KeyError, RuntimeError):  # another thread does the same
+            os.close(_held.pop(next(iter(_held))))
 
 
 def _share(descriptor: int) -> bool:

@@ -34,6 +34,12 @@ def read_listing(archive: Archive) -> Manifest | None:
     if content is None:
         return None
     manifest = parse_manifest(content)
+    if content != manifest.to_json().encode():
+        # The digest does not tell one way to write the same list from another; a signature does.
+        rule = f"its {MANIFEST_FILE} is not written as Palate writes it"
+        raise InvalidArchive(
+            str(archive.path), rule=rule, hint="unpack it with another tool, and save or pack it again"
+        )
     sizes = {member.content.name: member.content.size for member in archive.layout.members}
     listed = {file.name: file for file in manifest.files}
     extra = [name for name in sizes if name not in listed and name not in (MANIFEST_FILE, SIGNATURE_FILE)]

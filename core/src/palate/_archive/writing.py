@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final
@@ -22,8 +22,6 @@ from palate.errors import ModelChanged, UnsafePath
 __all__ = ["Packed", "write_archive"]
 
 _WHILE_READ: Final = "It was changed while it was being packed."
-
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +68,7 @@ def write_archive(
         UnsafePath: a file has a name that an archive must not hold, or there are too many.
         OSError: the disk refuses.
     """
-    extra = dict(added or {})
+    extra = {**(added or {}), **({MANIFEST_FILE: manifest.to_json().encode()} if manifest is not None else {})}
     names = list_files(root)
     if manifest is not None:  # not what others left beside the model, such as byte code
         kept = {MANIFEST_FILE, SIGNATURE_FILE, *(file.name for file in manifest.files)}

@@ -8,28 +8,50 @@ import pwd
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from palate.errors import InvalidOption
 
-__all__ = ["check_private", "user_cache"]
+__all__ = ["check_private", "user_cache", "user_folder"]
+
+_CACHE: Final = "PALATE_CACHE"
 
 
 def user_cache(environ: Mapping[str, str]) -> Path:
     """Return the folder of what Palate keeps for later: ``$PALATE_CACHE``, else a folder in the user's cache.
 
     Raises:
-        InvalidOption: the variable names the home of a user whom nobody knows.
+        InvalidOption: there is no home to have it in, or not the one that the variable names.
     """
-    if own := environ.get("PALATE_CACHE"):
-        try:
-            return Path(own).expanduser().absolute()
-        except RuntimeError as exc:
-            reason = f"it is {own!r:.100}, and there is no such user here"
-            raise InvalidOption("PALATE_CACHE", reason=reason, hint="set it to a folder of your own") from exc
-    shared = environ.get("XDG_CACHE_HOME", "")
-    # The rules for that variable: a relative path counts as unset.
-    root = Path(shared) if os.path.isabs(shared) else Path("~/.cache").expanduser()
+    if own := environ.get(_CACHE):
+        return _expand(own, _CACHE)
+    return user_folder(environ, "XDG_CACHE_HOME", "~/.cache", instead=_CACHE)
+
+
+def user_folder(environ: Mapping[str, str], shared: str, usual: str, *, instead: str) -> Path:
+    """Return Palate's folder of one kind of the user's files.
+
+    Args:
+        environ: the variables.
+        shared: the one that says where all programs have theirs.
+        usual: where they are without it.
+        instead: the one by which Palate's alone can be put elsewhere.
+
+    Raises:
+        InvalidOption: there is no home to have it in.
+    """
+    given = environ.get(shared, "")
+    # The rules for these variables: a relative path counts as unset.
+    root = Path(given) if os.path.isabs(given) else _expand(usual, instead)
     return root / "palate"
+
+
+def _expand(path: str, variable: str) -> Path:
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as exc:
+        reason = f"there is no home folder for {path!r:.100}"
+        raise InvalidOption(variable, reason=reason, hint="set it to a folder of your own") from exc
 
 
 def check_private(folder: Path) -> None:
@@ -44,7 +66,7 @@ def check_private(folder: Path) -> None:
         guarded = place != folder and status.st_mode & stat.S_ISVTX
         if foreign or (_others_write(status) and not guarded):
             reason = f"'{place}' belongs to, or can be written by, another user"
-            raise InvalidOption("PALATE_CACHE", reason=reason, hint="set it to a folder of your own")
+            raise InvalidOption(_CACHE, reason=reason, hint="set it to a folder of your own")
 
 
 def _others_write(status: os.stat_result) -> bool:

@@ -23,6 +23,7 @@ __all__ = ["STAGE_PATTERN", "open_stage", "remove_tree", "sweep_stages"]
 STAGE_PATTERN: Final = ".*.palate-stage-*"  # a folder that is copied into a model may hold the model's own stage
 
 _STALE_SECONDS: Final = 600
+_ATTEMPTS: Final = 100
 _MAX_NAME_BYTES: Final = 180  # leaves room for the rest of the stage's name within 255
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -45,15 +46,27 @@ def open_stage(folder: Path, label: str, *, rescue: Rescue | None = None) -> Ite
     home: Path | None = None
     lock: int | None = None
     try:
-        made = _make_parents(folder)
-        sweep_stages(folder, label, rescue=rescue)
         home = folder / f"{_prefix(label)}{os.getpid()}-{os.urandom(8).hex()}"
-        # Nobody else may look into, or change, what is not sealed yet.
-        os.mkdir(home, 0o700)
+        _make_home(home, made)
         lock = _lock(home)
+        sweep_stages(folder, label, rescue=rescue)
         yield home
     finally:
         _clear(home, lock, made)
+
+
+def _make_home(home: Path, made: list[Path]) -> None:
+    """Make a stage, and the folders on the way to it, which are added to *made*."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        made += _make_parents(home.parent)
+        try:
+            # Nobody else may look into, or change, what is not sealed yet.
+            os.mkdir(home, 0o700)
+        except FileNotFoundError:  # another stage, ending, has taken away the folder that it had made
+            if attempt == _ATTEMPTS:
+                raise
+        else:
+            return
 
 
 def sweep_stages(folder: Path, label: str | None = None, *, rescue: Rescue | None = None) -> list[Path]:

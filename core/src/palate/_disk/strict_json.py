@@ -12,12 +12,19 @@ from typing import Any, NoReturn
 __all__ = ["parse_json"]
 
 
-def parse_json(data: bytes | bytearray | memoryview, *, max_bytes: int | None = None, constants: bool = False) -> Any:
+def parse_json(
+    data: bytes | bytearray | memoryview,
+    *,
+    max_bytes: int | None = None,
+    max_brackets: int | None = None,
+    constants: bool = False,
+) -> Any:
     """Return the document in *data*, which is UTF-8.
 
     Args:
         data: the text.
         max_bytes: how long it may be; by default as long as the caller could read.
+        max_brackets: how many lists and objects it may have; a small text can be gigabytes of empty ones.
         constants: whether NaN, Infinity and -Infinity are numbers, as Python's own writer has it.
 
     Raises:
@@ -25,6 +32,8 @@ def parse_json(data: bytes | bytearray | memoryview, *, max_bytes: int | None = 
     """
     if max_bytes is not None and len(data) > max_bytes:
         raise ValueError(f"it is longer than {max_bytes:,} bytes")
+    if max_brackets is not None and bytes(data).count(b"[") + bytes(data).count(b"{") > max_brackets:
+        raise ValueError(f"it has more than {max_brackets:,} lists and objects")
     parse_constant = None if constants else _refuse_constant
     try:
         return json.loads(str(data, "utf-8"), object_pairs_hook=_unique, parse_constant=parse_constant)

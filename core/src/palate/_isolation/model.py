@@ -135,18 +135,19 @@ def load_isolated(
         opened = open_model(location, verify=verify, document_only=True, signed_by=signed_by)
         opened.require_digest(digest)
         command, foreign = _choose_command(opened, isolation, trust=trust)
+        checked = verify or bool(location.keys or signed_by)
         request = {
             "path": str(opened.path),
             "digest": opened.digest,
             "trust": trust,
             "flavor": flavor,
-            "verify": verify or bool(location.keys or signed_by),
+            "verify": checked,
             "options": dict(options),
             "memory_limit": isolation.memory_limit,
         }
         supervisor = Supervisor(opened.uri, command, foreign=foreign, request=request, isolation=isolation)
         place = location.lasting or str(opened.path)
-        reopen = (_reopen, (place, opened.digest, signed_by, isolation, trust, flavor, verify, dict(options)))
+        reopen = (_reopen, (place, opened.digest, signed_by, isolation, trust, flavor, checked, dict(options)))
         return opened, IsolatedModel(opened, supervisor, reopen)
 
     # The process checks the digest, and the files against it.

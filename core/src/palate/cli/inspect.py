@@ -36,7 +36,7 @@ def _echo(info: ModelInfo) -> None:
             ("opens", _trust_text(info)),
             ("guaranteed", _guarantees_text(info.guarantees)),
             ("identity", _identity_text(info)),
-            ("signature", _signature_text(info)),
+            ("signed", _signature_text(info)),
             ("saved", " ".join(filter(None, [info.created, f"by {info.writer or f'MLflow {info.mlflow_version}'}"]))),
             ("source", _source_text(info)),
             ("run", info.run_id or "-"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import EllipsisType
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -19,7 +19,6 @@ from palate.store import STORE_VARIABLE, AliasMove, Store, Version, open_store
 
 __all__ = ["command"]
 
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 _pass_store = click.make_pass_decorator(Store)
 _reason_option = click.option("--reason", help="Why, for the record.")
 _NO_VERSION = "none"
@@ -65,7 +64,7 @@ def list_models(store: Store, *, name: str | None, deleted: bool, as_json: bool)
     if as_json:
         echo_json([version.to_dict() for version in versions])
         return
-    echo_table([("VERSION", "ADDED", "BY", "SIZE", "SHA256", "ALIASES", "DESCRIPTION"), *map(_row, versions)])
+    echo_table([("VERSION", "ADDED", "BY", "SIZE", "IDENTITY", "ALIASES", "DESCRIPTION"), *map(_row, versions)])
 
 
 def _row(version: Version) -> tuple[str, ...]:
@@ -116,7 +115,8 @@ def promote(
 ) -> None:
     """Let an ALIAS, such as champion, lead to a version from now on.
 
-    Refused, with exit code 1, if the version would break who calls the alias now, as 'palate diff' judges.
+    Refused, with exit code 1, if its signature breaks who calls the alias now. 'palate diff' looks at more, such as
+    what both predict.
     """
     version = store.version(reference)
     move = store.set_alias(
@@ -155,7 +155,7 @@ def unalias(store: Store, *, name: str, alias: str, reason: str | None, as_json:
 @click.argument("name")
 @click.argument("alias")
 @click.option(
-    "--at", metavar="TIME", help="Show where it led then: 2026-11-28T12:00+01:00, or at the end of a day in UTC."
+    "--at", metavar="TIME", help="Show where it led then: a time, as 2026-11-28T12:00, or the end of a day; in UTC."
 )
 @json_option
 @_pass_store
@@ -169,7 +169,7 @@ def history(store: Store, *, name: str, alias: str, at: str | None, as_json: boo
     if as_json:
         echo_json([_move_dict(move) for move in moves])
         return
-    rows = [("TIME", "VERSION", "SHA256", "BY", "REASON")]
+    rows = [("TIME", "VERSION", "IDENTITY", "BY", "REASON")]
     echo_table([*rows, *((m.time[:19], *_target(m), m.by, m.reason or "-") for m in moves)])
 
 
@@ -218,6 +218,10 @@ def demand(store: Store, *, keys: Sequence[str], nothing: bool) -> None:
     if bool(keys) == nothing:
         raise click.UsageError("give --signed-by, or --nothing")
     store.demand_signatures(keys)
+    demanded = (
+        f"a signature by {'the key' if len(keys) == 1 else f'one of {len(keys)} keys'}" if keys else "no signature"
+    )
+    click.echo(printable(f"{store.uri} demands {demanded}"))
 
 
 @command.command("collect")
@@ -248,10 +252,11 @@ def _parse_tags(given: Sequence[str]) -> dict[str, str]:
 def _parse_time(text: str) -> datetime:
     try:
         # Of a day, its last moment: what somebody asks for who wants to know what was used that day.
-        return datetime.fromisoformat(f"{text}T23:59:59.999999+00:00" if len(text) == 10 else text)
+        found = datetime.fromisoformat(f"{text}T23:59:59.999999" if len(text) == 10 else text)
     except ValueError as exc:
         hint = "write it as 2026-11-28T12:00+01:00, or as 2026-11-28"
         raise InvalidOption("--at", reason=f"{text!r:.60} is no time", hint=hint) from exc
+    return found if found.tzinfo else found.replace(tzinfo=UTC)  # as the times that are shown
 
 
 def _target(move: AliasMove) -> tuple[str, str]:

@@ -45,7 +45,7 @@ def claim_library(uri: str) -> None:
         import obstore  # noqa: F401
     except ImportError as exc:
         raise DependencyMissing(
-            "obstore", needed_for=f"Reaching {uri.partition(':')[0]}: addresses", install="palate[remote]"
+            "obstore", needed_for=f"Reaching {uri.partition(':')[0]}: addresses", install="'palate[remote]'"
         ) from exc
     if _user not in (None, os.getpid()):
         raise RemoteFailed(

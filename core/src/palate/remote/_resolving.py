@@ -6,7 +6,7 @@ from pathlib import Path
 
 from palate.locations import Location, shown_uri
 from palate.remote._fetching import fetch
-from palate.storage import keep_fetched, read_manifest
+from palate.storage import cache_limit, keep_fetched, read_manifest
 
 __all__ = ["resolve"]
 
@@ -20,7 +20,7 @@ def resolve(uri: str, digest: str | None) -> Location:
     """
 
     def fetch_file(file: Path, known_tag: str | None) -> str | None:
-        fetched = fetch(uri, file, known_tag=known_tag or None)
+        fetched = fetch(uri, file, known_tag=known_tag or None, max_size=cache_limit())
         return None if fetched is None else fetched.tag
 
     path = keep_fetched(uri, fetch_file, digest=digest)

@@ -6,6 +6,7 @@ from palate.store._documents import AliasMove, Deletion
 from palate.store._exporting import export_model
 from palate.store._importing import Imported, Refused, import_models
 from palate.store._mlflow import Registered
+from palate.store._mlflow import resolve as resolve_mlflow
 from palate.store._opening import STORE_VARIABLE, open_store, resolve
 from palate.store._store import Store
 from palate.store._versions import ModelSummary, Version
@@ -24,4 +25,5 @@ __all__ = [
     "import_models",
     "open_store",
     "resolve",
+    "resolve_mlflow",
 ]

@@ -65,7 +65,9 @@ class Aliases:
         """
         move = self._target(self._read(alias).moves)
         if move is None or move.version is None:
-            raise VersionNotFound(f"{self._name}@{alias}", reason="there is no such alias", known=self._known())
+            raise VersionNotFound(
+                f"{self._name}@{alias}", reason=f"the store '{self._place.uri}' has no such alias", known=self._known()
+            )
         return move.version
 
     def history(self, alias: str) -> tuple[AliasMove, ...]:
@@ -76,7 +78,11 @@ class Aliases:
         """
         moves = self._read(alias).moves
         if not moves:
-            raise VersionNotFound(f"{self._name}@{alias}", reason="there never was such an alias", known=self._known())
+            raise VersionNotFound(
+                f"{self._name}@{alias}",
+                reason=f"the store '{self._place.uri}' never had such an alias",
+                known=self._known(),
+            )
         return moves
 
     def at(self, alias: str, time: datetime) -> AliasMove | None:
@@ -89,7 +95,7 @@ class Aliases:
         if not isinstance(time, datetime):
             raise InvalidOption("at", reason=f"it is {type(time).__name__}", hint="give a datetime")
         if time.tzinfo is None:
-            hint = "give it one, as in 2026-11-28T12:00+00:00; a day alone is not enough either"
+            hint = "give it one, as in 2026-11-28T12:00+00:00"
             raise InvalidOption("at", reason=f"'{time}' has no time zone", hint=hint)
         before = [move for move in self.history(alias) if datetime.fromisoformat(move.time) <= time]
         return before[-1] if before else None
@@ -177,6 +183,10 @@ class Aliases:
 
     def _key(self, alias: str) -> str:
         return f"{self._name}/aliases/{alias}{_SUFFIX}"
+
+    def _missing(self, alias: str, told: str) -> VersionNotFound:
+        reason = f"the store '{self._place.uri}' {told}"
+        return VersionNotFound(f"{self._name}@{alias}", reason=reason, known=self._known())
 
     def _known(self) -> list[str]:
         return [f"@{alias}" for alias in self.current()]

@@ -168,7 +168,10 @@ class DirectoryPlace:
         if directory is None:
             return False
         with self._telling(), open_stage(self._root / name, "deleted") as home:
-            os.rename(directory, home / _MODEL)  # from here on nobody sees half of it
+            try:
+                os.rename(directory, home / _MODEL)  # from here on nobody sees half of it
+            except FileNotFoundError:
+                return False  # somebody else has removed them
             self._sync_or_undo(directory.parent, home / _MODEL, directory)
         return True
 

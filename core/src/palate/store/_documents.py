@@ -39,6 +39,7 @@ BEGUN: Final = "begun"
 DONE: Final = "done"
 WITHDRAWN: Final = "withdrawn"
 _MAX_BYTES: Final = 16 << 20
+_MAX_BRACKETS: Final = 100_000  # an alias has one for each move
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _RANGES: Final = {"version": range(1, 1_000_000_000)}
 
@@ -184,7 +185,7 @@ def _facts(document: _Document) -> dict[str, Any]:
 
 def _parse(content: bytes, source: str) -> dict[str, Any]:
     try:
-        document = parse_json(content, max_bytes=_MAX_BYTES)
+        document = parse_json(content, max_bytes=_MAX_BYTES, max_brackets=_MAX_BRACKETS)
     except ValueError as exc:
         raise InvalidStore(source, reason=f"it is not JSON: {exc!s:.200}") from exc
     if not isinstance(document, dict):

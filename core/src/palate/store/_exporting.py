@@ -7,10 +7,10 @@ import re
 from os import PathLike
 from typing import Final
 
-from palate.errors import CacheFailed, InvalidOption, PalateError
+from palate.errors import InvalidOption
 from palate.locations import scheme_of
 from palate.packing import ARCHIVE_SUFFIX, Packed, Unpacked, pack_model, unpack_model
-from palate.storage import check_private, model_cache, open_stage
+from palate.storage import stage_in_cache
 from palate.store._mlflow import Registered, register
 
 __all__ = ["export_model"]
@@ -39,7 +39,7 @@ def export_model(
         InvalidOption: the target is none of these.
     """
     scheme = scheme_of(target)
-    if scheme == "mlflow":
+    if scheme == "mlflow" or (isinstance(target, str) and target.lower().startswith("mlflow:")):
         return _register(uri, str(target), overwrite=overwrite)
     if scheme is not None:
         raise InvalidOption("target", reason=f"'{scheme}:' is not written to", hint=_FORMS)
@@ -55,13 +55,6 @@ def _register(uri: str | PathLike[str], target: str, *, overwrite: bool) -> Regi
     if overwrite:
         hint = "leave overwrite out (CLI: --overwrite)"
         raise InvalidOption("overwrite", reason="MLflow's registry keeps every version", hint=hint)
-    folder = model_cache(os.environ)
-    check_private(folder)
-    try:
-        with open_stage(folder, "export") as home:
-            unpacked = unpack_model(uri, home / "model")  # every file is checked
-            return register(unpacked.path, named[1], digest=unpacked.digest)
-    except PalateError:
-        raise
-    except OSError as exc:
-        raise CacheFailed(str(folder), reason=exc.strerror or str(exc)) from exc
+    with stage_in_cache("export") as home:
+        unpacked = unpack_model(uri, home / "model")  # every file is checked
+        return register(unpacked.path, named[1], digest=unpacked.digest)

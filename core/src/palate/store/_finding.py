@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import yaml
-
-from palate.errors import PalateError
 from palate.model_file import parse_model_file
 from palate.packing import ARCHIVE_SUFFIX
 from palate.storage import MODEL_FILE, read_small
-from palate.store._mlflow import read_registry_note
+from palate.store._mlflow import read_mapping, read_registry_note
 
 __all__ = ["ARTIFACTS", "Found", "Unreadable", "describe_found", "find_models", "found_at"]
 
@@ -24,7 +21,6 @@ ARTIFACTS: Final = "artifacts"
 """What MLflow calls the folder in which it keeps the files of a run, or of a model."""
 
 _META: Final = "meta.yaml"
-_MAX_META: Final = 1 << 20
 _MAX_MODEL_FILE: Final = 32 << 20
 _MAX_DEPTH: Final = 64
 _VERSION: Final = re.compile(r"version-([1-9][0-9]{0,8})", re.ASCII)
@@ -107,7 +103,7 @@ def describe_found(found: Found, directory: Path) -> Found:
     note = read_registry_note(directory)
     if found.registered is None and note.get("model_name"):
         version = note.get("model_version", "")
-        number = int(version) if version.isascii() and version.isdigit() else 0
+        number = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
         found = replace(found, registered=note["model_name"], number=number)
     return replace(found, created=model_file.utc_time_created or "")
 
@@ -142,8 +138,4 @@ def _artifact_key(address: str) -> tuple[str, ...]:
 
 def _read_meta(folder: Path) -> dict[str, Any]:
     """Return what MLflow's meta.yaml in a folder says; {} where there is none that can be read."""
-    try:
-        meta = yaml.safe_load(read_small(folder / _META, _MAX_META))
-    except (PalateError, yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError):
-        return {}
-    return meta if isinstance(meta, dict) else {}
+    return read_mapping(folder / _META)

@@ -22,16 +22,7 @@ from palate.errors import (
     VersionNotFound,
 )
 from palate.locations import Location, locate, locate_file, scheme_of
-from palate.storage import (
-    MODEL_FILE,
-    check_private,
-    is_foreign_zip,
-    model_cache,
-    open_stage,
-    read_manifest,
-    survey,
-    unpack_zip,
-)
+from palate.storage import MODEL_FILE, check_manifest, is_foreign_zip, read_manifest, stage_in_cache, survey, unpack_zip
 from palate.store._finding import ARTIFACTS, Found, describe_found, find_models, found_at
 from palate.store._names import check_name
 from palate.store._naming import allowed_name, choose_names
@@ -133,6 +124,7 @@ class _Intake:
         manifest = read_manifest(location.path) or survey(location.path)
         known = self._versions(name)
         if manifest.digest in known:
+            check_manifest(location.path, manifest)  # a damaged one is not what is there already
             self._present.append(known[manifest.digest])
             return
         version = self._store.add(name, location)
@@ -216,13 +208,6 @@ def _local_path(source: str | PathLike[str]) -> Path | None:
 @contextmanager
 def _unpacked(path: Path) -> Iterator[Path]:
     """Unpack an ordinary zip file in the cache, for as long as it takes."""
-    folder = model_cache(os.environ)
-    check_private(folder)
-    try:
-        with open_stage(folder, "import") as home:
-            unpack_zip(path, home)
-            yield home
-    except PalateError:
-        raise
-    except OSError as exc:
-        raise CacheFailed(str(folder), reason=exc.strerror or str(exc)) from exc
+    with stage_in_cache("import") as home:
+        unpack_zip(path, home)
+        yield home

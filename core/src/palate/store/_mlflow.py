@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from palate.errors import (
     DependencyMissing,
     ModelChanged,
@@ -29,14 +27,16 @@ from palate.storage import (
     keep_directory,
     read_manifest,
     read_small,
+    read_yaml,
 )
 
-__all__ = ["REGISTRY_NOTE", "Registered", "read_registry_note", "register", "resolve"]
+__all__ = ["REGISTRY_NOTE", "Registered", "read_mapping", "read_registry_note", "register", "resolve"]
 
 REGISTRY_NOTE: Final = "registered_model_meta"
 """The file that MLflow's registry puts into what it downloads: the model's name there, and its version."""
 
-_MAX_NOTE: Final = 64 << 10
+_MAX_DOCUMENT: Final = 64 << 10
+
 # What MLflow says of something that is not there, and of an alias that is not there.
 _NOT_THERE: Final = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "INVALID_PARAMETER_VALUE"})
 _TRACKING: Final = "see that MLFLOW_TRACKING_URI (and MLFLOW_REGISTRY_URI, if it is set) name the server, and try again"
@@ -123,13 +123,17 @@ def register(directory: Path, name: str, *, digest: str | None) -> Registered:
 
 def read_registry_note(directory: Path) -> dict[str, str]:
     """Return ``model_name`` and ``model_version`` as the registry's note in a downloaded model has them, if it has."""
-    try:
-        note = yaml.safe_load(read_small(directory / REGISTRY_NOTE, _MAX_NOTE))
-    except (PalateError, yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError):
-        return {}
-    if not isinstance(note, dict):
-        return {}
+    note = read_mapping(directory / REGISTRY_NOTE)
     return {key: str(note[key]) for key in ("model_name", "model_version") if isinstance(note.get(key), str | int)}
+
+
+def read_mapping(file: Path) -> dict[str, Any]:
+    """Return what a small YAML file of MLflow's says; {} where there is none that can be read."""
+    try:
+        found = read_yaml(read_small(file, _MAX_DOCUMENT), source=file.name)
+    except PalateError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 # -- how ---------------------------------------------------------------------------------------------------------------

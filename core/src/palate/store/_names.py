@@ -74,7 +74,9 @@ def check_alias(alias: object) -> str:
     """
     if not isinstance(alias, str) or not _ALIAS.fullmatch(alias) or _DEVICES.fullmatch(alias) or ".." in alias:
         _refuse("alias", alias, _ALIAS_RULE)
-    if alias.lower() in (LATEST, "sha256") or _LIKE_VERSION.fullmatch(alias):
+    if alias.lower() == LATEST:
+        _refuse("alias", alias, "the newest version is written iris/latest; choose another word for an alias")
+    if alias.lower() == "sha256" or _LIKE_VERSION.fullmatch(alias):
         _refuse("alias", alias, "that is said of a version by itself; choose another word, such as champion")
     return alias
 
@@ -122,6 +124,8 @@ def parse_reference(text: str, digest: str | None = None) -> Reference:
     check_name(name)
     if at:
         return Reference(name=name, alias=check_alias(alias), digest=digest)
+    if slash and _ALIAS.fullmatch(version) and version != LATEST and not _LIKE_VERSION.fullmatch(version):
+        _refuse("version", version, f"{_VERSION_RULE}; an alias is written {name}@{version}")
     if slash and version != LATEST:
         return Reference(name=name, version=check_version(version), digest=digest)
     return Reference(name=name, digest=digest)

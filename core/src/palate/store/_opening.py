@@ -11,6 +11,7 @@ from typing import Final
 
 from palate.errors import InvalidOption, PalateWarning
 from palate.locations import Location, scheme_of
+from palate.storage import user_folder
 from palate.store._bucket import BucketPlace
 from palate.store._directory import DirectoryPlace
 from palate.store._names import parse_reference
@@ -40,12 +41,13 @@ def open_store(place: str | PathLike[str] | None = None, *, by: str | None = Non
 
 
 def default_place(environ: Mapping[str, str]) -> str:
-    """Return where the store is if nobody says otherwise."""
-    if own := environ.get(STORE_VARIABLE):
-        return own
-    shared = environ.get("XDG_DATA_HOME", "")
-    root = Path(shared) if os.path.isabs(shared) else Path("~/.local/share").expanduser()
-    return str(root / "palate" / "store")
+    """Return where the store is if nobody says otherwise.
+
+    Raises:
+        InvalidOption: there is no home to have it in.
+    """
+    own = environ.get(STORE_VARIABLE)
+    return own or str(user_folder(environ, "XDG_DATA_HOME", "~/.local/share", instead=STORE_VARIABLE) / "store")
 
 
 def resolve(uri: str, digest: str | None) -> Location:

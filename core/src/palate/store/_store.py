@@ -6,7 +6,6 @@ import getpass
 import os
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from os import PathLike
 from types import EllipsisType
@@ -14,14 +13,13 @@ from typing import Any
 
 from palate.errors import (
     BreakingChange,
-    InvalidOption,
     SignatureExists,
     VersionNotFound,
 )
 from palate.locations import Location, read_one_model, require_digest
 from palate.model_diff import compare_calls
 from palate.saving import save_model
-from palate.signing import PrivateKey, read_key_texts, require_signature, sign_location
+from palate.signing import PrivateKey, parse_keys, read_keys, require_signature, sign_location
 from palate.storage import SIGNATURE_FILE, Manifest
 from palate.store._aliases import Aliases
 from palate.store._deletions import Deletions
@@ -159,7 +157,7 @@ class Store:
             return self._place.add(name, location.path, describe, signature=location.signature)
 
         number = read_one_model(source, copy, is_whole=lambda _: True)
-        return self._describe(name, number, Aliases(self._place, name).current())
+        return self._describe(name, number, {})  # no alias leads to it yet
 
     def save_model(self, name: str, model: object, **options: Any) -> Version:
         """Save *model* as the next version of *name*; *options* are those of ``palate.save_model``.
@@ -174,7 +172,7 @@ class Store:
             save_model(model, path, **options)
             found = Location(uri=f"a model saved as '{name}'", path=path)
             number = self._place.add(name, path, self._describing(found, Notes()), move=True)
-        return self._describe(name, number, Aliases(self._place, name).current())
+        return self._describe(name, number, {})  # no alias leads to it yet
 
     def sign(
         self,
@@ -244,6 +242,8 @@ class Store:
             if not allow_breaking:
                 self._refuse_breaking(name, alias, old, new)
 
+        if self._place.is_local:
+            self.find(Reference(name=name, version=number), uri=f"{name}/{number}")  # its files are there
         aliases = Aliases(self._place, name)
         while True:
             digest = versions.require(number).digest
@@ -300,7 +300,7 @@ class Store:
         Raises:
             InvalidKey: one cannot be read or used.
         """
-        demand_keys(self._place, [key.decode() for key in read_key_texts(keys)] if keys else [])
+        demand_keys(self._place, [key.pem.decode() for key in read_keys(keys)] if keys else [])
 
     def collect(self) -> list[str]:
         """Remove what was begun and never finished; return what that was.
@@ -357,7 +357,7 @@ class Store:
         def describe(manifest: Manifest, where: str) -> VersionRecord:
             require_digest(location.uri, manifest.digest, location.digest)
             for demanded in filter(None, (location.keys, keys)):  # by the store that it comes from, and by this one
-                require_signature(replace(location, keys=demanded), manifest)
+                require_signature(location, manifest, parse_keys(demanded))
             return VersionRecord(
                 id=uuid.uuid4().hex,
                 digest=manifest.digest,

@@ -136,9 +136,9 @@ class Versions:
         document = self._place.read(key)
         if document is None:
             reference = Reference(name=self._name, version=number)
-            raise VersionNotFound(
-                str(reference), reason=f"the store '{self._place.uri}' has no such version", known=self._known()
-            )
+            known = self._known()
+            reason = f"the store '{self._place.uri}' has no such {'version' if known else 'model'}"
+            raise VersionNotFound(str(reference), reason=reason, known=known)
         return load(VersionRecord, document.content, source=f"{self._place.uri}/{key}")
 
     def require(self, number: int) -> VersionRecord:
