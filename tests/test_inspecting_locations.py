@@ -89,7 +89,7 @@ def test_a_pin_changes_nothing_else(archive: Path) -> None:
 
 def test_a_signature_is_shown_and_not_believed(line: Path, tmp_path: Path) -> None:
     """Inspect says that there is one, wherever it is kept, and that nobody has checked it."""
-    assert "\nsignature           none\n" in run("inspect", line).stdout
+    assert "\nsigned              none\n" in run("inspect", line).stdout
     private, _ = write_key(make_key(), tmp_path, "key")
     sign_model(line, private)
     archive = pack_model(line, tmp_path / "signed.palate").path
@@ -97,7 +97,7 @@ def test_a_signature_is_shown_and_not_believed(line: Path, tmp_path: Path) -> No
     store.add("lines", line)
     store.add("late", save_model(tmp_path / "other", slope=2.0))
     store.sign("late/1", private)
-    shown = "\nsignature           present, not checked ('palate verify --key' checks it)\n"
+    shown = "\nsigned              present, not checked ('palate verify --key' checks it)\n"
     for uri in (line, archive, "models:/lines/1", "models:/late/1"):
         assert shown in run("inspect", uri).stdout
         assert palate.inspect_model(uri).signed

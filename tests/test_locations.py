@@ -133,7 +133,7 @@ def test_a_model_without_identity_is_no_pinned_one(saved) -> None:
 @pytest.mark.parametrize("pin", ["", "abc", "A" * 64, "0" * 63, "0" * 65])
 def test_a_pin_that_is_no_digest_is_refused(saved, pin) -> None:
     """A pin that was cut or mistyped pins nothing, and is not passed over."""
-    with pytest.raises(InvalidOption, match="give the 64 hex digits"):
+    with pytest.raises(InvalidOption, match="the 64 hex digits"):
         locate(f"{saved}@sha256:{pin}")
 
 

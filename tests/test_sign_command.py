@@ -155,7 +155,7 @@ def test_what_cannot_be_signed(model, keys, tmp_path) -> None:
     assert run("sign", model).exit_code == 2
     away = run("sign", "https://example.org/m", "--key", keys / "ours.pem")
     assert away.exit_code == 2
-    assert "unpack it, sign the directory" in away.stderr
+    assert "sign the directory before" in away.stderr
     (model / "conda.yaml").write_text("")
     assert run("sign", model, "--key", keys / "ours.pem").exit_code == 1
 

@@ -218,7 +218,7 @@ def test_uris_open_versions_in_commands(two, tmp_path) -> None:
     [
         ("models:/iris", InvalidOption, "say which version"),
         ("models:/iris/3", VersionNotFound, "there is 1 to 2"),
-        ("models:/nope/1", VersionNotFound, "no such version"),
+        ("models:/nope/1", VersionNotFound, "no such model"),
         ("models:/nope/latest", VersionNotFound, "no such model"),
         ("models:/iris@nobody", VersionNotFound, "there is @champion"),
         (f"models:/iris@sha256:{'0' * 64}", VersionNotFound, "no version has that digest"),

@@ -188,7 +188,7 @@ def test_where_an_alias_led_at_a_time(store) -> None:
     with pytest.raises(InvalidOption, match="has no time zone"):
         store.alias_at("iris", "champion", datetime(2026, 3, 1))  # noqa: DTZ001
     for ask in (lambda: store.history("iris", "nobody"), lambda: store.alias_at("iris", "nobody", datetime.now(UTC))):
-        with pytest.raises(VersionNotFound, match="there never was"):
+        with pytest.raises(VersionNotFound, match="never had such an alias"):
             ask()
 
 

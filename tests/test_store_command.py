@@ -129,11 +129,17 @@ def test_which_version_it_was_on_a_day(place) -> None:
     moves = [{"version": n, "digest": None, "time": time, "by": "x"} for n, time in enumerate(times, 1)]
     (place / "iris" / "aliases").mkdir()
     (place / "iris" / "aliases" / "champion.json").write_text(json.dumps({"format": 1, "moves": moves}))
-    at = {"2026-02-28": [], "2026-03-01": [2], "2026-03-02": [2], "2026-03-01T12:00+01:00": [1]}
+    at = {
+        "2026-02-28": [],
+        "2026-03-01": [2],
+        "2026-03-02": [2],
+        "2026-03-01T12:00+01:00": [1],
+        "2026-03-01T22:00": [1],
+    }
     for time, versions in at.items():
         assert [move["version"] for move in answer("history", "iris", "champion", "--at", time)] == versions
         assert len(run("history", "iris", "champion", "--at", time).stdout.splitlines()) == 1 + len(versions)
-    for time in ("yesterday", "2026-03-01T12:00", "2026-02-30", "20260301", ""):
+    for time in ("yesterday", "2026-02-30", "20260301", ""):
         assert "--at" in run("history", "iris", "champion", "--at", time, code=2).stderr.replace("at:", "--at")
 
 
@@ -171,7 +177,7 @@ def test_signatures(place) -> None:
     run("add", "iris", "narrow")
     for usage in ([], ["--signed-by", "ours.pub", "--nothing"]):
         run("demand", *usage, code=2)
-    assert run("demand", "--signed-by", "ours.pub").stdout == ""
+    assert "demands a signature" in run("demand", "--signed-by", "ours.pub").stdout
     assert "is not signed" in run("add", "iris", "narrow", code=1).stderr
     assert CliRunner().invoke(main, ["inspect", "models:/iris/1"]).exit_code == 1
     run("sign", "iris/1", "--key", "ours.pem", code=2)

@@ -250,9 +250,12 @@ def _parse_tags(given: Sequence[str]) -> dict[str, str]:
 
 
 def _parse_time(text: str) -> datetime:
+    """Return a time; of a day its last moment, as of whoever wants to know what was used that day."""
+    is_day = len(text) == 10
     try:
-        # Of a day, its last moment: what somebody asks for who wants to know what was used that day.
-        found = datetime.fromisoformat(f"{text}T23:59:59.999999" if len(text) == 10 else text)
+        if not is_day and "T" not in text and " " not in text:
+            raise ValueError("neither a day as people write it, nor a time")
+        found = datetime.fromisoformat(f"{text}T23:59:59.999999" if is_day else text)
     except ValueError as exc:
         hint = "write it as 2026-11-28T12:00+01:00, or as 2026-11-28"
         raise InvalidOption("--at", reason=f"{text!r:.60} is no time", hint=hint) from exc
