@@ -65,22 +65,31 @@ def copy(model: Path, target: Path) -> None:
 
 
 def write_table(folder: Path, model: Path, repeat: int) -> Table:
-    """Compare what writes a model with a copy."""
+    """Compare each thing that writes a model with a copy, with which it takes turns.
+
+    In pairs: the more memory is used and given back in between, the more of it is such as the machine has to find anew.
+    """
     store = open_store(folder / "store")
     target, packed = folder / "target", folder / "model.palate"
     palate.pack_model(model, packed)
+    size = sum(path.stat().st_size for path in model.rglob("*") if path.is_file())
 
     def remove() -> None:
         shutil.rmtree(target, ignore_errors=True)
         target.unlink(missing_ok=True)
 
+    copying = timed(lambda: copy(model, target), remove)
     measures = {
-        "cp -r, and sync": timed(lambda: copy(model, target), remove),
         "store.add": timed(lambda: store.add("weights", model), lambda: store.delete("weights/latest")),
         "palate.pack_model": timed(lambda: palate.pack_model(model, target), remove),
         "palate.unpack_model": timed(lambda: palate.unpack_model(packed, target), remove),
     }
-    return compare("Writing", measures, repeat, model)
+    rows = []
+    for name, measure in measures.items():
+        middle = medians(in_turn({"copy": copying, name: measure}, repeat))
+        seconds = [f"{middle[name]:.2f}", f"{middle['copy']:.2f}", f"{size / middle[name] / 1e9:.2f}"]
+        rows.append([name, *seconds, times(middle[name] / middle["copy"])])
+    return Table(f"Writing a model of {size / 1e9:.2f} GB", ["", "s", "cp -r, and sync, s", "GB/s", "x the copy"], rows)
 
 
 def read_table(folder: Path, model: Path, repeat: int) -> Table:
