@@ -143,6 +143,13 @@ def test_which_version_it_was_on_a_day(place) -> None:
         assert "--at" in run("history", "iris", "champion", "--at", time, code=2).stderr.replace("at:", "--at")
 
 
+def test_a_place_without_a_store_is_named(place) -> None:
+    """An empty list says of which place it is, so that a mistyped one is seen; a file is no store."""
+    assert f"no models in {place}" in run("list").stderr
+    (place.parent / "file").write_text("x")
+    assert "it is no folder" in run("--store", str(place.parent / "file"), "list", code=1).stderr
+
+
 def test_annotating(place) -> None:
     """Tags are set and removed, of a model or a version."""
     run("add", "iris", "narrow", "--tag", "a=b")

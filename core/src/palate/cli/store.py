@@ -59,6 +59,9 @@ def list_models(store: Store, *, name: str | None, deleted: bool, as_json: bool)
             aliases = ", ".join(f"{alias} -> {number}" for alias, number in model.aliases.items())
             rows.append((model.name, str(model.versions), str(model.latest or "-"), aliases or "-", model.description))
         echo_table(rows)
+        if not models:
+            # Who mistyped the place of the store sees it here.
+            click.echo(printable(f"no models in {store.uri}; 'palate store add NAME URI' adds one"), err=True)
         return
     versions = store.versions(name, deleted=deleted)
     if as_json:

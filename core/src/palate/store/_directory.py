@@ -242,7 +242,12 @@ class DirectoryPlace:
         try:
             with os.scandir(self._root / folder) as entries:
                 return [entry for entry in entries if not entry.name.startswith(".")]
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
+            return []
+        except NotADirectoryError as exc:
+            if not folder:
+                reason, hint = "it is no folder", "name an empty folder, or one that is a store"
+                raise InvalidStore(self.uri, reason=reason, hint=hint) from exc
             return []
         except OSError as exc:
             raise self._failure(exc) from exc
