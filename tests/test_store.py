@@ -438,9 +438,9 @@ def test_a_store_of_a_newer_format(store, model, ask) -> None:
 
 @pytest.mark.parametrize("ask", ["add", "save", "demand"])
 def test_a_file_is_no_store(store, model, ask) -> None:
-    """Where a file stands, StoreFailed names it."""
+    """Where a file stands, InvalidStore names it."""
     Path(store.uri).write_text("mine")
-    with pytest.raises(StoreFailed, match=re.escape(store.uri)):
+    with pytest.raises(InvalidStore, match=re.escape(store.uri)):
         ASKS[ask](store, model)
     assert Path(store.uri).read_text() == "mine"
 
