@@ -227,10 +227,10 @@ def test_a_worker_never_serves_the_model_that_took_the_place(tmp_path: Path) -> 
     """One that has to load anew finds another model at the path and refuses it; the others go on with the old one."""
     path = save_line(tmp_path / "line", 1)
     with live_palate("--workers", 2, "--isolate", path) as server:
-        wait_until(lambda: ready_workers(server) == 2, 30)
+        wait_until(lambda: ready_workers(server) == 2, 90)
         save_line(path, 5, overwrite=True)
         os.kill(children_of(server.process.pid)[0], signal.SIGKILL)
-        server.wait_for("is not the model that was asked for", seconds=30)
+        server.wait_for("is not the model that was asked for", seconds=90)
         answers = []
         while len(answers) < 20:
             with suppress(ConnectionError):  # the system gave it to the worker that does not come back

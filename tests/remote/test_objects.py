@@ -595,7 +595,7 @@ def test_library_is_an_extra(run_python: Run) -> None:
         from palate.remote import Bucket; Bucket("s3://bucket/x")"""
     done = run_python(script)
     assert done.returncode == 1
-    assert "DependencyMissing: Reaching s3: addresses needs obstore. Hint: pip install palate[remote]." in done.stderr
+    assert "DependencyMissing: Reaching s3: addresses needs obstore. Hint: pip install 'palate[remote]'." in done.stderr
 
 
 def test_import_brings_no_library(run_python: Run) -> None:

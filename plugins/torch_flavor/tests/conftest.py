@@ -34,7 +34,12 @@ def load() -> Callable[..., Any]:
     """Load a directory with the hooks."""
 
     def loader(path: Path, *, trust: bool = False, section: dict[str, Any] | None = None, **extra: object) -> Any:
-        options = LoadOptions(trust=trust, code=ModelCode(None), extra=extra)
+        options = LoadOptions(
+            trust=trust,
+            code=ModelCode(None),
+            extra=extra,
+            map_file=lambda name: memoryview(bytearray((path / name).read_bytes())),
+        )
         return torch_flavor.load_model(path=path, config=section or {"model_data": "data"}, options=options)
 
     return loader

@@ -28,7 +28,11 @@ from palate._code.model_code import ModelCode
 from palate.hookspecs import LoadOptions
 root, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 extra = {"module": lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))}
-options = LoadOptions(code=ModelCode(None), extra=extra if "safetensors" in name else {})
+options = LoadOptions(
+    code=ModelCode(None),
+    extra=extra if "safetensors" in name else {},
+    map_file=lambda name: memoryview(bytearray((root / name).read_bytes())),
+)
 ones = np.ones((2, 3), "float32")
 data = {"a": ones, "b": ones} if "graph" in name else ones
 # The first model that is opened brings torch's compiler along, which takes its time.

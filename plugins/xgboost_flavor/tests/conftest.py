@@ -181,6 +181,7 @@ def load() -> Callable[..., Any]:
 
     def loader(path: Path, section: dict[str, Any], *, trust: bool = False) -> Any:
         code = ModelCode(path / "code" if trust and (path / "code").is_dir() else None)
-        return xgboost_flavor.load_model(path=path, config=section, options=LoadOptions(trust=trust, code=code))
+        options = LoadOptions(trust=trust, code=code, map_file=lambda name: memoryview((path / name).read_bytes()))
+        return xgboost_flavor.load_model(path=path, config=section, options=options)
 
     return loader

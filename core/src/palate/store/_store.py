@@ -106,21 +106,30 @@ class Store:
 
     def find(self, reference: Reference, *, uri: str) -> Location:
         """Return where a version's files are, and which identity and signature they must have."""
-        number = self._number(reference)
-        versions = Versions(self._place, reference.name)
+        while True:
+            number = self._number(reference)
+            try:
+                return self._place_of(reference.name, number, uri=uri)
+            except VersionNotFound:
+                # The alias may have been moved, and what it led to before deleted, since it was read.
+                if self._number(reference) == number:
+                    raise
+
+    def _place_of(self, name: str, number: int, *, uri: str) -> Location:
+        versions = Versions(self._place, name)
         record = versions.require(number)
-        path = self._place.find(reference.name, number, record)
+        path = self._place.find(name, number, record)
         if path is None:
-            raise VersionNotFound(f"{reference.name}/{number}", reason="its files are gone", known=())
+            raise VersionNotFound(f"{name}/{number}", reason="its files are gone", known=())
         return Location(
             uri=uri,
             path=path,
             digest=record.digest,
-            name=reference.name,
+            name=name,
             version=str(number),
             signature=versions.signature(number),
             keys=demanded_keys(self._place),
-            lasting=None if self._place.is_local else f"models:/{reference.name}/{number}@sha256:{record.digest}",
+            lasting=None if self._place.is_local else f"models:/{name}/{number}@sha256:{record.digest}",
         )
 
     # -- adding ------------------------------------------------------------------------------------------------------
