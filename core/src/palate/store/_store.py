@@ -24,6 +24,7 @@ from palate.storage import SIGNATURE_FILE, Manifest
 from palate.store._aliases import Aliases
 from palate.store._deletions import Deletions
 from palate.store._documents import AliasMove, Notes, VersionRecord, now_after
+from palate.store._locating import locate_version
 from palate.store._names import Reference, check_alias, check_name, check_version, is_name, parse_reference
 from palate.store._notes import NoteBook, checked_notes, checked_text
 from palate.store._place import Describe, Place
@@ -109,28 +110,11 @@ class Store:
         while True:
             number = self._number(reference)
             try:
-                return self._place_of(reference.name, number, uri=uri)
+                return locate_version(self._place, reference.name, number, uri=uri)
             except VersionNotFound:
                 # The alias may have been moved, and what it led to before deleted, since it was read.
                 if self._number(reference) == number:
                     raise
-
-    def _place_of(self, name: str, number: int, *, uri: str) -> Location:
-        versions = Versions(self._place, name)
-        record = versions.require(number)
-        path = self._place.find(name, number, record)
-        if path is None:
-            raise VersionNotFound(f"{name}/{number}", reason="its files are gone", known=())
-        return Location(
-            uri=uri,
-            path=path,
-            digest=record.digest,
-            name=name,
-            version=str(number),
-            signature=versions.signature(number),
-            keys=demanded_keys(self._place),
-            lasting=None if self._place.is_local else f"models:/{name}/{number}@sha256:{record.digest}",
-        )
 
     # -- adding ------------------------------------------------------------------------------------------------------
 
