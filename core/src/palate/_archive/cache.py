@@ -27,6 +27,7 @@ from palate._disk.manifest_document import MANIFEST_FILE, Manifest
 from palate._disk.model_copies import copy_model
 from palate._disk.paths import MODEL_FILE, read_small
 from palate._disk.stages import open_stage
+from palate._disk.stamps import stamp_of
 from palate._disk.strict_yaml import MAX_BYTES
 from palate._remote_errors import shown_uri
 from palate.amounts import read_size
@@ -320,8 +321,8 @@ def _renew(note: Path, source: str, fetch: Callable[[Path, str | None], str | No
 
 
 def _stamp(descriptor: int) -> list[int]:
-    status = os.fstat(descriptor)
-    return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    """Return a file's stamp as a note keeps it."""
+    return list(stamp_of(os.fstat(descriptor)))
 
 
 def _note_stamp(note: Path, stamp: list[int], contents: _Contents) -> None:

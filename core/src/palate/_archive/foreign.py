@@ -11,6 +11,7 @@ from typing import Final
 from palate._archive.foreign_entries import DEFLATED, Entry, read_bytes, read_entries, refuse
 from palate._archive.names import check_names
 from palate._archive.reading import is_archive
+from palate._disk.durable import write_all
 from palate._disk.paths import MODEL_FILE, open_plain
 from palate.errors import ModelNotFound
 
@@ -111,9 +112,7 @@ def _unpack(path: Path, descriptor: int, entry: Entry, folder: Path) -> None:
             size, crc = size + len(chunk), zlib.crc32(chunk, crc)
             if size > entry.size:
                 break
-            left = memoryview(chunk)
-            while left:
-                left = left[file.write(left) :]
+            write_all(file, chunk)
     _check(path, entry, size, crc)
 
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
-from palate._archive.layout import END, END64, ENTRY, FIRST_BYTES, LOCATOR, MAX16, MAX32
+from palate._archive.layout import END, END64, ENTRY, FIRST_BYTES, LOCAL, LOCATOR, MAX16, MAX32
+from palate._archive.names import MAX_NAME_BYTES
 from palate._archive.reading import MAX_FILES
 from palate.errors import InvalidArchive, ModelNotFound
 
@@ -25,8 +26,6 @@ __all__ = ["DEFLATED", "Entry", "read_bytes", "read_entries", "refuse"]
 
 DEFLATED: Final = 8
 _STORED: Final = 0
-_LOCAL: Final = struct.Struct("<4s5H3I2H")
-_MAX_NAME_BYTES: Final = 1024
 _MAX_DIRECTORY: Final = 16 << 20
 
 _ENCRYPTED: Final = 0x0001
@@ -218,8 +217,8 @@ def _read_directory(path: Path, data: bytes, count: int) -> Iterator[_Listed]:
 def _list(path: Path, fields: tuple[int, ...], raw_name: bytes, extra: bytes) -> _Listed:
     _, _, needed, flags, method, _, _, crc, packed, size, _, _, _, disk, _, external, header = fields
     extras = _read_extras(path, extra)
-    if len(raw_name) > _MAX_NAME_BYTES:
-        refuse(path, f"the name {raw_name!r:.200} is longer than {_MAX_NAME_BYTES:,} bytes")
+    if len(raw_name) > MAX_NAME_BYTES:
+        refuse(path, f"the name {raw_name!r:.200} is longer than {MAX_NAME_BYTES:,} bytes")
     name = _decode(path, raw_name, flags, extras)
     packed, size, header = _widen(path, name, (size, packed, header), extras)
     is_folder = name.endswith("/")
@@ -308,15 +307,15 @@ def _decode(path: Path, raw: bytes, flags: int, extras: dict[int, bytes]) -> str
 
 def _read_local(path: Path, descriptor: int, listed: _Listed, limit: int) -> Entry:
     """Hold the header in front of a file against the directory; return the file, which must end at *limit*."""
-    if limit - listed.header < _LOCAL.size:
+    if limit - listed.header < LOCAL.size:
         refuse(path, f"{listed.name!r:.200} lies within another file")
-    header = _LOCAL.unpack(read_bytes(path, descriptor, listed.header, _LOCAL.size))
+    header = LOCAL.unpack(read_bytes(path, descriptor, listed.header, LOCAL.size))
     magic, needed, flags, method, _, _, crc, packed, size, name_length, extra_length = header
-    start = listed.header + _LOCAL.size + name_length + extra_length
+    start = listed.header + LOCAL.size + name_length + extra_length
     stop = start + listed.packed
     if magic != FIRST_BYTES or stop > limit:
         refuse(path, f"{listed.name!r:.200} is not where the directory says")
-    rest = read_bytes(path, descriptor, listed.header + _LOCAL.size, name_length + extra_length)
+    rest = read_bytes(path, descriptor, listed.header + LOCAL.size, name_length + extra_length)
     extras = _read_extras(path, rest[name_length:])
     if rest[:name_length] != listed.raw_name or (flags, method) != (listed.flags, listed.method):
         refuse(path, f"what stands before {listed.name!r:.200} tells something else than the directory")

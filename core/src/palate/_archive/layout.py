@@ -19,6 +19,7 @@ __all__ = [
     "END64",
     "ENTRY",
     "FIRST_BYTES",
+    "LOCAL",
     "LOCATOR",
     "MAX16",
     "MAX32",
@@ -30,7 +31,7 @@ __all__ = [
 
 FIRST_BYTES: Final = b"PK\x03\x04"
 
-_LOCAL: Final = struct.Struct("<4s5H3I2H")
+LOCAL: Final = struct.Struct("<4s5H3I2H")
 ENTRY: Final = struct.Struct("<4s6H3I5H2I")
 END: Final = struct.Struct("<4s4H2IH")
 END64: Final = struct.Struct("<4sQ2H2I4Q")
@@ -112,12 +113,12 @@ def _place(content: Content, start: int) -> Member:
     extra = struct.pack("<2H2Q", _ZIP64, 16, content.size, content.size) if long else b""
     alignment = _PAGE if content.size >= _PAGE else _LINE
     # The padding is an extra field of its own: four bytes of head, the alignment, zeros.
-    padding = -(start + _LOCAL.size + len(name) + len(extra) + 6) % alignment
+    padding = -(start + LOCAL.size + len(name) + len(extra) + 6) % alignment
     extra += struct.pack("<3H", _PADDING, 2 + padding, alignment) + bytes(padding)
     narrow = MAX32 if long else content.size
     version = _VERSION64 if long else _VERSION
     fields = (version, _UTF8, 0, _TIME, _DATE, content.crc, narrow, narrow, len(name), len(extra))
-    header = _LOCAL.pack(FIRST_BYTES, *fields) + name + extra
+    header = LOCAL.pack(FIRST_BYTES, *fields) + name + extra
     return Member(content, header, start, start + len(header))
 
 

@@ -8,9 +8,9 @@ from typing import Final
 
 from palate._disk.paths import name_problem
 
-__all__ = ["check_names"]
+__all__ = ["MAX_NAME_BYTES", "check_names"]
 
-_MAX_NAME_BYTES: Final = 1024
+MAX_NAME_BYTES: Final = 1024
 _MAX_DEPTH: Final = 16
 # What Windows has another meaning for.
 _RESERVED_CHARACTERS: Final = frozenset('<>:"|?*')
@@ -44,8 +44,8 @@ def check_names(names: Iterable[str]) -> tuple[str, str] | None:
 def _problem(name: str) -> str | None:
     if reason := name_problem(name):
         return reason
-    if len(name.encode()) > _MAX_NAME_BYTES:
-        return f"which is longer than {_MAX_NAME_BYTES} bytes"
+    if len(name.encode()) > MAX_NAME_BYTES:
+        return f"which is longer than {MAX_NAME_BYTES} bytes"
     if unicodedata.normalize("NFC", name) != name:
         return "which is not in Unicode's form NFC"
     parts = name.split("/")

@@ -12,6 +12,7 @@ from pathlib import Path
 from palate._archive.layout import Member
 from palate._archive.reading import Archive
 from palate._disk.manifest_document import FileDigest
+from palate._disk.stamps import Stamp, stamp_of
 
 __all__ = ["StayingFiles"]
 
@@ -55,7 +56,6 @@ class StayingFiles:
             sha256.update(mapped)
         return FileDigest(name, member.content.size, sha256.hexdigest())
 
-    def stamp(self) -> tuple[int, int, int, int, int]:
+    def stamp(self) -> Stamp:
         """Return what changes when somebody writes to the archive."""
-        status = os.fstat(self._descriptor)
-        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        return stamp_of(os.fstat(self._descriptor))

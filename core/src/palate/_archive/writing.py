@@ -13,6 +13,7 @@ from typing import IO, Final
 from palate._archive.layout import Content, Layout, Member, lay_out
 from palate._archive.names import check_names
 from palate._archive.reading import MAX_FILES
+from palate._disk.durable import write_all
 from palate._disk.manifest import SIGNATURE_FILE
 from palate._disk.manifest_document import MANIFEST_FILE, Manifest
 from palate._disk.paths import list_files, open_member
@@ -85,7 +86,7 @@ def write_archive(
             name = member.content.name
             if name in extra:
                 file.seek(member.offset)
-                _write(file, extra[name])
+                write_all(file, extra[name])
                 contents.append(member.content)
             else:
                 contents.append(_copy(root, file, member, expected.get(name), transfer))
@@ -134,13 +135,7 @@ def _finish(file: IO[bytes], layout: Layout) -> None:
     """Write what is not a file's own bytes, and force all of it to disk."""
     for member in layout.members:
         file.seek(member.start)
-        _write(file, member.header)
+        write_all(file, member.header)
     file.seek(layout.size - len(layout.directory))
-    _write(file, layout.directory)
+    write_all(file, layout.directory)
     os.fsync(file.fileno())
-
-
-def _write(file: IO[bytes], data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[file.write(left) :]

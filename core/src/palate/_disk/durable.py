@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
-__all__ = ["NO_SUCH_RENAME", "exchange", "rename_new", "replace_file", "sync_directory", "write_new"]
+__all__ = ["NO_SUCH_RENAME", "exchange", "rename_new", "replace_file", "sync_directory", "write_all", "write_new"]
 
 # How a system or a file system says that it has not these renames.
 NO_SUCH_RENAME: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM})
@@ -20,10 +20,15 @@ def write_new(path: Path, content: bytes) -> None:
     """Write a file that must not exist yet, and force it to disk; its directory has to be synced besides."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     with open(descriptor, "wb", buffering=0) as file:
-        left = memoryview(content)
-        while left:
-            left = left[file.write(left) :]
+        write_all(file, content)
         os.fsync(descriptor)
+
+
+def write_all(file: IO[bytes], data: bytes) -> None:
+    """Write all of *data* to an unbuffered file, which may take less of it at a time."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def replace_file(path: Path, content: bytes, *, temporary: Path) -> None:

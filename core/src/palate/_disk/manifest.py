@@ -23,6 +23,7 @@ from palate._disk.manifest_document import (
     parse_manifest,
 )
 from palate._disk.paths import MODEL_FILE, list_files, open_plain, read_small
+from palate._disk.stamps import Stamp, stamp_of
 from palate.errors import ModelChanged, SaveFailed, UnsafePath
 
 __all__ = [
@@ -54,12 +55,6 @@ _REWRITTEN: Final = (
 
 
 # -- sealing -----------------------------------------------------------------------------------------------------------
-
-Stamp = tuple[int, int, int, int, int]
-
-
-def _stamp(status: os.stat_result) -> Stamp:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 class Elsewhere(Protocol):
@@ -120,7 +115,7 @@ def _stamps(root: Path, names: list[str]) -> dict[str, Stamp]:
     stamps = {}
     for name in (*names, *directories):
         try:
-            stamps[name] = _stamp(os.lstat(root / name))
+            stamps[name] = stamp_of(os.lstat(root / name))
         except OSError:
             continue  # gone since it was listed: the caller finds it missing
     return stamps
@@ -175,11 +170,11 @@ def survey(root: Path, *, sync: bool = False) -> Manifest:
 def _measure(root: Path, name: str, *, sync: bool) -> tuple[FileDigest, Stamp]:
     """Hash a file; with *sync*, force it to disk while it is open."""
     with open(open_plain(root / name), "rb", buffering=0) as file:
-        before = _stamp(os.fstat(file.fileno()))
+        before = stamp_of(os.fstat(file.fileno()))
         sha256 = hashlib.file_digest(file, ALGORITHM).hexdigest()
         if sync:
             os.fsync(file.fileno())
-        after = _stamp(os.fstat(file.fileno()))
+        after = stamp_of(os.fstat(file.fileno()))
     if before != after:
         raise ModelChanged(str(root), changed=[name], cause="It was written to while it was being read.")
     return FileDigest(name, before[2], sha256), after
