@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 from crash_harness import Fault, Scenario, python_command, run_faults, strace, strace_problem
+from saved_state import saved_state
 
 import palate
-from palate._disk.manifest import check_manifest, read_manifest, write_manifest
+from palate._disk.manifest import write_manifest
 from palate._disk.staging import stage
 from palate.errors import ModelExists, SaveFailed
 
@@ -55,16 +56,6 @@ def saver(tmp_path_factory: pytest.TempPathFactory) -> Saver:
     return saver
 
 
-def _state(target: Path) -> str | None:
-    """Return the seed of the model at *target*, after checking that it is whole; None if nothing is there."""
-    if not target.exists():
-        return None
-    manifest = read_manifest(target)
-    assert manifest is not None, "a directory without a manifest is visible"
-    check_manifest(target, manifest)
-    return "new" if "new" in (target / "MLmodel").read_text() else "old"
-
-
 def _stages(directory: Path) -> list[Path]:
     return [path for path in directory.iterdir() if ".palate-stage-" in path.name]
 
@@ -93,7 +84,7 @@ def scenario(saver: Saver, tmp_path: Path) -> Callable[..., Scenario]:
 
 
 def _check_outcome(fault: Fault, code: int, target: Path, before: str | None) -> None:
-    found = _state(target)
+    found = saved_state(target)
     if fault.kills:
         assert code != 0
         assert found in (before, "new")
@@ -105,7 +96,7 @@ def _check_outcome(fault: Fault, code: int, target: Path, before: str | None) ->
     if not fault.kills:
         assert not _stages(target.parent), "a stage was left behind"
     _save_here(target)
-    assert _state(target) == "new"
+    assert saved_state(target) == "new"
 
 
 @_needs_strace
@@ -136,11 +127,11 @@ def test_without_exchange_the_old_model_survives_every_failure(scenario, tmp_pat
             _check_outcome(fault, code, target, "old")
             return
         (left,) = _stages(place)
-        assert _state(left / "old") == "old"
+        assert saved_state(left / "old") == "old"
         os.utime(left, (0, 0))  # as if the saver had been killed long ago
         with pytest.raises(ModelExists):
             _save_large(target)
-        assert _state(target) == "old"
+        assert saved_state(target) == "old"
         assert not _stages(place)
 
     assert run_faults(scenario("overwrite", *NO_EXCHANGE), tmp_path, check) == []
@@ -152,7 +143,7 @@ def test_the_harness_finds_a_saver_that_writes_in_place(saver, scenario, tmp_pat
     """The same harness catches a saver that writes in place, so it can see what it is looking for."""
 
     def check(fault: Fault, code: int, place: Path) -> None:
-        _state(place / "m")
+        saved_state(place / "m")
 
     in_place = scenario("fresh", saver=Saver(saver.cache, ("in-place",)))
     bad = run_faults(in_place, tmp_path, check, chosen=lambda fault: fault.kills)
@@ -219,7 +210,7 @@ def test_a_full_disk_leaves_whole_models_and_no_debris(tmp_path) -> None:
             _save_large(tmp_path / "m3")
         assert sorted(path.name for path in tmp_path.iterdir()) == ["m0", "m1", "m2"]
         for number in range(3):
-            assert _state(tmp_path / f"m{number}") == "old"
+            assert saved_state(tmp_path / f"m{number}") == "old"
 
 
 @pytest.mark.parametrize("option", ["code_paths", "artifacts", "one artifact"])
@@ -277,7 +268,7 @@ def test_saving_works_on_other_file_systems(tmp_path, kind) -> None:
     with _mounted(*arguments, place):
         _save_large(place / "m")
         _save_here(place / "m")
-        assert _state(place / "m") == "new"
+        assert saved_state(place / "m") == "new"
         assert _stages(place) == []
 
 
@@ -306,7 +297,7 @@ def test_savers_of_one_path_do_not_mix(tmp_path, mode, wrapper) -> None:
         codes = sorted(process.returncode for process in running)
         assert codes == ([0] * 8 if mode == "overwrite" else [0] + [3] * 7), errors
         assert sum("ModelExists" in error for error in errors) == codes.count(3)
-        assert _state(target) == "new"
+        assert saved_state(target) == "new"
         assert list(place.iterdir()) == [target]
         if mode == "fresh":
             shutil.rmtree(target)

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from crash_harness import Scenario, python_command
 from power_cut import power_cut_problem, run_power_cuts
+from saved_state import saved_state
 
 import palate
-from palate._disk.manifest import check_manifest, read_manifest
 from palate.errors import PalateError
 
 SAVER = Path(__file__).parent / "data" / "crash_saver.py"
@@ -56,23 +56,13 @@ def scenario(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Scenario
     return make
 
 
-def state(target: Path) -> str | None:
-    """Return the seed of the model at *target*, after checking that it is whole; None if nothing is there."""
-    if not target.exists():
-        return None
-    manifest = read_manifest(target)
-    assert manifest is not None, "a directory without a manifest is visible"
-    check_manifest(target, manifest)
-    return "new" if "new" in (target / "MLmodel").read_text() else "old"
-
-
 @pytest.mark.parametrize(("mode", "before"), [("fresh", None), ("overwrite", "old")])
 def test_a_save_survives_a_power_cut_at_any_moment(scenario, tmp_path, mode, before) -> None:
     """After every call, with the journal written or not, old or new stands there, whole; new after success."""
     found: Counter[tuple[bool, str | None]] = Counter()
 
     def check(reported: bool, place: Path) -> None:
-        seen = state(place / "m")
+        seen = saved_state(place / "m")
         assert seen == "new" if reported else seen in (before, "new")
         found[reported, seen] += 1
 
@@ -96,7 +86,7 @@ def test_the_harness_finds_a_saver_that_does_not_sync(scenario, tmp_path, left_o
 
     def check(reported: bool, place: Path) -> None:
         try:
-            outcome = "lost" if state(place / "m") is None else "whole"
+            outcome = "lost" if saved_state(place / "m") is None else "whole"
         except (AssertionError, PalateError):
             outcome = "broken"
         found.add(outcome)
