@@ -41,6 +41,8 @@ ends with what to do::
     ├── NativeElsewhere (AttributeError)       an isolated model has no native object here
     ├── NotTransferable (TypeError)            a value of this type does not cross between processes
     ├── MethodNotFound (AttributeError)        the model does not answer to that method
+    ├── DataNotFound (FileNotFoundError)       no file of rows is there
+    ├── InvalidData (ValueError)               a file of rows cannot be read, or is not like the others
     ├── RemoteFailed (OSError)                 a server that files are fetched from, or kept on, failed
     ├── EnvironmentFailed (RuntimeError)       a step of making, or of using, a model's environment failed
     ├── PythonNotFound (LookupError)           the Python that a model asks for is not installed
@@ -56,6 +58,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from palate._data_errors import DataNotFound, InvalidData
 from palate._environment_errors import EnvironmentFailed, PythonNotFound
 from palate._flavor_errors import FlavorBlocked, FlavorBroken, FlavorConflict, FlavorNotFound
 from palate._identity_errors import InvalidKey, SignatureExists, SignatureInvalid, SignatureMissing
@@ -78,6 +81,7 @@ __all__ = [
     "BreakingChange",
     "CacheFailed",
     "CodeReason",
+    "DataNotFound",
     "DependencyMissing",
     "EnvironmentFailed",
     "FlavorBlocked",
@@ -85,6 +89,7 @@ __all__ = [
     "FlavorConflict",
     "FlavorNotFound",
     "InvalidArchive",
+    "InvalidData",
     "InvalidExample",
     "InvalidInput",
     "InvalidKey",

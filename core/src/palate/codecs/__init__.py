@@ -3,7 +3,7 @@
 from palate.codecs._binary_tables import read_arrow, read_npy, read_parquet
 from palate.codecs._csv_tables import read_csv
 from palate.codecs._inputs import FORMATS, DataFormat, decode_input, format_of
-from palate.codecs._json_documents import JSON_WRAPPERS, ModelInput, read_document, read_rows
+from palate.codecs._json_documents import JSON_WRAPPERS, ModelInput, parse_text, read_document, read_rows
 from palate.codecs._predictions import encode_predictions, plain
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "decode_input",
     "encode_predictions",
     "format_of",
+    "parse_text",
     "plain",
     "read_arrow",
     "read_csv",

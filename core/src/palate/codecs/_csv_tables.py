@@ -78,11 +78,15 @@ class _Column:
     lines: Sequence[int]
 
 
-def read_csv(text: str, schema: Schema | None, delimiter: str, *, has_header: bool = True) -> Any:
+def read_csv(
+    text: str, schema: Schema | None, delimiter: str, *, has_header: bool = True, lines_before: int = 0
+) -> Any:
     """Return csv as what a model takes.
 
     That is an object of columns, an array for the only tensor of a signature, plain values for its only column without
     a name, and a DataFrame where there is no signature. Without a header line, cells are in the signature's order.
+
+    Of text that was cut out of a longer one, *lines_before* is how many of its lines an error has to add.
 
     Raises:
         InvalidInput: it is not csv, its header has a name twice or none that the signature has, or cells are not of
@@ -90,9 +94,9 @@ def read_csv(text: str, schema: Schema | None, delimiter: str, *, has_header: bo
     """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     try:
-        rows = [(reader.line_num, row) for row in reader if row]
+        rows = [(reader.line_num + lines_before, row) for row in reader if row]
     except csv.Error as exc:
-        raise refuse_body(f"line {reader.line_num} is not csv ({exc})", exc) from exc
+        raise refuse_body(f"line {reader.line_num + lines_before} is not csv ({exc})", exc) from exc
     if not rows:
         raise refuse_body("the csv file is empty" + (": it needs a header line" if has_header else ""))
     is_one_line = "\n" not in text and "\r" not in text

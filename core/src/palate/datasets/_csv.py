@@ -1,0 +1,271 @@
+"""csv in blocks. Arrow reads them where it reads each cell as ``palate.codecs`` does, which reads the others."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from palate.codecs import read_csv
+from palate.datasets._blocks import count_records, read_blocks, split_records
+from palate.datasets._chunks import Chunk, Place, missing_column
+from palate.datasets._files import DataFile
+from palate.datasets._units import Columns, Unit, reading, with_partition
+from palate.errors import InvalidData, InvalidInput, Problem
+from palate.schema import Schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["csv_columns", "csv_units"]
+
+# What Arrow reads as palate.codecs does wherever it reads it at all; it has no time zones and no base64.
+_ARROW_TYPES: Final = {
+    "boolean": "bool",
+    "integer": "int32",
+    "long": "int64",
+    "float": "float64",  # to be rounded to float32 once, by enforcement
+    "double": "float64",
+    "string": "string",
+}
+_TRUE, _FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
+# It also reads hexadecimal numbers.
+_HEXADECIMAL: Final = (b"0x", b"0X")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """How the blocks of one file are read.
+
+    Attributes:
+        file: which file.
+        header: its first line, with the line's end.
+        names: the names in it.
+        types: Arrow's types, of the columns that it reads.
+        delimiter: between cells.
+        schema: of the model's inputs.
+    """
+
+    file: DataFile
+    header: bytes
+    names: tuple[str, ...]
+    types: Mapping[str, Any]
+    delimiter: str
+    schema: Schema | None
+
+    def parse(self, block: bytes, columns: Columns) -> pa.Table:
+        """Return some columns of a block. Raises ArrowException where Arrow cannot read one as it should."""
+        from pyarrow import csv as arrow_csv
+
+        included = [name for name in self.names if columns is None or name in columns]
+        quoted = b'"' in block
+        table = arrow_csv.read_csv(
+            io.BytesIO(block),
+            read_options=arrow_csv.ReadOptions(
+                column_names=list(self.names), block_size=len(block) + 1 if quoted else 1 << 20
+            ),
+            parse_options=arrow_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=quoted),
+            convert_options=arrow_csv.ConvertOptions(
+                include_columns=included,
+                column_types={name: self.types[name] for name in included if name in self.types},
+                null_values=[""],
+                true_values=_TRUE,
+                false_values=_FALSE,
+                strings_can_be_null=True,
+            ),
+        )
+        return with_partition(table, self.file, columns)
+
+
+class _CsvChunk(Chunk):
+    """Records of csv: the text, and the table that Arrow made of it, where it did."""
+
+    def __init__(self, form: _Form, block: bytes, place: Place, line: int, columns: Columns) -> None:
+        self._form = form
+        self._block = block
+        self._line = line
+        self._columns = columns
+        self._records: list[bytes] | None = None
+        self.place = place
+        self._table = self._parse()
+
+    def _parse(self) -> pa.Table | None:
+        import pyarrow as pa
+
+        form = self._form
+        wanted = form.names if self._columns is None else [name for name in form.names if name in self._columns]
+        if not all(name in form.types for name in wanted) or any(mark in self._block for mark in _HEXADECIMAL):
+            return None
+        try:
+            return form.parse(self._block, self._columns)
+        except pa.ArrowException:
+            return None
+
+    def __len__(self) -> int:
+        return self._table.num_rows if self._table is not None else len(self._split())
+
+    def inputs(self, names: Sequence[str] | None) -> Any:
+        if self._table is not None:
+            there = self._table.column_names
+            return self._table if names is None else self._table.select([name for name in names if name in there])
+        try:
+            text = (self._form.header + self._block).decode()
+        except UnicodeDecodeError as exc:
+            raise InvalidInput([Problem((), "wrong_value", "the rows are not UTF-8 text")]) from exc
+        before = self._line - 1 - self._form.header.count(b"\n")
+        data = read_csv(text, self._form.schema, self._form.delimiter, lines_before=before)
+        if isinstance(data, dict):
+            data.update(
+                {name: [value] * len(self) for name, value in self._form.file.partition.items() if name not in data}
+            )
+            return data if names is None else {name: data[name] for name in names if name in data}
+        return data
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        import pyarrow as pa
+
+        if name not in self._form.names and name not in self._form.file.partition:
+            raise missing_column(name, self._form.names)
+        if self._table is not None and name in self._table.column_names:
+            return self._table.column(name)
+        try:
+            return self._form.parse(self._block, [name]).column(name)
+        except pa.ArrowException as exc:
+            kind = self._form.types.get(name, "text")
+            message = f"holds a cell that is no {kind} (which the cells of the first rows are), or a row has too many"
+            raise InvalidInput([Problem(("inputs", name), "wrong_value", message)]) from exc
+
+    def slice(self, start: int, stop: int) -> _CsvChunk:
+        records = self._split()
+        line = self._line + sum(record.count(b"\n") for record in records[:start])
+        place = Place(self.place.file, self.place.row + start)
+        return _CsvChunk(self._form, b"".join(records[start:stop]), place, line, self._columns)
+
+    def record(self, row: int) -> Any:
+        text = self._split()[row].decode(errors="replace").rstrip("\r\n")
+        try:
+            cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=self._form.delimiter))
+        except (csv.Error, StopIteration):
+            return text
+        return dict(zip(self._form.names, cells, strict=True)) if len(cells) == len(self._form.names) else text
+
+    def _split(self) -> list[bytes]:
+        if self._records is None:
+            self._records = split_records(self._block, quoted=True)
+        return self._records
+
+
+def csv_columns(file: DataFile, delimiter: str) -> tuple[str, ...]:
+    """Return the names in a file's first line. Raises InvalidData."""
+    with reading(file, "csv"), file.open() as opened:
+        block = next(read_blocks(file, opened, quoted=True), b"")
+    return _take_header(file, block, delimiter)[1]
+
+
+def csv_units(file: DataFile, *, schema: Schema | None, delimiter: str) -> Iterator[Unit]:
+    """Yield the blocks of a file, which are read as they are yielded. Raises InvalidData."""
+    form: _Form | None = None
+    row, line = 0, 1
+    for number, block in enumerate(_blocks(file)):
+        body = block
+        if form is None:
+            header, names = _take_header(file, block, delimiter)
+            body = block[len(header) :]
+            types = _find_types(file, body, names, schema, delimiter)
+            form = _Form(file=file, header=header, names=names, types=types, delimiter=delimiter, schema=schema)
+            line += header.count(b"\n")
+        read = partial(_read, form, body, row, line)
+        yield Unit(file=file.name, number=number, size=len(block), read=read)
+        row += count_records(body, quoted=True)
+        line += body.count(b"\n")
+
+
+def _read(form: _Form, body: bytes, row: int, line: int, columns: Columns, batch_rows: int) -> Iterator[Chunk]:
+    chunk = _CsvChunk(form, body, Place(form.file.name, row), line, columns)
+    rows = len(chunk)
+    if rows <= batch_rows:
+        if rows:
+            yield chunk
+        return
+    for start in range(0, rows, batch_rows):
+        yield chunk.slice(start, min(start + batch_rows, rows))
+
+
+def _blocks(file: DataFile) -> Iterator[bytes]:
+    with reading(file, "csv"):
+        opened = file.open()
+    with opened:
+        blocks = read_blocks(file, opened, quoted=True)
+        while True:
+            with reading(file, "csv"):
+                block = next(blocks, None)
+            if block is None:
+                return
+            yield block
+
+
+def _take_header(file: DataFile, block: bytes, delimiter: str) -> tuple[bytes, tuple[str, ...]]:
+    """Return the first record of a block, with its line's end, and the names in it."""
+    records = split_records(block[: 1 << 20], quoted=True)
+    hint = "give it a first line with the names of its columns"
+    if not records:
+        raise InvalidData(file.name, reason="it is empty", hint=hint)
+    header = block[: block.index(records[0].rstrip(b"\n")) + len(records[0])]
+    try:
+        names = next(csv.reader(io.StringIO(records[0].decode(), newline=""), delimiter=delimiter))
+    except (csv.Error, UnicodeDecodeError) as exc:
+        raise InvalidData(file.name, reason="its first line is no csv in UTF-8", hint=hint) from exc
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidData(file.name, reason=f"it has two columns called {twice!r:.60}", hint="rename one")
+    return header, tuple(names)
+
+
+# -- types -------------------------------------------------------------------------------------------------------------
+
+
+def _find_types(
+    file: DataFile, body: bytes, names: Sequence[str], schema: Schema | None, delimiter: str
+) -> dict[str, Any]:
+    """Return Arrow's types: of the signature's columns as it says, of others as the cells of the first rows are."""
+    import pyarrow as pa
+
+    types: dict[str, Any] = {}
+    declared: set[str] = set()
+    if schema is not None and not schema.is_tensor:
+        for index, spec in enumerate(schema.columns):
+            name = str(index if spec.name is None else spec.name)
+            declared.add(name)
+            if isinstance(spec.type, str) and spec.type in _ARROW_TYPES and spec.name == name:
+                types[name] = pa.type_for_alias(_ARROW_TYPES[spec.type])
+    others = [name for name in names if name not in declared]
+    if (schema is not None and schema.is_tensor) or not others:
+        return types  # of a tensor, palate.codecs knows how its cells are read
+    texts = {name: pa.string() for name in others}
+    form = _Form(file=file, header=b"", names=tuple(names), types=texts, delimiter=delimiter, schema=None)
+    try:
+        table = form.parse(body, others)
+    except pa.ArrowException:  # whoever reads the rows says what is wrong with them
+        return {**types, **texts}
+    return {**types, **{name: _type_of(table.column(name)) for name in others}}
+
+
+def _type_of(texts: pa.ChunkedArray) -> pa.DataType:
+    """Return the narrowest type that keeps what texts say, of which 007 is none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if texts.null_count == len(texts):
+        return pa.string()
+    for pattern, kind in (
+        (r"^-?(0|[1-9][0-9]{0,17})$", pa.int64()),
+        (r"^-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?$", pa.float64()),
+    ):
+        if pc.all(pc.match_substring_regex(texts, pattern)).as_py():
+            return kind
+    if pc.all(pc.is_in(texts, pa.array([*_TRUE, *_FALSE]))).as_py():
+        return pa.bool_()
+    return pa.string()

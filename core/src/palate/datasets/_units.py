@@ -1,0 +1,66 @@
+"""The parts of a file that are read at once: row groups, record batches, blocks of text, ranges of an array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from palate.datasets._chunks import Chunk
+from palate.datasets._files import DataFile
+from palate.errors import DependencyMissing, InvalidData
+
+__all__ = ["Columns", "Unit", "reading", "require_pyarrow", "with_partition"]
+
+Columns = Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """A part of a file.
+
+    Attributes:
+        file: the file's name.
+        number: which part of it, from 0.
+        size: how many bytes of all that is to be read it stands for.
+        read: reads the rows of these columns, or for None of all, in chunks of at most so many rows.
+    """
+
+    file: str
+    number: int
+    size: int
+    read: Callable[[Columns, int], Iterator[Chunk]]
+
+
+@contextmanager
+def reading(file: DataFile, format: str) -> Iterator[None]:
+    """Turn what Arrow and numpy raise in the block into InvalidData."""
+    pa = require_pyarrow()
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, EOFError) as exc:
+        if isinstance(exc, InvalidData):
+            raise
+        reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
+        hint = f"see that it is whole, and {format}, or say which format it is (--format)"
+        raise InvalidData(file.name, reason=reason.rstrip("."), hint=hint) from exc
+
+
+def require_pyarrow() -> Any:
+    """Return pyarrow. Raises DependencyMissing."""
+    try:
+        import pyarrow
+    except ImportError as exc:
+        raise DependencyMissing("pyarrow", needed_for="reading files of rows", install="palate[parquet]") from exc
+    return pyarrow
+
+
+def with_partition(rows: Any, file: DataFile, columns: Columns) -> Any:
+    """Return a Table with the columns that the names of its folders say, unless it has them itself."""
+    pa = require_pyarrow()
+    for name, value in file.partition.items():
+        if name not in rows.column_names and (columns is None or name in columns):
+            kind = pa.int64() if isinstance(value, int) else pa.string()
+            rows = rows.append_column(name, pa.repeat(pa.scalar(value, kind), rows.num_rows))
+    return rows
