@@ -1,0 +1,192 @@
+"""Rows in, rows out: keys that pass through, and predictions beside them as columns of fixed types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from palate.batch._output_types import output_fields
+from palate.batch.errors import RowsDiffer
+from palate.datasets import Chunk, Place, TableChunk
+from palate.errors import InvalidOption, MethodNotFound, UnsupportedOutput
+from palate.matrix import Matrix
+from palate.pyfunc import PyFuncModel
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Scorer", "output_schema"]
+
+_NOWHERE: Final = Place("the rows", 0)
+
+
+class Scorer:
+    """A model that takes rows of Arrow's and gives them back with its predictions.
+
+    Attributes:
+        model: the model.
+        method: which of its methods predicts.
+        keys: the columns that pass through.
+        columns: the columns that have to be read: those of the signature, and the keys. None where the signature names
+            none, so that all are the model's.
+
+    Args:
+        model: the model.
+        method: another method than the default one.
+        params: values for the signature's params; the same for all rows.
+        keys: the names of columns that the answer has too, before the predictions.
+
+    Raises:
+        MethodNotFound: the model has no such method.
+        InvalidInput: the params do not fit.
+        InvalidOption: a key is named twice.
+    """
+
+    def __init__(
+        self,
+        model: PyFuncModel,
+        *,
+        method: str | None = None,
+        params: Mapping[str, object] | None = None,
+        keys: Sequence[str] = (),
+    ) -> None:
+        self.model = model
+        self.method = model.default_method if method is None else method
+        if self.method not in model.signatures:
+            raise MethodNotFound(self.method, available=model.methods)
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise InvalidOption("keys", reason=f"'{twice[0]:.60}' is named twice", hint="name each column once")
+        self.keys = tuple(keys)
+        self._params = dict(params or {})
+        self._names = _input_names(model)
+        self.columns = None if self._names is None else tuple(dict.fromkeys((*self._names, *self.keys)))
+        self._outputs = output_fields(model.signatures[self.method], self.method)
+
+    def score(self, rows: pa.Table | pa.RecordBatch) -> pa.Table:
+        """Return the keys and the predictions of some rows, as many and in the same order.
+
+        Where the signature tells the types of the outputs, the columns have these.
+
+        Raises:
+            InvalidInput: rows do not fit the signature, or a key is not there.
+            RowsDiffer: the model gave more or fewer predictions than there are rows.
+            UnsupportedOutput: the predictions are no table, or not of the types that the signature promises.
+        """
+        import pyarrow as pa
+
+        table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
+        return self.score_chunk(TableChunk(table, _NOWHERE))
+
+    def score_chunk(self, chunk: Chunk) -> pa.Table:
+        """Do the same for rows from a file."""
+        import pyarrow as pa
+
+        keys = {key: chunk.column(key) for key in self.keys}
+        inputs = self._take_inputs(chunk)
+        answer = self.model.call(self.method, inputs, self._params, output="arrow")
+        if answer.num_rows != len(chunk):
+            raise RowsDiffer(self.method, given=len(chunk), answered=answer.num_rows)
+        if clashing := [name for name in answer.column_names if name in keys]:
+            hint = "leave that key out, or rename the column"
+            raise InvalidOption("keys", reason=f"the predictions have a column '{clashing[0]:.60}' too", hint=hint)
+        typed = self._with_types(answer)
+        return pa.table({**keys, **dict(zip(typed.column_names, typed.columns, strict=True))})
+
+    def _take_inputs(self, chunk: Chunk) -> Any:
+        names = self._names
+        if names is None and self.keys:
+            names = _others(chunk, self.keys)
+        inputs = chunk.inputs(names)
+        if not hasattr(inputs, "schema"):
+            return inputs
+        matrix = _as_matrix(inputs)
+        if matrix is not None and self.model.fits(matrix):
+            return matrix
+        return inputs if self.model.signature is not None else inputs.to_pandas()
+
+    def _with_types(self, answer: pa.Table) -> pa.Table:
+        if self._outputs is None or answer.schema.names != [field.name for field in self._outputs]:
+            return answer
+        import pyarrow as pa
+
+        wanted = pa.schema(self._outputs)
+        if answer.schema.equals(wanted):
+            return answer
+        try:
+            return answer.cast(wanted)
+        except (pa.ArrowException, ValueError) as exc:
+            reason = f"they are not what the signature promises of '{self.method}': {str(exc).splitlines()[0]}"
+            raise UnsupportedOutput("arrow", reason=reason) from exc
+
+    def check(self, schema: pa.Schema) -> None:
+        """Hold the columns of a table against the signature before any row is read.
+
+        Raises:
+            InvalidInput: columns are missing, or of types that no value could fit.
+        """
+        if missing := [key for key in self.keys if key not in schema.names]:
+            from palate.datasets import missing_column
+
+            raise missing_column(missing[0], schema.names)
+        if self._names is None:
+            return
+        empty = schema.empty_table()
+        self.model.enforce(empty.select([name for name in self._names if name in schema.names]), method=self.method)
+
+
+def output_schema(model: PyFuncModel, *, method: str | None = None, keys: Iterable[pa.Field] = ()) -> pa.Schema:
+    """Return the columns of what a Scorer gives, by the signature alone.
+
+    Args:
+        model: the model.
+        method: another method than the default one.
+        keys: the columns that pass through, with their types.
+
+    Raises:
+        MethodNotFound: the model has no such method.
+        InvalidOption: the signature does not tell what the method returns.
+    """
+    import pyarrow as pa
+
+    scorer = Scorer(model, method=method)
+    fields = output_fields(model.signatures[scorer.method], scorer.method)
+    if fields is None:
+        reason = f"the signature does not tell what '{scorer.method}' returns"
+        hint = "save the model with a signature that has outputs, or with an input example"
+        raise InvalidOption("signature", reason=reason, hint=hint)
+    return pa.schema([*keys, *fields])
+
+
+def _input_names(model: PyFuncModel) -> tuple[str, ...] | None:
+    """Return the columns that the model takes by name; None where it takes whatever there is."""
+    inputs = model.signature.inputs if model.signature is not None else None
+    if inputs is None or not inputs.is_named:
+        return None
+    return tuple(str(field.name) for field in inputs)
+
+
+def _others(chunk: Chunk, keys: Sequence[str]) -> list[str]:
+    """Return the columns besides the keys, which are the model's where its signature names none."""
+    if not isinstance(chunk, TableChunk):
+        reason = "the model takes columns without names, from which keys cannot be told in this format"
+        raise InvalidOption("keys", reason=reason, hint="give parquet or Arrow files, or no keys")
+    return [name for name in chunk.rows.column_names if name not in keys]
+
+
+def _as_matrix(rows: pa.Table) -> Matrix | None:
+    """Return a table of numbers of one type, without gaps, as an array."""
+    import pyarrow as pa
+
+    kinds = {field.type for field in rows.schema}
+    if len(kinds) != 1 or not (pa.types.is_floating(kind := kinds.pop()) or pa.types.is_integer(kind)):
+        return None
+    if not rows.num_rows or any(column.null_count for column in rows.columns):
+        return None
+    whole = rows.combine_chunks().to_batches()
+    if len(whole) != 1:
+        return None
+    try:
+        values = whole[0].to_tensor(row_major=True).to_numpy()
+    except pa.ArrowException:  # a type that it makes no tensors of
+        return None
+    return Matrix(values, tuple(rows.column_names))
