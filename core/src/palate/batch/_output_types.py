@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from palate.schema import Array, ColSpec, FieldType, Map, Object, SparkVector, TensorSpec
-from palate.signature import Signature
+from palate.schema import AnyType, Array, ColSpec, FieldType, Map, Object, Schema, SparkVector, TensorSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["output_fields"]
+__all__ = ["NAMELESS", "output_fields"]
 
 
 def output_fields(signature: Signature, method: str) -> tuple[pa.Field, ...] | None:
@@ -21,7 +20,7 @@ def output_fields(signature: Signature, method: str) -> tuple[pa.Field, ...] | N
         return None
     fields: list[pa.Field] = []
     for position, spec in enumerate(outputs):
-        base = method if len(outputs) == 1 else f"{method}_{position}"
+        base = NAMELESS if len(outputs) == 1 else f"{NAMELESS}_{position}"
         name = base if spec.name is None else str(spec.name)
         found = _tensor_fields(spec, name) if isinstance(spec, TensorSpec) else _column_fields(spec, name)
         if found is None:
@@ -61,8 +60,8 @@ def _arrow_type(kind: FieldType) -> Any:
     import pyarrow as pa
 
     match kind:
-        case str():
-            return None if kind == "any" else pa.type_for_alias(_SCALARS[kind])
+        case AnyType():
+            return None
         case Array(items=items):
             inner = _arrow_type(items)
             return None if inner is None else pa.list_(inner)
@@ -74,7 +73,8 @@ def _arrow_type(kind: FieldType) -> Any:
         case Object(properties=properties):
             members = [(member.name, _arrow_type(member.type)) for member in properties]
             return None if any(inner is None for _, inner in members) else pa.struct(members)
-    return None
+        case _:
+            return pa.type_for_alias(_SCALARS[kind])
 
 
 _SCALARS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from palate.batch._output_types import output_fields
+from palate.batch._output_types import NAMELESS, output_fields
 from palate.batch.errors import RowsDiffer
 from palate.datasets import Chunk, Place, TableChunk
 from palate.errors import InvalidOption, MethodNotFound, UnsupportedOutput
@@ -60,7 +60,9 @@ class Scorer:
         self._params = dict(params or {})
         self._names = _input_names(model)
         self.columns = None if self._names is None else tuple(dict.fromkeys((*self._names, *self.keys)))
-        self._outputs = output_fields(model.signatures[self.method], self.method)
+        outputs = model.signatures[self.method].outputs
+        self._declared = frozenset(str(field.name) for field in outputs or ())
+        self._outputs = output_fields(outputs)
 
     def score(self, rows: pa.Table | pa.RecordBatch) -> pa.Table:
         """Return the keys and the predictions of some rows, as many and in the same order.
@@ -89,11 +91,11 @@ class Scorer:
         if clashing := [name for name in answer.column_names if name in keys]:
             hint = "leave that key out, or rename the column"
             raise InvalidOption("keys", reason=f"the predictions have a column '{clashing[0]:.60}' too", hint=hint)
-        typed = self._with_types(answer)
+        typed = self._with_types(_with_names(answer, self.method, self._declared))
         return pa.table({**keys, **dict(zip(typed.column_names, typed.columns, strict=True))})
 
     def _take_inputs(self, chunk: Chunk) -> Any:
-        names = self._names
+        names: Sequence[str] | None = self._names
         if names is None and self.keys:
             names = _others(chunk, self.keys)
         inputs = chunk.inputs(names)
@@ -149,7 +151,7 @@ def output_schema(model: PyFuncModel, *, method: str | None = None, keys: Iterab
     import pyarrow as pa
 
     scorer = Scorer(model, method=method)
-    fields = output_fields(model.signatures[scorer.method], scorer.method)
+    fields = output_fields(model.signatures[scorer.method].outputs)
     if fields is None:
         reason = f"the signature does not tell what '{scorer.method}' returns"
         hint = "save the model with a signature that has outputs, or with an input example"
@@ -171,6 +173,18 @@ def _others(chunk: Chunk, keys: Sequence[str]) -> list[str]:
         reason = "the model takes columns without names, from which keys cannot be told in this format"
         raise InvalidOption("keys", reason=reason, hint="give parquet or Arrow files, or no keys")
     return [name for name in chunk.rows.column_names if name not in keys]
+
+
+def _with_names(answer: pa.Table, method: str, declared: frozenset[str]) -> pa.Table:
+    """Return predictions that were called by the method, as nothing else named them, by the name that files give them.
+
+    A method's name says little in a file, and ``palate.codecs`` does not know it.
+    """
+    names = answer.column_names
+    own = [method] if len(names) == 1 else [f"{method}_{place}" for place in range(len(names))]
+    if names != own or declared.intersection(own):
+        return answer
+    return answer.rename_columns([NAMELESS if name == method else f"{NAMELESS}{name[len(method) :]}" for name in names])
 
 
 def _as_matrix(rows: pa.Table) -> Matrix | None:

@@ -13,5 +13,6 @@ class RowsDiffer(PalateError, RuntimeError):
     def __init__(self, method: str, *, given: int, answered: int) -> None:
         self.method, self.given, self.answered = method, given, answered
         super().__init__(
-            f"'{method}' gave {answered:,} predictions for {given:,} rows. Hint: use a method that answers for each row."
+            f"'{method}' gave {answered:,} predictions for {given:,} rows. "
+            "Hint: use a method that answers for each row."
         )

@@ -95,8 +95,7 @@ def encode_predictions(predictions: Any, format: DataFormat) -> bytes:
         case "json":
             return (json.dumps({"predictions": rows}, ensure_ascii=False) + "\n").encode()
         case "jsonl":
-            listed = rows if isinstance(rows, list) else [rows]
-            return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in listed).encode()
+            return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in _named_rows(rows)).encode()
         case "csv":
             return _csv(_table(rows)).encode()
         case "parquet":
@@ -106,20 +105,25 @@ def encode_predictions(predictions: Any, format: DataFormat) -> bytes:
 
 
 def _table(rows: Any) -> list[dict[str, Any]]:
-    """Rows with named cells: a plain value is called "prediction", a list's items "prediction_0", "prediction_1", …"""
+    """Rows with named cells, none of which holds others."""
+    named = _named_rows(rows)
+    if any(isinstance(cell, list | dict) for cells in named for cell in cells.values()):
+        raise InvalidOption("format", reason="these predictions are nested, so they are no table", hint="use json")
+    return named
+
+
+def _named_rows(rows: Any) -> list[dict[str, Any]]:
+    """Name the cells: a plain value is called "prediction", a list's items "prediction_0", "prediction_1", …"""
     listed = _transposed(rows) if isinstance(rows, dict) else rows if isinstance(rows, list) else [rows]
     return [_named(row) for row in listed]
 
 
 def _named(row: Any) -> dict[str, Any]:
-    cells = row if isinstance(row, dict) else None
-    if cells is None and isinstance(row, list):
-        cells = {f"prediction_{index}": cell for index, cell in enumerate(row)}
-    if cells is None:
-        cells = {"prediction": row}
-    if any(isinstance(cell, list | dict) for cell in cells.values()):
-        raise InvalidOption("format", reason="these predictions are nested, so they are no table", hint="use json")
-    return cells
+    if isinstance(row, dict):
+        return row
+    if isinstance(row, list):
+        return {f"prediction_{index}": cell for index, cell in enumerate(row)}
+    return {"prediction": row}
 
 
 def _transposed(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
