@@ -605,7 +605,7 @@ def test_predictions_come_back_from_what_was_written(format: Any) -> None:
     if format == "json":
         assert json.loads(body) == {"predictions": [1.5, 2.5]}
     elif format == "jsonl":
-        assert [json.loads(line) for line in body.splitlines()] == [1.5, 2.5]
+        assert [json.loads(line) for line in body.splitlines()] == [{"prediction": 1.5}, {"prediction": 2.5}]
     else:
         [column] = decode_input(body, format, None).data.items()
         assert (column[0], list(column[1])) == ("prediction", [1.5, 2.5])

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 __all__ = ["NAMELESS", "output_fields"]
 
 
-def output_fields(signature: Signature, method: str) -> tuple[pa.Field, ...] | None:
-    """Return the columns that predictions become, with the names that they are given; None where that is not told."""
+NAMELESS: Final = "prediction"
+"""What a column of predictions is called that nothing names; of several, with their numbers."""
 
-    outputs = signature.outputs
+
+def output_fields(outputs: Schema | None) -> tuple[pa.Field, ...] | None:
+    """Return the columns that predictions become, with the names that they are given; None where that is not told."""
     if outputs is None or not len(outputs):
         return None
     fields: list[pa.Field] = []
