@@ -13,11 +13,13 @@ from palate.datasets._units import Columns, Unit, reading, with_partition
 __all__ = ["parquet_columns", "parquet_rows", "parquet_units"]
 
 
-def _open(file: DataFile) -> Any:
+def _open(file: DataFile, footer: Any = None) -> Any:
     from pyarrow import parquet
 
-    # A mapped file would count as memory of this process, and a disk that fails would end it.
-    return parquet.ParquetFile(file.path if file.path is not None else file.open(), pre_buffer=file.path is None)
+    # A mapped file would count as memory of this process, and a disk that fails would end it. Of an object in a bucket,
+    # what is near together is fetched at once.
+    source = file.path if file.path is not None else file.open()
+    return parquet.ParquetFile(source, metadata=footer, pre_buffer=file.path is None)
 
 
 def parquet_columns(file: DataFile) -> tuple[str, ...]:
@@ -34,30 +36,34 @@ def parquet_rows(file: DataFile) -> int:
 
 def parquet_units(file: DataFile) -> Iterator[Unit]:
     """Yield the row groups of a file; what one holds is read when it is asked for. Raises InvalidData."""
-    with reading(file, "parquet"):
-        opened = _open(file)
-        groups = [opened.metadata.row_group(number) for number in range(opened.num_row_groups)]
+    with reading(file, "parquet"), _open(file) as opened:
+        footer = opened.metadata
+        groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     row, whole = 0, sum(group.total_byte_size for group in groups) or 1
     for number, group in enumerate(groups):
         # What the names of columns and pages take counts for the groups.
         size = file.size * group.total_byte_size // whole
-        yield Unit(file=file.name, number=number, size=size, read=partial(_read, file, opened, number, row))
+        yield Unit(file=file.name, number=number, size=size, read=partial(_read, file, footer, number, row))
         row += group.num_rows
 
 
 def _read(
-    file: DataFile, opened: Any, number: int, row: int, columns: Columns, batch_rows: int
+    file: DataFile, footer: Any, number: int, row: int, columns: Columns, batch_rows: int
 ) -> Iterator[TableChunk]:
     import pyarrow as pa
 
+    # Opened for each row group, as several of them may be read at once.
     with reading(file, "parquet"):
-        names = None if columns is None else [name for name in columns if name in opened.schema_arrow.names]
-        batches = opened.iter_batches(batch_rows, row_groups=[number], columns=names, use_threads=True)
-    while True:
+        opened = _open(file, footer)
+    with opened:
         with reading(file, "parquet"):
-            batch = next(batches, None)
-            if batch is None:
-                return
-            rows = with_partition(pa.Table.from_batches([batch]), file, columns)
-        yield TableChunk(rows, Place(file.name, row))
-        row += rows.num_rows
+            names = None if columns is None else [name for name in columns if name in opened.schema_arrow.names]
+            batches = opened.iter_batches(batch_rows, row_groups=[number], columns=names, use_threads=True)
+        while True:
+            with reading(file, "parquet"):
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                rows = with_partition(pa.Table.from_batches([batch]), file, columns)
+            yield TableChunk(rows, Place(file.name, row))
+            row += rows.num_rows

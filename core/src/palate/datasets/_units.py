@@ -9,7 +9,7 @@ from typing import Any
 
 from palate.datasets._chunks import Chunk
 from palate.datasets._files import DataFile
-from palate.errors import DependencyMissing, InvalidData
+from palate.errors import DependencyMissing, InvalidData, PalateError
 
 __all__ = ["Columns", "Unit", "reading", "require_pyarrow", "with_partition"]
 
@@ -40,7 +40,7 @@ def reading(file: DataFile, format: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, ValueError, EOFError) as exc:
-        if isinstance(exc, InvalidData):
+        if isinstance(exc, PalateError):  # the server that has it failed, say
             raise
         reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
         hint = f"see that it is whole, and {format}, or say which format it is (--format)"

@@ -12,12 +12,14 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from palate.errors import InvalidOption
 from palate.remote._failures import Addressee, is_absent, reported
 from palate.remote._library import PATIENCE, claim_library, open_bucket
+from palate.remote._reading import open_object
 from palate.remote._streams import Progress, pour
 
 if TYPE_CHECKING:
@@ -97,6 +99,14 @@ class Bucket:
             except FileNotFoundError:  # the answer has no body that would tell one from the other
                 return None
         return found["size"], _tag(whom, found["e_tag"])
+
+    def open(self, key: str) -> BufferedReader:
+        """Open what stands under *key* to be read from any place; just what is read is fetched, as it is read."""
+        whom = self._whom(key)
+        found = self.stat(key)
+        if found is None:
+            raise whom.failed("read", reason="nothing is there", hint="check the address")
+        return open_object(self._store, key, found[0], whom)
 
     def create(self, key: str, content: bytes) -> bool:
         """Put *content* under *key* if nothing is there; return whether it is there now.
