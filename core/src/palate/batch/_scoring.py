@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from palate.batch._output_types import NAMELESS, output_fields
 from palate.batch.errors import RowsDiffer
-from palate.datasets import Chunk, Place, TableChunk
-from palate.errors import InvalidOption, MethodNotFound, UnsupportedOutput
+from palate.datasets import Chunk, Place, TableChunk, missing_column
+from palate.errors import InvalidInput, InvalidOption, MethodNotFound, Problem, UnsupportedOutput
 from palate.matrix import Matrix
 from palate.pyfunc import PyFuncModel
+from palate.schema import TensorSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +30,7 @@ class Scorer:
         keys: the columns that pass through.
         columns: the columns that have to be read: those of the signature, and the keys. None where the signature names
             none, so that all are the model's.
+        outputs: the columns of the predictions; None where only they tell.
 
     Args:
         model: the model.
@@ -62,7 +64,7 @@ class Scorer:
         self.columns = None if self._names is None else tuple(dict.fromkeys((*self._names, *self.keys)))
         outputs = model.signatures[self.method].outputs
         self._declared = frozenset(str(field.name) for field in outputs or ())
-        self._outputs = output_fields(outputs)
+        self.outputs = output_fields(outputs)
 
     def score(self, rows: pa.Table | pa.RecordBatch) -> pa.Table:
         """Return the keys and the predictions of some rows, as many and in the same order.
@@ -107,11 +109,11 @@ class Scorer:
         return inputs if self.model.signature is not None else inputs.to_pandas()
 
     def _with_types(self, answer: pa.Table) -> pa.Table:
-        if self._outputs is None or answer.schema.names != [field.name for field in self._outputs]:
+        if self.outputs is None or answer.schema.names != [field.name for field in self.outputs]:
             return answer
         import pyarrow as pa
 
-        wanted = pa.schema(self._outputs)
+        wanted = pa.schema(self.outputs)
         if answer.schema.equals(wanted):
             return answer
         try:
@@ -126,14 +128,20 @@ class Scorer:
         Raises:
             InvalidInput: columns are missing, or of types that no value could fit.
         """
-        if missing := [key for key in self.keys if key not in schema.names]:
-            from palate.datasets import missing_column
+        self.check_names(schema.names)
+        if self._names is not None:
+            empty = schema.empty_table()
+            self.model.enforce(empty.select([name for name in self._names if name in schema.names]), method=self.method)
 
-            raise missing_column(missing[0], schema.names)
-        if self._names is None:
-            return
-        empty = schema.empty_table()
-        self.model.enforce(empty.select([name for name in self._names if name in schema.names]), method=self.method)
+    def check_names(self, names: Sequence[str]) -> None:
+        """Raise InvalidInput unless the columns of these names are all that the model and the keys need."""
+        inputs = self.model.signature.inputs if self.model.signature is not None else None
+        needed = [spec.name for spec in inputs or () if isinstance(spec, TensorSpec) or spec.required]
+        missing = [name for name in needed if self._names is not None and str(name) not in names]
+        problems = [Problem(("inputs", str(name)), "missing", "this column is missing") for name in missing]
+        problems += [missing_column(key, names).problems[0] for key in self.keys if key not in names]
+        if problems:
+            raise InvalidInput(problems)
 
 
 def output_schema(model: PyFuncModel, *, method: str | None = None, keys: Iterable[pa.Field] = ()) -> pa.Schema:

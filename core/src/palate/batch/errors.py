@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from palate.errors import PalateError
 
-__all__ = ["RowsDiffer"]
+__all__ = [
+    "BadRow",
+    "JobBusy",
+    "JobDiffers",
+    "JobUnfinished",
+    "OutputExists",
+    "RowsDiffer",
+    "TooManyBadRows",
+    "WriteFailed",
+]
+
+_KEPT = "What was done so far is kept: run the same again with resume=True (CLI: --resume)"
 
 
 class RowsDiffer(PalateError, RuntimeError):
@@ -16,3 +27,75 @@ class RowsDiffer(PalateError, RuntimeError):
             f"'{method}' gave {answered:,} predictions for {given:,} rows. "
             "Hint: use a method that answers for each row."
         )
+
+
+class BadRow(PalateError, ValueError):
+    """A row does not fit the model's signature, or the model fails on it."""
+
+    def __init__(self, file: str, *, row: int, reason: str) -> None:
+        self.file, self.row, self.reason = file, row, reason
+        super().__init__(
+            f"Row {row:,} of '{file}', counted from 0: {reason.rstrip('.')}. Hint: mend it; or set such rows aside "
+            "with on_error='skip' (CLI: --on-error skip)."
+        )
+
+
+class TooManyBadRows(PalateError, ValueError):
+    """More rows are bad than may be set aside."""
+
+    def __init__(self, count: int, *, most: int, last: str) -> None:
+        self.count, self.most = count, most
+        super().__init__(
+            f"{count:,} rows are bad, and {most:,} may be set aside; the last one: {last.rstrip('.')}. "
+            "Hint: see whether the data are the model's; max_errors (CLI: --max-errors) sets how many may be bad."
+        )
+
+
+class OutputExists(PalateError, FileExistsError):
+    """Something is where the output shall be."""
+
+    def __init__(self, output: str, *, what: str) -> None:
+        self.output = output
+        super().__init__(
+            f"'{output}' is {what}. Hint: choose another output, or replace it with overwrite=True (CLI: --overwrite)."
+        )
+
+
+class JobUnfinished(PalateError, FileExistsError):
+    """An earlier job for the same output was interrupted, and what it had done is still there."""
+
+    def __init__(self, output: str, *, parts: int) -> None:
+        self.output, self.parts = output, parts
+        super().__init__(
+            f"An interrupted job for '{output}' has finished {parts:,} parts. Hint: go on with it with resume=True "
+            "(CLI: --resume), or drop what it has done and begin anew with overwrite=True (CLI: --overwrite)."
+        )
+
+
+class JobDiffers(PalateError, ValueError):
+    """A job is to be resumed that was begun with another model, other data or other options."""
+
+    def __init__(self, output: str, *, differs: str) -> None:
+        self.output, self.differs = output, differs
+        super().__init__(
+            f"The interrupted job for '{output}' was begun with another {differs}, so its parts and new ones do not "
+            "belong together. Hint: begin anew with overwrite=True (CLI: --overwrite without --resume)."
+        )
+
+
+class JobBusy(PalateError, RuntimeError):
+    """Another process is writing the same output."""
+
+    def __init__(self, output: str) -> None:
+        self.output = output
+        super().__init__(f"Another process is writing '{output}' now. Hint: wait for it, or choose another output.")
+
+
+class WriteFailed(PalateError, OSError):
+    """The disk refused; no output was written."""
+
+    def __init__(self, output: str, *, cause: OSError) -> None:
+        self.output = output
+        reason = cause.strerror or str(cause)
+        super().__init__(f"'{output}' could not be written: {reason}. {_KEPT}. Hint: see that there is room.")
+        self.errno = cause.errno

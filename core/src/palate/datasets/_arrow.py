@@ -47,7 +47,8 @@ def arrow_units(file: DataFile) -> Iterator[Unit]:
                 else file.size // reader.num_record_batches
             )
             done = at
-            yield Unit(file=file.name, number=number, size=size, read=partial(_read, file, batch, row))
+            read = partial(_read, file, batch, row)
+            yield Unit(file=file.name, number=number, size=size, rows=batch.num_rows, read=read)
             row, number = row + batch.num_rows, number + 1
 
 

@@ -178,8 +178,9 @@ def csv_units(file: DataFile, *, schema: Schema | None, delimiter: str) -> Itera
             form = _Form(file=file, header=header, names=names, types=types, delimiter=delimiter, schema=schema)
             line += header.count(b"\n")
         read = partial(_read, form, body, row, line)
-        yield Unit(file=file.name, number=number, size=len(block), read=read)
-        row += count_records(body, quoted=True)
+        rows = count_records(body, quoted=True)
+        yield Unit(file=file.name, number=number, size=len(block), rows=rows, read=read)
+        row += rows
         line += body.count(b"\n")
 
 

@@ -183,7 +183,7 @@ class _Memory(Dataset):
         return ((_MEMORY, self.size, str(id(self._rows))),)
 
     def units(self) -> Iterator[Unit]:
-        yield Unit(file=_MEMORY, number=0, size=self.size, read=self._read)
+        yield Unit(file=_MEMORY, number=0, size=self.size, rows=self.rows, read=self._read)
 
     def _read(self, columns: Columns, batch_rows: int) -> Iterator[Chunk]:
         rows = self._rows

@@ -100,7 +100,8 @@ def json_units(file: DataFile, *, schema: Schema | None) -> Iterator[Unit]:
             if block is None:
                 return
             lines = split_records(block, quoted=False)
-            yield Unit(file=file.name, number=number, size=len(block), read=partial(_read, file, lines, row, schema))
+            read = partial(_read, file, lines, row, schema)
+            yield Unit(file=file.name, number=number, size=len(block), rows=len(lines), read=read)
             row, number = row + len(lines), number + 1
 
 

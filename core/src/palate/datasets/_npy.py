@@ -50,7 +50,7 @@ def npy_units(file: DataFile) -> Iterator[Unit]:
     for number, first in enumerate(range(0, shape[0], rows)):
         stop = min(first + rows, shape[0])
         read = partial(_read, file, dtype, (stop - first, *shape[1:]), start + first * row_bytes, first)
-        yield Unit(file=file.name, number=number, size=(stop - first) * row_bytes, read=read)
+        yield Unit(file=file.name, number=number, size=(stop - first) * row_bytes, rows=stop - first, read=read)
 
 
 def _row_bytes(shape: tuple[int, ...], dtype: Any) -> int:

@@ -43,7 +43,8 @@ def parquet_units(file: DataFile) -> Iterator[Unit]:
     for number, group in enumerate(groups):
         # What the names of columns and pages take counts for the groups.
         size = file.size * group.total_byte_size // whole
-        yield Unit(file=file.name, number=number, size=size, read=partial(_read, file, footer, number, row))
+        read = partial(_read, file, footer, number, row)
+        yield Unit(file=file.name, number=number, size=size, rows=group.num_rows, read=read)
         row += group.num_rows
 
 

@@ -24,12 +24,14 @@ class Unit:
         file: the file's name.
         number: which part of it, from 0.
         size: how many bytes of all that is to be read it stands for.
+        rows: how many rows it has.
         read: reads the rows of these columns, or for None of all, in chunks of at most so many rows.
     """
 
     file: str
     number: int
     size: int
+    rows: int
     read: Callable[[Columns, int], Iterator[Chunk]]
 
 

@@ -1,0 +1,231 @@
+"""Where predictions go: one file, a folder of files, or the same in a bucket. All of it appears at once, at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from palate.batch._pieces import read_pieces, unify_schemas
+from palate.batch._stage import Mark, Stage
+from palate.batch._writing import check_schema, write_rows
+from palate.batch.errors import OutputExists, WriteFailed
+from palate.codecs import DataFormat, format_of
+from palate.datasets import STREAMED_FORMATS
+from palate.errors import InvalidOption
+from palate.storage import sync_directory, user_folder
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Destination", "choose_destination"]
+
+_S3: Final = "s3://"
+_REJECTS: Final = ".errors.jsonl"
+
+
+class Destination(ABC):
+    """A place for the output.
+
+    Attributes:
+        output: what it is called.
+        format: of the files.
+        stage_folder: where the job keeps what it has done so far.
+        rejects: where bad rows go, unless the caller says.
+    """
+
+    output: str
+    format: DataFormat
+    stage_folder: Path
+    rejects: str
+
+    @abstractmethod
+    def check_free(self, *, overwrite: bool) -> None:
+        """Raise OutputExists where something is that would be lost."""
+
+    @abstractmethod
+    def publish(self, stage: Stage, schema: pa.Schema, *, overwrite: bool) -> None:
+        """Let the output appear, made of what the stage has. Raises WriteFailed, OutputExists, RemoteFailed."""
+
+    def write_file(self, path: Path, stage: Stage, marks: Sequence[tuple[int, Mark]], schema: pa.Schema) -> None:
+        """Write the predictions of some parts. Raises OSError."""
+        pieces = [stage.piece(part, number) for part, mark in marks for number in range(mark.pieces)]
+        rows = sum(mark.rows for _, mark in marks)
+        path.unlink(missing_ok=True)
+        write_rows(path, self.format, schema, read_pieces(pieces, schema), rows=rows)
+
+    def find_schema(self, stage: Stage, empty: pa.Schema) -> pa.Schema:
+        """Return the columns of the output, which are those of *empty* where there are no rows.
+
+        Raises:
+            UnsupportedOutput: predictions of different rows have no type in common.
+            InvalidOption: the format has no form for them.
+        """
+        pieces = [stage.piece(part, n) for part, mark in sorted(stage.done.items()) for n in range(mark.pieces)]
+        schema = unify_schemas(pieces) if pieces else empty
+        check_schema(self.format, schema)
+        return schema
+
+
+def choose_destination(output: str | Path, format: DataFormat | None) -> Destination:
+    """Return the place that *output* names: a file if its name has the ending of a format, else a folder.
+
+    Raises:
+        InvalidOption: the format is none that can be written row by row.
+    """
+    text = os.fspath(output)
+    told = format_of(text)
+    chosen = format or told or "parquet"
+    if chosen not in STREAMED_FORMATS:
+        reason = f"{chosen} cannot be written piece by piece"
+        raise InvalidOption("output_format", reason=reason, hint=f"choose one of {', '.join(STREAMED_FORMATS)}")
+    is_file = told is not None and not Path(text).is_dir()
+    if text.startswith(_S3):
+        return (_BucketFile if is_file else _BucketFolder)(text, chosen)
+    return (_File if is_file else _Folder)(text, chosen)
+
+
+@contextmanager
+def writing(output: str) -> Iterator[None]:
+    """Turn what the disk says in the block into WriteFailed."""
+    try:
+        yield
+    except OSError as exc:
+        if isinstance(exc, WriteFailed) or type(exc).__module__.startswith("palate"):
+            raise
+        raise WriteFailed(output, cause=exc) from exc
+
+
+class _File(Destination):
+    """One file; what was there is replaced, in the last moment."""
+
+    def __init__(self, output: str, format: DataFormat) -> None:
+        self.output = output
+        self.format = format
+        self._path = Path(output).absolute()
+        self.stage_folder = self._path.parent / f".{self._path.name}.palate-batch"
+        self.rejects = f"{output}{_REJECTS}"
+
+    def check_free(self, *, overwrite: bool) -> None:
+        del overwrite  # as with cp, a file may always be replaced
+        if self._path.exists() and not self._path.is_file():
+            raise OutputExists(self.output, what="no ordinary file")
+
+    def publish(self, stage: Stage, schema: pa.Schema, *, overwrite: bool) -> None:
+        del overwrite
+        made = stage.folder / "output"
+        with writing(self.output):
+            self.write_file(made, stage, sorted(stage.done.items()), schema)
+            made.replace(self._path)
+            sync_directory(self._path.parent)
+
+
+class _Folder(Destination):
+    """A folder with a file for each part."""
+
+    def __init__(self, output: str, format: DataFormat) -> None:
+        self.output = output
+        self.format = format
+        self._path = Path(output).absolute()
+        self.stage_folder = self._path.parent / f".{self._path.name}.palate-batch"
+        self.rejects = f"{output.rstrip('/')}{_REJECTS}"
+
+    def check_free(self, *, overwrite: bool) -> None:
+        if self._path.is_dir() and not any(self._path.iterdir()):
+            return
+        if self._path.exists() and (not overwrite or not self._path.is_dir()):
+            raise OutputExists(self.output, what="a folder with files" if self._path.is_dir() else "a file")
+
+    def publish(self, stage: Stage, schema: pa.Schema, *, overwrite: bool) -> None:
+        made = stage.folder / "output"
+        with writing(self.output):
+            shutil.rmtree(made, ignore_errors=True)
+            made.mkdir()
+            _write_parts(self, made, stage, schema)
+            sync_directory(made)
+            self.check_free(overwrite=overwrite)
+            old = stage.folder / "replaced"
+            shutil.rmtree(old, ignore_errors=True)
+            with suppress(FileNotFoundError):
+                self._path.rename(old)
+            made.rename(self._path)
+            sync_directory(self._path.parent)
+
+
+def _write_parts(place: Destination, folder: Path, stage: Stage, schema: pa.Schema) -> list[Path]:
+    """Write a file for each part that has rows; one without any, if none has, as it has the names of the columns."""
+    parts = [[(part, mark)] for part, mark in sorted(stage.done.items()) if mark.rows] or [[]]
+    written = []
+    for number, marks in enumerate(parts):
+        written.append(folder / f"part-{number:05}.{place.format}")
+        place.write_file(written[-1], stage, marks, schema)
+    return written
+
+
+# -- buckets -----------------------------------------------------------------------------------------------------------
+
+
+def _local_stage(output: str) -> Path:
+    """Return where this machine keeps what a job for an address has done so far."""
+    folder = user_folder(os.environ, "XDG_STATE_HOME", "~/.local/state", instead="XDG_STATE_HOME")
+    return folder / "batch" / hashlib.sha256(output.encode()).hexdigest()[:32]
+
+
+class _BucketFile(Destination):
+    """One object, which is uploaded whole."""
+
+    def __init__(self, output: str, format: DataFormat) -> None:
+        from palate.remote import Bucket
+
+        self.output = output
+        self.format = format
+        place, _, self._key = output.rpartition("/")
+        self._bucket: Any = Bucket(place)
+        self.stage_folder = _local_stage(output)
+        self.rejects = f"{Path(self._key).name}{_REJECTS}"
+
+    def check_free(self, *, overwrite: bool) -> None:
+        del overwrite  # as a file, it may always be replaced
+        self._bucket.stat(self._key)  # tells at once, and not at the end, whether the server can be asked
+
+    def publish(self, stage: Stage, schema: pa.Schema, *, overwrite: bool) -> None:
+        del overwrite
+        made = stage.folder / "output"
+        with writing(self.output):
+            self.write_file(made, stage, sorted(stage.done.items()), schema)
+        self._bucket.upload(self._key, made)
+
+
+class _BucketFolder(Destination):
+    """Objects below a prefix; ``_SUCCESS``, which comes last, says that all are there, as with Spark and Hadoop."""
+
+    def __init__(self, output: str, format: DataFormat) -> None:
+        from palate.remote import Bucket
+
+        self.output = output.rstrip("/")
+        self.format = format
+        self._bucket: Any = Bucket(self.output)
+        self.stage_folder = _local_stage(self.output)
+        self.rejects = f"{self.output.rpartition('/')[2]}{_REJECTS}"
+
+    def check_free(self, *, overwrite: bool) -> None:
+        if not overwrite and next(iter(self._bucket.entries()), None) is not None:
+            raise OutputExists(self.output, what="a folder with objects")
+
+    def publish(self, stage: Stage, schema: pa.Schema, *, overwrite: bool) -> None:
+        made = stage.folder / "output"
+        with writing(self.output):
+            shutil.rmtree(made, ignore_errors=True)
+            made.mkdir()
+            written = _write_parts(self, made, stage, schema)
+            (made / "_SUCCESS").touch()
+        self.check_free(overwrite=overwrite)
+        for entry in list(self._bucket.entries()):
+            self._bucket.remove(entry.key)
+        for path in (*written, made / "_SUCCESS"):
+            self._bucket.upload(path.name, path)

@@ -1,0 +1,168 @@
+"""What a job has done so far, beside the place of its output: an interrupted one goes on from there.
+
+A stage is the hidden folder ``.<name>.palate-batch``, locked while a job works in it::
+
+    job.json             what the job is: whoever resumes it must mean the same
+    00000007.0.arrow     the predictions of a part, one file for each set of types that they have
+    00000007.jsonl       its bad rows
+    00000007.json        says that the part is done; written last
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from palate.batch.errors import JobBusy, JobDiffers, JobUnfinished
+from palate.storage import sync_directory, write_new
+
+__all__ = ["Mark", "Stage", "open_stage"]
+
+_JOB: Final = "job.json"
+_LOCK: Final = "lock"
+_FORMAT: Final = 1  # raised when an older stage can no longer be gone on with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What is known of a part that is done.
+
+    Attributes:
+        rows: how many rows have a prediction.
+        rejected: how many are in the side file.
+        pieces: how many files hold the predictions.
+    """
+
+    rows: int
+    rejected: int
+    pieces: int
+
+
+class Stage:
+    """The folder of one job.
+
+    Attributes:
+        folder: where it is.
+        done: the parts that are done, by number.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.done: dict[int, Mark] = {}
+
+    def piece(self, part: int, number: int) -> Path:
+        """Return where predictions of a part are, or will be."""
+        return self.folder / f"{part:08}.{number}.arrow"
+
+    def rejects(self, part: int) -> Path:
+        """Return where its bad rows are, or will be."""
+        return self.folder / f"{part:08}.jsonl"
+
+    def finish(self, part: int, mark: Mark) -> None:
+        """Say that a part is done; its files must be on disk. Raises OSError."""
+        write_new(self.folder / f"{part:08}.json", json.dumps(asdict(mark)).encode())
+        sync_directory(self.folder)
+        self.done[part] = mark
+
+    def read_marks(self) -> None:
+        """Find out which parts are done. One whose mark was cut off, by a power cut, is not."""
+        for path in self.folder.glob("[0-9]*.json"):
+            try:
+                self.done[int(path.stem)] = Mark(**json.loads(path.read_bytes()))
+            except (ValueError, TypeError):
+                path.unlink()
+
+    def remove(self) -> None:
+        """Remove the folder, once nobody needs it any more."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def open_stage(folder: Path, output: str, job: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Iterator[Stage]:
+    """Begin a job, or go on with one. What was done stays there when the block is left by an error.
+
+    Args:
+        folder: where the stage is.
+        output: what the job makes, for errors.
+        job: what it is, as JSON data: what it does for each row follows from it.
+        resume: go on with what is there.
+        overwrite: drop what is there, unless it is to be gone on with.
+
+    Raises:
+        JobBusy: another process is at it.
+        JobUnfinished: parts of an earlier job are there, and neither was said.
+        JobDiffers: the earlier job was another one.
+        OSError: the disk refuses.
+    """
+    with _locked(folder, output):
+        stage = Stage(folder)
+        stage.read_marks()
+        if resume and stage.done:
+            _require_same(folder, output, job)
+        elif stage.done and not overwrite:
+            raise JobUnfinished(output, parts=len(stage.done))
+        else:
+            _clear(stage, job)
+        try:
+            yield stage
+        finally:
+            if not stage.done:
+                stage.remove()
+
+
+@contextmanager
+def _locked(folder: Path, output: str) -> Iterator[None]:
+    path = folder / _LOCK
+    descriptor = -1
+    try:
+        while descriptor < 0:
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise JobBusy(output) from None
+            if not _is_there(path, descriptor):  # whoever had the lock has ended, and removed the folder
+                os.close(descriptor)
+                descriptor = -1
+        yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _is_there(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _clear(stage: Stage, job: Mapping[str, Any]) -> None:
+    for path in stage.folder.iterdir():
+        if path.name != _LOCK:
+            path.unlink()
+    stage.done.clear()
+    write_new(stage.folder / _JOB, _dump(job))
+
+
+def _require_same(folder: Path, output: str, job: Mapping[str, Any]) -> None:
+    try:
+        found = json.loads((folder / _JOB).read_bytes())
+    except (OSError, ValueError):
+        raise JobDiffers(output, differs="description, which cannot be read") from None
+    wanted = json.loads(_dump(job))
+    differing = [name for name in wanted if found.get(name) != wanted[name]]
+    if differing:
+        raise JobDiffers(output, differs=" and another ".join(differing))
+
+
+def _dump(job: Mapping[str, Any]) -> bytes:
+    return json.dumps({"format": _FORMAT, **job}, default=str).encode()
