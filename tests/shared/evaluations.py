@@ -168,7 +168,7 @@ def multiclass(classes: int = 4, labels: tuple[Any, ...] | None = None, **change
     found = (
         _metric("accuracy", float(metrics.accuracy_score(test_y, predicted)), 0.03),
         _metric("f1_macro", float(metrics.f1_score(test_y, predicted, average="macro")), 0.03),
-        _metric("roc_auc_ovr", float(metrics.roc_auc_score(test_y, score, multi_class="ovr")), 0.01),
+        _metric("roc_auc", float(metrics.roc_auc_score(test_y, score, multi_class="ovr")), 0.01),
         Metric(name="log_loss", value=None, greater_is_better=False, note="the model gives no probabilities"),
     )
     return empty(

@@ -291,7 +291,8 @@ def _nearer_end(rule: Rule, low: float | None, high: float | None) -> float | No
 
 def _defined(value: float | None, what: str, note: str = "") -> float:
     if value is None or math.isnan(value):
-        raise _Undecidable(f"{what} is not defined{f': {note}' if note else ''}")
+        why = f": {note.removesuffix('.')}" if note else ""
+        raise _Undecidable(f"{what} is not defined{why}")
     return value
 
 

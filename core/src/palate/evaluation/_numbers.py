@@ -24,17 +24,17 @@ NOTHING: Final = "\N{EN DASH}"
 _MINUS: Final = "\N{MINUS SIGN}"
 _TITLES: Final = {
     "accuracy": "Accuracy",
-    "average_precision": "Average precision",
     "balanced_accuracy": "Balanced accuracy",
     "brier": "Brier score",
     "f1": "F1",
     "hamming_loss": "Hamming loss",
+    "jaccard": "Jaccard index",
     "log_loss": "Log loss",
     "mae": "Mean absolute error",
-    "mape": "Mean absolute % error",
+    "mape": "Mean absolute percentage error",
+    "max_error": "Largest error",
     "mcc": "Matthews correlation",
-    "median_ae": "Median absolute error",
-    "median_error": "Median absolute error",
+    "median_absolute_error": "Median absolute error",
     "pr_auc": "PR AUC",
     "precision": "Precision",
     "r2": "R²",
@@ -43,7 +43,7 @@ _TITLES: Final = {
     "roc_auc": "ROC AUC",
     "subset_accuracy": "Subset accuracy",
 }
-_AVERAGES: Final = ("macro", "micro", "weighted", "samples", "ovr", "ovo")
+_AVERAGES: Final = ("macro", "micro", "weighted")
 
 
 def metric_title(name: str) -> str:
