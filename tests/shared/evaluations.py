@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,11 @@ def _confusion(labels: Any, true: Any, predicted: Any) -> Confusion:
 
 def binary(*, noise: float = 1.5, **changes: Any) -> Evaluation:
     """Return an evaluation of a classifier of tumours, with slices."""
+    return replace(_binary(noise), **changes)
+
+
+@cache
+def _binary(noise: float) -> Evaluation:
     x, y = load_breast_cancer(return_X_y=True)
     x = x + np.random.default_rng(0).normal(0, noise, x.shape) * x.std(axis=0)
     train_x, test_x, train_y, test_y = train_test_split(x, y, test_size=0.5, random_state=0)
@@ -145,12 +151,16 @@ def binary(*, noise: float = 1.5, **changes: Any) -> Evaluation:
             for name, mean in [("mean radius", 0.041), ("worst texture", 0.063), ("smoothness", -0.001)]
         ),
         notes=("3 rows were left out: their target is missing.",),
-        **changes,
     )
 
 
 def multiclass(classes: int = 4, labels: tuple[Any, ...] | None = None, **changes: Any) -> Evaluation:
     """Return an evaluation of a classifier of some classes."""
+    return replace(_multiclass(classes, labels), **changes)
+
+
+@cache
+def _multiclass(classes: int, labels: tuple[Any, ...] | None) -> Evaluation:
     x, y = make_classification(
         n_samples=max(900, classes * 40),
         n_features=20,
@@ -183,7 +193,6 @@ def multiclass(classes: int = 4, labels: tuple[Any, ...] | None = None, **change
             calibration=tuple(line for _, _, line in curves),
             confusion=_confusion(names, test_y, predicted),
         ),
-        **changes,
     )
 
 

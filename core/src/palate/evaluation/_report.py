@@ -283,13 +283,17 @@ def _latency(found: Evaluation) -> tuple[tuple[str, str], ...]:
     if took is None:
         return ()
     return (
-        ("median", f"{took.p50_ms:.3g} ms"),
-        ("95 of 100", f"{took.p95_ms:.3g} ms"),
-        ("99 of 100", f"{took.p99_ms:.3g} ms"),
-        ("mean", f"{took.mean_ms:.3g} ms"),
+        ("median", _milliseconds(took.p50_ms)),
+        ("95 of 100", _milliseconds(took.p95_ms)),
+        ("99 of 100", _milliseconds(took.p99_ms)),
+        ("mean", _milliseconds(took.mean_ms)),
         ("calls", f"{took.calls:,}"),
         ("rows per call", f"{took.rows_per_call:,}"),
     )
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:,.0f} ms" if value >= 100 else f"{value:.3g} ms"
 
 
 def _software(found: Evaluation) -> str:
