@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from evaluations import binary, compared, empty, multiclass, regression
+from evaluations import HOSTILE, binary, compared, empty, hostile, multiclass, regression
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,7 +31,6 @@ ALL = {
     "comparison": compared(),
 }
 VOID = {"meta", "link", "img", "br", "hr", "input"}
-HOSTILE = "</title></style><script>alert(1)</script><img src=x onerror=alert(1)>\"'&\u202e{{ 7*7 }}"
 
 
 class Page(html.parser.HTMLParser):
@@ -209,22 +208,6 @@ def test_a_gate_stands_above_all() -> None:
 
 
 # -- what strangers put into it ----------------------------------------------------------------------------------------
-
-
-def hostile() -> Evaluation:
-    """Return an evaluation in which every text is a stranger's."""
-    labels = (HOSTILE, "שלום עולם", "x" * 200, "", None, "東京", "a\x00b\x1b[31m")
-    found = multiclass(7, labels)
-    part = replace(binary().slices[0], column=HOSTILE, value=HOSTILE, label=HOSTILE, metrics=found.metrics)
-    return replace(
-        found,
-        **dict.fromkeys(("uri", "name", "flavor", "target", "data", "weights", "positive"), HOSTILE),
-        notes=(HOSTILE,),
-        software={HOSTILE: HOSTILE},
-        slices=(part,),
-        metrics=(*found.metrics, Metric(name=HOSTILE, value=0.5, note=HOSTILE)),
-        importance=(replace(binary().importance[0], column=HOSTILE),),
-    )
 
 
 def test_hostile_names_are_text() -> None:

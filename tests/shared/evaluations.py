@@ -30,9 +30,10 @@ from palate.evaluation.results import (
     Slice,
 )
 
-__all__ = ["binary", "compared", "empty", "multiclass", "regression"]
+__all__ = ["HOSTILE", "binary", "compared", "empty", "hostile", "multiclass", "regression"]
 
 DIGEST = "3f5c" * 16
+HOSTILE = "</title></style><script>alert(1)</script><img src=x onerror=alert(1)>\"'&\u202e{{ 7*7 }}"
 
 
 def empty(**changes: Any) -> Evaluation:
@@ -251,3 +252,19 @@ def compared() -> Comparison:
             )
         )
     return Comparison(a=a, b=b, confidence=0.95, differences=tuple(differences))
+
+
+def hostile() -> Evaluation:
+    """Return an evaluation in which every text is a stranger's."""
+    labels = (HOSTILE, "שלום עולם", "x" * 200, "", None, "東京", "a\x00b\x1b[31m")
+    found = multiclass(7, labels)
+    part = replace(binary().slices[0], column=HOSTILE, value=HOSTILE, label=HOSTILE, metrics=found.metrics)
+    return replace(
+        found,
+        **dict.fromkeys(("uri", "name", "flavor", "target", "data", "weights", "positive"), HOSTILE),
+        notes=(HOSTILE,),
+        software={HOSTILE: HOSTILE},
+        slices=(part,),
+        metrics=(*found.metrics, Metric(name=HOSTILE, value=0.5, note=HOSTILE)),
+        importance=(replace(binary().importance[0], column=HOSTILE),),
+    )

@@ -34,6 +34,7 @@ WIDTH: Final = 360
 HEIGHT: Final = 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 12, 46
 _TICKS: Final = 5
+_LARGEST: Final = 1e150  # no difference of two such numbers is infinite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +130,7 @@ class Scale:
 
 def spread(values: Iterable[float], *, margin: float = 0.06) -> tuple[float, float]:
     """Return a range that holds all values with a margin; one that can be drawn, whatever they are."""
-    known = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
+    known = [value for value in values if abs(value) <= _LARGEST] or [0.0, 1.0]
     low, high = min(known), max(known)
     # Where values are equal, or so large that the next number is further off than their difference.
     room = max((high - low) * margin, abs(high) * 1e-6, abs(low) * 1e-6, 1e-9)
@@ -155,7 +156,7 @@ class Axes:
         grid = [f"M{_c(x.start)} {_c(y(tick))}H{_c(x.end)}" for tick in up]
         grid += [f"M{_c(x(tick))} {_c(y.start)}V{_c(y.end)}" for tick in across]
         below = [
-            Words(x=_c(x(t)), y=_c(y.start + 16), text=text) for t, text in zip(across, tick_texts(across), strict=True)
+            Words(x=_c(x(t)), y=_c(y.start + 19), text=text) for t, text in zip(across, tick_texts(across), strict=True)
         ]
         beside = [
             Words(x=_c(x.start - 6), y=_c(y(t) + 4), text=text, anchor="end")
