@@ -1,0 +1,237 @@
+"""One class a row, of two or of more: what is summed up, what follows, and what scikit-learn says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from palate.evaluation._outcomes import Array, Undefined, Values
+from palate.evaluation._sums import Sums
+from palate.evaluation.results import Label
+
+__all__ = ["ClassOutcome", "class_values", "why_undefined"]
+
+_BINARY = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
+_AVERAGED = tuple(f"{name}_{average}" for average in ("macro", "micro", "weighted") for name in _BINARY[2:])
+_LOSSES = frozenset({"log_loss", "brier"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassOutcome:
+    """Rows with one class each.
+
+    Attributes:
+        truth: the class of each row, as its number in *classes*.
+        predicted: the class that was predicted.
+        classes: all of them, sorted.
+        positive: of two classes, the number of the one that is looked for; None for the measures of many classes.
+        scores: a column for each class that the model knows, or None.
+        columns: the class of each column of scores.
+        probable: whether the scores are probabilities.
+        weights: of the rows, or None.
+    """
+
+    truth: Array
+    predicted: Array
+    classes: tuple[Label, ...]
+    positive: int | None
+    scores: Array | None = None
+    columns: tuple[int, ...] = ()
+    probable: bool = False
+    weights: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    @property
+    def order(self) -> Sequence[tuple[str, bool]]:
+        names = _BINARY if self.positive is not None else (*_BINARY[:2], *_AVERAGED)
+        ranked = ("roc_auc", "pr_auc") if self.scores is not None else ()
+        losses = ("log_loss", "brier") if self.probable else ()
+        return [(name, name not in _LOSSES) for name in (*names, *ranked, *losses, "mcc")]
+
+    def take(self, rows: Array) -> ClassOutcome:
+        return replace(
+            self,
+            truth=self.truth[rows],
+            predicted=self.predicted[rows],
+            scores=None if self.scores is None else self.scores[rows],
+            weights=None if self.weights is None else self.weights[rows],
+        )
+
+    def sums(self) -> Sums:
+        cells, true, predicted, spread = self._cells()
+        columns = [np.ones(len(self))]
+        if self.probable:
+            columns += self._losses()
+        del true, predicted
+        return Sums(dense=np.stack(columns, axis=1), weights=self.weights, cells=cells, spread=spread)
+
+    def values(self, sums: Array) -> Values:
+        count = len(self.classes)
+        true, predicted, right = sums[:, :count], sums[:, count : 2 * count], sums[:, 2 * count : 3 * count]
+        found = class_values(true, predicted, right, self.positive)
+        if self.probable:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                found["log_loss"] = sums[:, -2] / sums[:, -3]
+                found["brier"] = sums[:, -1] / sums[:, -3]
+        return found
+
+    def contests(self) -> list[tuple[Array, Array]]:
+        if self.scores is None:
+            return []
+        wanted = range(len(self.columns)) if self.positive is None else (self.columns.index(self.positive),)
+        return [(self.truth == self.columns[at], self.scores[:, at]) for at in wanted]
+
+    def distances(self) -> list[Array]:
+        return []
+
+    def undefined(self) -> Undefined:
+        true = np.bincount(self.truth, weights=self.weights, minlength=len(self.classes))
+        predicted = np.bincount(self.predicted, weights=self.weights, minlength=len(self.classes))
+        return why_undefined(self, true, predicted, self.unknown())
+
+    def exact(self) -> dict[str, float]:
+        from sklearn import metrics
+
+        cells, true, predicted, _spread = self._cells()
+        weight = np.bincount(cells, weights=self.weights, minlength=len(true)).astype(np.float64)
+        given: dict[str, Any] = {"sample_weight": weight}
+        found = {
+            "accuracy": metrics.accuracy_score(true, predicted, **given),
+            "balanced_accuracy": metrics.balanced_accuracy_score(true, predicted, **given),
+            "mcc": metrics.matthews_corrcoef(true, predicted, **given),
+        }
+        averages: Sequence[str] = ("macro", "micro", "weighted")
+        if self.positive is not None:
+            true, predicted, averages = true == self.positive, predicted == self.positive, ("binary",)
+        for average in averages:
+            three = metrics.precision_recall_fscore_support(true, predicted, average=average, zero_division=0, **given)
+            ending = "" if average == "binary" else f"_{average}"
+            found |= {f"{name}{ending}": value for name, value in zip(_BINARY[2:], three, strict=False)}
+        return found | (self._exact_losses() if self.probable and not self.unknown() else {})
+
+    def _exact_losses(self) -> dict[str, float]:
+        from sklearn import metrics
+
+        places = np.argsort(self.columns)  # scikit-learn takes columns in the order of the classes
+        rows = self._column_of_class()[self.truth]
+        labels = range(len(self.columns))
+        ordered = np.argsort(places)
+        assert self.scores is not None
+        given: dict[str, Any] = {"labels": list(labels), "sample_weight": self.weights}
+        scores = self.scores[:, places]
+        return {
+            "log_loss": metrics.log_loss(ordered[rows], scores, **given),
+            "brier": metrics.brier_score_loss(ordered[rows], scores, **given),
+        }
+
+    def _losses(self) -> list[Array]:
+        """Return log loss and Brier score of each row; NaN for a class that the model does not know."""
+        assert self.scores is not None
+        column = self._column_of_class()[self.truth]
+        known = column >= 0
+        chance = self.scores[np.arange(len(self)), np.maximum(column, 0)]
+        least = np.finfo(self.scores.dtype).eps
+        log_loss = -np.log(np.clip(chance, least, 1 - least)).astype(np.float64)
+        squares = np.einsum("ij,ij->i", self.scores, self.scores, dtype=np.float64) - 2.0 * chance + 1.0
+        brier = squares / 2 if len(self.columns) == 2 else squares
+        return [np.where(known, log_loss, np.nan), np.where(known, brier, np.nan)]
+
+    def _column_of_class(self) -> Array:
+        found = np.full(len(self.classes), -1)
+        found[list(self.columns)] = np.arange(len(self.columns))
+        return found
+
+    def unknown(self) -> list[Label]:
+        """Return the classes of rows that the model has no score for."""
+        unknown = np.flatnonzero(self._column_of_class() < 0)
+        return [self.classes[code] for code in unknown if (self.truth == code).any()]
+
+    def _cells(self) -> tuple[Array, Array, Array, Any]:
+        """Return the cell of each row, true and predicted class of each cell, and what a row of each adds."""
+        from scipy.sparse import coo_matrix
+
+        count = len(self.classes)
+        pairs = self.truth.astype(np.int64) * count + self.predicted
+        present = np.flatnonzero(np.bincount(pairs, minlength=count * count))
+        cells = np.searchsorted(present, pairs)
+        true, predicted = np.divmod(present, count)
+        right = np.flatnonzero(true == predicted)
+        at = np.arange(len(present))
+        rows = np.concatenate((at, at, at[right]))
+        places = np.concatenate((true, count + predicted, 2 * count + true[right]))
+        spread = coo_matrix((np.ones(len(rows)), (rows, places)), shape=(len(present), 3 * count)).tocsr()
+        return cells, true, predicted, spread
+
+
+def class_values(true: Array, predicted: Array, right: Array, positive: int | None) -> Values:
+    """Return what follows from how many rows are of each class, are predicted to be, and are both.
+
+    Each has a row for each sample. A metric that divides by nothing is NaN; inside an average over classes, a class
+    that was never predicted has precision 0, as in scikit-learn.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total, hits = true.sum(axis=1), right.sum(axis=1)
+        recalls = right / true
+        found = {"accuracy": hits / total, "balanced_accuracy": _mean_where(recalls, true > 0)}
+        precisions, f1 = right / predicted, 2 * right / (true + predicted)
+        if positive is not None:
+            three = (precisions[:, positive], recalls[:, positive], f1[:, positive])
+            found |= dict(zip(_BINARY[2:], three, strict=True))
+        else:
+            present = true + predicted > 0
+            for name, each in zip(_BINARY[2:], (precisions, recalls, f1), strict=True):
+                each = np.where(np.isfinite(each), each, 0)
+                found[f"{name}_macro"] = _mean_where(each, present)
+                found[f"{name}_micro"] = found["accuracy"]
+                found[f"{name}_weighted"] = np.einsum("ij,ij->i", each, true) / total
+        found["mcc"] = _correlation(true, predicted, hits, total)
+    return found
+
+
+def _mean_where(values: Array, where: Array) -> Array:
+    means: Array = np.where(where, values, 0).sum(axis=1) / where.sum(axis=1)
+    return means
+
+
+def _correlation(true: Array, predicted: Array, hits: Array, total: Array) -> Array:
+    """Return Matthews' correlation: 0 where all is predicted to be one class, NaN where all is of one class."""
+    spread = total**2 - np.einsum("ij,ij->i", true, true)
+    said_spread = total**2 - np.einsum("ij,ij->i", predicted, predicted)
+    found = (hits * total - np.einsum("ij,ij->i", true, predicted)) / np.sqrt(spread * said_spread)
+    constant, same = (predicted > 0).sum(axis=1) <= 1, (true > 0).sum(axis=1) <= 1
+    return np.where(same, np.nan, np.where(constant, 0.0, found))
+
+
+def why_undefined(outcome: ClassOutcome, true: Array, predicted: Array, unknown: Sequence[Label]) -> Undefined:
+    """Return why metrics have no value, from how many rows are of each class and are said to be.
+
+    Args:
+        outcome: whose classes and scores these are; its rows are not looked at.
+        true: rows, or weight, of each class.
+        predicted: the same of what was predicted.
+        unknown: classes of rows that the model has no score for.
+    """
+    found: Undefined = {}
+    names = [f"{label!r:.40}" if isinstance(label, str) else str(label) for label in outcome.classes]
+    if (true > 0).sum() <= 1:
+        found["mcc"] = "All rows are of one class."
+    if (positive := outcome.positive) is not None:
+        if predicted[positive] <= 0:
+            found["precision"] = f"No row is predicted to be {names[positive]}."
+        if true[positive] <= 0:
+            found["recall"] = found["pr_auc"] = f"No row is {names[positive]}."
+        if true[positive] <= 0 and predicted[positive] <= 0:
+            found["f1"] = f"No row is {names[positive]}, and none is predicted to be."
+        if (true > 0).sum() <= 1:
+            found["roc_auc"] = "All rows are of one class."
+    elif absent := [names[code] for code in outcome.columns if true[code] <= 0]:
+        found["roc_auc"] = found["pr_auc"] = f"No row is {', '.join(absent[:5])}{', …' if absent[5:] else ''}."
+    if outcome.scores is not None and unknown:
+        reason = f"The model does not know {', '.join(f'{label!r:.40}' for label in unknown[:5])}."
+        found |= dict.fromkeys(("roc_auc", "pr_auc", "log_loss", "brier"), reason)
+    return found

@@ -1,0 +1,183 @@
+"""Rows that are too many to hold, summed up as they pass: sums exactly, scores and distances in fine bins.
+
+The edges of bins come from the rows that were held before memory was used up: each bin had about as many of those, and
+each value its own where there were few. Intervals come from groups of rows (``_groups``).
+"""
+
+from __future__ import annotations
+
+from typing import Final, Generic, TypeVar
+
+import numpy as np
+
+from palate.evaluation._class_outcome import ClassOutcome, why_undefined
+from palate.evaluation._groups import Bins, Groups, median_of_bins, quantile_bins
+from palate.evaluation._label_outcome import LabelOutcome, why_no_areas
+from palate.evaluation._measuring import Bootstrap, Measured, make_metrics, shifted
+from palate.evaluation._number_outcome import NumberOutcome
+from palate.evaluation._outcomes import Array, Undefined, Values
+from palate.evaluation._ranking import areas_of_bins
+from palate.evaluation._resampling import MIN_ROWS
+
+__all__ = ["Folded", "sorted_classes"]
+
+_Rows = TypeVar("_Rows", ClassOutcome, LabelOutcome, NumberOutcome)
+_FINE: Final = 1 << 16
+_FEWER: Final = 1 << 12
+_MANY_CURVES: Final = 20
+_MAX_CURVES: Final = 100
+
+
+class Folded(Generic[_Rows]):
+    """Rows of one task as they pass.
+
+    Attributes:
+        rows: how many there were.
+
+    Args:
+        first: some rows that all pass by themselves too; bins are laid out for what they hold.
+        bootstrap: how intervals are made.
+        whole: whether these are all rows; of parts of them, scores are counted less finely, and have no intervals.
+    """
+
+    def __init__(self, first: _Rows, bootstrap: Bootstrap, *, whole: bool = True) -> None:
+        contests, distances = first.contests(), first.distances()
+        count = len(contests) + len(distances)
+        self.rows = 0
+        self.unknown: set[int] = set()
+        self._bootstrap = bootstrap
+        self._ranked = whole and count <= _MAX_CURVES
+        self._groups = Groups(first, seed=bootstrap.seed, ranked=self._ranked)
+        bins = _FINE if whole and count <= _MANY_CURVES else _FEWER
+        if not whole and count > _MANY_CURVES:
+            contests, distances = [], []
+        self.contests = [quantile_bins(scores, bins, 1) for _truth, scores in contests]
+        self.distances = [quantile_bins(values, bins, 1) for values in distances]
+        self._classes = len(first.classes) if isinstance(first, ClassOutcome) else 0
+        self._greatest = np.zeros(len(distances))
+
+    def add(self, outcome: _Rows) -> None:
+        """Add rows."""
+        if not len(outcome):
+            return
+        self.rows += len(outcome)
+        if isinstance(outcome, ClassOutcome):
+            self._meet_classes(outcome)
+        self._groups.add(outcome, self._groups.deal(len(outcome)))
+        alone = np.zeros(len(outcome), dtype=np.int64)
+        if self.contests:
+            for bins, (truth, scores) in zip(self.contests, outcome.contests(), strict=True):
+                bins.add(scores, truth, alone, outcome.weights)
+        if self.distances:
+            distances = outcome.distances()
+            self._greatest = np.maximum(self._greatest, [values.max() for values in distances])
+            for bins, values in zip(self.distances, distances, strict=True):
+                bins.add(values, np.zeros(len(values), dtype=bool), alone, outcome.weights)
+
+    def measure(self, form: _Rows, order: Array | None = None) -> Measured:
+        """Return the figures of all rows.
+
+        Args:
+            form: without rows; it says how the figures follow.
+            order: of classes, the code under which each one of *form* was met.
+        """
+        if self._groups.sums is None:
+            return Measured(metrics=())
+        if order is not None:
+            self._sort_classes(order)
+        total = self._groups.sums.sum(axis=0, keepdims=True)
+        values = {name: float(each[0]) for name, each in form.values(total).items()} | self._of_bins()
+        if self.distances:
+            values["max_error"] = float(np.mean(self._greatest))
+        samples, reason = self._sample(form, values)
+        undefined = self._undefined(form, total[0], values)
+        return make_metrics(form, values, undefined, samples, reason, self._bootstrap)
+
+    def coarseness(self) -> list[str]:
+        """Return how far bins may be off, one sentence for each kind of metric that comes from them."""
+        notes = []
+        if self.contests:
+            count = max(len(bins.edges) for bins in self.contests)
+            off = max(map(_most_misplaced, self.contests))
+            notes.append(f"Scores were counted in {count:,} bins: ROC AUC is off by at most {off:.1g}.")
+        if self.distances:
+            width = max(map(_middle_width, self.distances))
+            notes.append(f"The median error comes from bins: it is off by at most {width:.1g}.")
+        return notes
+
+    def _of_bins(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        if self.contests:
+            areas = [areas_of_bins(*bins.sides()) for bins in self.contests]
+            found["roc_auc"] = float(np.mean([roc[0] for roc, _precision in areas]))
+            found["pr_auc"] = float(np.mean([precision[0] for _roc, precision in areas]))
+        if self.distances:
+            medians = [median_of_bins(bins, bins.counts[0])[0] for bins in self.distances]
+            found["median_absolute_error"] = float(np.mean(medians))
+        return found
+
+    def _sample(self, form: _Rows, values: dict[str, float]) -> tuple[Values, str]:
+        if not self._bootstrap.resamples:
+            return {}, ""
+        if self.rows < MIN_ROWS:
+            return {}, f"No interval: there are fewer than {MIN_ROWS} rows."
+        samples = self._groups.resample(form, self._bootstrap.resamples)
+        reason = "" if self._ranked else "No interval: rows were too many to hold."
+        return shifted(samples, self._groups.binned(), values), reason
+
+    def _undefined(self, form: _Rows, total: Array, values: dict[str, float]) -> Undefined:
+        if isinstance(form, ClassOutcome):
+            count = len(form.classes)
+            unknown = [form.classes[code] for code in sorted(self.unknown)]
+            return why_undefined(form, total[:count], total[count : 2 * count], unknown)
+        if isinstance(form, LabelOutcome):
+            count = len(form.names)
+            return why_no_areas(form.names, total[:count], float(total[-1])) if form.scores is not None else {}
+        if self.rows < 2:
+            return {"r2": "It needs two rows."}
+        return {"r2": "The target is the same in all rows."} if np.isnan(values["r2"]) else {}
+
+    def _meet_classes(self, outcome: ClassOutcome) -> None:
+        """Make room for classes that come late, and note those that the model has no score for."""
+        if (count := len(outcome.classes)) > self._classes:
+            if self._groups.sums is not None:
+                self._groups.sums = _widened(self._groups.sums, self._classes, count)
+            self._classes = count
+        if outcome.scores is not None:
+            self.unknown |= set(np.unique(outcome.truth).tolist()) - set(outcome.columns)
+
+    def _sort_classes(self, order: Array) -> None:
+        """Put sums, which are in the order in which classes were met, into another."""
+        assert self._groups.sums is not None
+        count = len(order)
+        sums = _widened(self._groups.sums, self._classes, count)
+        blocks: list[Array] = [sums[:, at * count : (at + 1) * count][:, order] for at in range(3)]
+        self._groups.sums = np.hstack((*blocks, sums[:, 3 * count :]))
+        self.unknown = set(sorted_classes(np.array(sorted(self.unknown), dtype=np.int64), order).tolist())
+
+
+def sorted_classes(codes: Array, order: Array) -> Array:
+    """Return codes in the order in which classes were met as places in the sorted order, *order* being its codes."""
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.arange(len(order))
+    return places[codes]
+
+
+def _widened(sums: Array, before: int, after: int) -> Array:
+    """Return sums with room for more classes in each of their three parts."""
+    room = np.zeros((len(sums), after - before))
+    parts = [part for at in range(3) for part in (sums[:, at * before : (at + 1) * before], room)]
+    return np.hstack((*parts, sums[:, 3 * before :]))
+
+
+def _most_misplaced(bins: Bins) -> float:
+    """Return how far ROC AUC would be off if all pairs in one bin stood in one order."""
+    false, true = bins.counts[:, 0]
+    pairs = true.sum() * false.sum()
+    return float((true * false).sum() / (2 * pairs)) if pairs else 0.0
+
+
+def _middle_width(bins: Bins) -> float:
+    weights = bins.counts[0][0]
+    at = min(int(np.searchsorted(np.cumsum(weights), weights.sum() / 2)), len(bins.edges) - 1)
+    return float(bins.edges[at] - bins.edges[max(at - 1, 0)])

@@ -1,0 +1,111 @@
+"""What a report draws of rows that were not held: from sums, and from the bins that scores were counted in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from palate.evaluation._class_outcome import ClassOutcome
+from palate.evaluation._folded import Folded
+from palate.evaluation._label_outcome import LabelOutcome
+from palate.evaluation._number_outcome import NumberOutcome
+from palate.evaluation._outcomes import Array
+from palate.evaluation._pictures import (
+    CALIBRATION_BINS,
+    MAX_CURVES,
+    calibration_of,
+    calibration_sums,
+    confusion_of,
+    curves_of,
+    residual_edges,
+    residuals_of,
+)
+from palate.evaluation.results import Label, Pictures
+
+__all__ = ["FoldedPictures"]
+
+
+class FoldedPictures:
+    """Sums for pictures.
+
+    Args:
+        first: some rows, which pass by themselves too; residuals are shown within their range.
+        seed: of the sample that is shown.
+    """
+
+    def __init__(self, first: ClassOutcome | LabelOutcome | NumberOutcome, *, seed: int) -> None:
+        self._first, self._seed = first, seed
+        self._cells = np.zeros((0, 0))
+        self._calibration: list[Array] = [np.zeros((3, CALIBRATION_BINS)) for _ in first.contests()[:MAX_CURVES]]
+        self._edges = np.empty(0)
+        if isinstance(first, NumberOutcome):
+            self._edges = residual_edges((first.predicted - first.truth)[:, 0])
+        self._residuals = np.zeros(max(len(self._edges) - 1, 0))
+
+    def add(self, rows: ClassOutcome | LabelOutcome | NumberOutcome) -> None:
+        """Add rows."""
+        if isinstance(rows, NumberOutcome):
+            off = np.clip((rows.predicted - rows.truth)[:, 0], self._edges[0], self._edges[-1])
+            self._residuals += np.histogram(off, bins=self._edges, weights=rows.weights)[0]
+            return
+        if isinstance(rows, ClassOutcome):
+            self._add_cells(rows)
+        for sums, (truth, scores) in zip(self._calibration, rows.contests(), strict=False):
+            if scores.size and scores.min() >= 0 and scores.max() <= 1:
+                sums += np.stack(calibration_sums(truth, scores, rows.weights))
+            else:
+                sums += np.nan  # no probabilities
+
+    def draw(self, form: Any, order: Array | None, folded: Folded[Any], *, scale: float) -> Pictures:
+        """Return the pictures; *form* has no rows, and *order* is the code under which each of its classes was met."""
+        if isinstance(self._first, NumberOutcome):
+            if self._first.truth.shape[1] > 1:
+                return Pictures()
+            return Pictures(residuals=residuals_of(self._edges, self._residuals * scale, self._first, self._seed))
+        labels: list[Label] = list(form.names) if isinstance(form, LabelOutcome) else _labels(form)
+        curves = [
+            curves_of(label, *_pseudo_rows(bins.counts[:, 0]))
+            for label, bins in list(zip(labels, folded.contests, strict=False))[:MAX_CURVES]
+        ]
+        confusion = None
+        if order is not None:
+            cells = np.zeros((len(order), len(order)))
+            cells[: len(self._cells), : len(self._cells)] = self._cells
+            confusion = confusion_of(form.classes, cells[np.ix_(order, order)] * scale)
+        probable = not isinstance(form, ClassOutcome) or form.probable
+        calibration = [
+            calibration_of(label, sums[0], sums[1], sums[2], scale)
+            for label, sums in zip(labels, self._calibration, strict=False)
+            if probable and np.isfinite(sums).all()
+        ]
+        return Pictures(
+            roc=tuple(roc for roc, _ in curves if roc),
+            pr=tuple(pr for _, pr in curves if pr),
+            calibration=tuple(calibration),
+            confusion=confusion,
+        )
+
+    def _add_cells(self, rows: ClassOutcome) -> None:
+        count = len(rows.classes)
+        if count > len(self._cells):
+            cells = np.zeros((count, count))
+            cells[: len(self._cells), : len(self._cells)] = self._cells
+            self._cells = cells
+        pairs = rows.truth.astype(np.int64) * count + rows.predicted
+        self._cells += np.bincount(pairs, weights=rows.weights, minlength=count * count).reshape(count, count)
+
+
+def _labels(form: ClassOutcome) -> list[Label]:
+    if form.positive is not None:
+        return [form.classes[form.positive]]
+    return [form.classes[code] for code in form.columns]
+
+
+def _pseudo_rows(counts: Array) -> tuple[Array, Array, Array]:
+    """Return a row for each side of each bin: which side it is, a score that sorts it, and its weight."""
+    scores = np.arange(counts.shape[1], dtype=np.float64)
+    truth = np.repeat([False, True], len(scores))
+    weights = counts.reshape(-1)
+    there = weights > 0
+    return truth[there], np.tile(scores, 2)[there], weights[there]

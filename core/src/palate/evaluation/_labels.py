@@ -1,0 +1,210 @@
+"""Classes: read from cells, counted in codes, and the same on both sides where target and model write them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from palate.evaluation.errors import InvalidTarget, LabelsDiffer, TooManyClasses
+from palate.evaluation.results import Label
+
+__all__ = ["MAX_CLASSES", "Labels", "Vocabulary", "distinct", "label_order", "plain_label"]
+
+MAX_CLASSES: Final = 1000
+_TRUTHS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_Convert: TypeAlias = Callable[[Label], Label]
+
+
+def plain_label(value: object) -> Label:
+    """Return a cell as a label: a whole number as int, NaN and None as None.
+
+    Raises:
+        ValueError: it is a fraction, or of a type that no class is of.
+    """
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float | Decimal):
+        if value != value:
+            return None
+        if value == value // 1:
+            return int(value)
+        raise ValueError("a number with a fraction is no class")
+    raise ValueError(f"a {type(value).__name__} is no class")
+
+
+def distinct(cells: Any) -> tuple[np.ndarray[Any, Any], list[object]]:
+    """Return the code of each cell of an Arrow array, -1 where it is missing, and the values by code."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(cells, pa.ChunkedArray):
+        cells = cells.combine_chunks()
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.cast(cells.type.value_type)
+    encoded = pc.dictionary_encode(cells)
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return codes.astype(np.int32, copy=False), encoded.dictionary.to_pylist()
+
+
+def label_order(label: Label) -> tuple[bool, Any]:
+    """Return what sorts labels: numbers by size, text by its letters."""
+    return isinstance(label, str), label
+
+
+class Vocabulary:
+    """Labels in the order in which they were met, each with a code.
+
+    Attributes:
+        labels: by code.
+    """
+
+    def __init__(self, limit: int, refuse: Callable[[int], Exception]) -> None:
+        self.labels: list[Label] = []
+        self._codes: dict[Label, int] = {}
+        self._limit, self._refuse = limit, refuse
+
+    def add(self, label: Label) -> int:
+        """Return the code of a label, -1 for None. What *refuse* returns is raised where there are too many."""
+        if label is None:
+            return -1
+        code = self._codes.setdefault(label, len(self.labels))
+        if code == len(self.labels):
+            if code >= self._limit:
+                raise self._refuse(code + 1)
+            self.labels.append(label)
+        return code
+
+    def encode(self, cells: Any, convert: Callable[[object], Label]) -> np.ndarray[Any, Any]:
+        """Return the code of each cell of an Arrow array, -1 where it is missing."""
+        codes, values = distinct(cells)
+        mapping = np.array([*(self.add(convert(value)) for value in values), -1], dtype=np.int32)
+        found: np.ndarray[Any, Any] = mapping[codes]  # -1 is the last one
+        return found
+
+
+class Labels:
+    """The classes of an evaluation. The first rows tell how those of the model become those of the target."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._convert: _Convert | None = None
+        self._true: dict[Label, None] = {}
+        self._known = Vocabulary(
+            MAX_CLASSES, lambda found: TooManyClasses(self._target, found=found, limit=MAX_CLASSES)
+        )
+
+    @property
+    def met(self) -> Sequence[Label]:
+        """All labels, by code."""
+        return self._known.labels
+
+    def add(self, label: Label) -> int:
+        """Return the code of a label that is written as the target writes them."""
+        return self._known.add(label)
+
+    def encode_true(self, cells: Any) -> np.ndarray[Any, Any]:
+        """Return the codes of what is true. Raises InvalidTarget, TooManyClasses."""
+        return self._known.encode(cells, self._read_true)
+
+    def encode_predicted(self, cells: Any) -> np.ndarray[Any, Any]:
+        """Return the codes of what was predicted. Raises LabelsDiffer, InvalidTarget, TooManyClasses."""
+        codes, values = distinct(cells)
+        mapping = np.array([*self.codes(values), -1], dtype=np.int32)
+        found: np.ndarray[Any, Any] = mapping[codes]
+        return found
+
+    def codes(self, labels: Iterable[object]) -> list[int]:
+        """Return the code of each of the model's own labels. Raises LabelsDiffer, InvalidTarget, TooManyClasses."""
+        return [self._known.add(label) for label in self.read(labels)]
+
+    def read(self, labels: Iterable[object]) -> list[Label]:
+        """Return the model's own labels as the target writes them. Raises LabelsDiffer, InvalidTarget."""
+        try:
+            plain = [plain_label(label) for label in labels]
+        except ValueError as exc:
+            raise InvalidTarget(self._target, reason=f"the model predicts what is no class: {exc}", hint=_HINT) from exc
+        return self._reconcile(plain)
+
+    def _read_true(self, value: object) -> Label:
+        try:
+            label = plain_label(value)
+        except ValueError as exc:
+            raise InvalidTarget(self._target, reason=str(exc), hint=_HINT) from exc
+        if label is not None:
+            if self._true and isinstance(label, str) != isinstance(next(iter(self._true)), str):
+                raise InvalidTarget(self._target, reason="it holds both text and numbers", hint="give one kind")
+            self._true.setdefault(label)
+        return label
+
+    def _reconcile(self, labels: Sequence[Label]) -> list[Label]:
+        given = [label for label in labels if label is not None]
+        try:
+            if self._convert is None and given and self._true:
+                self._convert = _conversion(list(self._true), given)
+            convert = self._convert or (lambda label: label)
+            converted = [None if label is None else convert(label) for label in labels]
+        except ValueError as exc:
+            raise LabelsDiffer(self._target, true=list(self._true)[:5], predicted=given) from exc
+        if len(set(converted)) < len(set(labels)):  # "1" and "1.0" would become one class
+            raise LabelsDiffer(self._target, true=list(self._true)[:5], predicted=given)
+        return converted
+
+
+_HINT: Final = "pass task='regression' if it is a number; else give classes as text, whole numbers or truth values"
+
+
+def _conversion(true: Sequence[Label], predicted: Sequence[Label]) -> _Convert:
+    """Return how a label of the model becomes one of the target; it raises ValueError where it does not."""
+    if isinstance(true[0], str):
+        if isinstance(predicted[0], str):
+            return _same_text
+        texts: dict[Label, str] = {_number(text): str(text) for text in true}
+        if len(texts) < len(true):
+            raise ValueError("a number is written in several ways")
+        return lambda label: texts.get(_not_text(label), str(label))
+    if all(isinstance(label, bool) for label in true):
+        return lambda label: bool(_zero_or_one(_number(label)))
+    if all(label in (0, 1) for label in true):
+        return lambda label: int(_number(label))
+    return lambda label: _not_truth(_number(label))
+
+
+def _same_text(label: Label) -> Label:
+    if not isinstance(label, str):
+        raise ValueError("a number among text")  # noqa: TRY004 - as for any label that cannot be read
+    return label
+
+
+def _not_text(label: Label) -> Label:
+    if isinstance(label, str):
+        raise ValueError("text among numbers")  # noqa: TRY004 - the same
+    return label
+
+
+def _zero_or_one(number: int) -> int:
+    if number not in (0, 1):
+        raise ValueError(f"{number} is no truth value")
+    return number
+
+
+def _not_truth(number: int) -> int:
+    if isinstance(number, bool):
+        raise ValueError("a truth value among numbers")  # noqa: TRY004 - the same
+    return number
+
+
+def _number(label: Label) -> int:
+    """Return a label as a number, where there is only one way to read it. Raises ValueError."""
+    if not isinstance(label, str):
+        return label if isinstance(label, bool) else int(label or 0)
+    if label in _TRUTHS:
+        return _TRUTHS[label]
+    value = float(label)
+    if not value.is_integer() or label not in (str(int(value)), str(value)):
+        raise ValueError(f"{label!r:.40} is no whole number as Python writes it")
+    return int(value)

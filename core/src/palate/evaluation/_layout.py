@@ -1,0 +1,194 @@
+"""Rows of a model as an outcome: classes in sorted order, and the class of each column of scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from palate.errors import InvalidOption
+from palate.evaluation._class_outcome import ClassOutcome
+from palate.evaluation._columns_order import find_columns
+from palate.evaluation._label_outcome import LabelOutcome
+from palate.evaluation._labels import label_order
+from palate.evaluation._number_outcome import NumberOutcome
+from palate.evaluation._outcomes import Array
+from palate.evaluation._subject import Part, Subject
+from palate.evaluation.errors import InvalidTarget
+from palate.evaluation.results import Label, Task
+
+__all__ = ["Layout", "Rows", "class_form", "find_layout", "make_outcome", "sorted_layout"]
+
+Rows: TypeAlias = ClassOutcome | LabelOutcome | NumberOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What rows are made an outcome by.
+
+    Attributes:
+        task: the task.
+        classes: all classes, in the order of *order*; or the names of labels; empty for numbers.
+        order: the code of each class, in sorted order.
+        positive: of two classes, the code of the one that is looked for.
+        columns: the code of each column of scores; None where there are none.
+        center: of numbers, a value for each target that squares are taken from.
+        scale: by what weights are divided, so that the greatest one is about 1.
+        notes: what a reader has to know.
+    """
+
+    task: Task
+    classes: tuple[Label, ...] = ()
+    order: Array
+    positive: int | None = None
+    columns: tuple[int, ...] | None = None
+    center: Array
+    scale: float = 1.0
+    notes: tuple[str, ...] = ()
+
+
+def find_layout(subject: Subject, part: Part, *, final: bool = True) -> Layout:
+    """Return how the rows of a subject are laid out.
+
+    Args:
+        subject: the model.
+        part: the rows.
+        final: whether these are all rows; after some of them, more classes may come.
+
+    Raises:
+        EvaluationError: classes and scores do not fit together.
+        InvalidOption: ``positive=`` or ``classes=`` are not of the classes.
+    """
+    scale = 1.0 if part.weights is None else float(part.weights.max()) or 1.0
+    none = np.empty(0, dtype=np.int64)
+    if subject.family == "numbers":
+        return Layout(task="regression", order=none, center=part.truth.mean(axis=0), scale=scale)
+    if subject.family == "labels":
+        names = subject.target.names or tuple(map(str, range(subject.target.width)))
+        return Layout(task="multilabel", classes=names, order=none, center=none, scale=scale)
+    columns, notes = None, []
+    if part.scores is not None:
+        columns, note = find_columns(
+            subject.model,
+            subject.labels,
+            given=subject.settings.classes,
+            names=subject.names,
+            scores=part.scores,
+            predicted=None if subject.by_scores else part.predicted,
+            method=subject.asked.scores or subject.asked.first,
+        )
+        notes += [note] if note else []
+    found = Layout(
+        task="multiclass",
+        order=none,
+        center=none,
+        columns=None if columns is None else tuple(columns),
+        scale=scale,
+        notes=tuple(notes),
+    )
+    if final:
+        return sorted_layout(subject, found)
+    # Who is looked for is known once the model has named its two classes.
+    two = columns is not None and len(subject.labels.met) == 2
+    return replace(found, positive=_find_positive(subject)[1] if two else None)
+
+
+def sorted_layout(subject: Subject, layout: Layout) -> Layout:
+    """Return the layout with all classes that were met until now."""
+    if subject.family != "classes":
+        return layout
+    task, positive, note = _find_positive(subject)
+    met = subject.labels.met
+    order = np.array(sorted(range(len(met)), key=lambda code: label_order(met[code])), dtype=np.int64)
+    notes = (*layout.notes, note) if note and note not in layout.notes else layout.notes
+    classes = tuple(met[code] for code in order)
+    return replace(layout, task=task, positive=positive, order=order, classes=classes, notes=notes)
+
+
+def _find_positive(subject: Subject) -> tuple[Task, int | None, str]:
+    """Return whether there are two classes or more, and which of two is looked for."""
+    labels, settings = subject.labels, subject.settings
+    if settings.task == "multiclass" or (len(labels.met) > 2 and settings.task is None and settings.positive is None):
+        return "multiclass", None, ""
+    if len(labels.met) > 2:
+        shown = ", ".join(str(label) for label in labels.met[:5])
+        reason = f"it has {len(labels.met)} classes ({shown}), and a binary task has two"
+        raise InvalidTarget(subject.target.title, reason=reason, hint="pass task='multiclass', and no positive=")
+    if settings.positive is not None:
+        return "binary", _code_of(subject, settings.positive), ""
+    if len(labels.met) == 1:
+        _add_opposite(subject)
+    positive = max(range(2), key=lambda code: label_order(labels.met[code]))
+    label = labels.met[positive]
+    if label in (0, 1):
+        return "binary", positive, ""
+    return (
+        "binary",
+        positive,
+        f"The class that is looked for is {label!r:.60}, the last in order; positive= says another.",
+    )
+
+
+def _code_of(subject: Subject, positive: Label) -> int:
+    """Return the code of the class that the caller looks for, which a command line gives as text."""
+    met = subject.labels.met
+    for code, label in enumerate(met):
+        if label == positive or str(label) == str(positive):
+            return code
+    if len(met) < 2:
+        return subject.labels.add(positive)
+    known = ", ".join(f"{label!r:.40}" for label in met)
+    raise InvalidOption("positive", reason=f"{positive!r:.40} is no class", hint=f"there is {known}")
+
+
+def _add_opposite(subject: Subject) -> None:
+    """Add what a single class is told from, where that is plain."""
+    label = subject.labels.met[0]
+    if label not in (0, 1):
+        reason = f"it has only one class, {label!r:.40}, and the model names no other"
+        hint = "pass positive= with the class that is looked for, or give rows of both classes"
+        raise InvalidTarget(subject.target.title, reason=reason, hint=hint)
+    subject.labels.add(not label if isinstance(label, bool) else 1 - int(label))
+
+
+def make_outcome(subject: Subject, layout: Layout, part: Part, *, sort: bool = True) -> Rows:
+    """Return rows as an outcome, classes in sorted order; or, while more may be met, in the order of their codes."""
+    weights = None if part.weights is None else part.weights / layout.scale
+    if subject.family == "numbers":
+        return NumberOutcome(truth=part.truth, predicted=part.predicted, center=layout.center, weights=weights)
+    if subject.family == "labels":
+        names = tuple(map(str, layout.classes))
+        return LabelOutcome(
+            truth=part.truth, predicted=part.predicted, names=names, scores=part.scores, weights=weights
+        )
+    columns, predicted = layout.columns, part.predicted
+    if subject.by_scores:
+        assert columns is not None
+        predicted = np.array(columns)[predicted]
+    form = class_form(subject, layout, sort=sort)
+    places = np.arange(len(subject.labels.met))
+    if sort:
+        places[layout.order] = np.arange(len(layout.order))
+    scores = None if form.scores is None else part.scores
+    return replace(form, truth=places[part.truth], predicted=places[predicted], scores=scores, weights=weights)
+
+
+def class_form(subject: Subject, layout: Layout, *, sort: bool = True) -> ClassOutcome:
+    """Return an outcome of classes without rows."""
+    none = np.empty(0, dtype=np.int64)
+    columns, positive = layout.columns or (), layout.positive
+    if sort:
+        places = {int(code): place for place, code in enumerate(layout.order)}
+        columns = tuple(places[code] for code in columns)
+        positive = None if positive is None else places[positive]
+    known = columns and (positive is None or positive in columns)
+    return ClassOutcome(
+        truth=none,
+        predicted=none,
+        classes=layout.classes if sort else tuple(subject.labels.met),
+        positive=positive,
+        scores=np.empty((0, len(columns))) if known else None,
+        columns=columns,
+        probable=subject.probable and bool(known),
+    )

@@ -1,0 +1,54 @@
+"""What is true and what was predicted, row by row: the one shape that figures are computed from for every task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from palate.evaluation._sums import Sums
+
+__all__ = ["Array", "Outcome", "Undefined", "Values"]
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+Values: TypeAlias = dict[str, Array]
+"""By the name of a metric, its value for each of some samples; NaN where it is not defined."""
+Undefined: TypeAlias = dict[str, str]
+"""By the name of a metric that has no value, the sentence that says why."""
+
+
+class Outcome(Protocol):
+    """Some rows of one task."""
+
+    @property
+    def weights(self) -> Array | None:
+        """The weights of the rows, or None."""
+
+    @property
+    def order(self) -> Sequence[tuple[str, bool]]:
+        """The names of all metrics, the most telling first, and whether greater is better."""
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+
+    def take(self, rows: Array) -> Outcome:
+        """Return the outcome of some rows, by their numbers."""
+
+    def sums(self) -> Sums:
+        """Return what is summed up for ``values``."""
+
+    def values(self, sums: Array) -> Values:
+        """Return the metrics that follow from sums, of which there is a row for each sample."""
+
+    def contests(self) -> list[tuple[Array, Array]]:
+        """Return, for each ROC AUC that the metric is a mean of, which rows are of the class and all scores."""
+
+    def distances(self) -> list[Array]:
+        """Return, for each target, how far off the predictions are, of which the median is a metric."""
+
+    def exact(self) -> dict[str, float]:
+        """Return what scikit-learn says of the rows. Only metrics that ``values`` has a value for are asked for."""
+
+    def undefined(self) -> Undefined:
+        """Return why metrics have no value for these rows; those that are left out have one."""

@@ -1,0 +1,200 @@
+"""What a model is asked for, and how its answers are read: classes, probabilities or other scores, labels, numbers.
+
+``predict`` says the class, and ``predict_proba``, or else ``decision_function``, the scores. Where ``predict`` itself
+returns scores, the greatest one of a row says the class: a row of several numbers is one score for each class (they
+are probabilities if they add up to 1), one number from 0 to 1 is the probability of the second of two classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from palate.errors import MethodNotFound
+from palate.evaluation._answers import Answer, arrow_cells
+from palate.evaluation._labels import Labels
+from palate.evaluation._tasks import Family
+from palate.evaluation.errors import InvalidPredictions
+from palate.pyfunc import PyFuncModel
+
+__all__ = ["Asked", "Predicted", "are_scores", "read_predicted"]
+
+_SCORE_METHODS: Final = ("predict_proba", "decision_function")
+_SUM_TOLERANCE: Final = 1e-3
+"""How far a row of probabilities may be from 1: half precision has three digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The methods that are called: one that says what is predicted, and one that gives scores.
+
+    Attributes:
+        first: the method from whose answer the task is found.
+        predicted: the method that says the class, the labels or the number; None where the scores say it.
+        scores: the method that gives scores, or None.
+    """
+
+    first: str
+    predicted: str | None
+    scores: str | None
+
+    @classmethod
+    def of(cls, model: PyFuncModel, method: str | None) -> Asked:
+        """Return what to call; *method* is the only one that is, if it is given. Raises MethodNotFound."""
+        first = method or model.default_method
+        if first not in model.methods:
+            raise MethodNotFound(first, available=model.methods)
+        if method is not None:
+            return cls(first, None, first) if first in _SCORE_METHODS else cls(first, first, None)
+        if first in _SCORE_METHODS:
+            return cls(first, "predict" if "predict" in model.methods else None, first)
+        return cls(first, first, next((name for name in _SCORE_METHODS if name in model.methods), None))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicted:
+    """What was predicted for some rows.
+
+    Attributes:
+        values: codes of classes; truth values, a column for each label; or numbers, a column for each target. None for
+            classes that only the scores tell.
+        scores: a column for each class, in the model's order, or for each label; None where there are none.
+        names: of the columns of scores, where the model names them.
+        probable: whether the scores are probabilities.
+        usable: which rows have a prediction that is a value and not NaN or infinite.
+    """
+
+    values: np.ndarray[Any, Any] | None
+    scores: np.ndarray[Any, Any] | None
+    names: tuple[str, ...] | None
+    probable: bool
+    usable: np.ndarray[Any, Any]
+
+
+def read_predicted(
+    family: Family,
+    answer: Answer | None,
+    scores: Answer | None,
+    *,
+    targets: Sequence[str],
+    width: int,
+    labels: Labels,
+) -> Predicted:
+    """Return what the answers of a model say.
+
+    Args:
+        family: what is measured.
+        answer: what it predicted; None for classes that the scores tell.
+        scores: its scores, or None.
+        targets: the names of the target's columns, by which those of the model are put in order.
+        width: how many columns the target has.
+        labels: the classes, which the model's are added to.
+
+    Raises:
+        InvalidPredictions: they are of another form than the target.
+        LabelsDiffer: its classes are of another kind.
+    """
+    if family == "classes":
+        return _read_classes(answer, scores, labels)
+    if family == "labels":
+        return _read_labels(answer, scores, targets, width)
+    if answer is None or not answer.is_number:
+        method = answer.method if answer else scores.method if scores else "predict"
+        raise InvalidPredictions(method, reason="they are no numbers", hint="pass task=, or method= for another method")
+    values = _matrix(answer, targets, width).astype(np.float64, copy=False)
+    usable = np.isfinite(values).all(axis=1)
+    return Predicted(values=values, scores=None, names=None, probable=False, usable=usable)
+
+
+def _read_classes(answer: Answer | None, scores: Answer | None, labels: Labels) -> Predicted:
+    values, usable = None, None
+    if answer is not None:
+        values = labels.encode_predicted(arrow_cells(answer))
+        usable = values >= 0
+    matrix, probable = (None, False) if scores is None else _class_scores(scores)
+    if matrix is not None:
+        finite = np.isfinite(matrix).all(axis=1)
+        usable = finite if usable is None else usable & finite
+    names = scores.names if scores is not None else None
+    assert usable is not None
+    return Predicted(values=values, scores=matrix, names=names, probable=probable, usable=usable)
+
+
+def are_scores(answer: Answer) -> bool:
+    """Whether what ``predict`` returns are scores: several a row, or numbers with fractions."""
+    if answer.width > 1:
+        if not answer.is_number:
+            raise InvalidPredictions(answer.method, reason="several values a row that are no numbers", hint=_ONE)
+        return True
+    if answer.values.dtype.kind != "f":
+        return False
+    values = answer.values[np.isfinite(answer.values)]
+    return bool((values != np.floor(values)).any())
+
+
+_ONE: Final = "predict one class a row, or one number for each class"
+
+
+def _class_scores(scores: Answer) -> tuple[np.ndarray[Any, Any], bool]:
+    """Return a column of scores for each class, and whether they are probabilities."""
+    values = _floats(scores)
+    whole = bool(np.isfinite(values).all())
+    inside = bool(((values >= 0) & (values <= 1)).all()) if whole else _within(values)
+    if values.ndim == 1:
+        probable = inside and scores.method != "decision_function"
+        return np.stack((1 - values, values) if probable else (-values, values), axis=1), probable
+    sums = values.sum(axis=1, dtype=np.float64)
+    sums = sums[np.isfinite(sums)]
+    return values, inside and bool((np.abs(sums - 1) <= _SUM_TOLERANCE).all())
+
+
+def _within(values: np.ndarray[Any, Any]) -> bool:
+    finite = values[np.isfinite(values)]
+    return bool(((finite >= 0) & (finite <= 1)).all())
+
+
+def _floats(answer: Answer) -> np.ndarray[Any, Any]:
+    if not answer.is_number:
+        raise InvalidPredictions(
+            answer.method, reason="its scores are no numbers", hint="return a number for each class"
+        )
+    return answer.values if answer.values.dtype.kind == "f" else answer.values.astype(np.float64)
+
+
+def _read_labels(answer: Answer | None, scores: Answer | None, targets: Sequence[str], width: int) -> Predicted:
+    rows = len(answer.values) if answer is not None else 0
+    chances = None if scores is None else _matrix(scores, targets, width)
+    values = None if answer is None else _matrix(answer, targets, width)
+    if values is not None and values.dtype.kind == "f" and chances is None and _has_fractions(values):
+        values, chances = None, values
+    probable = chances is not None and _within(chances) and (scores is None or scores.method != "decision_function")
+    finite = [
+        np.isfinite(part).all(axis=1) for part in (values, chances) if part is not None and part.dtype.kind in "iuf"
+    ]
+    usable = np.logical_and.reduce(finite) if finite else np.ones(rows, dtype=bool)
+    if values is None:
+        assert chances is not None
+        values = chances > (0.5 if probable else 0)
+    elif values.dtype.kind not in "biuf" or not np.isin(values[usable], (0, 1)).all():
+        method = answer.method if answer is not None else "predict"
+        raise InvalidPredictions(method, reason="a label is neither 0 nor 1", hint="predict 0 or 1 for each label")
+    return Predicted(values=values == 1, scores=chances, names=None, probable=probable, usable=usable)
+
+
+def _has_fractions(values: np.ndarray[Any, Any]) -> bool:
+    finite = values[np.isfinite(values)]
+    return bool((finite != np.floor(finite)).any())
+
+
+def _matrix(answer: Answer, targets: Sequence[str], width: int) -> np.ndarray[Any, Any]:
+    """Return a column for each target, in the target's order."""
+    values = answer.values if answer.values.ndim == 2 else answer.values[:, None]
+    if values.shape[1] != width:
+        reason = f"{values.shape[1]} values a row for {width} {'target' if width == 1 else 'targets'}"
+        raise InvalidPredictions(answer.method, reason=reason, hint="name as many columns of the target, in that order")
+    if answer.names and targets and set(answer.names) == set(targets):
+        values = values[:, [answer.names.index(name) for name in targets]]
+    return values

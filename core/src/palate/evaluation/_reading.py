@@ -1,0 +1,144 @@
+"""One pass over the data: each chunk is read once, and every model is asked about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from palate.datasets import Chunk, Dataset, open_dataset
+from palate.evaluation._given import Given, require_columns
+from palate.evaluation._settings import Settings
+from palate.evaluation._slices import SliceColumn
+from palate.evaluation._subject import Side, Subject, read_weights
+from palate.evaluation._tally import Tally, Totals
+from palate.evaluation.errors import NoRows
+from palate.pyfunc import PyFuncModel
+
+__all__ = ["Read", "input_names", "read_all"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What a pass over the data found of one model.
+
+    Attributes:
+        subject: the model, and what it was asked.
+        totals: its figures.
+        names: of the columns that it is given; None for all.
+        sample: some rows of which it is known what is true.
+        cells: what is true of these.
+        dataset: where the rows came from.
+    """
+
+    subject: Subject
+    totals: Totals
+    names: list[str] | None
+    sample: Chunk
+    cells: list[Any]
+    dataset: Dataset
+
+
+def read_all(models: Sequence[PyFuncModel], data: Any, *, target: Any, weights: Any, settings: Settings) -> list[Read]:
+    """Read the data once, and ask each model about all of it.
+
+    Raises:
+        EvaluationError: something does not fit; the class says what.
+    """
+    signature = models[0].signature
+    dataset = data if isinstance(data, Dataset) else open_dataset(data, schema=signature.inputs if signature else None)
+    truth, weight = Given(target, role="target"), None if weights is None else Given(weights, role="weights")
+    free = {*truth.names, *(weight.names if weight else ())}
+    inputs = [input_names(model, dataset, free) for model in models]
+    for model, names in zip(models, inputs, strict=True):
+        declared = model.signature is not None and model.signature.inputs is not None
+        require_columns(dataset, truth, inputs=names if declared and names else ())
+    columns = [SliceColumn(name) for name in settings.by]
+    for given in (weight, Given(settings.by, role="column to divide by") if settings.by else None):
+        if given is not None:
+            require_columns(dataset, given)
+    reader = _Reader(models, settings, truth, weight, columns, inputs)
+    wanted = None if dataset.columns is None or None in inputs else _wanted(dataset, inputs, free, settings.by)
+    for chunk in dataset.chunks(wanted, batch_rows=settings.batch_rows):
+        reader.read(chunk)
+    return reader.finish(dataset)
+
+
+def input_names(model: PyFuncModel, dataset: Dataset, free: set[str]) -> list[str] | None:
+    """Return the columns that a model is given: those of its signature, or all that are neither target nor weights."""
+    if dataset.columns is None:
+        return None
+    declared = model.signature.inputs if model.signature is not None else None
+    if declared is not None and declared.is_named:
+        named = {str(field.name) for field in declared.fields}
+        return [name for name in dataset.columns if name in named]
+    return [name for name in dataset.columns if name not in free]
+
+
+def _wanted(dataset: Dataset, inputs: Sequence[list[str] | None], free: set[str], by: Sequence[str]) -> list[str]:
+    needed = {name for names in inputs for name in names or ()} | free | set(by)
+    return [name for name in dataset.columns or () if name in needed]
+
+
+class _Reader:
+    """Chunks on their way to the models."""
+
+    def __init__(
+        self,
+        models: Sequence[PyFuncModel],
+        settings: Settings,
+        target: Given,
+        weights: Given | None,
+        columns: list[SliceColumn],
+        inputs: list[list[str] | None],
+    ) -> None:
+        self._target, self._weights, self._columns, self._inputs = target, weights, columns, inputs
+        self._subjects = [Subject(model, target, settings) for model in models]
+        limit = settings.max_held_bytes // len(models)
+        title = weights.title if weights else ""
+        self._tallies = [Tally(subject, columns, max_held_bytes=limit, weights=title) for subject in self._subjects]
+        self._rows = 0
+        self._sample: tuple[Chunk, list[Any]] | None = None
+
+    def read(self, chunk: Chunk) -> None:
+        """Ask every model about some rows."""
+        side = Side(
+            cells=self._target.read(chunk, self._rows),
+            weights=None if self._weights is None else self._read_weights(chunk),
+            slices=tuple(column.read(chunk.column(column.name)) for column in self._columns),
+            start=self._rows,
+        )
+        for subject, tally, names in zip(self._subjects, self._tallies, self._inputs, strict=True):
+            part = subject.read(chunk.inputs(names), len(chunk), side)
+            if part is not None:
+                tally.add(part)
+        if self._sample is None and self._subjects[0].rows:
+            self._sample = (chunk, side.cells)
+        self._rows += len(chunk)
+
+    def finish(self, dataset: Dataset) -> list[Read]:
+        """Return what was found."""
+        for given in (self._target, self._weights):
+            if given is not None:
+                given.check_length(self._rows)
+        found = []
+        for subject, tally, names in zip(self._subjects, self._tallies, self._inputs, strict=True):
+            subject.finish()
+            if not subject.rows or self._sample is None:
+                raise NoRows(dataset.description, skipped=subject.skipped)
+            chunk, cells = self._sample
+            found.append(
+                Read(
+                    subject=subject,
+                    totals=tally.finish(),
+                    names=names,
+                    sample=chunk,
+                    cells=cells,
+                    dataset=dataset,
+                )
+            )
+        return found
+
+    def _read_weights(self, chunk: Chunk) -> Any:
+        assert self._weights is not None
+        return read_weights(self._weights, self._weights.read(chunk, self._rows)[0], self._rows)

@@ -1,0 +1,237 @@
+"""A model that is being evaluated: asked chunk by chunk, its answers held, or summed up where they are too many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from palate.evaluation._answers import Answer, read_answer
+from palate.evaluation._given import Given, all_missing, flags, numbers
+from palate.evaluation._labels import Labels
+from palate.evaluation._outcomes import Array
+from palate.evaluation._predictor import Asked, Predicted, are_scores, read_predicted
+from palate.evaluation._settings import Settings
+from palate.evaluation._tasks import Family, find_family
+from palate.evaluation.errors import InvalidPredictions, InvalidTarget, InvalidWeights
+from palate.pyfunc import PyFuncModel
+
+__all__ = ["Part", "Side", "Subject", "read_weights"]
+
+_NAN_HINT: Final = "a model has to predict a number, or a class, for each row; look at these rows"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """What is known of some rows beside what was predicted.
+
+    Attributes:
+        cells: the columns of the target.
+        weights: of the rows, or None.
+        slices: of each column by which rows are divided, numbers or codes.
+        start: the number of the first row.
+    """
+
+    cells: list[Any]
+    weights: Array | None
+    slices: tuple[Array, ...]
+    start: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Rows with what is true and what was predicted, classes as the codes in which they were met.
+
+    Attributes:
+        truth: codes; or a column for each label or target.
+        predicted: the same; for classes that only the scores tell, the number of the greatest column.
+        scores: in the model's order of columns, or None.
+        weights: of the rows, or None.
+        slices: as in ``Side``.
+    """
+
+    truth: Array
+    predicted: Array
+    scores: Array | None
+    weights: Array | None
+    slices: tuple[Array, ...]
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        arrays = (self.truth, self.predicted, self.scores, self.weights, *self.slices)
+        return sum(array.nbytes for array in arrays if array is not None)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Part]) -> Part:
+        """Return all rows of some parts."""
+        first = parts[0]
+        return cls(
+            truth=np.concatenate([part.truth for part in parts]),
+            predicted=np.concatenate([part.predicted for part in parts]),
+            scores=_joined([part.scores for part in parts]),
+            weights=_joined([part.weights for part in parts]),
+            slices=tuple(np.concatenate([part.slices[at] for part in parts]) for at in range(len(first.slices))),
+        )
+
+
+def _joined(arrays: Sequence[Array | None]) -> Array | None:
+    there = [array for array in arrays if array is not None]
+    return np.concatenate(there) if len(there) == len(arrays) else None
+
+
+class Subject:
+    """One model and what it says of the rows.
+
+    Attributes:
+        model: the model.
+        asked: which of its methods are called.
+        family: what is measured; None before the first rows.
+        labels: the classes met.
+        by_scores: whether only scores tell the predicted class.
+        probable: whether all scores were probabilities.
+        names: what the model calls the columns of scores.
+        notes: what a reader has to know.
+        skipped: rows of which nobody knows what is true.
+        rows: rows that are evaluated.
+    """
+
+    def __init__(self, model: PyFuncModel, target: Given, settings: Settings) -> None:
+        self.model, self.target, self.settings = model, target, settings
+        self.asked = Asked.of(model, settings.method)
+        self.family: Family | None = None
+        self.labels = Labels(target.title)
+        self.by_scores = False
+        self.probable = True
+        self.names: tuple[str, ...] | None = None
+        self.notes: list[str] = []
+        self.skipped = self.rows = 0
+        self._scored: bool | None = None
+        self._unusable = 0
+        self._first_unusable: int | None = None
+
+    def read(self, inputs: Any, rows: int, side: Side) -> Part | None:
+        """Ask the model about some rows, and return those that can be evaluated; None where the target has none.
+
+        Raises:
+            EvaluationError: target, weights or predictions cannot be used.
+            InvalidInput: the model does not take the rows. What else the model raises comes through.
+        """
+        if any(all_missing(column) for column in side.cells):
+            self.skipped += rows
+            return None
+        first = read_answer(self.model.call(self.asked.first, inputs), method=self.asked.first, rows=rows)
+        if self.family is None:
+            found = find_family(self.settings.task, self.target, side.cells, first, self.model.methods)
+            self.family = found.family
+            self.notes += [found.note] if found.note else []
+        truth, there = self._read_truth(side.cells)
+        predicted = self._predict(first, inputs, rows)
+        return self._keep(truth, there, predicted, side)
+
+    def finish(self) -> None:
+        """Raise InvalidPredictions if there were predictions that are no values."""
+        if self._unusable:
+            rows = "row has" if self._unusable == 1 else "rows have"
+            reason = (
+                f"{self._unusable:,} {rows} a prediction that is missing, NaN or infinite; the first is row "
+                f"{self._first_unusable:,}, counted from 0"
+            )
+            raise InvalidPredictions(self.asked.first, reason=reason, hint=_NAN_HINT)
+
+    def _read_truth(self, cells: list[Any]) -> tuple[Array, Array]:
+        """Return what is true, and of which rows it is known."""
+        if self.family == "classes":
+            if self.target.width > 1:
+                hint = "evaluate one target at a time; several labels are columns that are 0 or 1"
+                raise InvalidTarget(self.target.title, reason="several targets, each with classes", hint=hint)
+            codes = self.labels.encode_true(cells[0])
+            return codes, codes >= 0
+        if self.family == "labels":
+            pairs = [flags(column, self.target) for column in cells]
+            return np.stack([values for values, _ in pairs], axis=1), np.all([there for _, there in pairs], axis=0)
+        values = np.stack([numbers(column, self.target) for column in cells], axis=1)
+        if infinite := int(np.isinf(values).any(axis=1).sum()):
+            hint = "leave these rows out, or give them a number"
+            raise InvalidTarget(self.target.title, reason=f"it is infinite in {infinite:,} rows", hint=hint)
+        return values, ~np.isnan(values).any(axis=1)
+
+    def _predict(self, first: Answer, inputs: Any, rows: int) -> Predicted:
+        assert self.family is not None
+        answer, scores = self._second(first, inputs, rows)
+        if self.family == "classes" and answer is not None:
+            if self._scored is None:
+                self._scored = are_scores(answer)
+            if self._scored:
+                answer, scores = None, answer
+        names = self.target.names
+        return read_predicted(self.family, answer, scores, targets=names, width=self.target.width, labels=self.labels)
+
+    def _second(self, first: Answer, inputs: Any, rows: int) -> tuple[Answer | None, Answer | None]:
+        """Return what is predicted and the scores, one of which is the answer that is there already."""
+        asked = self.asked
+        if self.family == "numbers" or (asked.scores is None and asked.predicted == asked.first):
+            return first, None
+        if asked.predicted is None:
+            return None, first
+        method = asked.scores if asked.predicted == asked.first else asked.predicted
+        assert method is not None
+        second = read_answer(self.model.call(method, inputs), method=method, rows=rows)
+        return (first, second) if asked.predicted == asked.first else (second, first)
+
+    def judge(self, inputs: Any, cells: list[Any], rows: int) -> Part:
+        """Ask the model about some of the rows again, in other inputs, without counting them."""
+        first = read_answer(self.model.call(self.asked.first, inputs), method=self.asked.first, rows=rows)
+        truth, there = self._read_truth(cells)
+        predicted = self._predict(first, inputs, rows)
+        side = Side(cells=cells, weights=None, slices=(), start=0)
+        return _part(truth, predicted, side, np.flatnonzero(there & predicted.usable))
+
+    def _keep(self, truth: Array, there: Array, predicted: Predicted, side: Side) -> Part:
+        self.skipped += int((~there).sum())
+        if (bad := there & ~predicted.usable).any():
+            if self._first_unusable is None:
+                self._first_unusable = side.start + int(np.argmax(bad))
+            self._unusable += int(bad.sum())
+        rows = np.flatnonzero(there & predicted.usable)
+        self.rows += len(rows)
+        self.by_scores |= predicted.values is None
+        self.probable &= predicted.probable
+        self.names = predicted.names
+        return _part(truth, predicted, side, rows)
+
+
+def _part(truth: Array, predicted: Predicted, side: Side, rows: Array) -> Part:
+    """Return some rows of what was read."""
+    values, whole = predicted.values, len(rows) == len(truth)
+    if values is None:
+        assert predicted.scores is not None
+        values = predicted.scores.argmax(axis=1).astype(np.int32)
+
+    def some(array: Array) -> Array:
+        return array if whole else array[rows]
+
+    return Part(
+        truth=some(truth),
+        predicted=some(values),
+        scores=None if predicted.scores is None else some(predicted.scores),
+        weights=None if side.weights is None else some(side.weights),
+        slices=tuple(some(column) for column in side.slices),
+    )
+
+
+def read_weights(given: Given, cells: Any, start: int) -> Array:
+    """Return the weights of some rows. Raises InvalidWeights."""
+    values = numbers(cells, given)
+    for bad, word in ((~np.isfinite(values), "missing, NaN or infinite"), (values < 0, "negative")):
+        if count := int(bad.sum()):
+            row = start + int(np.argmax(bad))
+            rows = "row" if count == 1 else "rows"
+            reason = f"{count:,} {rows} {'is' if count == 1 else 'are'} {word} (row {row:,}, counted from 0)"
+            raise InvalidWeights(given.title, reason=reason)
+    return values

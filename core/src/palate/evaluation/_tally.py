@@ -1,0 +1,231 @@
+"""The rows of one model: held as long as they fit, summed up from then on; and the figures of them in the end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from palate.evaluation._class_outcome import ClassOutcome
+from palate.evaluation._custom import call_metrics
+from palate.evaluation._folded import Folded
+from palate.evaluation._folded_pictures import FoldedPictures
+from palate.evaluation._label_outcome import LabelOutcome
+from palate.evaluation._layout import Layout, Rows, class_form, find_layout, make_outcome, sorted_layout
+from palate.evaluation._measuring import Measured, measure
+from palate.evaluation._number_outcome import NumberOutcome
+from palate.evaluation._outcomes import Array
+from palate.evaluation._pictures import draw_pictures
+from palate.evaluation._slices import Division, SliceColumn
+from palate.evaluation._subject import Part, Subject
+from palate.evaluation.errors import InvalidWeights
+from palate.evaluation.results import Metric, Pictures, Slice
+
+__all__ = ["Tally", "Totals"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What was found of a model.
+
+    Attributes:
+        layout: the task and its classes.
+        measured: the figures of all rows.
+        slices: those of parts of them.
+        pictures: what can be drawn.
+        exact: whether no figure comes from bins.
+        notes: what a reader has to know.
+        rows: all rows, where they were held.
+    """
+
+    layout: Layout
+    measured: Measured
+    slices: tuple[Slice, ...]
+    pictures: Pictures
+    exact: bool
+    notes: tuple[str, ...]
+    rows: Rows | None
+
+
+class Tally:
+    """Rows as they come.
+
+    Args:
+        subject: the model.
+        columns: by which rows are divided.
+        max_held_bytes: how much memory they may take.
+        weights: what the weights are called, for an error.
+    """
+
+    def __init__(self, subject: Subject, columns: Sequence[SliceColumn], *, max_held_bytes: int, weights: str) -> None:
+        self._subject, self._columns, self._limit, self._weights = subject, columns, max_held_bytes, weights
+        self._parts: list[Part] = []
+        self._held = 0
+        self._weighty = False
+        self._passing: _Passing | None = None
+
+    def add(self, part: Part) -> None:
+        """Take rows in."""
+        if part.weights is not None:
+            self._weighty |= bool(part.weights.any())
+        if self._passing is not None:
+            self._passing.add(part)
+            return
+        self._parts.append(part)
+        self._held += part.nbytes
+        if self._held > self._limit and len(part):
+            self._pass_on()
+
+    def finish(self) -> Totals:
+        """Return what was found; there has to be at least one row."""
+        if self._weights and not self._weighty:
+            raise InvalidWeights(self._weights, reason="they are 0 in all rows")
+        if self._passing is not None:
+            return self._passing.finish()
+        part = Part.joined(self._parts)
+        layout = find_layout(self._subject, part)
+        rows = make_outcome(self._subject, layout, part)
+        settings = self._subject.settings
+        measured = measure(rows, settings.bootstrap)
+        true, predicted = values_of(rows)
+        custom = call_metrics(settings.metrics, true, predicted, rows.weights)
+        slices, notes = self._slices(rows, part)
+        return Totals(
+            layout=layout,
+            measured=replace(measured, metrics=(*measured.metrics, *custom)),
+            slices=slices,
+            pictures=draw_pictures(rows, scale=picture_scale(layout, len(rows)), seed=settings.bootstrap.seed),
+            exact=True,
+            notes=(*layout.notes, *notes),
+            rows=rows,
+        )
+
+    def _slices(self, rows: Rows, part: Part) -> tuple[tuple[Slice, ...], list[str]]:
+        found, notes = [], []
+        for column, values in zip(self._columns, part.slices, strict=True):
+            division = column.divide(values)
+            notes += [division.note] if division.note else []
+            assigned = division.assign(values)
+            for place, (value, label) in enumerate(division.parts):
+                some = np.flatnonzero(assigned == place)
+                if len(some):
+                    metrics = measure(rows.take(some), self._subject.settings.bootstrap).metrics
+                    found.append(Slice(column=column.name, value=value, label=label, rows=len(some), metrics=metrics))
+        return tuple(found), notes
+
+    def _pass_on(self) -> None:
+        """Sum up what is held, and from now on what comes."""
+        part = Part.joined(self._parts)
+        self._passing = _Passing(self._subject, self._columns, part)
+        for held in self._parts:
+            self._passing.add(held)
+        self._parts = []
+
+
+class _Passing:
+    """Rows that are not held."""
+
+    def __init__(self, subject: Subject, columns: Sequence[SliceColumn], first: Part) -> None:
+        self._subject, self._columns = subject, columns
+        self._layout = find_layout(subject, first, final=False)
+        rows = self._outcome(first)
+        bootstrap = subject.settings.bootstrap
+        self._all: Folded[Any] = Folded(rows, bootstrap)
+        self._divisions = [column.divide(values) for column, values in zip(columns, first.slices, strict=True)]
+        self._parts = [
+            [self._part(rows, division, values, place) for place in range(len(division.parts))]
+            for division, values in zip(self._divisions, first.slices, strict=True)
+        ]
+        self._left = [0] * len(columns)
+        self._held = len(first)
+        self._pictures = FoldedPictures(rows, seed=bootstrap.seed)
+
+    def _part(self, rows: Rows, division: Division, values: Array, place: int) -> Folded[Any]:
+        some = rows.take(np.flatnonzero(division.assign(values) == place))
+        return Folded(some, self._subject.settings.bootstrap, whole=False)
+
+    def _outcome(self, part: Part) -> Rows:
+        return make_outcome(self._subject, self._layout, part, sort=False)
+
+    def add(self, part: Part) -> None:
+        rows = self._outcome(part)
+        self._all.add(rows)
+        self._pictures.add(rows)
+        for at, (division, values) in enumerate(zip(self._divisions, part.slices, strict=True)):
+            assigned = division.assign(values)
+            self._left[at] += int((assigned < 0).sum())
+            for place, folded in enumerate(self._parts[at]):
+                folded.add(rows.take(np.flatnonzero(assigned == place)))
+
+    def finish(self) -> Totals:
+        layout = sorted_layout(self._subject, self._layout)
+        form, order = self._form(layout), layout.order if self._subject.family == "classes" else None
+        measured = self._all.measure(form, order)
+        custom = tuple(
+            Metric(name=getattr(each, "__name__", "metric"), value=None, greater_is_better=None, note=_NOT_HELD)
+            for each in self._subject.settings.metrics
+        )
+        notes = [f"Only {self._held:,} rows were held; the others were summed up as they passed."]
+        notes += [*self._all.coarseness(), *self._left_out()]
+        return Totals(
+            layout=layout,
+            measured=replace(measured, metrics=(*measured.metrics, *custom)),
+            slices=self._slices(form, order),
+            pictures=self._pictures.draw(form, order, self._all, scale=picture_scale(layout, self._all.rows)),
+            exact=not (self._all.contests or self._all.distances),
+            notes=(*layout.notes, *notes),
+            rows=None,
+        )
+
+    def _form(self, layout: Layout) -> Rows:
+        if self._subject.family == "classes":
+            return class_form(self._subject, layout)
+        none = np.empty((0, self._subject.target.width))
+        if self._subject.family == "numbers":
+            return NumberOutcome(truth=none, predicted=none, center=layout.center)
+        scores = none if self._all.contests else None
+        names = tuple(map(str, layout.classes))
+        return LabelOutcome(truth=none, predicted=none, names=names, scores=scores)
+
+    def _slices(self, form: Rows, order: Array | None) -> tuple[Slice, ...]:
+        return tuple(
+            Slice(
+                column=division.column,
+                value=value,
+                label=label,
+                rows=folded.rows,
+                metrics=folded.measure(form, order).metrics,
+            )
+            for division, parts in zip(self._divisions, self._parts, strict=True)
+            for (value, label), folded in zip(division.parts, parts, strict=True)
+            if folded.rows
+        )
+
+    def _left_out(self) -> list[str]:
+        return [
+            f"Of '{division.column}', {rows:,} rows hold values that were not among the first rows, or are rare."
+            for division, rows in zip(self._divisions, self._left, strict=True)
+            if rows
+        ]
+
+
+_NOT_HELD = "No value: it needs all rows, which are too many to hold."
+
+
+def values_of(rows: Rows) -> tuple[Array, Array]:
+    """Return what is true and what was predicted as the user knows it: classes, 0 and 1, or numbers."""
+    if isinstance(rows, ClassOutcome):
+        classes = np.array(rows.classes)
+        return classes[rows.truth], classes[rows.predicted]
+    if isinstance(rows, LabelOutcome):
+        return rows.truth.astype(np.int8), rows.predicted.astype(np.int8)
+    one = rows.truth.shape[1] == 1
+    return (rows.truth[:, 0], rows.predicted[:, 0]) if one else (rows.truth, rows.predicted)
+
+
+def picture_scale(layout: Layout, rows: int) -> float:
+    """Return by what weights are multiplied to be those of the data again, unless their sum is no number."""
+    return layout.scale if math.isfinite(layout.scale * max(rows, 1)) else 1.0
