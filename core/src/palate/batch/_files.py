@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BatchReport", "predict_files"]
 
-_BATCH_ROWS: Final = 65_536
+_BATCH_ROWS: Final = 65536
 _MOST_BAD: Final = 10_000
 
 

@@ -6,19 +6,21 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import dataclass
-from queue import SimpleQueue
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from palate.batch._bad_rows import Reject, find_bad_row, score_good_rows
 from palate.batch._parts import Part, plan_parts
 from palate.batch._pieces import PieceWriter
+from palate.batch._reading_ahead import read_ahead
 from palate.batch._scoring import Scorer
 from palate.batch._stage import Mark, Stage
 from palate.batch.errors import TooManyBadRows
-from palate.datasets import Chunk, Dataset, Unit
+from palate.datasets import Chunk, Dataset
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,14 +52,23 @@ class Progress:
 
 
 class _Stopped(Exception):
-    """Another part failed, so this one need not go on."""
+    """Another worker failed, so this one need not go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Something that was read: rows of a part, or, without any, the end of it."""
+
+    part: Part
+    chunk: Chunk | None = None
+    size: int = 0
 
 
 class Job:
     """Predicts on the parts of a dataset.
 
-    As many models as there are work at the same time, and one part more than that is under way, so that reading and
-    writing go on while they do.
+    As many models as there are work at the same time, each on a part of its own; while one predicts, what it gets next
+    is read.
 
     Args:
         scorers: the models, each for one call at a time.
@@ -80,18 +91,16 @@ class Job:
         max_errors: int,
         report: Callable[[Progress], object] | None,
     ) -> None:
-        self._free: SimpleQueue[Scorer] = SimpleQueue()
-        for scorer in scorers:
-            self._free.put(scorer)
-        self._at_once = len(scorers) + 1
-        self._columns = scorers[0].columns
+        self._scorers = scorers
         self._dataset = dataset
         self._stage = stage
         self._batch_rows = batch_rows
         self._on_error = on_error
         self._max_errors = max_errors
         self._report = report
-        self._lock = threading.Lock()
+        self._parts = plan_parts(dataset.units())
+        self._planning = threading.Lock()
+        self._counting = threading.Lock()
         self._stop = threading.Event()
         self._rows = self._done = self._resumed = 0
         self._rejected = sum(mark.rejected for mark in stage.done.values())
@@ -106,28 +115,55 @@ class Job:
             RowsDiffer, UnsupportedOutput: see ``Scorer.score``.
             OSError: the disk refuses.
         """
-        running: set[Future[None]] = set()
-        with ThreadPoolExecutor(self._at_once, thread_name_prefix="palate-batch") as pool:
+        with ThreadPoolExecutor(len(self._scorers), thread_name_prefix="palate-batch") as pool:
+            workers = [pool.submit(self._work, scorer) for scorer in self._scorers]
             try:
-                for part in plan_parts(self._dataset.units()):
-                    if part.number in self._stage.done:
-                        self._skip(part)
-                        continue
-                    running.add(pool.submit(self._do, part))
-                    if len(running) >= self._at_once:
-                        running = _settle(running, FIRST_COMPLETED)
-                while running:
-                    running = _settle(running, FIRST_COMPLETED)
+                for worker in as_completed(workers):
+                    worker.result()
             except BaseException:
                 self._stop.set()
                 raise
 
-    def _do(self, part: Part) -> None:
+    def _work(self, scorer: Scorer) -> None:
+        """Do parts until there are no more."""
+        with ExitStack() as stack:
+            steps = read_ahead(self._read(scorer.columns))
+            stack.callback(steps.close)
+            for part, own in groupby(steps, attrgetter("part")):
+                self._do(part, own, scorer)
+
+    def _read(self, columns: Sequence[str] | None) -> Iterator[_Step]:
+        while (part := self._next_part()) is not None:
+            for unit in part.units:
+                told = 0
+                for chunk in unit.read(columns, self._batch_rows):
+                    share = unit.size * len(chunk) // max(unit.rows, 1)
+                    told += share
+                    yield _Step(part, chunk, share)
+                    del chunk
+                yield _Step(part, None, unit.size - told)
+
+    def _next_part(self) -> Part | None:
+        with self._planning:
+            for part in self._parts:
+                if part.number not in self._stage.done:
+                    return part
+                self._advance(0, 0, part.size, resumed=part.size)
+        return None
+
+    def _do(self, part: Part, steps: Iterator[_Step], scorer: Scorer) -> None:
         writer = PieceWriter(self._stage, part.number)
         rejects: list[Reject] = []
         try:
-            for unit in part.units:
-                self._predict_unit(unit, writer, rejects)
+            for step in steps:
+                if self._stop.is_set():
+                    raise _Stopped
+                before, known = writer.rows, len(rejects)
+                if step.chunk is not None:
+                    self._predict(step.chunk, scorer, writer, rejects)
+                self._advance(writer.rows - before, len(rejects) - known, step.size)
+                self._check_rejected(rejects)
+                del step
             writer.close()
         except BaseException:
             writer.abandon()
@@ -136,56 +172,28 @@ class Job:
             _write_lines(self._stage, part.number, rejects)
         self._stage.finish(part.number, Mark(rows=writer.rows, rejected=len(rejects), pieces=writer.pieces))
 
-    def _predict_unit(self, unit: Unit, writer: PieceWriter, rejects: list[Reject]) -> None:
-        told = 0
-        for chunk in unit.read(self._columns, self._batch_rows):
-            if self._stop.is_set():
-                raise _Stopped
-            written, bad = self._predict(chunk, writer)
-            rejects += bad
-            share = unit.size * len(chunk) // max(unit.rows, 1)
-            told += share
-            self._advance(written, len(bad), share)
-            if self._rejected > self._max_errors:
-                last = rejects[-1]
-                told_last = f"row {last.row:,} of '{last.file}': {last.reason}"
-                raise TooManyBadRows(self._rejected, most=self._max_errors, last=told_last)
-        self._advance(0, 0, unit.size - told)
+    def _predict(self, chunk: Chunk, scorer: Scorer, writer: PieceWriter, rejects: list[Reject]) -> None:
+        if self._on_error == "fail":
+            writer.write(_score_or_name(scorer, chunk))
+            return
+        for answer in score_good_rows(scorer, chunk):
+            if isinstance(answer, Reject):
+                rejects.append(answer)
+            else:
+                writer.write(answer)
 
-    def _predict(self, chunk: Chunk, writer: PieceWriter) -> tuple[int, list[Reject]]:
-        before, bad = writer.rows, list[Reject]()
-        if self._on_error == "skip":
-            with self._scorer() as scorer:
-                answers = list(score_good_rows(scorer, chunk))
-            for answer in answers:
-                if isinstance(answer, Reject):
-                    bad.append(answer)
-                else:
-                    writer.write(answer)
-        else:
-            with self._scorer() as scorer:
-                answer = _score_or_name(scorer, chunk)
-            writer.write(answer)
-        return writer.rows - before, bad
+    def _check_rejected(self, rejects: Sequence[Reject]) -> None:
+        if self._rejected > self._max_errors and rejects:
+            last = rejects[-1]
+            told = f"row {last.row:,} of '{last.file}': {last.reason}"
+            raise TooManyBadRows(self._rejected, most=self._max_errors, last=told)
 
-    @contextmanager
-    def _scorer(self) -> Iterator[Scorer]:
-        scorer = self._free.get()
-        try:
-            yield scorer
-        finally:
-            self._free.put(scorer)
-
-    def _skip(self, part: Part) -> None:
-        with self._lock:
-            self._resumed += part.size
-        self._advance(0, 0, part.size)
-
-    def _advance(self, rows: int, rejected: int, size: int) -> None:
-        with self._lock:
+    def _advance(self, rows: int, rejected: int, size: int, *, resumed: int = 0) -> None:
+        with self._counting:
             self._rows += rows
             self._rejected += rejected
             self._done += size
+            self._resumed += resumed
             if self._report is not None:
                 self._report(self.progress)
 
@@ -211,14 +219,6 @@ def _score_or_name(scorer: Scorer, chunk: Chunk) -> pa.Table:
         if found is exc:
             raise
         raise found from exc
-
-
-def _settle(running: set[Future[None]], when: str) -> set[Future[None]]:
-    """Wait for one part, raise what went wrong with it, and return those that are still under way."""
-    done, left = wait(running, return_when=when)
-    for part in done:
-        part.result()
-    return left
 
 
 def _write_lines(stage: Stage, part: int, rejects: Sequence[Reject]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from palate.datasets._chunks import Place, TableChunk
 from palate.datasets._files import DataFile
@@ -12,14 +12,17 @@ from palate.datasets._units import Columns, Unit, reading, with_partition
 
 __all__ = ["parquet_columns", "parquet_rows", "parquet_units"]
 
+_BUFFER: Final = 256 << 10  # of each column, while it is read
+
 
 def _open(file: DataFile, footer: Any = None) -> Any:
     from pyarrow import parquet
 
-    # A mapped file would count as memory of this process, and a disk that fails would end it. Of an object in a bucket,
-    # what is near together is fetched at once.
-    source = file.path if file.path is not None else file.open()
-    return parquet.ParquetFile(source, metadata=footer, pre_buffer=file.path is None)
+    # A mapped file would count as memory of this process, and a disk that fails would end it. Unless told otherwise,
+    # Arrow reads a row group as a whole, which may be gigabytes; of an object in a bucket, that is one request.
+    if file.path is None:
+        return parquet.ParquetFile(file.open(), metadata=footer, pre_buffer=True)
+    return parquet.ParquetFile(file.path, metadata=footer, buffer_size=_BUFFER, pre_buffer=False)
 
 
 def parquet_columns(file: DataFile) -> tuple[str, ...]:
