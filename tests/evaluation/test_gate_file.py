@@ -21,6 +21,7 @@ data: [rows/a.parquet, "s3://bucket/b.parquet"]
 target: species
 task: binary
 positive: 1
+classes: [0, 1]
 by: site
 weights: weight
 method: predict_proba
@@ -58,6 +59,7 @@ def test_a_whole_gate_is_read(file: Path) -> None:
         1,
     )
     assert gate.data == (str(file.parent / "rows/a.parquet"), "s3://bucket/b.parquet")
+    assert gate.classes == (0, 1)
     assert (gate.by, gate.columns) == (("site",), ("site", "region"))
     assert (gate.weights, gate.method, gate.confidence) == ("weight", "predict_proba", 0.99)
     assert (gate.resamples, gate.seed, gate.format, gate.delimiter) == (500, 7, "parquet", ";")
@@ -100,6 +102,7 @@ def test_all_problems_are_told_at_once(file: Path) -> None:
         ("rules: [a >= 1]\ndata: []\n", "a list of texts"),
         ("rules: [a >= 1]\nseed: true\n", "a whole number"),
         ("rules: [a >= 1]\npositive: [1]\n", "one of the classes"),
+        ("rules: [a >= 1]\nclasses: 2\n", "a list of classes"),
     ],
 )
 def test_what_is_no_gate_is_refused(file: Path, text: str, told: str) -> None:

@@ -38,6 +38,7 @@ __all__ = ["main"]
 COMMANDS = {
     "diff": "Tell what callers of model A would notice if B took its place.",
     "env": "Compare, build, describe and take along the environment of a model.",
+    "evaluate": "Measure what a model is worth, compare two, and let a gate say which may pass.",
     "flavors": "See and check the installed flavors, or begin one of your own.",
     "inspect": "Show what a model is; nothing of it is imported or run.",
     "openapi": "Print the OpenAPI 3.1 document of the server that 'palate serve' would start.",
@@ -52,7 +53,7 @@ COMMANDS = {
 }
 
 # Commands that need an extra of the core's.
-EXTRAS = {"openapi": "serve", "serve": "serve"}
+EXTRAS = {"evaluate": "evaluate", "openapi": "serve", "serve": "serve"}
 
 # Wrong use exits with 2, as click's own usage errors do; every other refusal is a failed check and exits with 1.
 WRONG_USE = (

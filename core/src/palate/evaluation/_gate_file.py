@@ -46,6 +46,7 @@ class Gate:
         target: the column, or columns, with what is true.
         task: binary, multiclass, multilabel or regression.
         positive: the class that is looked for.
+        classes: of the columns of scores, where the model does not tell.
         by: columns that divide the rows into slices; those that rules name are added.
         weights: the column of sample weights.
         method: the model's method to call.
@@ -64,6 +65,7 @@ class Gate:
     target: tuple[str, ...] = ()
     task: Task | None = None
     positive: Label = None
+    classes: tuple[Label, ...] | None = None
     by: tuple[str, ...] = ()
     weights: str | None = None
     method: str | None = None
@@ -154,6 +156,12 @@ def _label(value: object) -> Label:
     return value
 
 
+def _labels(value: object) -> tuple[Label, ...]:
+    if not isinstance(value, list | tuple) or not value:
+        raise _Wrong("it must be a list of classes")
+    return tuple(map(_label, value))
+
+
 def _task(value: object) -> Task:
     match value:
         case "binary" | "multiclass" | "multilabel" | "regression":
@@ -179,6 +187,7 @@ _READINGS: Final[dict[str, Reading]] = {
     "target": _texts,
     "task": _task,
     "positive": _label,
+    "classes": _labels,
     "by": _texts,
     "weights": _text,
     "method": _text,

@@ -13,6 +13,7 @@ from palate.evaluation._gate_file import Gate
 from palate.evaluation._gate_rules import Rule, Scope
 from palate.evaluation._numbers import label_text, percent_text
 from palate.evaluation.results import Comparison, Evaluation, Label, Metric, Slice
+from palate.locations import shown_uri
 
 __all__ = ["GateResult", "Judgement", "Status", "check_gate"]
 
@@ -24,7 +25,6 @@ _SIGNS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-_NO_BASELINE: Final = "there is no baseline to compare with"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ def check_gate(gate: Gate, result: Evaluation | Comparison, *, allow_missing_bas
         result: an evaluation; or a comparison, in which the first model is the baseline.
         allow_missing_baseline: of an evaluation, skip the rules that compare with a baseline: there is none yet.
     """
-    judge = _Judge(result, skips=allow_missing_baseline)
+    judge = _Judge(gate, result, skips=allow_missing_baseline)
     judgements = tuple(one for rule in gate.rules for one in judge.judge(rule))
     return GateResult(gate=gate, judgements=judgements, result=result)
 
@@ -157,7 +157,8 @@ class _Undecidable(Exception):
 class _Judge:
     """Holds rules against one result."""
 
-    def __init__(self, result: Evaluation | Comparison, *, skips: bool) -> None:
+    def __init__(self, gate: Gate, result: Evaluation | Comparison, *, skips: bool) -> None:
+        self._named = gate.baseline
         self._comparison = result if isinstance(result, Comparison) else None
         self._found = result.b if isinstance(result, Comparison) else result
         self._baseline = result.a if isinstance(result, Comparison) else None
@@ -167,7 +168,7 @@ class _Judge:
         """Return what became of a rule: once, or for each slice."""
         if rule.needs_baseline and self._baseline is None:
             status: Status = "skipped" if self._skips else "undecidable"
-            yield _judged(rule, status, f"{_NO_BASELINE}{' yet' if self._skips else ''}")
+            yield _judged(rule, status, self._no_baseline())
             return
         try:
             parts = list(self._parts(rule.scope))
@@ -179,6 +180,11 @@ class _Judge:
                 yield self._decide(rule, rows)
             except _Undecidable as exc:
                 yield _judged(rule, "undecidable", str(exc), where=rows.where)
+
+    def _no_baseline(self) -> str:
+        if self._skips:
+            return "there is no baseline yet"
+        return f"there is no baseline at {shown_uri(self._named)}" if self._named else "no baseline was named"
 
     def _parts(self, scope: Scope | None) -> Iterator[_Rows]:
         if scope is None:

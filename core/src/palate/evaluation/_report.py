@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from palate.errors import SaveFailed
+from palate.errors import DependencyMissing, SaveFailed
 from palate.evaluation import _report_tables as tables
 from palate.evaluation._drawing import Picture
 from palate.evaluation._drawing_pictures import LEVELS, pictures_of
@@ -54,6 +54,7 @@ def write_report(result: Evaluation | Comparison, path: str | PathLike[str], *, 
 
     Raises:
         SaveFailed: the disk refused.
+        DependencyMissing: Jinja2 is not installed.
     """
     # Half of a surrogate pair, from a hostile model, has no UTF-8.
     _replace(Path(path), render_report(result, gate=gate).encode("utf-8", "replace"))
@@ -103,7 +104,10 @@ def _replace(path: Path, content: bytes) -> None:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    except ImportError as exc:
+        raise DependencyMissing("jinja2", needed_for="A report", install="palate[evaluate]") from exc
 
     # Names, classes and columns come from strangers' models and data: each is escaped, wherever it stands.
     environment = Environment(
@@ -198,14 +202,15 @@ def _comparison(found: Comparison, gate: GateResult | None) -> dict[str, Any]:
 
 
 def _verdict(found: Comparison) -> str:
-    counts = {who: sum(one.better == who for one in found.differences) for who in ("a", "b")}
-    rest = len(found.differences) - sum(counts.values())
     if not found.differences:
         return "There is nothing in which they can be compared."
-    return (
-        f"Of {len(found.differences)} figures, B is better in {counts['b']} and A in {counts['a']}; "
-        f"in {rest}, a difference may be chance."
-    )
+    a, b = (sum(one.better == who for one in found.differences) for who in ("a", "b"))
+    unknown = sum(one.difference is None for one in found.differences)
+    rest = len(found.differences) - a - b - unknown
+    parts = [f"B is better in {b} and A in {a}"]
+    parts += [f"in {rest}, a difference may be chance"] if rest else []
+    parts += [f"{unknown} cannot be told"] if unknown else []
+    return f"Of {len(found.differences)} figures, {'; '.join(parts)}."
 
 
 def _model(found: Evaluation, mark: str) -> Model:

@@ -1,0 +1,78 @@
+"""What ``palate evaluate`` is told: options and a gate's file, brought together; functions of the user's own."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from palate.errors import InvalidOption
+from palate.evaluation import Gate, make_gate, read_gate
+
+__all__ = ["Subjects", "find_subjects", "gate_of", "load_metric", "settings_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subjects:
+    """What is evaluated: the model, the one that it is compared with, the rows."""
+
+    uri: str
+    baseline: str | None
+    data: str | None
+
+
+def find_subjects(given: Sequence[str], baseline: str | None) -> Subjects:
+    """Return what the arguments name: URI, URI DATA, or URI URI_B DATA; *baseline* is the option."""
+    if not 1 <= len(given) <= 3:
+        raise InvalidOption("arguments", reason=f"there are {len(given)}", hint="give URI DATA, or URI URI_B DATA")
+    if len(given) < 3:
+        return Subjects(uri=given[0], baseline=baseline, data=given[1] if len(given) == 2 else None)
+    if baseline is not None:
+        raise InvalidOption("--baseline", reason="there are two models already", hint="give one, and the baseline")
+    return Subjects(uri=given[1], baseline=given[0], data=given[2])
+
+
+def gate_of(file: str | None, rules: Sequence[str], settings: dict[str, Any]) -> Gate | None:
+    """Return the gate of a file with the rules of --require besides; options take the place of what it sets."""
+    if file is None and not rules:
+        return None
+    gate = make_gate(rules, source="--require") if file is None else read_gate(file, rules=rules)
+    return replace(gate, **settings)
+
+
+def settings_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given."""
+    if (delimiter := options.get("delimiter")) is not None:
+        options = {**options, "delimiter": _character(delimiter)}
+    return {name: value for name, value in options.items() if value is not None and value != ()}
+
+
+def _character(delimiter: str) -> str:
+    named = {"tab": "\t", r"\t": "\t"}.get(delimiter, delimiter)
+    if len(named) != 1 or named in '\r\n"':
+        raise InvalidOption("--delimiter", reason=f"'{delimiter}' is not one character", hint="give one, or 'tab'")
+    return named
+
+
+def load_metric(text: str) -> Callable[..., Any]:
+    """Return the function that ``FILE.py:FUNCTION`` names; the file is run, and may import what stands beside it."""
+    file, colon, name = text.rpartition(":")
+    if not colon or not name.isidentifier():
+        raise InvalidOption("--metric", reason=f"{text!r:.80} names no function", hint="write FILE.py:FUNCTION")
+    path = Path(file)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise InvalidOption("--metric", reason=f"'{file}' is no file of Python", hint="write FILE.py:FUNCTION")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as exc:
+        raise InvalidOption("--metric", reason=f"'{file}': {type(exc).__name__}: {exc}", hint="mend the file") from exc
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise InvalidOption("--metric", reason=f"'{file}' has no function {name!r}", hint="define it with 'def'")
+    return function  # type: ignore[no-any-return]  # whatever is callable; what it returns is checked at its call
