@@ -1,12 +1,9 @@
-"""``palate predict``: a file of inputs in, a file of predictions out."""
+"""``palate predict``: files of inputs in, files of predictions out."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Iterator
-from pathlib import Path
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import click
@@ -15,25 +12,12 @@ from palate import Isolation
 from palate.amounts import read_size
 from palate.cli._ending import ending_orderly
 from palate.cli._output import json_option, model_speaks_aside, trust_option
-from palate.codecs import FORMATS, DataFormat, decode_input, encode_predictions, format_of
-from palate.errors import InvalidOption, PalateError
+from palate.cli._predict_whole import STANDARD, choose_formats, predict_whole
+from palate.codecs import FORMATS, DataFormat
+from palate.errors import InvalidOption
 from palate.loading import load_model
-from palate.pyfunc import PyFuncModel
 
 __all__ = ["command"]
-
-STANDARD = "-"
-BINARY = ("parquet", "arrow", "npy")
-
-
-class ModelFailed(PalateError, RuntimeError):
-    """The model itself raised, on input that fits its signature."""
-
-    def __init__(self, *, cause: Exception) -> None:
-        super().__init__(
-            f"The model failed on this input: {type(cause).__name__}: {str(cause).rstrip('.')}. "
-            "Hint: 'palate --traceback predict ...' shows where."
-        )
 
 
 def _take_size(_: click.Context, __: click.Parameter, given: str | None) -> int | None:
@@ -45,8 +29,11 @@ def _take_size(_: click.Context, __: click.Parameter, given: str | None) -> int 
 
 @click.command("predict")
 @click.argument("uri")
-@click.argument("source", default=STANDARD, metavar="[FILE]")
-@click.option("-o", "--output", default=STANDARD, help="Where to write; - is standard output.")
+@click.argument("files", nargs=-1, metavar="[FILE]...")
+@click.option(
+    "--input", "inputs", multiple=True, metavar="PLACE", help="The same as FILE: a file, a pattern, a folder, s3://…"
+)
+@click.option("-o", "--output", default=STANDARD, help="A file or a folder; - is standard output.")
 @click.option(
     "--format",
     "input_format",
@@ -83,11 +70,27 @@ def _take_size(_: click.Context, __: click.Parameter, given: str | None) -> int 
     multiple=True,
     help="A key that must have signed the model; of several, one of them.",
 )
+@click.option("--key", "keys", multiple=True, metavar="COLUMN", help="A column that the output has too.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["fail", "skip"]),
+    default="fail",
+    help="What becomes of a row that does not fit: end, or write it to a side file and go on.  [default: fail]",
+)
+@click.option("--errors", metavar="FILE", help="The side file.  [default: OUTPUT.errors.jsonl]")
+@click.option("--max-errors", type=int, metavar="N", help="How many rows may be bad.  [default: 10000]")
+@click.option("--resume", is_flag=True, help="Go on with what an interrupted run has done for this output.")
+@click.option("--overwrite", is_flag=True, help="Replace an output folder; drop what an interrupted run has done.")
+@click.option("--batch-rows", type=int, metavar="N", help="How many rows the model gets at once.  [default: 65536]")
+@click.option("--workers", type=int, metavar="N", help="How many processes predict, each with the model.  [default: 1]")
+@click.option("--engine", type=click.Choice(["spark", "ray", "dask"]), help="Predict on many machines.")
+@click.option("--address", metavar="ADDRESS", help="Where the engine is, such as spark://host:7077.")
 @trust_option
 @json_option
 def command(
     uri: str,
-    source: str,
+    files: tuple[str, ...],
+    inputs: tuple[str, ...],
     *,
     output: str,
     input_format: DataFormat | None,
@@ -102,34 +105,65 @@ def command(
     signed_by: tuple[str, ...],
     trust: bool,
     as_json: bool,
+    **by_rows: Any,
 ) -> None:
-    """Predict on a file of inputs.
+    """Predict on files of inputs.
 
-    FILE is csv, json, jsonl or parquet, and standard input by default; the model is at URI.
+    FILE is csv, json, jsonl, parquet, Arrow or npy, and standard input by default; the model is at URI.
+
+    Files that go to a file or a folder are read row by row, whatever their size: several, patterns such as
+    'data/*.parquet', folders (with columns in their names, as in year=2026/), and objects in buckets. The output
+    appears when it is complete. JSON documents and standard input are read as a whole.
 
     csv needs a header line; an empty cell is a missing value; a file called .tsv is separated by tabs.
 
     JSON may be a list of records, a table ({"columns": [...], "data": [...]}), or a request body as MLflow's server
     takes it.
     """
-    read_as = input_format or format_of(source)
-    if read_as is None:
-        nameless = "standard input" if source == STANDARD else f"'{source}'"
-        raise InvalidOption(
-            "--format", reason=f"{nameless} does not tell its format", hint=f"give one of {', '.join(FORMATS)}"
-        )
-    separator = _separator(delimiter, source)
-    write_as = "json" if as_json else output_format or format_of(output) or read_as
-    if output == STANDARD and write_as in BINARY and sys.stdout.isatty():
-        raise InvalidOption("--output", reason=f"{write_as} is no text for a terminal", hint="name a file with -o")
-    isolation = _isolation(environment, timeout, memory_limit, asked=isolate)
-    with ending_orderly(), model_speaks_aside():  # an environment may have to be built
-        model = load_model(uri, trust=trust, isolate=isolation, signed_by=signed_by or None)
-    schema = model.signature.inputs if model.signature else None
-    given = decode_input(_read(source), read_as, schema, delimiter=separator)
-    with model_speaks_aside():
-        predictions = _predict(model, method, given.data, {**(given.params or {}), **_params(params)})
-    _write(output, encode_predictions(predictions, write_as))
+    sources = (*files, *inputs) or (STANDARD,)
+    rows = {name: value for name, value in by_rows.items() if value not in (None, False, (), "fail")}
+    separator = _read_delimiter(delimiter)
+    calling: dict[str, Any] = {"method": method, "params": _params(params)}
+    opening: dict[str, Any] = {
+        "trust": trust,
+        "signed_by": signed_by or None,
+        "isolate": _isolation(environment, timeout, memory_limit, asked=isolate),
+    }
+    if "engine" in rows:
+        from palate.cli import _predict_files
+
+        _predict_files.predict_on_cluster(uri, sources, output, {**rows, **opening, **calling}, as_json=as_json)
+        return
+    if "address" in rows:
+        raise click.UsageError("--address says where an --engine is: give that too")
+    streamed = {"format": input_format, "delimiter": separator, "output_format": output_format, **calling, **rows}
+    with ending_orderly():  # an environment may have to be built
+        needed = bool(rows) or len(sources) > 1
+        if _is_streamed(sources, output, streamed, needed=needed):
+            from palate.cli import _predict_files
+
+            done = _predict_files.predict_streamed(
+                uri, sources, output, streamed, opening, needed=needed, as_json=as_json
+            )
+            if done:
+                return
+        formats = choose_formats(sources[0], output, input_format, output_format, as_json=as_json)
+        with model_speaks_aside():
+            model = load_model(uri, **opening)
+    mark = separator or ("\t" if sources[0].lower().endswith(".tsv") else ",")
+    predict_whole(model, sources[0], output, formats, delimiter=mark, **calling)
+
+
+def _is_streamed(sources: tuple[str, ...], output: str, options: dict[str, Any], *, needed: bool) -> bool:
+    """Tell whether to go row by row. Raises InvalidOption where that was asked for and cannot be."""
+    from palate.cli import _predict_files
+
+    if _predict_files.can_stream(sources, options["format"], output, options["output_format"]):
+        return needed or find_spec("pyarrow") is not None
+    if needed:
+        reason = "what was asked for is done row by row, and not with standard input or output, nor with JSON documents"
+        raise InvalidOption("FILE", reason=reason, hint="give files of other formats, and an output with -o")
+    return False
 
 
 def _isolation(
@@ -140,50 +174,13 @@ def _isolation(
     return Isolation(environment=environment or "auto", timeout=timeout, memory_limit=memory_limit)
 
 
-def _separator(delimiter: str | None, source: str) -> str:
+def _read_delimiter(delimiter: str | None) -> str | None:
     if delimiter is None:
-        return "\t" if source.lower().endswith(".tsv") else ","
+        return None
     named = {"tab": "\t", r"\t": "\t"}.get(delimiter, delimiter)
     if len(named) != 1 or named in '\r\n"':
         raise InvalidOption("--delimiter", reason=f"'{delimiter}' is not one character", hint="give one, or 'tab'")
     return named
-
-
-def _predict(model: PyFuncModel, method: str | None, data: Any, params: dict[str, Any]) -> Any:
-    try:
-        answer = model.call(method, data, params) if method else model.predict(data, params)
-        return list(answer) if isinstance(answer, Iterator) else answer
-    except PalateError:
-        raise
-    except Exception as exc:
-        raise ModelFailed(cause=exc) from exc
-
-
-def _read(source: str) -> bytes:
-    if source == STANDARD:
-        return sys.stdin.buffer.read()
-    try:
-        return Path(source).read_bytes()
-    except OSError as exc:
-        raise InvalidOption("FILE", reason=f"'{source}': {exc.strerror}", hint="give a file that can be read") from exc
-
-
-def _write(output: str, body: bytes) -> None:
-    if output == STANDARD:
-        sys.stdout.buffer.write(body)
-        sys.stdout.buffer.flush()
-        return
-    path = Path(output)
-    # A full disk must not cost the file that was there; a device or a FIFO cannot be replaced, only written to.
-    written = path if path.exists() and not path.is_file() else path.with_name(f".{path.name}.palate-{os.getpid()}")
-    try:
-        written.write_bytes(body)
-        if written is not path:
-            written.replace(path)
-    except OSError as exc:
-        if written is not path:
-            written.unlink(missing_ok=True)
-        raise InvalidOption("--output", reason=f"'{output}': {exc.strerror}", hint="give a path to write to") from exc
 
 
 def _params(pairs: tuple[str, ...]) -> dict[str, Any]:
