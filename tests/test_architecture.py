@@ -26,7 +26,7 @@ PLUGINS = sorted((ROOT / "plugins").glob("*/src/*/__init__.py"))
 
 # A module may import from its own layer and from those before it, and nothing may import in a circle.
 LAYERS = {
-    "errors": "errors amounts _environment_errors _flavor_errors _identity_errors _late _plugin_failures _problems "
+    "errors": "errors amounts _data_errors _environment_errors _flavor_errors _identity_errors _late _plugin_failures _problems "
     "_process_errors _remote_errors _storage_errors",
     "what a model takes": "_warning _field_types schema _containers matrix _enforcement _schema_json signature "
     "_inference",
@@ -43,6 +43,9 @@ LAYERS = {
     "bytes": "codecs",
     "models elsewhere": "remote",
     "models under names": "store",
+    "rows in files": "datasets",
+    "predictions in files": "batch",
+    "what a model is worth": "evaluation",
     "a server": "serving",
     "the conformance kit": "testing",
     "the command line": "cli __main__",
@@ -78,8 +81,14 @@ PUBLIC_NAMES = {
 RING_0_MAY_IMPORT = sys.stdlib_module_names | {"palate", "pluggy", "yaml", "packaging"}
 # What the extra of a package brings, by the folder that may import it at module level besides.
 SERVER = {"httptools", "orjson", "prometheus_client", "starlette", "uvicorn", "uvloop"}
-EXTRAS = {"testing": {"pytest"}, "serving": SERVER, "serving/protocols": {"numpy"}, "_isolation": {"numpy"}}
-RING_1 = ("codecs", "remote", "serving", "store")
+EXTRAS = {
+    "testing": {"pytest"},
+    "evaluation": {"numpy"},
+    "serving": SERVER,
+    "serving/protocols": {"numpy"},
+    "_isolation": {"numpy"},
+}
+RING_1 = ("batch", "codecs", "datasets", "evaluation", "remote", "serving", "store")
 FRAMEWORKS = "numpy pandas pyarrow polars scipy sklearn skops torch tensorflow keras xgboost mlflow"
 WEB_AND_MORE = f"pydantic cloudpickle fastapi requests click matplotlib {' '.join(sorted(SERVER))}"
 

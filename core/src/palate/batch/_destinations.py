@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from palate.batch._pieces import read_pieces, unify_schemas
 from palate.batch._stage import Mark, Stage
@@ -18,12 +18,13 @@ from palate.batch.errors import OutputExists, WriteFailed
 from palate.codecs import DataFormat, format_of
 from palate.datasets import STREAMED_FORMATS
 from palate.errors import InvalidOption
+from palate.remote import Bucket
 from palate.storage import sync_directory, user_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Destination", "choose_destination"]
+__all__ = ["Destination", "choose_destination", "writing"]
 
 _S3: Final = "s3://"
 _REJECTS: Final = ".errors.jsonl"
@@ -180,12 +181,10 @@ class _BucketFile(Destination):
     """One object, which is uploaded whole."""
 
     def __init__(self, output: str, format: DataFormat) -> None:
-        from palate.remote import Bucket
-
         self.output = output
         self.format = format
         place, _, self._key = output.rpartition("/")
-        self._bucket: Any = Bucket(place)
+        self._bucket = Bucket(place)
         self.stage_folder = _local_stage(output)
         self.rejects = f"{Path(self._key).name}{_REJECTS}"
 
@@ -205,11 +204,9 @@ class _BucketFolder(Destination):
     """Objects below a prefix; ``_SUCCESS``, which comes last, says that all are there, as with Spark and Hadoop."""
 
     def __init__(self, output: str, format: DataFormat) -> None:
-        from palate.remote import Bucket
-
         self.output = output.rstrip("/")
         self.format = format
-        self._bucket: Any = Bucket(self.output)
+        self._bucket = Bucket(self.output)
         self.stage_folder = _local_stage(self.output)
         self.rejects = f"{self.output.rpartition('/')[2]}{_REJECTS}"
 

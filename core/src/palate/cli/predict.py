@@ -12,6 +12,7 @@ from palate import Isolation
 from palate.amounts import read_size
 from palate.cli._ending import ending_orderly
 from palate.cli._output import json_option, model_speaks_aside, trust_option
+from palate.cli._predict_files import can_stream, predict_on_cluster, predict_streamed
 from palate.cli._predict_whole import STANDARD, choose_formats, predict_whole
 from palate.codecs import FORMATS, DataFormat
 from palate.errors import InvalidOption
@@ -130,9 +131,7 @@ def command(
         "isolate": _isolation(environment, timeout, memory_limit, asked=isolate),
     }
     if "engine" in rows:
-        from palate.cli import _predict_files
-
-        _predict_files.predict_on_cluster(uri, sources, output, {**rows, **opening, **calling}, as_json=as_json)
+        predict_on_cluster(uri, sources, output, {**rows, **opening, **calling}, as_json=as_json)
         return
     if "address" in rows:
         raise click.UsageError("--address says where an --engine is: give that too")
@@ -140,11 +139,7 @@ def command(
     with ending_orderly():  # an environment may have to be built
         needed = bool(rows) or len(sources) > 1
         if _is_streamed(sources, output, streamed, needed=needed):
-            from palate.cli import _predict_files
-
-            done = _predict_files.predict_streamed(
-                uri, sources, output, streamed, opening, needed=needed, as_json=as_json
-            )
+            done = predict_streamed(uri, sources, output, streamed, opening, needed=needed, as_json=as_json)
             if done:
                 return
         formats = choose_formats(sources[0], output, input_format, output_format, as_json=as_json)
@@ -156,9 +151,7 @@ def command(
 
 def _is_streamed(sources: tuple[str, ...], output: str, options: dict[str, Any], *, needed: bool) -> bool:
     """Tell whether to go row by row. Raises InvalidOption where that was asked for and cannot be."""
-    from palate.cli import _predict_files
-
-    if _predict_files.can_stream(sources, options["format"], output, options["output_format"]):
+    if can_stream(sources, options["format"], output, options["output_format"]):
         return needed or find_spec("pyarrow") is not None
     if needed:
         reason = "what was asked for is done row by row, and not with standard input or output, nor with JSON documents"

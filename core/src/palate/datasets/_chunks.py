@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from palate.codecs import plain
 from palate.errors import InvalidInput, Problem
 
 if TYPE_CHECKING:
@@ -90,8 +91,6 @@ class TableChunk(Chunk):
         return TableChunk(self.rows.slice(start, stop - start), Place(self.place.file, self.place.row + start))
 
     def record(self, row: int) -> Any:
-        from palate.codecs import plain
-
         return plain(self.rows.slice(row, 1).to_pylist()[0])
 
 
@@ -118,8 +117,6 @@ class ArrayChunk(Chunk):
         return ArrayChunk(self.rows[start:stop], Place(self.place.file, self.place.row + start))
 
     def record(self, row: int) -> Any:
-        from palate.codecs import plain
-
         return plain(self.rows[row])
 
 

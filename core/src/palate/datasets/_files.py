@@ -8,11 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 from urllib.parse import unquote
 
 from palate.codecs import DataFormat, format_of
 from palate.errors import DataNotFound, InvalidData
+from palate.remote import Bucket
 
 __all__ = ["DataFile", "LocalFile", "RemoteFile", "find_files"]
 
@@ -68,12 +69,11 @@ class RemoteFile(DataFile):
         key: of the object in it.
     """
 
-    bucket: Any
+    bucket: Bucket
     key: str
 
     def open(self) -> IO[bytes]:
-        opened: IO[bytes] = self.bucket.open(self.key)
-        return opened
+        return self.bucket.open(self.key)
 
     @property
     def path(self) -> None:
@@ -165,8 +165,6 @@ def _local(path: Path, partition: Partition) -> LocalFile:
 
 
 def _expand_address(given: str) -> Iterator[DataFile]:
-    from palate.remote import Bucket
-
     if glob.has_magic(given):
         raise DataNotFound(given, reason="there are no patterns of addresses", hint="name the folder, or each object")
     place, _, name = given.rpartition("/")
