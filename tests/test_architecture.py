@@ -26,8 +26,8 @@ PLUGINS = sorted((ROOT / "plugins").glob("*/src/*/__init__.py"))
 
 # A module may import from its own layer and from those before it, and nothing may import in a circle.
 LAYERS = {
-    "errors": "errors amounts _data_errors _environment_errors _flavor_errors _identity_errors _late _plugin_failures _problems "
-    "_process_errors _remote_errors _storage_errors",
+    "errors": "errors amounts _data_errors _environment_errors _flavor_errors _identity_errors _late _plugin_failures "
+    "_problems _process_errors _remote_errors _storage_errors",
     "what a model takes": "_warning _field_types schema _containers matrix _enforcement _schema_json signature "
     "_inference",
     "what it returns": "_outputs",
