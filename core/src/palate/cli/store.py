@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -11,10 +12,10 @@ from typing import Any
 
 import click
 
-from palate.cli._output import echo_json, echo_table, json_option, printable, size_text
+from palate.cli._output import echo_json, echo_table, json_option, printable, size_text, trust_option
 from palate.cli._password import read_password
 from palate.cli._store_moving import export, import_
-from palate.errors import InvalidOption
+from palate.errors import DependencyMissing, InvalidOption
 from palate.store import STORE_VARIABLE, AliasMove, Store, Version, open_store
 
 __all__ = ["command"]
@@ -103,34 +104,58 @@ def add(store: Store, *, name: str, uri: str, description: str, tags: Sequence[s
 @click.argument("alias")
 @click.option("--expect", metavar="VERSION|none", help="Move it only if it leads there now.")
 @click.option("--allow-breaking", is_flag=True, help="Move it even if that breaks its callers.")
+@click.option("--gate", metavar="GATE.yaml", help="Move it only if the version keeps the rules in this file.")
+@click.option("--data", multiple=True, metavar="DATA", help="The rows, instead of the gate's.")
+@click.option("--target", multiple=True, metavar="COLUMN", help="What is true, instead of the gate's.")
+@click.option("--isolate", is_flag=True, help="Evaluate the models in processes of their own.")
+@trust_option
 @_reason_option
 @json_option
 @_pass_store
 def promote(
     store: Store,
+    /,
     *,
     reference: str,
     alias: str,
     expect: str | None,
     allow_breaking: bool,
+    gate: str | None,
     reason: str | None,
     as_json: bool,
+    **evaluation: Any,
 ) -> None:
     """Let an ALIAS, such as champion, lead to a version from now on.
 
     Refused, with exit code 1, if its signature breaks who calls the alias now. 'palate diff' looks at more, such as
     what both predict.
+
+    With --gate the version is evaluated first, and exit code 1 names each rule that it does not keep. Unless the gate
+    names a baseline, that is the version that the alias leads to now; if it never led to one, rules about a baseline
+    are skipped. The gate's digest is part of the reason that the history has.
     """
-    version = store.version(reference)
+    version, expected = store.version(reference), _expected(expect)
+    shown: dict[str, Any] = {}
+    if gate is not None:
+        passed = _judge(store, version, alias, gate, expected=expected, as_json=as_json, **evaluation)
+        expected, reason = passed.expected, "; ".join(filter(None, (reason, passed.record)))
+        shown = {"gate": passed.judged.to_dict()}
+    elif any(evaluation.values()):
+        raise click.UsageError("--data, --target, --isolate and --trust are for the evaluation of a --gate")
     move = store.set_alias(
-        version.name,
-        alias,
-        version.number,
-        expected=_expected(expect),
-        reason=reason,
-        allow_breaking=allow_breaking,
+        version.name, alias, version.number, expected=expected, reason=reason, allow_breaking=allow_breaking
     )
-    _echo_move(f"{version.name}@{alias}", move, as_json=as_json)
+    _echo_move(f"{version.name}@{alias}", move, as_json=as_json, **shown)
+
+
+def _judge(store: Store, version: Version, alias: str, gate: str, **options: Any) -> Any:
+    """Return the ``Promotion`` that a gate lets pass; end the command where it does not."""
+    try:
+        promoting = importlib.import_module("palate.cli._store_promoting")
+    except ModuleNotFoundError as exc:
+        package = str(exc.name).partition(".")[0]
+        raise DependencyMissing(package, needed_for="--gate", install="palate[evaluate]") from exc
+    return promoting.judge_promotion(store, version, alias, gate, **options)
 
 
 def _expected(text: str | None) -> int | EllipsisType | None:
@@ -273,9 +298,9 @@ def _move_dict(move: AliasMove) -> dict[str, Any]:
     return {name: getattr(move, name) for name in ("version", "digest", "time", "by", "reason")}
 
 
-def _echo_move(alias: str, move: AliasMove, *, as_json: bool) -> None:
+def _echo_move(alias: str, move: AliasMove, *, as_json: bool, **more: Any) -> None:
     if as_json:
-        echo_json({"alias": alias, **_move_dict(move)})
+        echo_json({"alias": alias, **_move_dict(move), **more})
         return
     leads = "leads nowhere" if move.version is None else f"leads to version {move.version}"
     click.echo(printable(f"{alias} {leads} since {move.time[:19]}"))

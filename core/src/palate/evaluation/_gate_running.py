@@ -41,7 +41,7 @@ def run_gate(
     Args:
         gate: the rules, and how to evaluate.
         uri: the model.
-        baseline_uri: the baseline, instead of the gate's.
+        baseline_uri: the baseline, instead of the gate's; compared even if no rule is about it.
         data: the rows, instead of the gate's: what ``palate.datasets.open_dataset`` takes.
         target: the columns with what is true, instead of the gate's.
         allow_missing_baseline: where there is no baseline, skip the rules that compare with it, as for the first
@@ -56,6 +56,7 @@ def run_gate(
         InvalidOption: neither gate nor arguments name rows and target.
         PalateError: what ``evaluate_model`` and ``compare_models`` raise.
     """
+    is_compared = gate.needs_baseline or baseline_uri is not None
     gate = replace(gate, baseline=baseline_uri or gate.baseline, target=tuple(target) or gate.target)
     rows = gate.data if data is None else data
     for name, given in (("data", rows), ("target", gate.target)):
@@ -73,7 +74,7 @@ def run_gate(
             "latency": gate.needs_latency if latency is None else latency,
             "importance": importance,
         }
-        if not (gate.needs_baseline and gate.baseline is not None and _is_there(gate.baseline)):
+        if gate.baseline is None or not is_compared or not _is_there(gate.baseline):
             found = evaluate_model(model, dataset, **options)
             return check_gate(gate, found, allow_missing_baseline=allow_missing_baseline)
         baseline, _ = open_model(gate.baseline, stack, trust=trust, isolate=isolate)
