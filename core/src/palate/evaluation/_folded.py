@@ -26,6 +26,7 @@ _FINE: Final = 1 << 16
 _FEWER: Final = 1 << 12
 _MANY_CURVES: Final = 20
 _MAX_CURVES: Final = 100
+_NOT_COUNTED: Final = "No value: rows were too many to hold."
 
 
 class Folded(Generic[_Rows]):
@@ -35,24 +36,29 @@ class Folded(Generic[_Rows]):
         rows: how many there were.
 
     Args:
-        first: some rows that all pass by themselves too; bins are laid out for what they hold.
+        first: some rows that pass by themselves too; bins are laid out for what they hold.
         bootstrap: how intervals are made.
-        whole: whether these are all rows; of parts of them, scores are counted less finely, and have no intervals.
+        whole: what all rows are counted in, if these are only a part of them: scores of a part are counted in wider
+            bins, and have no intervals.
     """
 
-    def __init__(self, first: _Rows, bootstrap: Bootstrap, *, whole: bool = True) -> None:
+    def __init__(self, first: _Rows, bootstrap: Bootstrap, *, whole: Folded[_Rows] | None = None) -> None:
         contests, distances = first.contests(), first.distances()
         count = len(contests) + len(distances)
         self.rows = 0
         self.unknown: set[int] = set()
+        self.contests: list[Bins] = []
+        self.distances: list[Bins] = []
         self._bootstrap = bootstrap
-        self._ranked = whole and count <= _MAX_CURVES
+        self._ranked = whole is None and count <= _MAX_CURVES
         self._groups = Groups(first, seed=bootstrap.seed, ranked=self._ranked)
-        bins = _FINE if whole and count <= _MANY_CURVES else _FEWER
-        if not whole and count > _MANY_CURVES:
-            contests, distances = [], []
-        self.contests = [quantile_bins(scores, bins, 1) for _truth, scores in contests]
-        self.distances = [quantile_bins(values, bins, 1) for values in distances]
+        if whole is None:
+            bins = _FINE if count <= _MANY_CURVES else _FEWER
+            self.contests = [quantile_bins(scores, bins, 1) for _truth, scores in contests]
+            self.distances = [quantile_bins(values, bins, 1) for values in distances]
+        elif count <= _MANY_CURVES:
+            self.contests = [bins.wider(_FEWER) for bins in whole.contests]
+            self.distances = [bins.wider(_FEWER) for bins in whole.distances]
         self._classes = len(first.classes) if isinstance(first, ClassOutcome) else 0
         self._greatest = np.zeros(len(distances))
 
@@ -68,10 +74,9 @@ class Folded(Generic[_Rows]):
         if self.contests:
             for bins, (truth, scores) in zip(self.contests, outcome.contests(), strict=True):
                 bins.add(scores, truth, alone, outcome.weights)
-        if self.distances:
-            distances = outcome.distances()
+        if distances := outcome.distances():
             self._greatest = np.maximum(self._greatest, [values.max() for values in distances])
-            for bins, values in zip(self.distances, distances, strict=True):
+            for bins, values in zip(self.distances, distances, strict=False):
                 bins.add(values, np.zeros(len(values), dtype=bool), alone, outcome.weights)
 
     def measure(self, form: _Rows, order: Array | None = None) -> Measured:
@@ -87,7 +92,7 @@ class Folded(Generic[_Rows]):
             self._sort_classes(order)
         total = self._groups.sums.sum(axis=0, keepdims=True)
         values = {name: float(each[0]) for name, each in form.values(total).items()} | self._of_bins()
-        if self.distances:
+        if len(self._greatest):
             values["max_error"] = float(np.mean(self._greatest))
         samples, reason = self._sample(form, values)
         undefined = self._undefined(form, total[0], values)
@@ -108,7 +113,7 @@ class Folded(Generic[_Rows]):
     def _of_bins(self) -> dict[str, float]:
         found: dict[str, float] = {}
         if self.contests:
-            areas = [areas_of_bins(*bins.sides()) for bins in self.contests]
+            areas = [areas_of_bins(*bins.sides(), single=bins.single) for bins in self.contests]
             found["roc_auc"] = float(np.mean([roc[0] for roc, _precision in areas]))
             found["pr_auc"] = float(np.mean([precision[0] for _roc, precision in areas]))
         if self.distances:
@@ -126,6 +131,11 @@ class Folded(Generic[_Rows]):
         return shifted(samples, self._groups.binned(), values), reason
 
     def _undefined(self, form: _Rows, total: Array, values: dict[str, float]) -> Undefined:
+        """Return why metrics have no value: the data has none, or nothing was counted for them."""
+        uncounted = {name: _NOT_COUNTED for name, _greater in form.order if name not in values}
+        return uncounted | self._missing(form, total, values)
+
+    def _missing(self, form: _Rows, total: Array, values: dict[str, float]) -> Undefined:
         if isinstance(form, ClassOutcome):
             count = len(form.classes)
             unknown = [form.classes[code] for code in sorted(self.unknown)]

@@ -29,7 +29,8 @@ def quantile_bins(values: Array, bins: int, groups: int) -> Bins:
     some = np.sort(values[:: max(1, len(values) // _SAMPLE)].astype(np.float64))
     different = np.unique(some)
     if len(different) <= bins:
-        return Bins(different, groups, single=True)
+        # Values that come again and again are all that there are; others are only the first of many.
+        return Bins(different, groups, single=len(different) <= len(some) / 2)
     edges = np.unique(some[np.linspace(0, len(some) - 1, bins).astype(np.int64)])
     return Bins(edges, groups, single=False)
 
@@ -46,6 +47,12 @@ class Bins:
     def __init__(self, edges: Array, groups: int, *, single: bool) -> None:
         self.edges, self.single = edges, single
         self.counts = np.zeros((2, groups, len(edges) + 1))
+
+    def wider(self, bins: int) -> Bins:
+        """Return at most *bins* empty bins, for one group, of which each takes several of these in."""
+        step = -(-len(self.edges) // bins)
+        edges = self.edges if step == 1 else np.unique(np.append(self.edges[::step], self.edges[-1]))
+        return Bins(edges, 1, single=self.single and step == 1)
 
     def add(self, values: Array, sides: Array, groups: Array, weights: Array | None) -> None:
         """Count rows."""
@@ -124,8 +131,8 @@ class Groups:
     def _of_bins(self, counts: Array) -> Values:
         found: Values = {}
         if self.contests:
-            sides = (bins.sides() for bins in self.contests)
-            areas = [areas_of_bins(counts @ positive, counts @ negative) for positive, negative in sides]
+            sides = ((*bins.sides(), bins.single) for bins in self.contests)
+            areas = [areas_of_bins(counts @ true, counts @ false, single=single) for true, false, single in sides]
             found["roc_auc"] = np.mean([roc for roc, _precision in areas], axis=0)
             found["pr_auc"] = np.mean([precision for _roc, precision in areas], axis=0)
         if self.distances:

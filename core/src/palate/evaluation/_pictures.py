@@ -121,7 +121,11 @@ def confusion_of(classes: tuple[Label, ...], cells: Array) -> Confusion | None:
 
 def residual_edges(off: Array) -> Array:
     """Return the edges of bins, in which all of *off* lies."""
-    return np.histogram_bin_edges(off, bins=_RESIDUAL_BINS)
+    low, high = float(off.min()), float(off.max())
+    least = 1e-6 * max(abs(low), abs(high)) or 1.0  # equal up to rounding: one bin would be too narrow for a number
+    if high - low < least:
+        low, high = low - least / 2, high + least / 2
+    return np.linspace(low, high, _RESIDUAL_BINS + 1)
 
 
 def _residuals(outcome: NumberOutcome, scale: float, seed: int) -> Residuals | None:

@@ -72,10 +72,25 @@ def _areas(
     return roc, precision
 
 
-def areas_of_bins(positive: _Array, negative: _Array) -> tuple[_Array, _Array]:
+def areas_of_bins(positive: _Array, negative: _Array, *, single: bool) -> tuple[_Array, _Array]:
     """Return both areas from the weight of both sides in bins of the score, the highest first: a row for each sample.
 
-    Rows of one bin count as ties.
+    Args:
+        positive: the weight of rows of the class.
+        negative: that of the rest.
+        single: whether the rows of a bin have one score, and so are ties; else both sides are taken to be spread evenly
+            in it, which makes no difference to ROC AUC.
     """
     found, upto = np.cumsum(positive, axis=1), np.cumsum(negative, axis=1)
-    return _areas(positive, found, upto - negative, upto, found[:, -1], upto[:, -1])
+    both = _areas(positive, found, upto - negative, upto, found[:, -1], upto[:, -1])
+    if single:
+        return both
+    inside, before = positive + negative, found - positive + upto - negative
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = positive / inside
+        # The mean of (true + share t) / (before + t), with t from nothing to all of the bin.
+        mean = share + (found - positive - share * before) / inside * np.log1p(inside / before)
+        mean = np.where(before > 0, mean, share)
+        precision = np.einsum("ij,ij->i", positive, np.where(inside > 0, mean, 0)) / found[:, -1]
+    precision[found[:, -1] <= 0] = np.nan
+    return both[0], precision

@@ -39,7 +39,8 @@ class Sums:
         weighted = counts.astype(np.float64)
         if self.weights is not None:
             weighted *= self.weights
-        dense: np.ndarray[Any, Any] = weighted @ self.dense
+        with np.errstate(over="ignore", invalid="ignore"):  # what is too great for a number has no interval
+            dense: np.ndarray[Any, Any] = weighted @ self.dense
         if self.cells is None:
             return dense
         return np.hstack((self._of_cells(self.cells, weighted) @ self.spread, dense))
@@ -47,7 +48,8 @@ class Sums:
     def of_groups(self, groups: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
         """Return a row of sums for each of *count* groups; *groups* says to which one each row belongs."""
         weights = self.weights
-        columns = (self.dense if weights is None else self.dense * weights[:, None]).T
+        with np.errstate(over="ignore", invalid="ignore"):
+            columns = (self.dense if weights is None else self.dense * weights[:, None]).T
         dense = np.stack([np.bincount(groups, weights=column, minlength=count) for column in columns], axis=1)
         if self.cells is None:
             return dense

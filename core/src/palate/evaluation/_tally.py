@@ -145,7 +145,7 @@ class _Passing:
 
     def _part(self, rows: Rows, division: Division, values: Array, place: int) -> Folded[Any]:
         some = rows.take(np.flatnonzero(division.assign(values) == place))
-        return Folded(some, self._subject.settings.bootstrap, whole=False)
+        return Folded(some, self._subject.settings.bootstrap, whole=self._all)
 
     def _outcome(self, part: Part) -> Rows:
         return make_outcome(self._subject, self._layout, part, sort=False)

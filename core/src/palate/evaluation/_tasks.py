@@ -7,8 +7,8 @@
 5. Whole numbers, and a model without these methods, by what it predicts:
    several columns a row are one score for each class; text, truth values and integers are classes (integers for at
    most 100 different targets); numbers from 0 to 1 for a target of 0 and 1 are probabilities; other fractions are
-   regression. Whole numbers that were stored as floats say nothing unless the target is of integers: a float that is
-   whole for each row may be a class or a number, so it has to be told.
+   regression. Floats that are whole in each row, and mostly values of a target that has few, may be classes or numbers:
+   that has to be told.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def find_family(task: Task | None, given: Given, cells: list[Any], answer: Answe
     values = values[np.isfinite(values)]
     if not (values == np.floor(values)).all():
         return Found("numbers")
-    return _of_whole_numbers(given, np.unique(values), answer, integers=not _is_float(cells[0]))
+    return _of_whole_numbers(given, np.unique(values), answer)
 
 
 def _of_several(given: Given, cells: list[Any]) -> Found:
@@ -81,7 +81,7 @@ def _of_several(given: Given, cells: list[Any]) -> Found:
     return Found("labels")
 
 
-def _of_whole_numbers(given: Given, true: np.ndarray[Any, Any], answer: Answer, *, integers: bool) -> Found:
+def _of_whole_numbers(given: Given, true: np.ndarray[Any, Any], answer: Answer) -> Found:
     if answer.width > 1:
         return Found("classes", f"'{answer.method}' returns {answer.width} numbers a row, read as one for each class.")
     if not answer.is_number:
@@ -100,7 +100,8 @@ def _of_whole_numbers(given: Given, true: np.ndarray[Any, Any], answer: Answer, 
             return Found("classes", note)
         reason = "it is 0 and 1, and the predictions are numbers beyond these"
         raise TaskUnknown(given.title, reason=reason, choices=("binary", "regression"))
-    if whole and (zero_one or not integers or np.isin(predicted, true).all()) and len(true) <= _MAX_INTEGER_CLASSES:
+    # What a regression tree predicts may be whole too, but it is seldom one of a few values of the target.
+    if whole and len(true) <= _MAX_INTEGER_CLASSES and (zero_one or np.isin(predicted, true).mean() > 0.5):
         reason = "target and predictions are whole numbers, though the model predicts floats"
         raise TaskUnknown(given.title, reason=reason, choices=("multiclass", "regression"))
     return Found("numbers", "The target is of whole numbers and the model predicts fractions, read as regression.")
@@ -113,12 +114,6 @@ def _is_number(cells: Any) -> bool:
     return bool(
         pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)
     )
-
-
-def _is_float(cells: Any) -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_floating(_value_type(cells)))
 
 
 def _value_type(cells: Any) -> Any:
