@@ -21,7 +21,7 @@ SOURCES := core/src $(wildcard plugins/*/src examples/*/src)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types format clean .venv-clients .venv-mlflow .venv-objects .venv-peers .venv-signing
+.PHONY: help demo test check lint types format clean .venv-clients .venv-engines .venv-mlflow .venv-objects .venv-peers .venv-signing
 
 help:
 	@echo "make demo    train, save, open and verify a real model of every flavor"
@@ -33,7 +33,7 @@ help:
 demo: .venv/demo.stamp
 	$(BIN)/palate quickstart --directory build/demo
 
-test: .venv/dev.stamp .venv-mlflow .venv-clients .venv-objects .venv-signing
+test: .venv/dev.stamp .venv-mlflow .venv-clients .venv-engines .venv-objects .venv-signing
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: lint types test
@@ -50,7 +50,7 @@ format: .venv/dev.stamp
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-clients .venv-mlflow .venv-objects .venv-peers .venv-signing build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-clients .venv-engines .venv-mlflow .venv-objects .venv-peers .venv-signing build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -107,6 +107,18 @@ clean:
 .venv-objects/ready.stamp: requirements-objects.txt
 	$(PYTHON) -m venv --clear .venv-objects
 	.venv-objects/bin/python $(PIP_INSTALL) -r requirements-objects.txt
+	touch $@
+
+# Engines for more than one machine, with Palate in it, as on the machines of a cluster. Brought up to date, not made
+# anew: it is 2 GB.
+.venv-engines: .venv-engines/ready.stamp
+
+ENGINE_PLUGINS := plugins/sklearn_flavor plugins/xgboost_flavor
+
+.venv-engines/ready.stamp: requirements-engines.txt constraints.txt pyproject.toml $(addsuffix /pyproject.toml,$(ENGINE_PLUGINS))
+	$(PYTHON) -m venv .venv-engines
+	.venv-engines/bin/python $(PIP_INSTALL) -c constraints.txt -r requirements-engines.txt \
+	  -e '.[pandas,parquet]' $(addprefix -e ./,$(ENGINE_PLUGINS))
 	touch $@
 
 # What benchmarks/serving.py measures beside Palate; neither tests nor checks need it.

@@ -23,6 +23,7 @@ from palate.batch.engines._failures import EngineFailed, telling
 from palate.batch.engines._ray import ray_predict, require_ray
 from palate.batch.engines._shipping import Uri
 from palate.batch.engines._spark import require_spark, spark_predict
+from palate.batch.errors import OutputExists
 from palate.errors import DataNotFound, InvalidOption
 from palate.locations import scheme_of
 
@@ -79,7 +80,8 @@ def predict_on_engine(
         **options: of ``spark_predict``, ``ray_predict`` or ``dask_predict``: method, params, keys, trust, …
 
     Raises:
-        InvalidOption: *engine* is none, an option does not work, or *output* is taken.
+        InvalidOption: *engine* is none, or an option does not work.
+        OutputExists: *output* is taken.
         DataNotFound: there are no such files.
         EngineFailed: a task, or the engine, failed; nothing was written.
         DependencyMissing: the engine is not installed.
@@ -141,8 +143,7 @@ def _check_output(output: str | PathLike[str], *, overwrite: bool) -> Path:
     if not os.path.lexists(target):
         return target
     if not overwrite:
-        hint = "choose another folder, or pass overwrite=True (CLI: --overwrite)"
-        raise InvalidOption("output", reason=f"'{target}' is there already", hint=hint)
+        raise OutputExists(str(output), what="a folder" if target.is_dir() else "a file")
     if not target.is_dir() or target.is_symlink() or any(_is_foreign(path) for path in target.rglob("*")):
         reason = f"'{target}' is no folder with nothing but parquet files"
         raise InvalidOption("output", reason=reason, hint="choose another folder; this one is not replaced")

@@ -127,7 +127,7 @@ def spark_predict(
         given = _read_schema(frame, columns)
         shipment.scorer.check(given)
         if result_type is None:
-            answer = shipment.output_schema(given)
+            answer = _declared(shipment, given)
         else:
             answer = _answer_schema(shipment, given, parse_result_type(result_type))
         schema = _widen_all(answer)
@@ -179,13 +179,26 @@ def _result_column(shipment: Shipment) -> pa.DataType:
     """Return the type of one column with all outputs of the signature."""
     import pyarrow as pa
 
-    schema = _widen_all(shipment.output_schema(pa.schema([])))
+    schema = _widen_all(_declared(shipment, pa.schema([])))
     outputs = shipment.model.signatures[shipment.scorer.method].outputs
     if len(schema) == 1:
         return schema.field(0).type
     if outputs is not None and len(outputs) == 1:  # a matrix
         return pa.list_(pa.field("element", schema.field(0).type))
     return pa.struct(list(schema))
+
+
+def _declared(shipment: Shipment, given: pa.Schema) -> pa.Schema:
+    """Return what the signature promises. Raises InvalidOption, which asks for result_type, where it is silent."""
+    try:
+        return shipment.output_schema(given)
+    except InvalidOption as exc:
+        if exc.name != "signature":
+            raise
+        hint = (
+            "say it, as result_type='double' or 'label string, score double', or save the model with an input example"
+        )
+        raise InvalidOption("result_type", reason=exc.reason, hint=hint) from exc
 
 
 def _answer_schema(shipment: Shipment, given: pa.Schema, kind: pa.DataType) -> pa.Schema:
