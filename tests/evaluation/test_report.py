@@ -115,7 +115,7 @@ def test_a_report_says_what_was_evaluated() -> None:
     text = Page(render_report(binary())).text
     for told in (
         "Evaluation of screening, version 3",
-        "Binary classification on 285 rows of holdout.parquet, 3 left out.",
+        "Binary classification on 285 rows, 3 left out, from holdout.parquet.",
         "2026-11-28 15:04:05 UTC",
         f"sha256:{'3f5c' * 16}",
         "models:/screening/3",

@@ -31,7 +31,7 @@ _TITLES: Final = {
     "jaccard": "Jaccard index",
     "log_loss": "Log loss",
     "mae": "Mean absolute error",
-    "mape": "Mean absolute percentage error",
+    "mape": "Mean absolute % error",
     "max_error": "Largest error",
     "mcc": "Matthews correlation",
     "median_absolute_error": "Median absolute error",

@@ -230,13 +230,14 @@ def _model(found: Evaluation, mark: str) -> Model:
 
 def _title(found: Evaluation) -> str:
     if found.name is None:
-        return shown_uri(found.uri)
+        address = shown_uri(found.uri)
+        return address.rstrip("/").rpartition("/")[2] or address
     return f"{found.name}, version {found.version}" if found.version is not None else found.name
 
 
 def _lead(found: Evaluation) -> str:
     skipped = f", {found.skipped:,} left out" if found.skipped else ""
-    return f"{_TASKS[found.task]} on {found.rows:,} rows of {found.data}{skipped}."
+    return f"{_TASKS[found.task]} on {found.rows:,} rows{skipped}, from {found.data}."
 
 
 def _mark(found: Evaluation) -> str:
