@@ -12,11 +12,13 @@ from palate.evaluation._outcomes import Array, Undefined, Values
 from palate.evaluation._sums import Sums
 from palate.evaluation.results import Label
 
-__all__ = ["ClassOutcome", "class_values", "why_undefined"]
+__all__ = ["CLASS_METRICS", "ClassOutcome", "class_values", "why_undefined"]
 
 _BINARY = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
 _AVERAGED = tuple(f"{name}_{average}" for average in ("macro", "micro", "weighted") for name in _BINARY[2:])
 _LOSSES = frozenset({"log_loss", "brier"})
+CLASS_METRICS = frozenset({*_BINARY, *_AVERAGED, *_LOSSES, "roc_auc", "pr_auc", "mcc"})
+"""All names that a metric of classes has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from palate.evaluation._outcomes import Array
 from palate.evaluation.errors import MetricFailed
 from palate.evaluation.results import Metric
 
-__all__ = ["CustomMetric", "call_metrics", "check_metrics"]
+__all__ = ["CustomMetric", "call_metrics", "check_metrics", "metric_name"]
 
 CustomMetric: TypeAlias = Callable[..., float | Mapping[str, float]]
 """Called with y_true and y_pred, and with sample_weight if it takes that; returns a number, or several by name."""
@@ -28,7 +28,7 @@ def check_metrics(functions: Sequence[CustomMetric], taken: Sequence[str] = ()) 
         if not callable(function):
             reason = f"a {type(function).__name__} is no function"
             raise InvalidOption("metrics", reason=reason, hint="give functions of y_true and y_pred")
-        name = _name(function)
+        name = metric_name(function)
         if not name.isidentifier() or name in names:
             reason = f"{name!r:.60} is no name of its own"
             raise InvalidOption("metrics", reason=reason, hint="define it with 'def', under another name")
@@ -47,7 +47,7 @@ def call_metrics(
 
 
 def _call(function: CustomMetric, true: Array, predicted: Array, weights: Array | None) -> list[Metric]:
-    name = _name(function)
+    name = metric_name(function)
     given = {"sample_weight": weights} if _takes_weights(function) else {}
     # Copies: a function that sorts or changes what it is given must not change it for the next one.
     try:
@@ -74,8 +74,10 @@ def _number(name: str, value: object) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _name(function: CustomMetric) -> str:
-    return str(getattr(function, "__name__", type(function).__name__))
+def metric_name(function: CustomMetric) -> str:
+    """Return what a function is called; a partial is called as the function that it calls."""
+    named = getattr(function, "func", function)
+    return str(getattr(named, "__name__", type(named).__name__))
 
 
 def _takes_weights(function: CustomMetric) -> bool:

@@ -11,10 +11,14 @@ import numpy as np
 from palate.evaluation._outcomes import Array, Undefined, Values
 from palate.evaluation._sums import Sums
 
-__all__ = ["LabelOutcome"]
+__all__ = ["LABEL_METRICS", "LabelOutcome", "why_no_areas"]
 
 _THREE = ("precision", "recall", "f1")
 _AVERAGES = ("macro", "micro", "weighted")
+_ROWS = ("subset_accuracy", "hamming_loss", "jaccard")
+_AVERAGED = tuple(f"{name}_{average}" for average in _AVERAGES for name in _THREE)
+LABEL_METRICS = frozenset({*_ROWS, *_AVERAGED, "roc_auc", "pr_auc"})
+"""All names that a metric of labels has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +44,8 @@ class LabelOutcome:
 
     @property
     def order(self) -> Sequence[tuple[str, bool]]:
-        averaged = [f"{name}_{average}" for average in _AVERAGES for name in _THREE]
         ranked = ["roc_auc", "pr_auc"] if self.scores is not None else []
-        names = ["subset_accuracy", "hamming_loss", "jaccard", *averaged, *ranked]
-        return [(name, name != "hamming_loss") for name in names]
+        return [(name, name != "hamming_loss") for name in (*_ROWS, *_AVERAGED, *ranked)]
 
     def take(self, rows: Array) -> LabelOutcome:
         return replace(
@@ -66,7 +68,7 @@ class LabelOutcome:
         true, predicted, right = sums[:, :count], sums[:, count : 2 * count], sums[:, 2 * count : 3 * count]
         with np.errstate(divide="ignore", invalid="ignore"):
             rows = sums[:, -4:-1] / sums[:, -1:]
-            found = dict(zip(("subset_accuracy", "hamming_loss", "jaccard"), rows.T, strict=True))
+            found = dict(zip(_ROWS, rows.T, strict=True))
             total = true.sum(axis=1)
             parts = ((right, predicted), (right, true), (2 * right, true + predicted))
             for name, (above, below) in zip(_THREE, parts, strict=True):

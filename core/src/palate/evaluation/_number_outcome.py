@@ -11,9 +11,9 @@ import numpy as np
 from palate.evaluation._outcomes import Array, Undefined, Values
 from palate.evaluation._sums import Sums
 
-__all__ = ["NumberOutcome"]
+__all__ = ["NUMBER_METRICS", "NumberOutcome"]
 
-_ORDER = ("rmse", "mae", "r2", "mape", "median_absolute_error", "max_error")
+NUMBER_METRICS = ("rmse", "mae", "r2", "mape", "median_absolute_error", "max_error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class NumberOutcome:
 
     @property
     def order(self) -> Sequence[tuple[str, bool]]:
-        return [(name, name == "r2") for name in _ORDER]
+        return [(name, name == "r2") for name in NUMBER_METRICS]
 
     def take(self, rows: Array) -> NumberOutcome:
         weights = None if self.weights is None else self.weights[rows]

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Final, get_args
 
 from palate.errors import InvalidOption
+from palate.evaluation._class_outcome import CLASS_METRICS
 from palate.evaluation._custom import CustomMetric, check_metrics
+from palate.evaluation._label_outcome import LABEL_METRICS
 from palate.evaluation._measuring import Bootstrap
+from palate.evaluation._number_outcome import NUMBER_METRICS
 from palate.evaluation.results import Label, Task
 
-__all__ = ["MAX_HELD_BYTES", "Settings"]
+__all__ = ["MAX_HELD_BYTES", "Settings", "names_of"]
 
 MAX_HELD_BYTES: Final = 2_000_000_000
 _MAX_RESAMPLES: Final = 100_000
@@ -58,7 +61,7 @@ class Settings:
         for name in ("batch_rows", "max_held_bytes"):
             if getattr(self, name) < 1:
                 raise InvalidOption(name, reason="it is less than 1", hint="leave it out")
-        check_metrics(self.metrics)
+        check_metrics(self.metrics, taken=(*CLASS_METRICS, *LABEL_METRICS, *NUMBER_METRICS))
 
 
 def names_of(by: str | Sequence[str]) -> tuple[str, ...]:

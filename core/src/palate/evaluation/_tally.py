@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from palate.evaluation._class_outcome import ClassOutcome
-from palate.evaluation._custom import call_metrics
+from palate.evaluation._custom import call_metrics, metric_name
 from palate.evaluation._folded import Folded
 from palate.evaluation._folded_pictures import FoldedPictures
 from palate.evaluation._label_outcome import LabelOutcome
@@ -165,7 +165,7 @@ class _Passing:
         form, order = self._form(layout), layout.order if self._subject.family == "classes" else None
         measured = self._all.measure(form, order)
         custom = tuple(
-            Metric(name=getattr(each, "__name__", "metric"), value=None, greater_is_better=None, note=_NOT_HELD)
+            Metric(name=metric_name(each), value=None, greater_is_better=None, note=_NOT_HELD)
             for each in self._subject.settings.metrics
         )
         notes = [f"Only {self._held:,} rows were held; the others were summed up as they passed."]
