@@ -16,8 +16,6 @@ import pytest
 from engine_clusters import Cluster, spark_cluster
 from processes import is_running, wait_until
 
-import palate
-
 pytestmark = pytest.mark.slow
 
 Columns = list[list[object]]
@@ -45,9 +43,6 @@ def done(cluster: Cluster, models: Path, rows: Path) -> Done:
     """Run the driver once."""
     out = cluster.folder / "out"
     out.mkdir()
-    silent = palate.load_native(models / "labels")
-    if not (models / "silent").exists():
-        palate.save_model(silent, models / "silent", signature=None)
     gaps = pa.table({"id": [1, 2], "a": [0.5, 0.5], "b": [0.5, 0.5], "c": pa.array([1, None], pa.int64())})
     (out / "gaps").mkdir()
     pq.write_table(gaps, out / "gaps" / "part-0.parquet")

@@ -56,7 +56,7 @@ def make_rows(count: int) -> Any:
 
 
 def make_models(folder: Path) -> None:
-    """Save a model of each kind: trees of scikit-learn and of xgboost, a linear model with labels, one that tells."""
+    """Save a model of each kind: trees, a linear model that gives labels, one that tells, one without a signature."""
     import numpy as np
     import xgboost
     from sklearn.ensemble import RandomForestClassifier
@@ -76,3 +76,4 @@ def make_models(folder: Path) -> None:
     palate.save_model(
         TellingModel(), folder / "telling", input_example=inputs[:5], params={"pause": 0.0}, code_paths=[__file__]
     )
+    palate.save_model(LogisticRegression().fit(inputs, classes), folder / "silent", signature=None)

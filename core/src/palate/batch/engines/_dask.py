@@ -92,7 +92,15 @@ def _send(shipment: Shipment) -> Path:
 
 
 def _to_pandas(table: pa.Table, like: pd.DataFrame) -> pd.DataFrame:
-    return table.to_pandas().set_index(like.index)
+    """Return a table under the index of its rows, in which lists and structs stay what they are, not objects."""
+    return table.to_pandas(types_mapper=_nested_type).set_index(like.index)
+
+
+def _nested_type(kind: pa.DataType) -> pd.ArrowDtype | None:
+    import pandas as pd
+    import pyarrow as pa
+
+    return pd.ArrowDtype(kind) if pa.types.is_nested(kind) else None
 
 
 @dataclass(frozen=True)
