@@ -109,10 +109,12 @@ class Labels:
 
     def encode_true(self, cells: Any) -> np.ndarray[Any, Any]:
         """Return the codes of what is true. Raises InvalidTarget, TooManyClasses."""
+        self._check_type(cells)
         return self._known.encode(cells, self._read_true)
 
     def encode_predicted(self, cells: Any) -> np.ndarray[Any, Any]:
         """Return the codes of what was predicted. Raises LabelsDiffer, InvalidTarget, TooManyClasses."""
+        self._check_type(cells)
         codes, values = distinct(cells)
         mapping = np.array([*self.codes(values), -1], dtype=np.int32)
         found: np.ndarray[Any, Any] = mapping[codes]
@@ -129,6 +131,12 @@ class Labels:
         except ValueError as exc:
             raise InvalidTarget(self._target, reason=f"the model predicts what is no class: {exc}", hint=_HINT) from exc
         return self._reconcile(plain)
+
+    def _check_type(self, cells: Any) -> None:
+        import pyarrow as pa
+
+        if pa.types.is_nested(cells.type):
+            raise InvalidTarget(self._target, reason=f"cells of the type {cells.type} are no classes", hint=_HINT)
 
     def _read_true(self, value: object) -> Label:
         try:
