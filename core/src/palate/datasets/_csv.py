@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from palate.codecs import read_csv
-from palate.datasets._blocks import count_records, read_blocks, split_records
+from palate.datasets._blocks import count_records, has_stray_marks, read_blocks, split_records
 from palate.datasets._chunks import Chunk, Place, missing_column
 from palate.datasets._files import DataFile
 from palate.datasets._units import Columns, Unit, reading, with_partition
@@ -32,8 +32,14 @@ _ARROW_TYPES: Final = {
     "string": "string",
 }
 _TRUE, _FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
-# It also reads hexadecimal numbers.
-_HEXADECIMAL: Final = (b"0x", b"0X")
+# It also reads hexadecimal numbers, and not-a-numbers with a payload as C writes them.
+_ONLY_ARROW: Final = (b"0x", b"0X", b"n(", b"N(")
+# How values are written that lose nothing when they are read, in columns of which only their cells tell the type.
+_WRITTEN: Final = {
+    "int64": r"^(0|-?[1-9][0-9]{0,17})$",
+    "double": r"^-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?$",
+    "bool": r"^([Tt]rue|TRUE|[Ff]alse|FALSE)$",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +51,7 @@ class _Form:
         header: its first line, with the line's end.
         names: the names in it.
         types: Arrow's types, of the columns that it reads.
+        guessed: those of them that the first rows tell, and not the signature.
         delimiter: between cells.
         schema: of the model's inputs.
     """
@@ -53,6 +60,7 @@ class _Form:
     header: bytes
     names: tuple[str, ...]
     types: Mapping[str, Any]
+    guessed: frozenset[str]
     delimiter: str
     schema: Schema | None
 
@@ -77,26 +85,35 @@ class _Form:
                 strings_can_be_null=True,
             ),
         )
-        return with_partition(self._to_singles(table), self.file, columns)
+        return with_partition(self._to_types(table), self.file, columns)
 
     def _read_as(self, name: str) -> Any:
         import pyarrow as pa
 
+        if name in self.guessed:
+            return pa.string()
         # As palate.codecs does: to the nearest double, and from there to the nearest float.
         return pa.float64() if pa.types.is_float32(self.types[name]) else self.types[name]
 
-    def _to_singles(self, table: pa.Table) -> pa.Table:
+    def _to_types(self, table: pa.Table) -> pa.Table:
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         for place, name in enumerate(table.column_names):
-            if name in self.types and pa.types.is_float32(self.types[name]):
-                wide = table.column(place)
-                narrow = wide.cast(pa.float32(), safe=False)
-                if not pc.is_inf(narrow).equals(pc.is_inf(wide)):
-                    raise pa.ArrowInvalid("too large for a float")
-                table = table.set_column(place, name, narrow)
+            if name in self.guessed:
+                table = table.set_column(place, name, _from_texts(table.column(place), self.types[name]))
+            elif name in self.types and pa.types.is_float32(self.types[name]):
+                table = table.set_column(place, name, _to_singles(table.column(place)))
         return table
+
+
+def _to_singles(wide: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    narrow = wide.cast(pa.float32(), safe=False)
+    if not pc.is_inf(narrow).equals(pc.is_inf(wide)):
+        raise pa.ArrowInvalid("too large for a float")
+    return narrow
 
 
 class _CsvChunk(Chunk):
@@ -116,7 +133,9 @@ class _CsvChunk(Chunk):
 
         form = self._form
         wanted = form.names if self._columns is None else [name for name in form.names if name in self._columns]
-        if not all(name in form.types for name in wanted) or any(mark in self._block for mark in _HEXADECIMAL):
+        if not all(name in form.types for name in wanted) or any(mark in self._block for mark in _ONLY_ARROW):
+            return None
+        if not form.delimiter.isascii() or has_stray_marks(self._block, delimiter=form.delimiter):
             return None
         try:
             return form.parse(self._block, self._columns)
@@ -134,7 +153,7 @@ class _CsvChunk(Chunk):
             text = (self._form.header + self._block).decode()
         except UnicodeDecodeError as exc:
             raise InvalidInput([Problem((), "wrong_value", "the rows are not UTF-8 text")]) from exc
-        before = self._line - 1 - self._form.header.count(b"\n")
+        before = self._line - 1 - _count_lines(self._form.header)
         data = read_csv(text, self._form.schema, self._form.delimiter, lines_before=before)
         if isinstance(data, dict):
             data.update(
@@ -159,7 +178,7 @@ class _CsvChunk(Chunk):
 
     def slice(self, start: int, stop: int) -> _CsvChunk:
         records = self._split()
-        line = self._line + sum(record.count(b"\n") for record in records[:start])
+        line = self._line + sum(_count_lines(record) for record in records[:start])
         place = Place(self.place.file, self.place.row + start)
         return _CsvChunk(self._form, b"".join(records[start:stop]), place, line, self._columns)
 
@@ -173,14 +192,14 @@ class _CsvChunk(Chunk):
 
     def _split(self) -> list[bytes]:
         if self._records is None:
-            self._records = split_records(self._block, quoted=True)
+            self._records = split_records(self._block, delimiter=self._form.delimiter)
         return self._records
 
 
 def csv_columns(file: DataFile, delimiter: str) -> tuple[str, ...]:
     """Return the names in a file's first line. Raises InvalidData."""
     with reading(file, "csv"), file.open() as opened:
-        block = next(read_blocks(file, opened, quoted=True), b"")
+        block = next(read_blocks(file, opened, delimiter=delimiter), b"")
     return _take_header(file, block, delimiter)[1]
 
 
@@ -188,19 +207,18 @@ def csv_units(file: DataFile, *, schema: Schema | None, delimiter: str) -> Itera
     """Yield the blocks of a file, which are read as they are yielded. Raises InvalidData."""
     form: _Form | None = None
     row, line = 0, 1
-    for number, block in enumerate(_blocks(file)):
+    for number, block in enumerate(_blocks(file, delimiter)):
         body = block
         if form is None:
             header, names = _take_header(file, block, delimiter)
             body = block[len(header) :]
-            types = _find_types(file, body, names, schema, delimiter)
-            form = _Form(file=file, header=header, names=names, types=types, delimiter=delimiter, schema=schema)
-            line += header.count(b"\n")
+            form = _form_of(file, header, names, body, schema, delimiter)
+            line += _count_lines(header)
         read = partial(_read, form, body, row, line)
-        rows = count_records(body, quoted=True)
+        rows = count_records(body, delimiter=delimiter)
         yield Unit(file=file.name, number=number, size=len(block), rows=rows, read=read)
         row += rows
-        line += body.count(b"\n")
+        line += _count_lines(body)
 
 
 def _read(form: _Form, body: bytes, row: int, line: int, columns: Columns, batch_rows: int) -> Iterator[Chunk]:
@@ -214,11 +232,11 @@ def _read(form: _Form, body: bytes, row: int, line: int, columns: Columns, batch
         yield chunk.slice(start, min(start + batch_rows, rows))
 
 
-def _blocks(file: DataFile) -> Iterator[bytes]:
+def _blocks(file: DataFile, delimiter: str) -> Iterator[bytes]:
     with reading(file, "csv"):
         opened = file.open()
     with opened:
-        blocks = read_blocks(file, opened, quoted=True)
+        blocks = read_blocks(file, opened, delimiter=delimiter)
         while True:
             with reading(file, "csv"):
                 block = next(blocks, None)
@@ -229,13 +247,13 @@ def _blocks(file: DataFile) -> Iterator[bytes]:
 
 def _take_header(file: DataFile, block: bytes, delimiter: str) -> tuple[bytes, tuple[str, ...]]:
     """Return the first record of a block, with its line's end, and the names in it."""
-    records = split_records(block[: 1 << 20], quoted=True)
+    records = split_records(block[: 1 << 20], delimiter=delimiter)
     hint = "give it a first line with the names of its columns"
     if not records:
         raise InvalidData(file.name, reason="it is empty", hint=hint)
-    header = block[: block.index(records[0].rstrip(b"\n")) + len(records[0])]
+    header = block[: block.index(records[0].rstrip(b"\r\n")) + len(records[0])]
     try:
-        names = next(csv.reader(io.StringIO(records[0].decode(), newline=""), delimiter=delimiter))
+        names = next(csv.reader(io.StringIO(records[0].decode(), newline=""), delimiter=delimiter, strict=True))
     except (csv.Error, UnicodeDecodeError) as exc:
         raise InvalidData(file.name, reason="its first line is no csv in UTF-8", hint=hint) from exc
     if len(set(names)) < len(names):
@@ -247,10 +265,10 @@ def _take_header(file: DataFile, block: bytes, delimiter: str) -> tuple[bytes, t
 # -- types -------------------------------------------------------------------------------------------------------------
 
 
-def _find_types(
-    file: DataFile, body: bytes, names: Sequence[str], schema: Schema | None, delimiter: str
-) -> dict[str, Any]:
-    """Return Arrow's types: of the signature's columns as it says, of others as the cells of the first rows are."""
+def _form_of(
+    file: DataFile, header: bytes, names: tuple[str, ...], body: bytes, schema: Schema | None, delimiter: str
+) -> _Form:
+    """Return how a file is read: the signature's columns as it says, others as the cells of the first rows are."""
     import pyarrow as pa
 
     types: dict[str, Any] = {}
@@ -262,30 +280,55 @@ def _find_types(
             if isinstance(spec.type, str) and spec.type in _ARROW_TYPES and spec.name == name:
                 types[name] = pa.type_for_alias(_ARROW_TYPES[spec.type])
     others = [name for name in names if name not in declared]
-    if (schema is not None and schema.is_tensor) or not others:
-        return types  # of a tensor, palate.codecs knows how its cells are read
     texts = {name: pa.string() for name in others}
-    form = _Form(file=file, header=b"", names=tuple(names), types=texts, delimiter=delimiter, schema=None)
+    if schema is not None and schema.is_tensor:
+        texts = {}  # palate.codecs knows how its cells are read
+    form = _Form(
+        file=file,
+        header=header,
+        names=names,
+        types={**types, **texts},
+        guessed=frozenset(),
+        delimiter=delimiter,
+        schema=schema,
+    )
+    if not texts or not delimiter.isascii() or has_stray_marks(body, delimiter=delimiter):
+        return form
     try:
         table = form.parse(body, others)
     except pa.ArrowException:  # whoever reads the rows says what is wrong with them
-        return {**types, **texts}
-    return {**types, **{name: _type_of(table.column(name)) for name in others}}
+        return form
+    guessed = {name: _type_of(table.column(name)) for name in others if name not in file.partition}
+    return replace(form, types={**form.types, **guessed}, guessed=frozenset(guessed))
 
 
 def _type_of(texts: pa.ChunkedArray) -> pa.DataType:
     """Return the narrowest type that keeps what texts say, of which 007 is none."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     if texts.null_count == len(texts):
         return pa.string()
-    for pattern, kind in (
-        (r"^-?(0|[1-9][0-9]{0,17})$", pa.int64()),
-        (r"^-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?$", pa.float64()),
-    ):
-        if pc.all(pc.match_substring_regex(texts, pattern)).as_py():
-            return kind
-    if pc.all(pc.is_in(texts, pa.array([*_TRUE, *_FALSE]))).as_py():
-        return pa.bool_()
-    return pa.string()
+    return next((kind for kind in (pa.int64(), pa.float64(), pa.bool_()) if _are_all(texts, kind)), pa.string())
+
+
+def _from_texts(texts: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Return texts as values of a type. Raises ArrowException where one of them would lose something, as 007 would."""
+    import pyarrow as pa
+
+    if not _are_all(texts, kind):
+        raise pa.ArrowInvalid(f"no {kind}")
+    return texts.cast(kind)
+
+
+def _are_all(texts: pa.ChunkedArray, kind: pa.DataType) -> bool:
+    """Tell whether all texts that are there are written as values of a type are."""
+    import pyarrow.compute as pc
+
+    pattern = _WRITTEN.get(str(kind))
+    # An empty column has no answer, and nothing in it is written otherwise.
+    return pattern is None or pc.all(pc.match_substring_regex(texts, pattern)).as_py() is not False
+
+
+def _count_lines(block: bytes) -> int:
+    """Return how many lines end in a block, as Python's reader of csv counts them."""
+    return block.count(b"\n") + (block.count(b"\r") - block.count(b"\r\n") if b"\r" in block else 0)

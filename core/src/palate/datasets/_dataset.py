@@ -53,6 +53,10 @@ class Dataset(ABC):
         """What tells it from another, or from itself after a change: name, size and version of each file."""
 
     @abstractmethod
+    def find_changed(self) -> str | None:
+        """Return the name of a file that is no longer what it was when it was found; None if all are."""
+
+    @abstractmethod
     def units(self) -> Iterator[Unit]:
         """Yield the parts that are read at once, in order. Raises InvalidData."""
 
@@ -104,7 +108,9 @@ class _Files(Dataset):
         self, inputs: Sequence[str | Path], format: DataFormat | None, delimiter: str | None, schema: Schema | None
     ) -> None:
         require_pyarrow()
-        self.files, self.format = find_files(inputs, format)
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
+            raise InvalidOption("delimiter", reason=f"{delimiter!r:.60} is not one character", hint="give one")
+        self.files, self.format = find_files(inputs, format, schema)
         if self.format not in STREAMED_FORMATS:
             reason = f"{self.format} is read as a whole, not piece by piece"
             raise InvalidData(self.files[0].name, reason=reason, hint=f"give one of {', '.join(STREAMED_FORMATS)}")
@@ -122,6 +128,9 @@ class _Files(Dataset):
     @property
     def fingerprint(self) -> tuple[tuple[str, int, str], ...]:
         return tuple((file.name, file.size, file.version) for file in self.files)
+
+    def find_changed(self) -> str | None:
+        return next((file.name for file in self.files if file.has_changed()), None)
 
     def units(self) -> Iterator[Unit]:
         for file in self.files:
@@ -181,6 +190,9 @@ class _Memory(Dataset):
     @property
     def fingerprint(self) -> tuple[tuple[str, int, str], ...]:
         return ((_MEMORY, self.size, str(id(self._rows))),)
+
+    def find_changed(self) -> None:
+        return None
 
     def units(self) -> Iterator[Unit]:
         yield Unit(file=_MEMORY, number=0, size=self.size, rows=self.rows, read=self._read)

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import glob
 import os
+import re
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, NoReturn
 from urllib.parse import unquote
 
 from palate.codecs import DataFormat, format_of
 from palate.errors import DataNotFound, InvalidData
 from palate.remote import Bucket
+from palate.schema import FieldType, Schema
 
 __all__ = ["DataFile", "LocalFile", "RemoteFile", "find_files"]
 
 _S3: Final = "s3://"
 _NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
-Partition = Mapping[str, str | int | None]
+_WHOLE: Final = re.compile(r"0|-?[1-9][0-9]{0,17}")  # as whole numbers are written, which 007 is not
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+Partition = Mapping[str, str | int | float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,16 +36,22 @@ class DataFile(ABC):
         size: in bytes.
         version: what changes when its content does, as far as anybody can tell without reading it.
         partition: columns that the names of its folders say, as in ``year=2026/part-0.parquet``.
+        partition_types: what Arrow calls their types, which are the same for all files.
     """
 
     name: str
     size: int
     version: str
     partition: Partition
+    partition_types: Mapping[str, str] = field(default_factory=dict)
 
     @abstractmethod
     def open(self) -> IO[bytes]:
         """Open it to be read from any place. Raises OSError, or RemoteFailed."""
+
+    @abstractmethod
+    def has_changed(self) -> bool:
+        """Tell whether it is no longer what it was when it was found. Raises RemoteFailed."""
 
     @property
     @abstractmethod
@@ -54,6 +65,13 @@ class LocalFile(DataFile):
 
     def open(self) -> IO[bytes]:
         return Path(self.name).open("rb")
+
+    def has_changed(self) -> bool:
+        try:
+            found = os.stat(self.name)
+        except OSError:
+            return True
+        return (found.st_size, _version_of(found)) != (self.size, self.version)
 
     @property
     def path(self) -> Path:
@@ -75,16 +93,22 @@ class RemoteFile(DataFile):
     def open(self) -> IO[bytes]:
         return self.bucket.open(self.key)
 
+    def has_changed(self) -> bool:
+        found = self.bucket.stat(self.key)
+        return found is None or found[0] != self.size
+
     @property
     def path(self) -> None:
         return None
 
 
-def find_files(inputs: Sequence[str | Path], format: DataFormat | None) -> tuple[list[DataFile], DataFormat]:
+def find_files(
+    inputs: Sequence[str | Path], format: DataFormat | None, schema: Schema | None
+) -> tuple[list[DataFile], DataFormat]:
     """Return the files that *inputs* mean, each once, and their format.
 
     A folder means all files in it and in its folders, but for those whose names begin with a dot or an underscore, as
-    Spark and Hive read folders.
+    Spark and Hive read folders; what a link leads to is in it, too, unless that is there anyhow.
 
     Raises:
         DataNotFound: nothing is there.
@@ -98,7 +122,7 @@ def find_files(inputs: Sequence[str | Path], format: DataFormat | None) -> tuple
     files = list(found.values())
     if not files:
         raise DataNotFound(", ".join(map(str, inputs)), reason="nothing was given")
-    return _with_typed_partitions(files), format or _common_format(files)
+    return _with_typed_partitions(files, schema), format or _common_format(files)
 
 
 def _common_format(files: Sequence[DataFile]) -> DataFormat:
@@ -124,7 +148,10 @@ def _expand(given: str) -> Iterator[DataFile]:
     elif os.path.exists(given):
         yield _local(Path(given), {})
     elif glob.has_magic(given):
-        found = [file for match in sorted(glob.glob(given, recursive=True)) for file in _matching(Path(match))]
+        matches = sorted(glob.glob(given, recursive=True))
+        if not _is_hidden(os.path.basename(given)):
+            matches = [match for match in matches if not _is_hidden(os.path.basename(match))]
+        found = [file for match in matches for file in _matching(Path(match))]
         if not found:
             raise DataNotFound(given, reason="no file matches the pattern")
         yield from found
@@ -140,12 +167,29 @@ def _matching(match: Path) -> Iterator[DataFile]:
 
 
 def _walk(folder: Path) -> Iterator[DataFile]:
-    for parent, folders, names in os.walk(folder):
+    top = os.path.realpath(folder)
+    seen: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True, onerror=_refuse_folder):
         folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        for name in list(folders):
+            path = os.path.join(parent, name)
+            if os.path.islink(path) and (_leads_into(path, top) or os.path.realpath(path) in seen):
+                folders.remove(name)
+            seen.add(os.path.realpath(path))
         for name in sorted(names):
-            if not _is_hidden(name):
-                path = Path(parent, name)
-                yield _local(path, _partition_of(path.relative_to(folder).parts[:-1]))
+            path = os.path.join(parent, name)
+            if not _is_hidden(name) and not (os.path.islink(path) and _leads_into(path, top)):
+                yield _local(Path(path), _partition_of(Path(path).relative_to(folder).parts[:-1]))
+
+
+def _leads_into(link: str, top: str) -> bool:
+    """Tell whether a link leads to what is in a folder under its own name, so that it would be read twice."""
+    real = os.path.realpath(link)
+    return real == top or real.startswith(os.path.join(top, "")) or top.startswith(os.path.join(real, ""))
+
+
+def _refuse_folder(exc: OSError) -> NoReturn:
+    raise DataNotFound(str(exc.filename), reason=exc.strerror or str(exc)) from exc
 
 
 def _is_hidden(name: str) -> bool:
@@ -157,8 +201,13 @@ def _local(path: Path, partition: Partition) -> LocalFile:
         found = path.stat()
     except OSError as exc:
         raise DataNotFound(str(path), reason=exc.strerror or str(exc)) from exc
-    version = f"{found.st_mtime_ns}"
-    return LocalFile(name=str(path), size=found.st_size, version=version, partition=partition)
+    if not stat.S_ISREG(found.st_mode):  # a pipe is read once, and may never begin to speak
+        raise DataNotFound(str(path), reason="it is no ordinary file")
+    return LocalFile(name=str(path), size=found.st_size, version=_version_of(found), partition=partition)
+
+
+def _version_of(found: os.stat_result) -> str:
+    return f"{found.st_mtime_ns}"
 
 
 # -- buckets -----------------------------------------------------------------------------------------------------------
@@ -195,12 +244,12 @@ def _expand_address(given: str) -> Iterator[DataFile]:
 
 
 def _partition_of(folders: Sequence[str]) -> Partition:
-    pairs = (unquote(folder).partition("=") for folder in folders if "=" in folder)
-    return {name: None if value == _NO_VALUE else value for name, _, value in pairs if name}
+    pairs = (folder.partition("=") for folder in folders if "=" in folder)
+    return {unquote(name): None if value == _NO_VALUE else unquote(value) for name, _, value in pairs if name}
 
 
-def _with_typed_partitions(files: list[DataFile]) -> list[DataFile]:
-    """Return the files with whole numbers for values where all values of a column are such."""
+def _with_typed_partitions(files: list[DataFile], schema: Schema | None) -> list[DataFile]:
+    """Return the files with values as the signature says of a column; else whole numbers, where all values are such."""
     names = {name for file in files for name in file.partition}
     if not names:
         return files
@@ -208,19 +257,27 @@ def _with_typed_partitions(files: list[DataFile]) -> list[DataFile]:
         if missing := names.difference(file.partition):
             reason = f"its folders do not tell {', '.join(sorted(missing))}, and those of others do"
             raise InvalidData(file.name, reason=reason, hint="give the folder above all of them")
-    whole = {name for name in names if all(_is_whole(file.partition[name]) for file in files)}
+    declared = {str(spec.name): spec.type for spec in schema.columns} if schema is not None else {}
+    types = {name: _type_of([file.partition[name] for file in files], declared.get(name)) for name in names}
     return [
         replace(
             file,
-            partition={
-                name: int(value) if name in whole and value is not None else value
-                for name, value in file.partition.items()
-            },
+            partition={name: _read_as(types[name], value) for name, value in file.partition.items()},
+            partition_types=types,
         )
         for file in files
     ]
 
 
-def _is_whole(value: str | int | None) -> bool:
-    """Tell whether a value is a number as a number is written, which 007 is not."""
-    return value is None or str(value) == "0" or (str(value).lstrip("-").isdecimal() and str(int(value)) == str(value))
+def _type_of(values: Sequence[str | int | float | None], declared: FieldType | None) -> str:
+    told = [str(value) for value in values if value is not None]
+    if declared in ("float", "double") and all(_NUMBER.fullmatch(value) for value in told):
+        return "float64"
+    is_whole = told and all(_WHOLE.fullmatch(value) for value in told)
+    return "int64" if is_whole and declared != "string" else "string"
+
+
+def _read_as(kind: str, value: str | int | float | None) -> str | int | float | None:
+    if value is None or kind == "string":
+        return value
+    return int(value) if kind == "int64" else float(value)

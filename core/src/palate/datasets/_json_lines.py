@@ -48,7 +48,7 @@ class _JsonChunk(Chunk):
             raise missing_column(name, sorted({str(key) for row in rows if isinstance(row, dict) for key in row}))
         try:
             return pa.chunked_array([pa.array([row.get(name) if isinstance(row, dict) else None for row in rows])])
-        except (pa.ArrowException, OverflowError) as exc:
+        except (pa.ArrowException, OverflowError, UnicodeEncodeError) as exc:
             message = "holds values that have no type in common"
             raise InvalidInput([Problem(("inputs", name), "wrong_type", message)]) from exc
 
@@ -82,7 +82,7 @@ class _JsonChunk(Chunk):
 def json_columns(file: DataFile) -> tuple[str, ...] | None:
     """Return the names in a file's first record; None where that is no object. Raises InvalidData."""
     with reading(file, "jsonl"), file.open() as opened:
-        lines = split_records(next(read_blocks(file, opened, quoted=False), b""), quoted=False)
+        lines = split_records(next(read_blocks(file, opened, delimiter=None), b""), delimiter=None)
     first = _JsonChunk(file, lines[:1], Place(file.name, 0), None).record(0) if lines else {}
     return tuple(map(str, first)) if isinstance(first, dict) else None
 
@@ -92,14 +92,14 @@ def json_units(file: DataFile, *, schema: Schema | None) -> Iterator[Unit]:
     with reading(file, "jsonl"):
         opened = file.open()
     with opened:
-        blocks = read_blocks(file, opened, quoted=False)
+        blocks = read_blocks(file, opened, delimiter=None)
         row, number = 0, 0
         while True:
             with reading(file, "jsonl"):
                 block = next(blocks, None)
             if block is None:
                 return
-            lines = split_records(block, quoted=False)
+            lines = split_records(block, delimiter=None)
             read = partial(_read, file, lines, row, schema)
             yield Unit(file=file.name, number=number, size=len(block), rows=len(lines), read=read)
             row, number = row + len(lines), number + 1

@@ -68,6 +68,8 @@ def _read(
                 batch = next(batches, None)
                 if batch is None:
                     return
-                rows = with_partition(pa.Table.from_batches([batch]), file, columns)
+                rows = pa.Table.from_batches([batch])
+                # Arrow takes names for paths: asked for 'a', it gives the column 'a.b' as well.
+                rows = with_partition(rows if names is None else rows.select(names), file, columns)
             yield TableChunk(rows, Place(file.name, row))
             row += rows.num_rows

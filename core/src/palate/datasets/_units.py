@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from tokenize import TokenError
 from typing import Any
 
 from palate.datasets._chunks import Chunk
@@ -39,9 +40,11 @@ class Unit:
 def reading(file: DataFile, format: str) -> Iterator[None]:
     """Turn what Arrow and numpy raise in the block into InvalidData."""
     pa = require_pyarrow()
+    # numpy reads a header as Python's own parser and, where that fails, its tokenizer do.
+    of_numpy = (MemoryError, RecursionError, SyntaxError, TokenError, TypeError, OverflowError)
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError, EOFError) as exc:
+    except (pa.ArrowException, OSError, ValueError, EOFError, KeyError, *of_numpy) as exc:
         if isinstance(exc, PalateError):  # the server that has it failed, say
             raise
         reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
@@ -63,6 +66,6 @@ def with_partition(rows: Any, file: DataFile, columns: Columns) -> Any:
     pa = require_pyarrow()
     for name, value in file.partition.items():
         if name not in rows.column_names and (columns is None or name in columns):
-            kind = pa.int64() if isinstance(value, int) else pa.string()
+            kind = pa.type_for_alias(file.partition_types[name])
             rows = rows.append_column(name, pa.repeat(pa.scalar(value, kind), rows.num_rows))
     return rows
