@@ -57,7 +57,7 @@ clean:
 
 # One pip run for all of them: a plugin's "palate>=…" is then met by the core beside it, not by the index.
 .venv/demo.stamp: .venv/bin/python $(PROJECTS) constraints.txt
-	$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[pandas,serve,sign,remote]' $(addprefix -e ./,$(PLUGINS))
+	$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[evaluate,pandas,parquet,remote,serve,sign]' $(addprefix -e ./,$(PLUGINS))
 	touch $@
 
 # The toy plugin is built and copied, not linked: the tests find it as they would find a stranger's.

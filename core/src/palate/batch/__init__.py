@@ -3,6 +3,17 @@
 from palate.batch._files import BatchReport, predict_files
 from palate.batch._job import OnError, Progress
 from palate.batch._scoring import Scorer, output_schema
+from palate.batch.engines import (
+    ENGINES,
+    Engine,
+    EngineFailed,
+    EngineRun,
+    dask_predict,
+    predict_on_engine,
+    ray_predict,
+    spark_predict,
+    spark_udf,
+)
 from palate.batch.errors import (
     BadRow,
     JobBusy,
@@ -15,8 +26,12 @@ from palate.batch.errors import (
 )
 
 __all__ = [
+    "ENGINES",
     "BadRow",
     "BatchReport",
+    "Engine",
+    "EngineFailed",
+    "EngineRun",
     "JobBusy",
     "JobDiffers",
     "JobUnfinished",
@@ -27,6 +42,11 @@ __all__ = [
     "Scorer",
     "TooManyBadRows",
     "WriteFailed",
+    "dask_predict",
     "output_schema",
     "predict_files",
+    "predict_on_engine",
+    "ray_predict",
+    "spark_predict",
+    "spark_udf",
 ]
