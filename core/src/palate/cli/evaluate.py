@@ -78,10 +78,11 @@ def command(
     format_: str | None,
     **options: Any,
 ) -> None:
-    """Measure what the model at URI is worth on DATA, of which it is known what is true.
+    """Measure what a model is worth, compare two, and let a gate say which may pass.
 
-    With two models, say which differences from the first to the second are real. DATA is a file, a pattern, a folder
-    or an address: parquet, Arrow, csv, jsonl or npy; a gate may name it, and all options, instead.
+    DATA are rows of which it is known what is true: a file, a pattern, a folder or an address; parquet, Arrow, csv,
+    jsonl or npy. With two models, differences are those from the first to the second. A gate may name rows and options
+    instead.
 
     Exits with 1 when a rule of --gate or --require is not kept. Rules: accuracy >= 0.9; accuracy >= 0.88 with 95%
     confidence; f1 >= baseline - 0.01 with 95% confidence; rmse <= 1.05 * baseline; p99 latency <= 5 ms;
