@@ -37,10 +37,14 @@ class Reject:
     reason: str
     data: Any
 
-    def to_line(self) -> str:
+    def to_line(self) -> bytes:
         """Return it as a line of JSON."""
         told = {"file": self.file, "row": self.row, "reason": self.reason, "data": self.data}
-        return json.dumps(told, ensure_ascii=False, default=str) + "\n"
+        try:
+            line = json.dumps(told, ensure_ascii=False, default=str).encode()
+        except UnicodeEncodeError:  # the file's name is no UTF-8, say
+            line = json.dumps(told, default=str).encode()
+        return line + b"\n"
 
 
 def score_good_rows(scorer: Scorer, chunk: Chunk) -> Iterator[pa.Table | Reject]:

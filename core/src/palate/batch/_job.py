@@ -162,7 +162,6 @@ class Job:
                 if step.chunk is not None:
                     self._predict(step.chunk, scorer, writer, rejects)
                 self._advance(writer.rows - before, len(rejects) - known, step.size)
-                self._check_rejected(rejects)
                 del step
             writer.close()
         except BaseException:
@@ -176,17 +175,19 @@ class Job:
         if self._on_error == "fail":
             writer.write(_score_or_name(scorer, chunk))
             return
+        known = len(rejects)
         for answer in score_good_rows(scorer, chunk):
             if isinstance(answer, Reject):
                 rejects.append(answer)
+                # At once: each of them may have cost a process.
+                self._check_rejected(answer, self._rejected + len(rejects) - known)
             else:
                 writer.write(answer)
 
-    def _check_rejected(self, rejects: Sequence[Reject]) -> None:
-        if self._rejected > self._max_errors and rejects:
-            last = rejects[-1]
+    def _check_rejected(self, last: Reject, count: int) -> None:
+        if count > self._max_errors:
             told = f"row {last.row:,} of '{last.file}': {last.reason}"
-            raise TooManyBadRows(self._rejected, most=self._max_errors, last=told)
+            raise TooManyBadRows(count, most=self._max_errors, last=told)
 
     def _advance(self, rows: int, rejected: int, size: int, *, resumed: int = 0) -> None:
         with self._counting:
@@ -222,7 +223,7 @@ def _score_or_name(scorer: Scorer, chunk: Chunk) -> pa.Table:
 
 
 def _write_lines(stage: Stage, part: int, rejects: Sequence[Reject]) -> None:
-    with stage.rejects(part).open("w", encoding="utf-8") as file:
+    with stage.rejects(part).open("wb") as file:
         file.writelines(reject.to_line() for reject in rejects)
         file.flush()
         os.fsync(file.fileno())

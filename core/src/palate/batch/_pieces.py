@@ -66,7 +66,7 @@ def read_pieces(paths: Iterable[Path], schema: pa.Schema) -> Iterator[pa.Table]:
     import pyarrow as pa
 
     for path in paths:
-        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
+        with pa.memory_map(os.fsencode(path)) as source, pa.ipc.open_file(source) as reader:
             for number in range(reader.num_record_batches):
                 rows = pa.Table.from_batches([reader.get_batch(number)])
                 yield rows if rows.schema.equals(schema) else _conform(rows, schema)
@@ -78,7 +78,10 @@ def _conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     missing = [field for field in schema if field.name not in rows.column_names]
     for field in missing:
         rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
-    return rows.select(schema.names).cast(schema)
+    try:
+        return rows.select(schema.names).cast(schema)
+    except pa.ArrowException as exc:  # a whole number, say, that no decimal is equal to
+        raise UnsupportedOutput("arrow", reason=f"they are of other types in other rows: {_line(exc)}") from exc
 
 
 def unify_schemas(paths: Sequence[Path]) -> pa.Schema:
@@ -91,11 +94,14 @@ def unify_schemas(paths: Sequence[Path]) -> pa.Schema:
 
     schemas: list[pa.Schema] = []
     for path in paths:
-        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
+        with pa.memory_map(os.fsencode(path)) as source, pa.ipc.open_file(source) as reader:
             if not any(reader.schema.equals(known) for known in schemas):
                 schemas.append(reader.schema)
     try:
         return pa.unify_schemas(schemas, promote_options="permissive")
     except pa.ArrowException as exc:
-        reason = f"they have no type in common in all rows: {str(exc).splitlines()[0]}"
-        raise UnsupportedOutput("arrow", reason=reason) from exc
+        raise UnsupportedOutput("arrow", reason=f"they have no type in common in all rows: {_line(exc)}") from exc
+
+
+def _line(exc: Exception) -> str:
+    return (str(exc).splitlines() or [type(exc).__name__])[0]

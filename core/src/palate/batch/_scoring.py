@@ -56,6 +56,8 @@ class Scorer:
         self.method = model.default_method if method is None else method
         if self.method not in model.signatures:
             raise MethodNotFound(self.method, available=model.methods)
+        if isinstance(keys, str):
+            raise InvalidOption("keys", reason="it is one text", hint=f"give a list: [{keys!r:.60}]")
         if twice := [key for key in keys if keys.count(key) > 1]:
             raise InvalidOption("keys", reason=f"'{twice[0]:.60}' is named twice", hint="name each column once")
         self.keys = tuple(keys)
@@ -85,15 +87,15 @@ class Scorer:
         """Do the same for rows from a file."""
         import pyarrow as pa
 
-        keys = {key: chunk.column(key) for key in self.keys}
+        keys = {key: _decoded(chunk.column(key)) for key in self.keys}
         inputs = self._take_inputs(chunk)
         answer = self.model.call(self.method, inputs, self._params, output="arrow")
         if answer.num_rows != len(chunk):
             raise RowsDiffer(self.method, given=len(chunk), answered=answer.num_rows)
-        if clashing := [name for name in answer.column_names if name in keys]:
+        typed = self._with_types(_with_names(answer, self.method, self._declared))
+        if clashing := [name for name in typed.column_names if name in keys]:
             hint = "leave that key out, or rename the column"
             raise InvalidOption("keys", reason=f"the predictions have a column '{clashing[0]:.60}' too", hint=hint)
-        typed = self._with_types(_with_names(answer, self.method, self._declared))
         return pa.table({**keys, **dict(zip(typed.column_names, typed.columns, strict=True))})
 
     def _take_inputs(self, chunk: Chunk) -> Any:
@@ -173,6 +175,13 @@ def _input_names(model: PyFuncModel) -> tuple[str, ...] | None:
     if inputs is None or not inputs.is_named:
         return None
     return tuple(str(field.name) for field in inputs)
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return categories as their values: each batch has a list of its own, and a file of Arrow's takes only one."""
+    import pyarrow as pa
+
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
 def _others(chunk: Chunk, keys: Sequence[str]) -> list[str]:

@@ -14,13 +14,15 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from palate.batch.errors import JobBusy, JobDiffers, JobUnfinished
+from palate.errors import InvalidOption
 from palate.storage import sync_directory, write_new
 
 __all__ = ["Mark", "Stage", "open_stage"]
@@ -67,6 +69,7 @@ class Stage:
 
     def finish(self, part: int, mark: Mark) -> None:
         """Say that a part is done; its files must be on disk. Raises OSError."""
+        sync_directory(self.folder)  # what the mark tells of has its name before the mark has its own
         write_new(self.folder / f"{part:08}.json", json.dumps(asdict(mark)).encode())
         sync_directory(self.folder)
         self.done[part] = mark
@@ -75,17 +78,35 @@ class Stage:
         """Find out which parts are done. One whose mark was cut off, by a power cut, is not."""
         for path in self.folder.glob("[0-9]*.json"):
             try:
-                self.done[int(path.stem)] = Mark(**json.loads(path.read_bytes()))
+                part, mark = int(path.stem), Mark(**json.loads(path.read_bytes()))
+                needed = [self.piece(part, number) for number in range(mark.pieces)]
+                needed += [self.rejects(part)] if mark.rejected else []
             except (ValueError, TypeError):
+                path.unlink()
+                continue
+            if all(file.exists() for file in needed):
+                self.done[part] = mark
+            else:
                 path.unlink()
 
     def remove(self) -> None:
-        """Remove the folder, once nobody needs it any more."""
+        """Remove the folder, once nobody needs it any more; first what says that anything is done."""
+        for path in self.folder.glob("[0-9]*.json"):
+            with suppress(OSError):
+                path.unlink()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @contextmanager
-def open_stage(folder: Path, output: str, job: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Iterator[Stage]:
+def open_stage(
+    folder: Path,
+    output: str,
+    job: Mapping[str, Any],
+    *,
+    resume: bool,
+    overwrite: bool,
+    restore: Callable[[], object] = lambda: None,
+) -> Iterator[Stage]:
     """Begin a job, or go on with one. What was done stays there when the block is left by an error.
 
     Args:
@@ -94,14 +115,17 @@ def open_stage(folder: Path, output: str, job: Mapping[str, Any], *, resume: boo
         job: what it is, as JSON data: what it does for each row follows from it.
         resume: go on with what is there.
         overwrite: drop what is there, unless it is to be gone on with.
+        restore: called before anything is dropped.
 
     Raises:
+        InvalidOption: the folder is not this user's.
         JobBusy: another process is at it.
         JobUnfinished: parts of an earlier job are there, and neither was said.
         JobDiffers: the earlier job was another one.
         OSError: the disk refuses.
     """
     with _locked(folder, output):
+        restore()
         stage = Stage(folder)
         stage.read_marks()
         if resume and stage.done:
@@ -123,7 +147,7 @@ def _locked(folder: Path, output: str) -> Iterator[None]:
     descriptor = -1
     try:
         while descriptor < 0:
-            folder.mkdir(parents=True, exist_ok=True)
+            _make_own(folder)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -138,6 +162,19 @@ def _locked(folder: Path, output: str) -> Iterator[None]:
             os.close(descriptor)
 
 
+def _make_own(folder: Path) -> None:
+    """Make the folder, or see that it is nobody else's: what is in it is believed, and removed."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        found = folder.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
+            return
+        reason = f"'{folder}', where a job for it keeps what it has done, is no folder of this user"
+        raise InvalidOption("output", reason=reason, hint="remove that, or choose another output") from None
+
+
 def _is_there(path: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
@@ -147,7 +184,9 @@ def _is_there(path: Path, descriptor: int) -> bool:
 
 def _clear(stage: Stage, job: Mapping[str, Any]) -> None:
     for path in stage.folder.iterdir():
-        if path.name != _LOCK:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != _LOCK:
             path.unlink()
     stage.done.clear()
     write_new(stage.folder / _JOB, _dump(job))

@@ -110,8 +110,8 @@ def _record_ends(block: bytes, delimiter: str) -> np.ndarray[Any, Any]:
     else:
         starts, stops = _find_cells(block, delimiter)
         ends = ends[np.searchsorted(starts, ends) == np.searchsorted(stops, ends)]
-    ends += 1
-    return ends
+    places: np.ndarray[Any, Any] = ends + 1
+    return places
 
 
 def _are_paired(text: np.ndarray[Any, Any], delimiter: str) -> bool:
