@@ -15,6 +15,7 @@ import click
 
 from palate.cli._output import one_line
 from palate.errors import (
+    DataNotFound,
     DependencyMissing,
     FlavorBlocked,
     FlavorBroken,
@@ -43,7 +44,7 @@ COMMANDS = {
     "inspect": "Show what a model is; nothing of it is imported or run.",
     "openapi": "Print the OpenAPI 3.1 document of the server that 'palate serve' would start.",
     "pack": "Write a model as one FILE, by custom with the suffix .palate.",
-    "predict": "Predict on a file of inputs.",
+    "predict": "Predict on files of inputs.",
     "quickstart": "Train, save, open and verify a real model of every installed flavor.",
     "serve": "Serve a model over HTTP: MLflow's, KServe's, TensorFlow Serving's, SageMaker's and a typed protocol.",
     "sign": "Say with a key that these are the files of a model, as OpenSSF Model Signing does.",
@@ -57,6 +58,7 @@ EXTRAS = {"evaluate": "evaluate", "openapi": "serve", "serve": "serve"}
 
 # Wrong use exits with 2, as click's own usage errors do; every other refusal is a failed check and exits with 1.
 WRONG_USE = (
+    DataNotFound,
     DependencyMissing,
     FlavorBlocked,
     FlavorBroken,
