@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,6 +28,11 @@ __all__ = ["Destination", "choose_destination", "writing"]
 
 _S3: Final = "s3://"
 _REJECTS: Final = ".errors.jsonl"
+_MADE: Final = "output"
+_REPLACED: Final = "replaced"
+_SUCCESS: Final = "_SUCCESS"
+_UPLOADING: Final = "uploading"
+_LONGEST_NAME: Final = 200  # in bytes, of the 255 that file systems take
 
 
 class Destination(ABC):
@@ -49,6 +54,14 @@ class Destination(ABC):
     def check_free(self, *, overwrite: bool) -> None:
         """Raise OutputExists where something is that would be lost."""
 
+    def restore(self) -> None:
+        """Drop what a job that was killed had half made, and put back what it had moved away. Raises OSError."""
+        _drop(self.stage_folder / _MADE)
+
+    @abstractmethod
+    def holds(self, name: str) -> bool:
+        """Tell whether a file or an object is what will be replaced, or in it."""
+
     @abstractmethod
     def publish(self, stage: Stage, schema: pa.Schema, *, overwrite: bool) -> None:
         """Let the output appear, made of what the stage has. Raises WriteFailed, OutputExists, RemoteFailed."""
@@ -57,7 +70,6 @@ class Destination(ABC):
         """Write the predictions of some parts. Raises OSError."""
         pieces = [stage.piece(part, number) for part, mark in marks for number in range(mark.pieces)]
         rows = sum(mark.rows for _, mark in marks)
-        path.unlink(missing_ok=True)
         write_rows(path, self.format, schema, read_pieces(pieces, schema), rows=rows)
 
     def find_schema(self, stage: Stage, empty: pa.Schema) -> pa.Schema:
@@ -109,7 +121,7 @@ class _File(Destination):
         self.output = output
         self.format = format
         self._path = Path(output).absolute()
-        self.stage_folder = self._path.parent / f".{self._path.name}.palate-batch"
+        self.stage_folder = _stage_beside(self._path)
         self.rejects = f"{output}{_REJECTS}"
 
     def check_free(self, *, overwrite: bool) -> None:
@@ -117,10 +129,14 @@ class _File(Destination):
         if self._path.exists() and not self._path.is_file():
             raise OutputExists(self.output, what="no ordinary file")
 
+    def holds(self, name: str) -> bool:
+        return os.path.realpath(name) == os.path.realpath(self._path)
+
     def publish(self, stage: Stage, schema: pa.Schema, *, overwrite: bool) -> None:
         del overwrite
-        made = stage.folder / "output"
+        made = stage.folder / _MADE
         with writing(self.output):
+            _drop(made)
             self.write_file(made, stage, sorted(stage.done.items()), schema)
             made.replace(self._path)
             sync_directory(self._path.parent)
@@ -132,30 +148,66 @@ class _Folder(Destination):
     def __init__(self, output: str, format: DataFormat) -> None:
         self.output = output
         self.format = format
-        self._path = Path(output).absolute()
-        self.stage_folder = self._path.parent / f".{self._path.name}.palate-batch"
+        self._path = Path(os.path.abspath(output))  # without dots, as it is the name beside which things are put
+        self.stage_folder = _stage_beside(self._path)
         self.rejects = f"{output.rstrip('/')}{_REJECTS}"
 
     def check_free(self, *, overwrite: bool) -> None:
-        if self._path.is_dir() and not any(self._path.iterdir()):
-            return
-        if self._path.exists() and (not overwrite or not self._path.is_dir()):
+        is_empty = self._path.is_dir() and not any(self._path.iterdir())
+        if not is_empty and self._path.exists() and (not overwrite or not self._path.is_dir()):
             raise OutputExists(self.output, what="a folder with files" if self._path.is_dir() else "a file")
+        if os.path.ismount(self._path):
+            raise InvalidOption("output", reason=f"'{self.output}' is a mount point", hint="name a folder in it")
+        if self._path.is_dir():
+            _require_replaceable(self.output, os.listdir(self._path))
+
+    def restore(self) -> None:
+        super().restore()
+        old = self.stage_folder / _REPLACED
+        if old.is_dir() and not os.path.lexists(self._path):
+            old.rename(self._path)
+
+    def holds(self, name: str) -> bool:
+        real, own = os.path.realpath(name), os.path.realpath(self._path)
+        return real == own or real.startswith(os.path.join(own, ""))
 
     def publish(self, stage: Stage, schema: pa.Schema, *, overwrite: bool) -> None:
-        made = stage.folder / "output"
+        made = stage.folder / _MADE
         with writing(self.output):
-            shutil.rmtree(made, ignore_errors=True)
+            _drop(made)
             made.mkdir()
             _write_parts(self, made, stage, schema)
             sync_directory(made)
             self.check_free(overwrite=overwrite)
-            old = stage.folder / "replaced"
-            shutil.rmtree(old, ignore_errors=True)
+            old = stage.folder / _REPLACED
+            _drop(old)
             with suppress(FileNotFoundError):
                 self._path.rename(old)
             made.rename(self._path)
             sync_directory(self._path.parent)
+
+
+def _stage_beside(path: Path) -> Path:
+    name = path.name
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    return path.parent / f".{name}.palate-batch"
+
+
+def _drop(path: Path) -> None:
+    """Remove what an earlier attempt may have left. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _require_replaceable(output: str, names: Iterable[str]) -> None:
+    """Raise InvalidOption where a folder has what is no job's output, such as somebody's only copy of something."""
+    for name in names:
+        if not name.startswith(("part-", "_", ".")):
+            reason = f"'{output}' has '{name:.100}' in it, which no job has written"
+            raise InvalidOption("output", reason=reason, hint="name a folder in it, or remove it yourself")
 
 
 def _write_parts(place: Destination, folder: Path, stage: Stage, schema: pa.Schema) -> list[Path]:
@@ -192,10 +244,14 @@ class _BucketFile(Destination):
         del overwrite  # as a file, it may always be replaced
         self._bucket.stat(self._key)  # tells at once, and not at the end, whether the server can be asked
 
+    def holds(self, name: str) -> bool:
+        return name == self.output
+
     def publish(self, stage: Stage, schema: pa.Schema, *, overwrite: bool) -> None:
         del overwrite
-        made = stage.folder / "output"
+        made = stage.folder / _MADE
         with writing(self.output):
+            _drop(made)
             self.write_file(made, stage, sorted(stage.done.items()), schema)
         self._bucket.upload(self._key, made)
 
@@ -211,18 +267,29 @@ class _BucketFolder(Destination):
         self.rejects = f"{self.output.rpartition('/')[2]}{_REJECTS}"
 
     def check_free(self, *, overwrite: bool) -> None:
-        if not overwrite and next(iter(self._bucket.entries()), None) is not None:
+        if (self.stage_folder / _UPLOADING).exists():  # what is there is an interrupted job's own
+            return
+        names = [entry.key for entry in self._bucket.entries()]
+        if names and not overwrite:
             raise OutputExists(self.output, what="a folder with objects")
+        _require_replaceable(self.output, names)
+
+    def holds(self, name: str) -> bool:
+        return name.startswith(f"{self.output}/")
 
     def publish(self, stage: Stage, schema: pa.Schema, *, overwrite: bool) -> None:
-        made = stage.folder / "output"
+        made = stage.folder / _MADE
         with writing(self.output):
-            shutil.rmtree(made, ignore_errors=True)
+            _drop(made)
             made.mkdir()
             written = _write_parts(self, made, stage, schema)
-            (made / "_SUCCESS").touch()
-        self.check_free(overwrite=overwrite)
+            (made / _SUCCESS).touch()
+            self.check_free(overwrite=overwrite)
+            (stage.folder / _UPLOADING).touch()
+        self._bucket.remove(_SUCCESS)  # first, as from here on not all is there
+        names = {path.name for path in written}
         for entry in list(self._bucket.entries()):
-            self._bucket.remove(entry.key)
-        for path in (*written, made / "_SUCCESS"):
+            if entry.key not in names:
+                self._bucket.remove(entry.key)
+        for path in (*written, made / _SUCCESS):
             self._bucket.upload(path.name, path)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from palate import IsolatedModel, Isolation, load_model
 from palate.batch._destinations import Destination, choose_destination, writing
@@ -16,9 +16,10 @@ from palate.batch._job import Job, OnError, Progress
 from palate.batch._output_types import NAMELESS
 from palate.batch._scoring import Scorer
 from palate.batch._stage import Stage, open_stage
+from palate.batch._writing import check_schema
 from palate.codecs import DataFormat
 from palate.datasets import Dataset, open_dataset
-from palate.errors import InvalidOption
+from palate.errors import InvalidData, InvalidOption
 from palate.pyfunc import PyFuncModel
 from palate.storage import sync_directory
 
@@ -29,6 +30,7 @@ __all__ = ["BatchReport", "predict_files"]
 
 _BATCH_ROWS: Final = 65536
 _MOST_BAD: Final = 10_000
+_LONGEST_NAME: Final = 255  # in bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +127,10 @@ def predict_files(
         PalateError: the model cannot be opened; see ``load_model``.
     """
     _check_numbers(batch_rows=batch_rows, workers=workers)
+    _check_errors(on_error, errors, max_errors)
     place = choose_destination(output, output_format)
     place.check_free(overwrite=overwrite)
+    side = _side_file(place, errors) if on_error == "skip" else None
     with ExitStack() as stack:
         opened = _open_models(model, workers, stack, trust=trust, isolate=isolate, signed_by=signed_by)
         scorers = [Scorer(one, method=method, params=params, keys=keys) for one in opened]
@@ -136,12 +140,15 @@ def predict_files(
         dataset = open_dataset(inputs, format=format, delimiter=delimiter, schema=schema)
         if dataset.columns is not None:
             first.check_names(dataset.columns)
-        _refuse_own_input(place, dataset)
-        described = _describe(first, dataset, params)
+        if first.outputs is not None:
+            check_schema(place.format, first.outputs)
+        _refuse_own_input(place, side, dataset)
+        described = {**_describe(first, dataset, params), "format": format, "delimiter": delimiter}
+        begun = open_stage(
+            place.stage_folder, place.output, described, resume=resume, overwrite=overwrite, restore=place.restore
+        )
         with writing(place.output):
-            stage = stack.enter_context(
-                open_stage(place.stage_folder, place.output, described, resume=resume, overwrite=overwrite)
-            )
+            stage = stack.enter_context(begun)
         resumed = sum(mark.rows for mark in stage.done.values())
         job = Job(
             scorers,
@@ -154,7 +161,9 @@ def predict_files(
         )
         with writing(place.output):
             job.run()
-        side = _side_file(place, errors) if on_error == "skip" else None
+        if (changed := dataset.find_changed()) is not None:
+            hint = "run it again, with overwrite, when nobody writes to it"
+            raise InvalidData(changed, reason="it changed while it was read", hint=hint)
         _publish(place, stage, first, side, overwrite=overwrite)
         return _report(place, stage, side, resumed, job.progress.seconds)
 
@@ -163,6 +172,16 @@ def _check_numbers(**numbers: int) -> None:
     for name, value in numbers.items():
         if type(value) is not int or value < 1:
             raise InvalidOption(name, reason=f"it is {value!r:.60}", hint="give a number of at least 1")
+
+
+def _check_errors(on_error: OnError, errors: str | Path | None, max_errors: int) -> None:
+    if on_error not in get_args(OnError):
+        told = ", ".join(get_args(OnError))
+        raise InvalidOption("on_error", reason=f"it is {on_error!r:.60}", hint=f"give one of {told}")
+    if errors is not None and on_error != "skip":
+        raise InvalidOption("errors", reason="no rows are set aside", hint="say so with on_error='skip'")
+    if type(max_errors) is not int or max_errors < 0:
+        raise InvalidOption("max_errors", reason=f"it is {max_errors!r:.60}", hint="give a number of at least 0")
 
 
 def _open_models(
@@ -194,10 +213,12 @@ def _require_independent(scorer: Scorer) -> None:
         raise InvalidOption("model", reason=reason, hint=hint)
 
 
-def _refuse_own_input(place: Destination, dataset: Dataset) -> None:
+def _refuse_own_input(place: Destination, side: Path | None, dataset: Dataset) -> None:
     for name, _, _ in dataset.fingerprint:
-        if name == place.output or (os.path.exists(name) and os.path.realpath(name) == os.path.realpath(place.output)):
-            raise InvalidOption("output", reason=f"'{name}' is the input", hint="choose another file")
+        if place.holds(name):
+            raise InvalidOption("output", reason=f"'{name}' is the input", hint="choose another place")
+        if side is not None and os.path.realpath(name) == os.path.realpath(side):
+            raise InvalidOption("errors", reason=f"'{name}' is the input", hint="choose another file")
 
 
 def _describe(scorer: Scorer, dataset: Dataset, params: Mapping[str, object] | None) -> dict[str, Any]:
@@ -213,7 +234,16 @@ def _describe(scorer: Scorer, dataset: Dataset, params: Mapping[str, object] | N
 
 
 def _side_file(place: Destination, errors: str | Path | None) -> Path:
-    return Path(place.rejects if errors is None else errors).absolute()
+    """Return where bad rows go. Raises InvalidOption where no file can be, or where the output will be."""
+    side = Path(place.rejects if errors is None else errors).absolute()
+    hint = "name a file beside the output"
+    if side.is_dir() or (errors is not None and not side.parent.is_dir()):
+        raise InvalidOption("errors", reason=f"'{side}' is a folder, or in none", hint=hint)
+    if len(os.fsencode(side.name)) > _LONGEST_NAME:
+        raise InvalidOption("errors", reason=f"the name '{side.name}' is too long", hint=hint)
+    if place.holds(str(side)):
+        raise InvalidOption("errors", reason=f"'{side}' is the output, or in it", hint=hint)
+    return side
 
 
 def _publish(place: Destination, stage: Stage, scorer: Scorer, side: Path | None, *, overwrite: bool) -> None:
@@ -226,7 +256,7 @@ def _publish(place: Destination, stage: Stage, scorer: Scorer, side: Path | None
 
 
 def _gather_rejects(stage: Stage, side: Path) -> None:
-    made = side.with_name(f".{side.name}.{os.getpid()}")
+    made = side.with_name(f".palate-errors-{os.getpid()}")
     try:
         with made.open("wb") as file:
             for part, mark in sorted(stage.done.items()):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -33,14 +34,22 @@ def write_rows(path: Path, format: DataFormat, schema: pa.Schema, tables: Iterab
 
     Raises:
         OSError: the disk refuses.
+        InvalidOption: the format has no form for a column.
     """
+    import pyarrow as pa
+
     with path.open("xb") as file:
-        _WRITERS[format](file, schema, tables, rows)
+        try:
+            _WRITERS[format](file, schema, tables, rows)
+        except pa.ArrowException as exc:
+            reason = f"{format} has no form for a column: {(str(exc).splitlines() or [type(exc).__name__])[0]}"
+            hint = f"write another of {', '.join(_WRITERS)}"
+            raise InvalidOption("output_format", reason=reason.rstrip("."), hint=hint) from exc
         file.flush()
         os.fsync(file.fileno())
 
 
-def check_schema(format: DataFormat, schema: pa.Schema) -> None:
+def check_schema(format: DataFormat, schema: pa.Schema | Sequence[pa.Field]) -> None:
     """Raise InvalidOption where a format has no form for such columns."""
     import pyarrow as pa
 
@@ -100,6 +109,7 @@ def _write_arrow(file: IO[bytes], schema: pa.Schema, tables: Iterable[pa.Table],
 
 
 def _write_csv(file: IO[bytes], schema: pa.Schema, tables: Iterable[pa.Table], rows: int) -> None:
+    import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     del rows
@@ -107,9 +117,27 @@ def _write_csv(file: IO[bytes], schema: pa.Schema, tables: Iterable[pa.Table], r
     csv.writer(header, lineterminator="\n").writerow(schema.names)  # Arrow would quote every name
     file.write(header.getvalue().encode())
     options = arrow_csv.WriteOptions(include_header=False)
-    with arrow_csv.CSVWriter(file, schema, write_options=options) as writer:
-        for table in tables:
-            writer.write_table(table)
+    for table in tables:
+        body = pa.BufferOutputStream()
+        arrow_csv.write_csv(_as_texts(table), body, options)
+        file.write(body.getvalue())
+
+
+def _as_texts(table: pa.Table) -> pa.Table:
+    """Return a table whose cells Arrow writes as ``palate.codecs`` reads them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for place, field in enumerate(table.schema):
+        column = table.column(place)
+        if pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
+            texts = [None if cell is None else base64.b64encode(cell).decode() for cell in column.to_pylist()]
+            table = table.set_column(place, field.name, pa.array(texts, pa.string()))
+    if table.num_columns == 1 and table.column(0).null_count:
+        # Written as nothing, a missing value would be a blank line, which is no row; in quotation marks it is one.
+        texts = pc.fill_null(table.column(0).cast(pa.string()), "")
+        table = pa.table({table.column_names[0]: texts})
+    return table
 
 
 def _write_json_lines(file: IO[bytes], schema: pa.Schema, tables: Iterable[pa.Table], rows: int) -> None:

@@ -26,10 +26,15 @@ _INTERRUPTED: Final = 130
 
 def can_stream(sources: Sequence[str], read_as: DataFormat | None, output: str, write_as: DataFormat | None) -> bool:
     """Tell whether all can be read and written row by row: no standard input or output, and no JSON document."""
-    if output == STANDARD or STANDARD in sources:
+    if output == STANDARD or STANDARD in sources or any(map(_is_special, (output, *sources))):
         return False
     formats = {read_as or format_of(source) for source in sources if not _means_several(source)}
     return formats <= set(STREAMED_FORMATS) and (write_as or format_of(output) or "parquet") in STREAMED_FORMATS
+
+
+def _is_special(path: str) -> bool:
+    """Tell whether a path is a pipe or a device, which is read and written as a whole, as standard input is."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def _means_several(source: str) -> bool:
@@ -66,6 +71,10 @@ def predict_streamed(
         line.clear()
         click.echo("palate: interrupted; --resume goes on with it", err=True)
         raise click.exceptions.Exit(_INTERRUPTED) from None
+    except SystemExit:  # as a signal ends a command
+        line.clear()
+        click.echo("palate: ended by a signal; --resume goes on with it", err=True)
+        raise
     finally:
         line.clear()
     if as_json:

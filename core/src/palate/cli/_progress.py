@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import Final
 
 import click
@@ -32,16 +33,18 @@ class ProgressLine:
             return
         self._shown = now
         text = _progress_text(progress)
-        if not self._changes:
-            click.echo(text, err=True)
-            return
-        click.echo("\r" + text.ljust(self._width), err=True, nl=False)
-        self._width = len(text)
+        with suppress(OSError):  # work goes on when nobody looks any more
+            if not self._changes:
+                click.echo(text, err=True)
+                return
+            click.echo("\r" + text.ljust(self._width), err=True, nl=False)
+            self._width = len(text)
 
     def clear(self) -> None:
         """Take away the line that changes."""
         if self._width:
-            click.echo("\r" + " " * self._width + "\r", err=True, nl=False)
+            with suppress(OSError):
+                click.echo("\r" + " " * self._width + "\r", err=True, nl=False)
             self._width = 0
 
 

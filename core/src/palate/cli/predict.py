@@ -45,7 +45,9 @@ def _take_size(_: click.Context, __: click.Parameter, given: str | None) -> int 
     "--delimiter", help="What separates the cells of a csv file: one character, or 'tab'.  [default: a comma]"
 )
 @click.option(
-    "--output-format", type=click.Choice(FORMATS), help="By default what OUTPUT's name tells, else as the input."
+    "--output-format",
+    type=click.Choice(FORMATS),
+    help="By default what OUTPUT's name tells; else parquet for a folder, and on standard output as the input.",
 )
 @click.option("--method", help="A method other than predict, such as predict_proba.")
 @click.option("--param", "params", multiple=True, metavar="NAME=JSON", help="A param of the model; may be repeated.")
@@ -122,7 +124,7 @@ def command(
     takes it.
     """
     sources = (*files, *inputs) or (STANDARD,)
-    rows = {name: value for name, value in by_rows.items() if value not in (None, False, (), "fail")}
+    rows = {name: value for name, value in by_rows.items() if _is_said(value)}
     separator = _read_delimiter(delimiter)
     calling: dict[str, Any] = {"method": method, "params": _params(params)}
     opening: dict[str, Any] = {
@@ -147,6 +149,11 @@ def command(
             model = load_model(uri, **opening)
     mark = separator or ("\t" if sources[0].lower().endswith(".tsv") else ",")
     predict_whole(model, sources[0], output, formats, delimiter=mark, **calling)
+
+
+def _is_said(value: object) -> bool:
+    """Tell whether an option stands at something else than what it is by default; 0 is something else than no flag."""
+    return value is not None and value is not False and value not in ((), "fail")
 
 
 def _is_streamed(sources: tuple[str, ...], output: str, options: dict[str, Any], *, needed: bool) -> bool:
