@@ -47,7 +47,7 @@ def _take_size(_: click.Context, __: click.Parameter, given: str | None) -> int 
 @click.option(
     "--output-format",
     type=click.Choice(FORMATS),
-    help="By default what OUTPUT's name tells; else parquet for a folder, and on standard output as the input.",
+    help="By default what OUTPUT's name tells; else parquet for a folder, and the input's on standard output.",
 )
 @click.option("--method", help="A method other than predict, such as predict_proba.")
 @click.option("--param", "params", multiple=True, metavar="NAME=JSON", help="A param of the model; may be repeated.")
