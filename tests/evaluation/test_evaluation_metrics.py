@@ -33,7 +33,7 @@ def check(outcome: Outcome, expected: dict[str, float]) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 8), WEIGHTS), min_size=1, max_size=30), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_two_classes(rows, weighted: bool) -> None:
     """Two classes with tied probabilities, each of them certain at times."""
     truth, tied, weights = (np.array(column) for column in zip(*rows, strict=True))
@@ -59,7 +59,7 @@ def test_two_classes(rows, weighted: bool) -> None:
 @given(
     st.lists(st.tuples(st.integers(0, 3), *[st.integers(1, 4)] * 4, WEIGHTS), min_size=4, max_size=30), st.booleans()
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_four_classes(rows, weighted: bool) -> None:
     """Four classes, all of them there, whose columns of scores stand in another order."""
     columns = [np.array(column) for column in zip(*rows, strict=True)]
@@ -83,7 +83,7 @@ def test_four_classes(rows, weighted: bool) -> None:
 @given(
     st.lists(st.tuples(*[st.booleans()] * 6, *[st.integers(0, 4)] * 3, WEIGHTS), min_size=1, max_size=25), st.booleans()
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_labels(rows, weighted: bool) -> None:
     """Three labels, some of which no row has, or all rows."""
     columns = [np.array(column) for column in zip(*rows, strict=True)]
@@ -104,7 +104,7 @@ def test_labels(rows, weighted: bool) -> None:
     st.booleans(),
     st.sampled_from([0, 1e9]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_numbers(rows, weighted: bool, offset: float) -> None:
     """Two targets of any numbers, also far from 0, where squares would cancel."""
     columns = [np.array(column) for column in zip(*rows, strict=True)]

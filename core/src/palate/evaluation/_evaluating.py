@@ -20,7 +20,7 @@ from palate.evaluation.results import Evaluation, Importance, Label, Task
 from palate.loading import load_model
 from palate.pyfunc import PyFuncModel
 
-__all__ = ["evaluate_model"]
+__all__ = ["evaluate_model", "make_evaluation", "open_model", "require_sklearn"]
 
 _SOFTWARE: Final = ("palate", "scikit-learn", "numpy")
 _IMPORTANT: Final = {"classes": "accuracy", "labels": "subset_accuracy", "numbers": "r2"}

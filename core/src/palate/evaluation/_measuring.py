@@ -15,9 +15,9 @@ from palate.evaluation._outcomes import Array, Outcome, Undefined, Values
 from palate.evaluation._resampling import MIN_ROWS, Estimator, interval, resample
 from palate.evaluation.results import Metric
 
-__all__ = ["Bootstrap", "Measured", "make_metrics", "measure"]
+__all__ = ["Bootstrap", "Measured", "make_metrics", "measure", "shifted"]
 
-_DRAWN_ROWS: Final = 1_200_000
+_DRAWN_ROWS: Final = 450_000
 """Rows, times what has to be sorted, of which whole samples are drawn; of more, samples of groups of rows are."""
 _MAX_RANKINGS: Final = 100
 _TOO_GREAT: Final = "It is too great for a number."

@@ -8,7 +8,7 @@ rows for that are dealt at random into groups, of which samples are drawn instea
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -18,7 +18,7 @@ from palate.evaluation._middle import Middle
 from palate.evaluation._outcomes import Array, Outcome, Values
 from palate.evaluation._ranking import Ranking
 
-__all__ = ["MIN_ROWS", "Estimator", "interval", "resample"]
+__all__ = ["MIN_ROWS", "Estimator", "draw", "interval", "resample"]
 
 MIN_ROWS: Final = 10
 """For fewer rows, what is drawn from them says nothing of others."""
@@ -90,10 +90,3 @@ def interval(values: Array | None, confidence: float) -> tuple[float | None, flo
     outside = (1 - confidence) / 2
     low, high = np.quantile(there, (outside, 1 - outside))
     return float(low), float(high), ""
-
-
-def differences(a: Mapping[str, Array], b: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
-    """Yield by how much *b* is more than *a* in each sample, for each metric that both have."""
-    for name in a:
-        if name in b:
-            yield name, b[name] - a[name]
