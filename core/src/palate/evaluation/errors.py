@@ -51,7 +51,8 @@ class TargetNotFound(EvaluationError, LookupError):
             hint = "pass an array with a value for each row"
         else:
             more = " …" if len(self.known) > 20 else ""
-            told, hint = "is no column of the data", f"there is {', '.join(self.known[:20])}{more}"
+            told = "is no column of the data"
+            hint = f"there is {', '.join(self.known[:20])}{more}; values of text themselves are passed as an array"
         super().__init__(f"The {role} {column!r:.80} {told}. Hint: {hint}.")
 
 
