@@ -17,7 +17,7 @@ from palate.batch.engines import predict_on_engine, spark_predict, spark_udf
 
 def main(address: str, report: str, models: str, rows: str, out: str) -> None:
     """Predict in every way; provoke errors."""
-    builder = SparkSession.builder.master(address).config("spark.executorEnv.HOME", "/nonexistent")
+    builder = SparkSession.builder.master(address).config("spark.executorEnv.HOME", f"{out}/nobody")
     spark = builder.config("spark.ui.enabled", "false").getOrCreate()
     frame = spark.read.parquet(rows)
     driver = Driver(spark, frame, Path(models), Path(out))

@@ -43,6 +43,11 @@ def done(cluster: Cluster, models: Path, rows: Path) -> Done:
     return Done(out, cluster.run(Path(__file__).with_name("ray_driver.py"), models, rows, out))
 
 
+def test_no_archive_is_left(done: Done, cluster: Cluster) -> None:
+    """What drivers and workers have written for the moment is gone."""
+    assert not list(cluster.temporary.glob("palate-*"))
+
+
 @pytest.mark.parametrize(
     ("answer", "model", "method"),
     [

@@ -50,6 +50,16 @@ def done(cluster: Cluster, models: Path, rows: Path) -> Done:
     return Done(out, report)
 
 
+def test_no_archive_is_left(done: Done, cluster: Cluster) -> None:
+    """What drivers and workers have written for the moment is gone."""
+    assert not list(cluster.temporary.glob("palate-*"))
+
+
+def test_executors_need_no_home(done: Done) -> None:
+    """Where the user of the executors has no home, they unpack the model in Spark's own folder."""
+    assert not (done.out / "nobody").exists()
+
+
 @pytest.mark.parametrize(
     ("answer", "model", "method"),
     [

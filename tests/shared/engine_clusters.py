@@ -24,7 +24,7 @@ import pytest
 from cluster_models import LOG_VARIABLE
 from processes import is_running, wait_until
 
-__all__ = ["Cluster", "Told", "dask_cluster", "engines_python", "ray_cluster", "spark_cluster"]
+__all__ = ["Cluster", "Told", "dask_cluster", "engines_python", "ray_cluster", "spark_cluster", "spark_connect"]
 
 _FOLDER: Final = Path(__file__).resolve().parents[2] / ".venv-engines"
 _TOKEN: Final = "PALATE_TEST_CLUSTER"
@@ -81,6 +81,11 @@ class Cluster:
         """What telling models write down."""
         return self.folder / "told.txt"
 
+    @property
+    def temporary(self) -> Path:
+        """Where its processes put what is for the moment."""
+        return self.folder / "tmp"
+
     def told(self) -> list[Told]:
         """Return what telling models have written down so far."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
@@ -90,9 +95,11 @@ class Cluster:
     def environment(self) -> dict[str, str]:
         """Return the variables of its processes: a home of their own, and the token."""
         kept = {name: value for name, value in os.environ.items() if name not in _OURS}
-        home = self.folder / "home"
-        home.mkdir(exist_ok=True)
-        return {**kept, "HOME": str(home), LOG_VARIABLE: str(self.log), _TOKEN: self.token, **self.settings}
+        own = {"HOME": self.folder / "home", "TMPDIR": self.temporary}
+        for folder in own.values():
+            folder.mkdir(exist_ok=True)
+        told = {LOG_VARIABLE: str(self.log), _TOKEN: self.token}
+        return {**kept, **{name: str(path) for name, path in own.items()}, **told, **self.settings}
 
     def start(self, name: str, *command: object, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         """Start a process of it."""
@@ -195,12 +202,7 @@ def spark_cluster(folder: Path) -> Iterator[Cluster]:
     """Start a standalone master of Spark and two workers."""
     with _cluster(folder) as cluster:
         home = next((_FOLDER / "lib").glob("python3*/site-packages/pyspark"))
-        cluster.settings |= {
-            "SPARK_LOCAL_IP": "127.0.0.1",
-            "SPARK_DAEMON_MEMORY": "256m",
-            "SPARK_LOCAL_DIRS": str(folder / "local"),
-            "PYSPARK_PYTHON": str(engines_python()),
-        }
+        cluster.settings |= {**_spark_settings(folder), "SPARK_DAEMON_MEMORY": "256m"}
         port = _free_port()
         start, here = home / "bin" / "spark-class", ["--host", "127.0.0.1", "--webui-port", 0]
         master = cluster.start("master", start, "org.apache.spark.deploy.master.Master", *here, "--port", port)
@@ -214,6 +216,23 @@ def spark_cluster(folder: Path) -> Iterator[Cluster]:
         for name, worker in zip(names, cluster.nodes, strict=True):
             _wait_for_log(cluster, name, "registered with", worker)
         yield cluster
+
+
+@contextmanager
+def spark_connect(folder: Path) -> Iterator[Cluster]:
+    """Let drivers have a server of Spark Connect, which they start themselves."""
+    with _cluster(folder) as cluster:
+        cluster.settings |= _spark_settings(folder)
+        cluster.address = "local[2]"
+        yield cluster
+
+
+def _spark_settings(folder: Path) -> dict[str, str]:
+    return {
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_LOCAL_DIRS": str(folder / "local"),
+        "PYSPARK_PYTHON": str(engines_python()),
+    }
 
 
 # -- Ray ---------------------------------------------------------------------------------------------------------------

@@ -89,9 +89,9 @@ def predict_on_engine(
     """
     if engine not in ENGINES:
         raise InvalidOption("engine", reason=f"there is no {engine!r:.60}", hint=f"give one of {', '.join(ENGINES)}")
-    _REQUIRE[engine](f"engine='{engine}'")
     target = _check_output(output, overwrite=overwrite)
     paths = _find(inputs)
+    _REQUIRE[engine](f"engine='{engine}'")
     with _stage(target) as stage, telling(engine.capitalize()):
         _RUN[engine](paths, uri, stage, address, options)
         rows, files = _count(sorted(map(str, stage.glob("**/*.parquet"))))

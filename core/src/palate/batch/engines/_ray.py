@@ -6,9 +6,9 @@ die are started again by Ray, and their blocks are predicted again.
 
 from __future__ import annotations
 
-import os
-import secrets
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from palate.batch.engines._shipping import Scoring, Shipment, Uri, kept_folder, shipping
@@ -165,10 +165,13 @@ class _Predictor:
     def __init__(self, scoring: Scoring, archive: ObjectRef[Any]) -> None:
         import ray
 
-        file = kept_folder() / f"{os.getpid()}-{secrets.token_hex(8)}.palate"
+        self._folder = tempfile.TemporaryDirectory(prefix="palate-")
+        file = Path(self._folder.name) / "model.palate"
         ray.get(archive).tofile(file)
-        self._scorer = scoring.scorer(file)
-        file.unlink()  # what of it is needed is in the cache, or open
+        self._scorer = scoring.scorer(file, spare=Path(tempfile.gettempdir()))
+        if not scoring.opening.isolate:  # else another process may have to open it again
+            # Now, as actors are often ended without notice. The cache has what is needed, for others on this node, too.
+            self._folder.cleanup()
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         return self._scorer.score(rows) if rows.num_rows else rows.select(list(self._scorer.keys))

@@ -66,8 +66,12 @@ class Opening:
     options: Mapping[str, Any] = field(default_factory=dict, compare=False)
     token: str = ""
 
-    def open(self, archive: Path) -> PyFuncModel:
+    def open(self, archive: Path, spare: Path) -> PyFuncModel:
         """Return the model in *archive*; the same object whenever this process has opened it before.
+
+        Args:
+            archive: the file.
+            spare: where models may be unpacked if the user of this process has no home, as in many containers.
 
         Raises:
             WrongModel: it is another one than was sent.
@@ -76,7 +80,7 @@ class Opening:
         with _lock:
             model = _models.get(self)
             if model is None:
-                _find_cache(archive.parent)
+                _find_cache(spare)
                 model = _models[self] = self._load(archive)
             _models.move_to_end(self)
             while len(_models) > _KEPT_MODELS:
@@ -100,13 +104,13 @@ def _require_sha256(archive: Path, wanted: str) -> None:
         raise WrongModel(str(archive), wanted=wanted, found=found)
 
 
-def _find_cache(folder: Path) -> None:
-    """Let models be unpacked beside the archive where the user of a worker has no home, as in many containers."""
+def _find_cache(spare: Path) -> None:
+    """Have Palate's cache in *spare* where the user has no home for it, and nobody said where else it is."""
     if _CACHE in os.environ or os.path.isabs(os.environ.get("XDG_CACHE_HOME", "")):
         return
     home = os.path.expanduser("~")
     if not (os.path.isdir(home) and os.access(home, os.W_OK)):
-        os.environ[_CACHE] = str(folder / "palate-cache")
+        os.environ[_CACHE] = str(spare / f"palate-cache-{os.geteuid()}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +122,9 @@ class Scoring:
     params: Mapping[str, object]
     keys: tuple[str, ...]
 
-    def scorer(self, archive: Path) -> Scorer:
-        """Return what predicts, with the model in *archive*."""
-        return self.scorer_of(self.opening.open(archive))
+    def scorer(self, archive: Path, *, spare: Path | None = None) -> Scorer:
+        """Return what predicts, with the model in *archive*, beside which it may be unpacked, or in *spare*."""
+        return self.scorer_of(self.opening.open(archive, spare or archive.parent))
 
     def scorer_of(self, model: PyFuncModel) -> Scorer:
         """Return what predicts with a model that is open."""
