@@ -65,7 +65,10 @@ def _last_end(block: bytes, delimiter: str | None) -> int:
 
 
 def split_records(block: bytes, *, delimiter: str | None) -> list[bytes]:
-    """Return the records of a block, each with its line's end; blank lines are none."""
+    """Return the records of a block, each with its line's end; blank lines are none.
+
+    Those of csv are behind the blank lines before them, so that lines can be counted.
+    """
     if delimiter is None:
         return [line + b"\n" for line in block.split(b"\n") if line.strip()]
     if _QUOTE in block:
@@ -73,7 +76,13 @@ def split_records(block: bytes, *, delimiter: str | None) -> list[bytes]:
         lines = [block[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     else:
         lines = block.splitlines(keepends=True)
-    records = [line for line in lines if line.rstrip(b"\r\n")]
+    records, blanks = list[bytes](), b""
+    for line in lines:
+        if not line.strip(b"\r\n"):
+            blanks += line
+            continue
+        records.append(blanks + line if blanks else line)
+        blanks = b""
     if records and not records[-1].endswith((b"\n", b"\r")):
         records[-1] += b"\n"
     return records
@@ -92,8 +101,9 @@ def count_records(block: bytes, *, delimiter: str | None) -> int:
 
 
 def has_stray_marks(block: bytes, *, delimiter: str) -> bool:
-    """Tell whether a block has a quotation mark that neither begins nor ends a cell, nor is doubled inside of one."""
-    return _QUOTE in block and not _are_paired(_bytes_of(block), delimiter)
+    """Tell whether whole records have a mark that neither begins nor ends a cell, nor is doubled inside of one."""
+    count = block.count(_QUOTE)
+    return count % 2 == 1 or (count > 0 and not _are_paired(_bytes_of(block), delimiter))
 
 
 def _record_ends(block: bytes, delimiter: str) -> np.ndarray[Any, Any]:
@@ -109,7 +119,7 @@ def _record_ends(block: bytes, delimiter: str) -> np.ndarray[Any, Any]:
         ends = ends[np.searchsorted(np.flatnonzero(text == _MARK), ends) % 2 == 0]
     else:
         starts, stops = _find_cells(block, delimiter)
-        ends = ends[np.searchsorted(starts, ends) == np.searchsorted(stops, ends)]
+        ends = ends[np.searchsorted(starts, ends) == np.searchsorted(stops, ends, side="right")]
     places: np.ndarray[Any, Any] = ends + 1
     return places
 

@@ -183,9 +183,9 @@ class _CsvChunk(Chunk):
         return _CsvChunk(self._form, b"".join(records[start:stop]), place, line, self._columns)
 
     def record(self, row: int) -> Any:
-        text = self._split()[row].decode(errors="replace").rstrip("\r\n")
+        text = self._split()[row].decode(errors="replace").strip("\r\n")
         try:
-            cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=self._form.delimiter))
+            cells = _first_row(text, self._form.delimiter)
         except (csv.Error, StopIteration):
             return text
         return dict(zip(self._form.names, cells, strict=True)) if len(cells) == len(self._form.names) else text
@@ -194,6 +194,11 @@ class _CsvChunk(Chunk):
         if self._records is None:
             self._records = split_records(self._block, delimiter=self._form.delimiter)
         return self._records
+
+
+def _first_row(text: str, delimiter: str) -> list[str]:
+    """Return the first row that is no blank line. Raises csv.Error, StopIteration."""
+    return next(filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)))
 
 
 def csv_columns(file: DataFile, delimiter: str) -> tuple[str, ...]:
@@ -251,9 +256,9 @@ def _take_header(file: DataFile, block: bytes, delimiter: str) -> tuple[bytes, t
     hint = "give it a first line with the names of its columns"
     if not records:
         raise InvalidData(file.name, reason="it is empty", hint=hint)
-    header = block[: block.index(records[0].rstrip(b"\r\n")) + len(records[0])]
+    header = block[: len(records[0])]
     try:
-        names = next(csv.reader(io.StringIO(records[0].decode(), newline=""), delimiter=delimiter, strict=True))
+        names = _first_row(records[0].decode(), delimiter)
     except (csv.Error, UnicodeDecodeError) as exc:
         raise InvalidData(file.name, reason="its first line is no csv in UTF-8", hint=hint) from exc
     if len(set(names)) < len(names):

@@ -184,6 +184,8 @@ def _walk(folder: Path) -> Iterator[DataFile]:
 
 def _leads_into(link: str, top: str) -> bool:
     """Tell whether a link leads to what is in a folder under its own name, so that it would be read twice."""
+    if not os.path.exists(link):
+        return False
     real = os.path.realpath(link)
     return real == top or real.startswith(os.path.join(top, "")) or top.startswith(os.path.join(real, ""))
 
