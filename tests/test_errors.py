@@ -14,6 +14,8 @@ from palate.errors import CodeReason, PalateError, Problem
 PROBLEM = Problem(("inputs", "age"), "missing", "is missing")
 
 MADE = [
+    errors.DataNotFound("rows/*.csv", reason="no file matches the pattern"),
+    errors.InvalidData("rows.csv", reason="it is empty", hint="give it a header line"),
     errors.DependencyMissing("pyarrow", needed_for="parquet"),
     errors.EnvironmentFailed("install", output=["no such package"], hint="look"),
     errors.FlavorBlocked("toy", distribution="palate-toy", variable="PALATE_ALLOWED_PLUGINS"),

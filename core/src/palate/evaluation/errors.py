@@ -1,15 +1,15 @@
 """What can go wrong when a model is evaluated; an error of the data names rows and columns, never a whole cell.
 
 EvaluationError (PalateError)
-├── TargetNotFound (LookupError)        no column of that name, or one that the model is given as an input
+├── TargetNotFound (InvalidOption, LookupError)  no column of that name, or one that the model is given as an input
 ├── InvalidTarget (ValueError)          what is true cannot be read, or does not fit the task
 ├── InvalidWeights (ValueError)         weights that are missing, negative or all zero
 ├── InvalidPredictions (ValueError)     the model returned nothing that can be held against the target
 ├── LabelsDiffer (TypeError)            classes of the target and of the model are of two kinds
-├── TaskUnknown (ValueError)            target and predictions do not tell what is to be measured
+├── TaskUnknown (InvalidOption, ValueError)  target and predictions do not tell what is to be measured
 ├── TooManyClasses (ValueError)         more classes than a classifier has
 ├── NoRows (ValueError)                 nothing is left to evaluate
-├── InvalidSlice (ValueError)           a column by which rows cannot be divided
+├── InvalidSlice (InvalidOption, ValueError)  a column by which rows cannot be divided
 └── MetricFailed (RuntimeError)         a function of the user's own raised, or returned no number
 """
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from palate.errors import PalateError
+from palate.errors import InvalidOption, PalateError
 
 __all__ = [
     "EvaluationError",
@@ -38,7 +38,7 @@ class EvaluationError(PalateError):
     """The base of what keeps a model from being evaluated."""
 
 
-class TargetNotFound(EvaluationError, LookupError):
+class TargetNotFound(EvaluationError, InvalidOption, LookupError):
     """A column that was asked for is not in the data, or not free to be a target."""
 
     def __init__(self, column: str, *, role: str, known: Sequence[str], is_input: bool = False) -> None:
@@ -53,7 +53,7 @@ class TargetNotFound(EvaluationError, LookupError):
             more = " …" if len(self.known) > 20 else ""
             told = "is no column of the data"
             hint = f"there is {', '.join(self.known[:20])}{more}; values of text themselves are passed as an array"
-        super().__init__(f"The {role} {column!r:.80} {told}. Hint: {hint}.")
+        InvalidOption.__init__(self, role, reason=f"{column!r:.80} {told}", hint=hint)
 
 
 class InvalidTarget(EvaluationError, ValueError):
@@ -95,13 +95,14 @@ class LabelsDiffer(EvaluationError, TypeError):
         )
 
 
-class TaskUnknown(EvaluationError, ValueError):
+class TaskUnknown(EvaluationError, InvalidOption, ValueError):
     """Target and predictions leave open what is to be measured."""
 
     def __init__(self, target: str, *, reason: str, choices: Sequence[str]) -> None:
-        self.target, self.reason, self.choices = target, reason, tuple(choices)
+        self.target, self.choices = target, tuple(choices)
         ways = " or ".join(f"task='{choice}'" for choice in self.choices)
-        super().__init__(f"It is not clear what the target '{target:.80}' is: {reason}. Hint: pass {ways}.")
+        told = f"it is not clear what the target '{target:.80}' is: {reason}"
+        InvalidOption.__init__(self, "task", reason=told, hint=f"pass {ways}")
 
 
 class TooManyClasses(EvaluationError, ValueError):
@@ -124,14 +125,13 @@ class NoRows(EvaluationError, ValueError):
         super().__init__(f"{data:.200}: {why}. Hint: give rows of which it is known what is true.")
 
 
-class InvalidSlice(EvaluationError, ValueError):
+class InvalidSlice(EvaluationError, InvalidOption, ValueError):
     """A column has no values by which rows can be divided."""
 
     def __init__(self, column: str, *, reason: str) -> None:
-        self.column, self.reason = column, reason
-        super().__init__(
-            f"Rows cannot be divided by '{column:.80}': {reason}. Hint: give a column with a few values, or of numbers."
-        )
+        self.column = column
+        told = f"rows cannot be divided by '{column:.80}': {reason}"
+        InvalidOption.__init__(self, "by", reason=told, hint="give a column with a few values, or of numbers")
 
 
 class MetricFailed(EvaluationError, RuntimeError):
