@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from palate.datasets._chunks import Place, TableChunk
 from palate.datasets._files import DataFile
-from palate.datasets._units import Columns, Unit, reading, with_partition
+from palate.datasets._units import Columns, Unit, reading, require_unique, with_partition
 
 __all__ = ["arrow_columns", "arrow_units"]
 
@@ -20,9 +20,13 @@ def _open(file: DataFile) -> tuple[Any, Any]:
     import pyarrow as pa
 
     source = pa.memory_map(str(file.path)) if file.path is not None and file.size else pa.PythonFile(file.open(), "r")
-    is_file = source.read(len(_MAGIC)) == _MAGIC
-    source.seek(0)
-    return source, (pa.ipc.open_file if is_file else pa.ipc.open_stream)(source)
+    try:
+        is_file = source.read(len(_MAGIC)) == _MAGIC
+        source.seek(0)
+        return source, (pa.ipc.open_file if is_file else pa.ipc.open_stream)(source)
+    except BaseException:
+        source.close()
+        raise
 
 
 def arrow_columns(file: DataFile) -> tuple[str, ...]:
@@ -70,6 +74,7 @@ def _batches(file: DataFile, reader: Any) -> Iterator[Any]:
 def _read(file: DataFile, batch: Any, row: int, columns: Columns, batch_rows: int) -> Iterator[TableChunk]:
     import pyarrow as pa
 
+    require_unique(file, batch.schema.names)
     names = None if columns is None else [name for name in columns if name in batch.schema.names]
     rows = pa.Table.from_batches([batch if names is None else batch.select(names)])
     for start in range(0, rows.num_rows, batch_rows):

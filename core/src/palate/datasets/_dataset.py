@@ -16,7 +16,7 @@ from palate.datasets._files import DataFile, find_files
 from palate.datasets._json_lines import json_columns, json_units
 from palate.datasets._npy import npy_rows, npy_units
 from palate.datasets._parquet import parquet_columns, parquet_rows, parquet_units
-from palate.datasets._units import Columns, Unit, require_pyarrow
+from palate.datasets._units import Columns, Unit, require_pyarrow, require_unique
 from palate.errors import InvalidData, InvalidOption
 from palate.schema import Schema
 
@@ -161,8 +161,7 @@ class _Files(Dataset):
         found = read(file) if read is not None else None
         if found is None:
             return None
-        if twice := sorted({name for name in found if found.count(name) > 1}):
-            raise InvalidData(file.name, reason=f"it has several columns called {twice[0]!r:.60}", hint="rename them")
+        require_unique(file, found)
         return (*found, *(name for name in file.partition if name not in found))
 
     def _separator(self, file: DataFile) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from palate.datasets._chunks import Place, TableChunk
 from palate.datasets._files import DataFile
-from palate.datasets._units import Columns, Unit, reading, with_partition
+from palate.datasets._units import Columns, Unit, reading, require_unique, with_partition
 
 __all__ = ["parquet_columns", "parquet_rows", "parquet_units"]
 
@@ -61,6 +61,7 @@ def _read(
         opened = _open(file, footer)
     with opened:
         with reading(file, "parquet"):
+            require_unique(file, opened.schema_arrow.names)
             names = None if columns is None else [name for name in columns if name in opened.schema_arrow.names]
             batches = opened.iter_batches(batch_rows, row_groups=[number], columns=names, use_threads=True)
         while True:

@@ -12,7 +12,7 @@ from palate.datasets._chunks import Chunk
 from palate.datasets._files import DataFile
 from palate.errors import DependencyMissing, InvalidData, PalateError
 
-__all__ = ["Columns", "Unit", "reading", "require_pyarrow", "with_partition"]
+__all__ = ["Columns", "Unit", "reading", "require_pyarrow", "require_unique", "with_partition"]
 
 Columns = Sequence[str] | None
 
@@ -59,6 +59,13 @@ def require_pyarrow() -> Any:
     except ImportError as exc:
         raise DependencyMissing("pyarrow", needed_for="reading files of rows", install="palate[parquet]") from exc
     return pyarrow
+
+
+def require_unique(file: DataFile, names: Sequence[str]) -> None:
+    """Raise InvalidData where two columns have one name, of which one would be lost."""
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if list(names).count(name) > 1)
+        raise InvalidData(file.name, reason=f"it has several columns called {twice!r:.60}", hint="rename them")
 
 
 def with_partition(rows: Any, file: DataFile, columns: Columns) -> Any:
