@@ -272,7 +272,7 @@ def test_column_that_is_not_there(iris) -> None:
     model, frame = iris
     with pytest.raises(TargetNotFound, match=r"'species' is no column.*sepal length"):
         evaluate_model(model, frame, target="species", **QUICK)
-    with pytest.raises(TargetNotFound, match="weights 'w'"):
+    with pytest.raises(TargetNotFound, match="weights: 'w'"):
         evaluate_model(model, frame, target="y", weights="w", **QUICK)
     with pytest.raises(TargetNotFound, match="'region'"):
         evaluate_model(model, frame, target="y", by="region", **QUICK)
