@@ -105,6 +105,8 @@ def _fails(scorer: Scorer, chunk: Chunk) -> Exception | None:
 
 
 def _may_be_a_row(exc: Exception) -> bool:
+    if isinstance(exc, InvalidInput):
+        return any(problem.where[:1] != ("params",) for problem in exc.problems)
     if isinstance(exc, PalateError):
         return isinstance(exc, _OF_ROWS)
     return not isinstance(exc, MemoryError | ImportError)

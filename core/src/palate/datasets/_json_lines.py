@@ -80,10 +80,14 @@ class _JsonChunk(Chunk):
 
 
 def json_columns(file: DataFile) -> tuple[str, ...] | None:
-    """Return the names in a file's first record; None where that is no object. Raises InvalidData."""
+    """Return the names in a file's first record; None where that is no object, or where there is none.
+
+    Raises:
+        InvalidData: the file cannot be read.
+    """
     with reading(file, "jsonl"), file.open() as opened:
         lines = split_records(next(read_blocks(file, opened, delimiter=None), b""), delimiter=None)
-    first = _JsonChunk(file, lines[:1], Place(file.name, 0), None).record(0) if lines else {}
+    first = _JsonChunk(file, lines[:1], Place(file.name, 0), None).record(0) if lines else None
     return tuple(map(str, first)) if isinstance(first, dict) else None
 
 
