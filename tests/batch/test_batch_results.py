@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 import palate
 from palate.batch import OutputExists, RowsDiffer, predict_files
+from palate.batch._writing import write_rows
 from palate.codecs import read_csv
 from palate.errors import InvalidData, InvalidInput, InvalidOption, MethodNotFound, UnsupportedOutput
 from palate.schema import ColSpec, Schema
@@ -102,7 +103,7 @@ def test_other_methods_have_columns_of_their_own(models, table, output) -> None:
     keys = [] if output == "o.npy" else ["id"]
     predict_files(model, write(table, "parquet"), output, method="predict_proba", keys=keys, batch_rows=400)
     found = np.load(output) if output == "o.npy" else read(output).drop(columns="id").to_numpy()
-    np.testing.assert_allclose(found, model.call("predict_proba", table[list("abcd")]), rtol=1e-14)
+    np.testing.assert_allclose(found, model.call("predict_proba", table[list("abcd")]), rtol=1e-9)
 
 
 @pytest.mark.parametrize("flavor", ["sklearn", "xgboost"])
@@ -138,13 +139,8 @@ def test_arrays_go_to_models_of_tensors(tmp_path) -> None:
 @pytest.mark.parametrize("output", ["o.parquet", "o.arrow", "o.jsonl", "o.csv"])
 @pytest.mark.parametrize("mode", ["texts", "lists", "records", "dates", "missing"])
 def test_any_kind_of_value_is_written_as_it_is(job, make_rows, rows_model, mode, output) -> None:
-    """Texts with every sort of character, lists, records, times and missing values; csv has no lists."""
+    """Texts with every sort of character, rows of numbers, records, times and missing values."""
     source = make_rows(30)
-    if (mode, output) == ("lists", "o.csv"):
-        with pytest.raises(InvalidOption, match="csv cannot"):
-            job(source, output, mode)
-        assert not Path(output).exists()
-        return
     job(source, output, mode, batch_rows=7)
     model = palate.load_model(rows_model, trust=True)
     whole = model.predict(pd.read_parquet(source)[["x"]], {"mode": mode}, output="arrow")
@@ -163,28 +159,22 @@ def test_any_kind_of_value_is_written_as_it_is(job, make_rows, rows_model, mode,
         if mode == "dates":
             want, given = [pd.Timestamp(value) for value in want], [pd.Timestamp(value) for value in given]
         given = [None if value != value else value for value in given]
-        assert (
-            (list(map(str, given)) == list(map(str, want)))
-            if output == "o.csv" and mode == "records"
-            else given == want
-        )
+        if output == "o.csv" and mode == "records":  # where a text that is a number is one, when nothing tells types
+            want, given = list(map(float, want)), list(map(float, given))
+        assert given == want
 
 
 @pytest.mark.parametrize("kind", ["float64", "string", "bool", "int64"])
-def test_a_missing_value_alone_in_a_line_of_csv_is_still_a_row(job, make_rows, kind) -> None:
+def test_a_missing_value_alone_in_a_line_of_csv_is_still_a_row(kind) -> None:
     """As a blank line it would be none to whoever reads the file."""
-    make_rows(10)
     values = {
         "float64": [None, 1.5] * 5,
         "string": [None, "a\n\nb"] * 5,
         "bool": [None, True] * 5,
         "int64": [None, 3] * 5,
     }
-    whole = pa.table({"id": pa.array(values[kind], kind), "x": [1.0] * 10})
-    parquet.write_table(whole, "k.parquet")
-    from palate.batch._writing import write_rows
-
-    write_rows(Path("o.csv"), "csv", whole.select(["id"]).schema, [whole.select(["id"])] * 2, rows=20)
+    whole = pa.table({"id": pa.array(values[kind], kind)})
+    write_rows(Path("o.csv"), "csv", whole.schema, [whole] * 2, rows=20)
     schema = Schema(
         (ColSpec(type={"float64": "double", "bool": "boolean", "int64": "long"}.get(kind, kind), name="id"),)
     )
@@ -252,9 +242,10 @@ def test_keys_of_any_type_pass_through(job, values, output) -> None:
         return
     job(["a.parquet", "b.parquet"], output, batch_rows=30)
     if output == "o.parquet":
-        found = pd.read_parquet(output)
-        assert list(map(str, found["id"])) == list(map(str, frame["id"]))
-        assert found["prediction"].tolist() == [2.0 * row for row in range(300)]
+        found = parquet.read_table(output)
+        want = [parquet.read_table(name)["id"].to_pylist() for name in ("a.parquet", "b.parquet")]
+        assert found["id"].to_pylist() == [*want[0], *want[1]]
+        assert found["prediction"].to_pylist() == [2.0 * row for row in range(300)]
     else:
         assert Path(output).stat().st_size > 300
 
@@ -324,12 +315,10 @@ def test_a_model_that_gives_too_few_rows_is_refused(job, make_rows) -> None:
 
 def test_a_model_whose_rows_depend_on_each_other_is_refused(models, table, tmp_path) -> None:
     """In batches it would answer something else."""
-    from sklearn.neighbors import LocalOutlierFactor
 
     def mean(model_input: pd.DataFrame) -> Any:
         return model_input["a"] - model_input["a"].mean()
 
-    del LocalOutlierFactor
     palate.save_model(mean, tmp_path / "mean", input_example=table[list("abcd")][:3])
     with pytest.raises(InvalidOption, match="depends on the other rows"):
         predict_files(tmp_path / "mean", write(table, "parquet"), "o.parquet", trust=True)
