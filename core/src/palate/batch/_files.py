@@ -128,9 +128,10 @@ def predict_files(
     """
     _check_numbers(batch_rows=batch_rows, workers=workers)
     _check_errors(on_error, errors, max_errors)
-    place = choose_destination(output, output_format)
-    place.check_free(overwrite=overwrite)
-    side = _side_file(place, errors) if on_error == "skip" else None
+    with writing(os.fspath(output)):
+        place = choose_destination(output, output_format)
+        place.check_free(overwrite=overwrite)
+        side = _side_file(place, errors) if on_error == "skip" else None
     with ExitStack() as stack:
         opened = _open_models(model, workers, stack, trust=trust, isolate=isolate, signed_by=signed_by)
         scorers = [Scorer(one, method=method, params=params, keys=keys) for one in opened]
