@@ -30,6 +30,7 @@ MADE = [
     errors.StoreFailed("store", reason="No space left on device"),
     errors.AliasMoved("iris@champion", expected=2, found=None),
     errors.BreakingChange("iris@champion", old=1, new=2, changes=["inputs.age: a new column that is required"]),
+    errors.GateDemanded("iris@champion", gate="0" * 64),
     errors.VersionInUse("iris/1", aliases=["champion"]),
     errors.VersionNotFound("iris/9", reason="there is no such version", known=["1 to 8"]),
     errors.CacheFailed("cache", reason="No space left on device"),

@@ -428,12 +428,12 @@ def test_a_store_of_a_newer_format(store, model, ask) -> None:
     store.add("iris", model)
     store.set_alias("iris", "champion", 1)
     mark = Path(store.uri) / "store.json"
-    mark.write_text('{"format": 2, "how": "otherwise"}')
+    mark.write_text('{"format": 3, "how": "otherwise"}')
     before = tree(store)
     with pytest.raises(InvalidStore, match=r"store\.json' .*from a newer Palate. Hint: upgrade palate"):
         ask(open_store(), model)
     assert tree(store) == before
-    assert mark.read_text() == '{"format": 2, "how": "otherwise"}'
+    assert mark.read_text() == '{"format": 3, "how": "otherwise"}'
 
 
 @pytest.mark.parametrize("ask", ["add", "save", "demand"])

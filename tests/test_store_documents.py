@@ -127,8 +127,10 @@ def test_what_is_no_document(store, key) -> None:
         b'{"format": "1"}': "no format number",
         b'{"format": true}': "no format number",
         b'{"format": 0}': "no format number",
-        b'{"format": 2}': "from a newer Palate. Hint: upgrade palate",
+        b'{"format": 3}': "from a newer Palate. Hint: upgrade palate",
     }
+    if key != "store.json":
+        texts[b'{"format": 2}'] = "from a newer Palate. Hint: upgrade palate"
     for text, told in texts.items():
         (Path(store.uri) / key).write_bytes(text)
         refuse_all(store, key, told)
@@ -161,15 +163,18 @@ def test_what_is_no_file(store, key, kind, monkeypatch) -> None:
 
 
 FIELDS = [
-    *(("store.json", (), name) for name in ("keys",)),
+    *(("store.json", (), name) for name in ("keys", "gates")),
     *(("iris/1/version.json", (), name) for name in ("id", "digest", "size", "files", "added", "by", "source")),
     *(("iris/1/version.json", (), name) for name in ("model", "description", "tags")),
     *((f"iris/{key}notes.json", (), name) for key in ("1/", "") for name in ("description", "tags")),
     *(("iris/2/deleted.json", (), name) for name in ("time", "by", "reason", "state", "id")),
     ("iris/aliases/champion.json", (), "moves"),
-    *(("iris/aliases/champion.json", ("moves", 0), name) for name in ("version", "digest", "time", "by", "reason")),
+    *(
+        ("iris/aliases/champion.json", ("moves", 0), name)
+        for name in ("version", "digest", "time", "by", "reason", "gate")
+    ),
 ]
-OPTIONAL = {"keys", "description", "tags", "reason", "state", "id"}
+OPTIONAL = {"keys", "gates", "gate", "description", "tags", "reason", "state", "id"}
 WRONG: dict[str, list[Any]] = {
     "text": [3, True, ["x"], {"x": "y"}, 1.5],
     "size": ["3", True, -1, 1.5, 2**70, None, []],
@@ -181,7 +186,9 @@ WRONG: dict[str, list[Any]] = {
     "version": ["1", True, 0, -1, 2**70, 1.5, [], {}],
     "state": ["", "gone", "DONE", 3, None, [], {}],
 }
-WRONG |= {"files": WRONG["size"], "added": WRONG["time"]}
+WRONG["gates"] = [*WRONG["tags"], *({"champion": wrong} for wrong in WRONG["digest"])]
+WRONG["gates"] += [{wrong: "0" * 64} for wrong in ("", "latest", "a b", "a@", "@a", "a@b@c", "../a", "iris/1", "\0")]
+WRONG |= {"gate": WRONG["digest"], "files": WRONG["size"], "added": WRONG["time"]}
 
 
 @pytest.mark.parametrize(("key", "where", "name"), FIELDS)
@@ -254,9 +261,16 @@ MOVES = st.builds(
     time=TIME,
     by=TEXT,
     reason=st.none() | TEXT,
+    gate=st.none() | DIGEST,
 )
+ALIASES = st.from_regex(r"([a-z]{1,8}@)?c[a-z]{1,8}", fullmatch=True).filter(lambda text: "con" not in text)
 DOCUMENTS = st.one_of(
-    st.builds(Policy, extra=EXTRA, keys=st.lists(TEXT, max_size=2)),
+    st.builds(
+        Policy,
+        extra=EXTRA,
+        keys=st.lists(TEXT, max_size=2),
+        gates=st.dictionaries(ALIASES, DIGEST, max_size=3),
+    ),
     st.builds(Notes, extra=EXTRA, description=TEXT, tags=TAGS),
     st.builds(
         Deletion,

@@ -10,6 +10,7 @@ __all__ = [
     "AliasMoved",
     "BreakingChange",
     "CacheFailed",
+    "GateDemanded",
     "InvalidArchive",
     "InvalidStore",
     "StoreFailed",
@@ -77,6 +78,21 @@ class BreakingChange(PalateError, ValueError):
         super().__init__(
             f"'{alias}' was not moved from version {old} to {new}, which would break its callers:{points}\n"
             "Hint: change the callers first, and then allow it with allow_breaking=True (CLI: --allow-breaking)."
+        )
+
+
+class GateDemanded(PalateError, PermissionError):
+    """A store demands that an alias moves only through a gate, which the version has not passed; it was not moved."""
+
+    def __init__(self, alias: str, *, gate: str, given: str | None = None) -> None:
+        self.alias, self.gate, self.given = alias, gate, given
+        found = "no gate was passed"
+        if given is not None:
+            found = "another model passed it" if given == gate else f"the gate that was given is sha256:{given}"
+        super().__init__(
+            f"'{alias}' was not moved: the store demands that it passes the gate sha256:{gate}, and {found}. Hint: "
+            "promote the version with the file of that digest, by 'palate store promote --gate' (in Python: passed=); "
+            "'palate store demand' demands another one, or none."
         )
 
 

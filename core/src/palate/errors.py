@@ -20,6 +20,7 @@ ends with what to do::
     ├── StoreFailed (OSError)                  a store cannot be read or written to
     ├── AliasMoved (RuntimeError)              somebody else moved an alias meanwhile
     ├── BreakingChange (ValueError)            a version would break the callers of an alias
+    ├── GateDemanded (PermissionError)         an alias moves only through a gate that was not passed
     ├── VersionInUse (ValueError)              an alias leads to the version that was to be deleted
     ├── UnsafePath (ValueError)                a path that leaves, or could leave, the directory
     ├── ModelChanged (ValueError)              files differ from MANIFEST.json
@@ -70,6 +71,7 @@ from palate._storage_errors import (
     AliasMoved,
     BreakingChange,
     CacheFailed,
+    GateDemanded,
     InvalidArchive,
     InvalidStore,
     StoreFailed,
@@ -88,6 +90,7 @@ __all__ = [
     "FlavorBroken",
     "FlavorConflict",
     "FlavorNotFound",
+    "GateDemanded",
     "InvalidArchive",
     "InvalidData",
     "InvalidExample",

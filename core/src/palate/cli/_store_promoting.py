@@ -14,10 +14,10 @@ import click
 from palate.cli._ending import ending_orderly
 from palate.cli._evaluate_output import echo_broken, echo_gate
 from palate.cli._output import echo_json, model_speaks_aside, one_line, printable
-from palate.errors import AliasMoved, VersionNotFound
-from palate.evaluation import GateResult, read_gate, run_gate
+from palate.errors import AliasMoved, GateDemanded, InvalidOption, VersionNotFound
+from palate.evaluation import Gate, GateResult, read_gate, run_gate
 from palate.locations import shown_uri
-from palate.store import Store, Version
+from palate.store import GateRecord, Store, Version
 
 __all__ = ["Promotion", "judge_promotion"]
 
@@ -28,12 +28,14 @@ class Promotion:
 
     Attributes:
         expected: the version that the alias led to when the version was judged; None where there was none.
-        record: what its history says of the gate.
+        told: what its history says of the gate.
+        record: that the version has passed it.
         judged: what the gate said.
     """
 
     expected: int | None
-    record: str
+    told: str
+    record: GateRecord
     judged: GateResult
 
 
@@ -56,9 +58,11 @@ def judge_promotion(
     compared is what is replaced, though somebody may move the alias meanwhile.
 
     Raises:
+        GateDemanded: the store demands another gate of the alias.
         AliasMoved: the alias does not lead where it is *expected* to.
     """
     gate = read_gate(gate_file)
+    _require_demanded(store.demands().gate_of(version.name, alias), f"{version.name}@{alias}", gate, data, target)
     now = store.model(version.name).aliases.get(alias)
     if expected is not ... and now != expected:
         raise AliasMoved(f"{version.name}@{alias}", expected=expected, found=now)
@@ -82,7 +86,20 @@ def judge_promotion(
         echo_broken(judged)
         click.echo(printable(f"palate: '{version.name}@{alias}' was not moved"), err=True)
         click.get_current_context().exit(1)
-    return Promotion(expected=now, record=_record(judged), judged=judged)
+    record = GateRecord(gate=gate.digest, model=version.digest)
+    return Promotion(expected=now, told=_told(judged), record=record, judged=judged)
+
+
+def _require_demanded(demanded: str | None, alias: str, gate: Gate, data: Sequence[str], target: Sequence[str]) -> None:
+    """Raise unless a gate is the one that is demanded, on the rows that it names itself."""
+    if demanded is None:
+        return
+    if gate.digest != demanded:
+        raise GateDemanded(alias, gate=demanded, given=gate.digest)
+    for option, given, own in (("--data", data, gate.data), ("--target", target, gate.target)):
+        if given and own:
+            reason = f"the store demands this gate of '{alias}', and it names its own"
+            raise InvalidOption(option, reason=reason, hint=f"leave {option} out")
 
 
 def _has_led(store: Store, name: str, alias: str) -> bool:
@@ -94,7 +111,7 @@ def _has_led(store: Store, name: str, alias: str) -> bool:
     return True
 
 
-def _record(judged: GateResult) -> str:
+def _told(judged: GateResult) -> str:
     kept = sum(one.status == "passed" for one in judged.judgements)
     skipped = f", {len(judged.skipped)} skipped without a baseline" if judged.skipped else ""
     against = f", against {shown_uri(judged.baseline.uri)}" if judged.baseline is not None else ""

@@ -14,9 +14,10 @@ import click
 
 from palate.cli._output import echo_json, echo_table, json_option, printable, size_text, trust_option
 from palate.cli._password import read_password
+from palate.cli._store_demanding import demand
 from palate.cli._store_moving import export, import_
 from palate.errors import DependencyMissing, InvalidOption
-from palate.store import STORE_VARIABLE, AliasMove, Store, Version, open_store
+from palate.store import STORE_VARIABLE, AliasMove, GateRecord, Store, Version, open_store
 
 __all__ = ["command"]
 
@@ -39,6 +40,7 @@ def command(ctx: click.Context, *, place: str | None, by: str | None) -> None:
     ctx.obj = open_store(place, by=by)
 
 
+command.add_command(demand)
 command.add_command(import_)
 command.add_command(export)
 
@@ -132,18 +134,27 @@ def promote(
 
     With --gate the version is evaluated first, and exit code 1 names each rule that it does not keep. Unless the gate
     names a baseline, that is the version that the alias leads to now; if it never led to one, rules about a baseline
-    are skipped. The gate's digest is part of the reason that the history has.
+    are skipped. The gate's digest is part of the reason that the history has. Where the store demands a gate of the
+    alias ('palate store demand --gate'), it moves only with --gate and that very file.
     """
     version, expected = store.version(reference), _expected(expect)
+    record: GateRecord | None = None
     shown: dict[str, Any] = {}
     if gate is not None:
         passed = _judge(store, version, alias, gate, expected=expected, as_json=as_json, **evaluation)
-        expected, reason = passed.expected, "; ".join(filter(None, (reason, passed.record)))
+        expected, reason = passed.expected, "; ".join(filter(None, (reason, passed.told)))
+        record = passed.record
         shown = {"gate": passed.judged.to_dict()}
     elif any(evaluation.values()):
         raise click.UsageError("--data, --target, --isolate and --trust are for the evaluation of a --gate")
     move = store.set_alias(
-        version.name, alias, version.number, expected=expected, reason=reason, allow_breaking=allow_breaking
+        version.name,
+        alias,
+        version.number,
+        expected=expected,
+        reason=reason,
+        allow_breaking=allow_breaking,
+        passed=record,
     )
     _echo_move(f"{version.name}@{alias}", move, as_json=as_json, **shown)
 
@@ -237,21 +248,6 @@ def sign(store: Store, *, reference: str, key: str, password_file: Path | None, 
     _echo_version(store.sign(reference, key, password=password, overwrite=overwrite), as_json=as_json)
 
 
-@command.command("demand")
-@click.option("--signed-by", "keys", metavar="PUBLIC.pem", multiple=True, help="A key whose signatures count.")
-@click.option("--nothing", is_flag=True, help="Demand no signatures any more.")
-@_pass_store
-def demand(store: Store, *, keys: Sequence[str], nothing: bool) -> None:
-    """Demand, of all that is added and opened from now on, a signature by one of some keys."""
-    if bool(keys) == nothing:
-        raise click.UsageError("give --signed-by, or --nothing")
-    store.demand_signatures(keys)
-    demanded = (
-        f"a signature by {'the key' if len(keys) == 1 else f'one of {len(keys)} keys'}" if keys else "no signature"
-    )
-    click.echo(printable(f"{store.uri} demands {demanded}"))
-
-
 @command.command("collect")
 @json_option
 @_pass_store
@@ -295,7 +291,7 @@ def _target(move: AliasMove) -> tuple[str, str]:
 
 
 def _move_dict(move: AliasMove) -> dict[str, Any]:
-    return {name: getattr(move, name) for name in ("version", "digest", "time", "by", "reason")}
+    return {name: getattr(move, name) for name in ("version", "digest", "time", "by", "reason", "gate")}
 
 
 def _echo_move(alias: str, move: AliasMove, *, as_json: bool, **more: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from palate.store._demands import Demands, GateRecord
 from palate.store._documents import AliasMove, Deletion
 from palate.store._exporting import export_model
 from palate.store._importing import Imported, Refused, import_models
@@ -15,6 +16,8 @@ __all__ = [
     "STORE_VARIABLE",
     "AliasMove",
     "Deletion",
+    "Demands",
+    "GateRecord",
     "Imported",
     "ModelSummary",
     "Refused",

@@ -108,6 +108,7 @@ class Aliases:
         *,
         by: str,
         reason: str | None,
+        gate: str | None = None,
         expected: int | EllipsisType | None = ...,
         may_move: Callable[[int, int], None] | None = None,
     ) -> AliasMove:
@@ -119,6 +120,7 @@ class Aliases:
             digest: its identity.
             by: who moves it.
             reason: why.
+            gate: the digest of the gate that the version has passed.
             expected: where it must lead before, a version or None; left out, where that does not matter.
             may_move: is given the versions before and after, and raises if it may not be moved; called again where
                 somebody else moved it meanwhile.
@@ -134,7 +136,8 @@ class Aliases:
                 raise AliasMoved(f"{self._name}@{alias}", expected=expected, found=old)
             if may_move is not None and old is not None and version is not None and old != version:
                 may_move(old, version)
-            move = AliasMove(version=version, digest=digest, time=_next_time(stored.moves), by=by, reason=reason)
+            time = _next_time(stored.moves)
+            move = AliasMove(version=version, digest=digest, time=time, by=by, reason=reason, gate=gate)
             if self._append(alias, stored, move):
                 return move
 

@@ -4,6 +4,9 @@
 ``<name>/<number>/deleted.json`` that its files are gone; ``notes.json`` holds what people say of a model or a version;
 ``<name>/aliases/<alias>.json`` has every move of an alias, the last of which counts. What a newer Palate has added to
 one of them stays in it when it is written anew.
+
+Format 2 is that of a ``store.json`` that demands gates, and of nothing else: a Palate that knows of no gates would move
+aliases past them, so it has to refuse such a store. A store that demands none stays readable for it.
 """
 
 from __future__ import annotations
@@ -15,12 +18,14 @@ from datetime import UTC, datetime
 from types import UnionType
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from palate.errors import InvalidStore
+from palate.errors import InvalidOption, InvalidStore
 from palate.storage import parse_json
+from palate.store._names import check_alias_of
 
 __all__ = [
     "BEGUN",
     "DONE",
+    "GATES_FORMAT",
     "STORE_FORMAT",
     "WITHDRAWN",
     "AliasHistory",
@@ -30,11 +35,13 @@ __all__ = [
     "Policy",
     "VersionRecord",
     "dump",
+    "is_digest",
     "load",
     "now_after",
 ]
 
 STORE_FORMAT: Final = 1
+GATES_FORMAT: Final = 2
 BEGUN: Final = "begun"
 DONE: Final = "done"
 WITHDRAWN: Final = "withdrawn"
@@ -59,9 +66,12 @@ class Policy(_Document):
 
     Attributes:
         keys: public keys (PEM); if there are any, every version must be signed with one of them.
+        gates: the digest of the gate that must be passed before an alias moves, by the alias; of one model alone by
+            ``iris@champion``.
     """
 
     keys: list[str] = field(default_factory=list)
+    gates: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +140,7 @@ class AliasMove(_Document):
         time: when, in UTC (ISO 8601); never before the move before, whatever the clock says.
         by: who moved it.
         reason: why, if that was said.
+        gate: the digest of the gate that the version had passed, if it was held against one.
     """
 
     version: int | None
@@ -137,6 +148,7 @@ class AliasMove(_Document):
     time: str
     by: str
     reason: str | None = None
+    gate: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +166,7 @@ _HINTS: Final[dict[type[_Document], dict[str, Any]]] = {
 
 def dump(document: _Document) -> bytes:
     """Return the text of a document."""
-    text = json.dumps({"format": STORE_FORMAT, **_facts(document)}, indent=2, ensure_ascii=False)
+    text = json.dumps({"format": _format(document), **_facts(document)}, indent=2, ensure_ascii=False)
     # A lone surrogate, as in the name of a file that is no UTF-8, has none; the backslash form is the same in JSON.
     return f"{text}\n".encode("utf-8", "backslashreplace")
 
@@ -165,7 +177,13 @@ def load(kind: type[Value], content: bytes, *, source: str) -> Value:
     Raises:
         InvalidStore: it is malformed, or of a newer format.
     """
-    return _build(kind, _parse(content, source), source)
+    newest = GATES_FORMAT if kind is Policy else STORE_FORMAT
+    return _build(kind, _parse(content, source, newest), source)
+
+
+def is_digest(text: object) -> bool:
+    """Return whether something is a SHA-256 in hex, as it is written here."""
+    return isinstance(text, str) and _SHA256.fullmatch(text) is not None
 
 
 def now_after(earlier: str | None) -> str:
@@ -183,7 +201,11 @@ def _facts(document: _Document) -> dict[str, Any]:
     return {**facts, **document.extra}
 
 
-def _parse(content: bytes, source: str) -> dict[str, Any]:
+def _format(document: _Document) -> int:
+    return GATES_FORMAT if isinstance(document, Policy) and document.gates else STORE_FORMAT
+
+
+def _parse(content: bytes, source: str, newest: int) -> dict[str, Any]:
     try:
         document = parse_json(content, max_bytes=_MAX_BYTES, max_brackets=_MAX_BRACKETS)
     except ValueError as exc:
@@ -193,7 +215,7 @@ def _parse(content: bytes, source: str) -> dict[str, Any]:
     number = document.pop("format", None)
     if type(number) is not int or number < 1:
         raise InvalidStore(source, reason="it has no format number")
-    if number > STORE_FORMAT:
+    if number > newest:
         raise InvalidStore(source, reason=f"it is of format {number}, from a newer Palate", hint="upgrade palate")
     return document
 
@@ -220,8 +242,10 @@ def _checked(value: object, hint: Any, name: str, source: str) -> object:
     kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     if not any(_is_a(value, kind) for kind in kinds):
         raise InvalidStore(source, reason=f"{name!r} is not what Palate writes there")
-    if name == "digest" and isinstance(value, str) and not _SHA256.fullmatch(value):
-        raise InvalidStore(source, reason="'digest' is not a sha256 in hex")
+    if name in ("digest", "gate") and isinstance(value, str):
+        _check_digest(value, name, source)
+    if name == "gates" and isinstance(value, dict):
+        _check_gates(value, source)
     if isinstance(value, int) and value not in _RANGES.get(name, range(1 << 62)):
         raise InvalidStore(source, reason=f"{name!r} is {value!s:.20}")
     if name in ("time", "added") and isinstance(value, str):
@@ -239,6 +263,20 @@ def _is_a(value: object, kind: Any) -> bool:
     if kind == dict[str, str]:
         return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
     return type(value) is kind  # to isinstance, true is a number
+
+
+def _check_digest(value: str, name: str, source: str) -> None:
+    if not is_digest(value):
+        raise InvalidStore(source, reason=f"{name!r} is not a sha256 in hex")
+
+
+def _check_gates(gates: dict[str, str], source: str) -> None:
+    for alias, digest in gates.items():
+        try:
+            check_alias_of(alias)
+        except InvalidOption as exc:
+            raise InvalidStore(source, reason=f"'gates' has {alias!r:.100}, which is no alias") from exc
+        _check_digest(digest, "gates", source)
 
 
 def _check_time(value: str, name: str, source: str) -> None:

@@ -12,6 +12,7 @@ __all__ = [
     "LATEST",
     "Reference",
     "check_alias",
+    "check_alias_of",
     "check_name",
     "check_version",
     "is_name",
@@ -79,6 +80,18 @@ def check_alias(alias: object) -> str:
     if alias.lower() == "sha256" or _LIKE_VERSION.fullmatch(alias):
         _refuse("alias", alias, "that is said of a version by itself; choose another word, such as champion")
     return alias
+
+
+def check_alias_of(text: object) -> str:
+    """Return which aliases are meant: ``champion`` of every model, or ``iris@champion`` of one; if they can be.
+
+    Raises:
+        InvalidOption: they cannot.
+    """
+    name, at, alias = text.partition("@") if isinstance(text, str) else (text, "", "")
+    if not at:
+        return check_alias(name)
+    return f"{check_name(name)}@{check_alias(alias)}"
 
 
 def check_version(version: object) -> int:

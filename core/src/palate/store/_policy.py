@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from palate.errors import InvalidStore
+from palate.store._demands import Demands
 from palate.store._documents import Policy, dump, load
 from palate.store._place import Document, Place
 
-__all__ = ["check_store", "demand_keys", "demanded_keys", "mark_store"]
+__all__ = [
+    "check_store",
+    "demand_gates",
+    "demand_keys",
+    "demand_nothing",
+    "demanded_keys",
+    "mark_store",
+    "read_demands",
+]
 
 _MARK: Final = "store.json"
 
@@ -26,19 +35,36 @@ def check_store(place: Place) -> None:
         _load(place, document)
 
 
+def read_demands(place: Place) -> Demands:
+    """Return what the store demands; nothing where there is none yet."""
+    document = place.read(_MARK)
+    policy = _load(place, document) if document else Policy()
+    return Demands(keys=tuple(policy.keys), gates=policy.gates)
+
+
 def demanded_keys(place: Place) -> tuple[bytes, ...]:
     """Return the public keys (PEM), one of which must have signed what is in the store; none where that is not so."""
-    document = place.read(_MARK)
-    return tuple(key.encode() for key in _load(place, document).keys) if document else ()
+    return tuple(key.encode() for key in read_demands(place).keys)
 
 
 def demand_keys(place: Place, keys: Sequence[str]) -> None:
     """Demand signatures by these keys from now on."""
-    while True:
-        document = mark_store(place)
-        policy = replace(_load(place, document), keys=list(keys))
-        if place.replace(_MARK, dump(policy), document.tag):
-            return  # else somebody else was faster, and is overruled
+    _change(place, lambda policy: replace(policy, keys=list(keys)))
+
+
+def demand_gates(place: Place, gates: Mapping[str, str | None]) -> None:
+    """Demand gates, by their digests, of these aliases from now on; None of those with None. Others stay."""
+
+    def change(policy: Policy) -> Policy:
+        changed = {**policy.gates, **gates}
+        return replace(policy, gates={alias: gate for alias, gate in sorted(changed.items()) if gate is not None})
+
+    _change(place, change)
+
+
+def demand_nothing(place: Place) -> None:
+    """Demand neither signatures nor gates from now on."""
+    _change(place, lambda policy: replace(policy, keys=[], gates={}))
 
 
 def mark_store(place: Place) -> Document:
@@ -54,6 +80,13 @@ def mark_store(place: Place) -> Document:
         document = _find_mark(place)
     _load(place, document)
     return document
+
+
+def _change(place: Place, change: Callable[[Policy], Policy]) -> None:
+    while True:
+        document = mark_store(place)
+        if place.replace(_MARK, dump(change(_load(place, document))), document.tag):
+            return  # else somebody else was faster, and what he changed stays as far as this change is not about it
 
 
 def _find_mark(place: Place) -> Document | None:

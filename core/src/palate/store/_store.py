@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import getpass
 import os
-import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from os import PathLike
 from types import EllipsisType
 from typing import Any
 
-from palate.errors import (
-    BreakingChange,
-    SignatureExists,
-    VersionNotFound,
-)
+from palate.errors import SignatureExists, VersionNotFound
 from palate.locations import Location, read_one_model, require_digest
-from palate.model_diff import compare_calls
 from palate.saving import save_model
-from palate.signing import PrivateKey, parse_keys, read_keys, require_signature, sign_location
-from palate.storage import SIGNATURE_FILE, Manifest
+from palate.signing import PrivateKey, read_keys, sign_location
+from palate.storage import SIGNATURE_FILE
 from palate.store._aliases import Aliases
-from palate.store._deletions import Deletions
-from palate.store._documents import AliasMove, Notes, VersionRecord, now_after
+from palate.store._demands import Demands, GateRecord, checked_gates, checked_record
+from palate.store._describing import describing
+from palate.store._documents import AliasMove, Notes
 from palate.store._locating import locate_version
+from palate.store._moving import move_alias
 from palate.store._names import Reference, check_alias, check_name, check_version, is_name, parse_reference
 from palate.store._notes import NoteBook, checked_notes, checked_text
-from palate.store._place import Describe, Place
-from palate.store._policy import check_store, demand_keys, demanded_keys, mark_store
+from palate.store._place import Place
+from palate.store._policy import (
+    check_store,
+    demand_gates,
+    demand_keys,
+    demand_nothing,
+    mark_store,
+    read_demands,
+)
 from palate.store._upkeep import collect_unfinished, delete_version
 from palate.store._versions import ModelSummary, Version, Versions
 
@@ -105,6 +108,11 @@ class Store:
         """Return the move of an alias that counted at a *time*, which has a zone; None if there was none yet."""
         return self._aliases(name).at(check_alias(alias), time)
 
+    def demands(self) -> Demands:
+        """Return what the store demands: signatures, and gates."""
+        self._check()
+        return read_demands(self._place)
+
     def find(self, reference: Reference, *, uri: str) -> Location:
         """Return where a version's files are, and which identity and signature they must have."""
         while True:
@@ -146,7 +154,7 @@ class Store:
 
         def copy(location: Location) -> int:
             mark_store(self._place)
-            describe = self._describing(location, notes)
+            describe = describing(self._place, location, notes, by=self._by)
             return self._place.add(name, location.path, describe, signature=location.signature)
 
         number = read_one_model(source, copy, is_whole=lambda _: True)
@@ -164,7 +172,8 @@ class Store:
             path = folder / "model"
             save_model(model, path, **options)
             found = Location(uri=f"a model saved as '{name}'", path=path)
-            number = self._place.add(name, path, self._describing(found, Notes()), move=True)
+            describe = describing(self._place, found, Notes(), by=self._by)
+            number = self._place.add(name, path, describe, move=True)
         return self._describe(name, number, {})  # no alias leads to it yet
 
     def sign(
@@ -210,6 +219,7 @@ class Store:
         expected: int | EllipsisType | None = ...,
         reason: str | None = None,
         allow_breaking: bool = False,
+        passed: GateRecord | None = None,
     ) -> AliasMove:
         """Let an alias lead to a version from now on; return the move.
 
@@ -220,30 +230,30 @@ class Store:
             expected: the version that it must lead to before, None where there must be no such alias; left out, any.
             reason: why, for its history.
             allow_breaking: move it even to a version that breaks its callers, as ``palate.diff_models`` judges.
+            passed: that the version has passed a gate, for its history, and where the store demands one. If the gate
+                compared it with where the alias leads, say *expected* too.
 
         Raises:
+            GateDemanded: the store demands a gate of this alias, and *passed* is not about it and this version.
             AliasMoved: it does not lead where it is expected to.
             BreakingChange: the version would break its callers.
         """
-        versions, number = self._versions(name), check_version(version)
-        check_alias(alias)
-        checked_text("reason", reason)
+        number = check_version(version)
+        self._aliases(name)
         if expected is not None and expected is not ...:
             expected = check_version(expected)
 
-        def may_move(old: int, new: int) -> None:
-            if not allow_breaking:
-                self._refuse_breaking(name, alias, old, new)
-
-        if self._place.is_local:
-            self.find(Reference(name=name, version=number), uri=f"{name}/{number}")  # its files are there
-        aliases = Aliases(self._place, name)
-        while True:
-            digest = versions.require(number).digest
-            move = aliases.move(alias, number, digest, by=self._by, reason=reason, expected=expected, may_move=may_move)
-            if Deletions(self._place, name).withdraw(number):
-                return move
-            aliases.take_back(alias, by=self._by)  # and if it was deleted in the meantime, say so
+        return move_alias(
+            self._place,
+            name,
+            check_alias(alias),
+            number,
+            by=self._by,
+            reason=checked_text("reason", reason),
+            expected=expected,
+            allow_breaking=allow_breaking,
+            passed=checked_record(passed),
+        )
 
     def remove_alias(self, name: str, alias: str, *, reason: str | None = None) -> AliasMove:
         """Let an alias lead nowhere; its history stays."""
@@ -295,6 +305,22 @@ class Store:
         """
         demand_keys(self._place, [key.pem.decode() for key in read_keys(keys)] if keys else [])
 
+    def demand_gates(self, gates: Mapping[str, str | None]) -> None:
+        """Let the store demand that aliases move only to versions that have passed a gate.
+
+        Args:
+            gates: the digest of the gate by the alias, as ``champion`` or, of one model alone, ``iris@champion``; None
+                demands no gate of it any more. Other aliases stay as they are.
+
+        Raises:
+            InvalidOption: something is no alias, or no digest.
+        """
+        demand_gates(self._place, checked_gates(gates))
+
+    def demand_nothing(self) -> None:
+        """Let the store demand neither signatures nor gates any more."""
+        demand_nothing(self._place)
+
     def collect(self) -> list[str]:
         """Remove what was begun and never finished; return what that was.
 
@@ -343,33 +369,6 @@ class Store:
     def _describe(self, name: str, number: int, aliases: Mapping[str, int]) -> Version:
         leading = tuple(alias for alias, target in aliases.items() if target == number)
         return Versions(self._place, name).describe(number, leading)
-
-    def _describing(self, location: Location, notes: Notes) -> Describe:
-        keys = demanded_keys(self._place)
-
-        def describe(manifest: Manifest, where: str) -> VersionRecord:
-            require_digest(location.uri, manifest.digest, location.digest)
-            for demanded in filter(None, (location.keys, keys)):  # by the store that it comes from, and by this one
-                require_signature(location, manifest, parse_keys(demanded))
-            return VersionRecord(
-                id=uuid.uuid4().hex,
-                digest=manifest.digest,
-                size=sum(file.size for file in manifest.files),
-                files=len(manifest.files),
-                added=now_after(None),
-                by=self._by,
-                source=location.uri,
-                model=where,
-                description=notes.description,
-                tags=notes.tags,
-            )
-
-        return describe
-
-    def _refuse_breaking(self, name: str, alias: str, old: int, new: int) -> None:
-        found = [self.find(Reference(name=name, version=number), uri=f"{name}/{number}") for number in (old, new)]
-        if breaks := [str(change) for change in compare_calls(*found) if change.breaks]:
-            raise BreakingChange(f"{name}@{alias}", old=old, new=new, changes=breaks)
 
     def _subject(self, reference: str) -> tuple[str, int | None]:
         if "/" not in reference.removeprefix("models:/") and "@" not in reference:
