@@ -238,10 +238,10 @@ def _side_file(place: Destination, errors: str | Path | None) -> Path:
     """Return where bad rows go. Raises InvalidOption where no file can be, or where the output will be."""
     side = Path(place.rejects if errors is None else errors).absolute()
     hint = "name a file beside the output"
-    if side.is_dir() or (errors is not None and not side.parent.is_dir()):
-        raise InvalidOption("errors", reason=f"'{side}' is a folder, or in none", hint=hint)
     if len(os.fsencode(side.name)) > _LONGEST_NAME:
         raise InvalidOption("errors", reason=f"the name '{side.name}' is too long", hint=hint)
+    if side.is_dir() or (errors is not None and not side.parent.is_dir()):
+        raise InvalidOption("errors", reason=f"'{side}' is a folder, or in none", hint=hint)
     if place.holds(str(side)):
         raise InvalidOption("errors", reason=f"'{side}' is the output, or in it", hint=hint)
     return side
