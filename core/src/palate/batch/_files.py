@@ -139,11 +139,11 @@ def predict_files(
         _require_independent(first)
         schema = first.model.signature.inputs if first.model.signature is not None else None
         dataset = open_dataset(inputs, format=format, delimiter=delimiter, schema=schema)
-        if dataset.columns is not None:
-            first.check_names(dataset.columns)
         if first.outputs is not None:
             check_schema(place.format, first.outputs)
         _refuse_own_input(place, side, dataset)
+        if dataset.columns is not None:
+            first.check_names(dataset.columns)
         described = {**_describe(first, dataset, params), "format": format, "delimiter": delimiter}
         begun = open_stage(
             place.stage_folder, place.output, described, resume=resume, overwrite=overwrite, restore=place.restore
