@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from palate.evaluation._class_outcome import ClassOutcome
 from palate.evaluation._label_outcome import LabelOutcome
-from palate.evaluation._measuring import Bootstrap, measure
+from palate.evaluation._metrics import Bootstrap, measure
 from palate.evaluation._number_outcome import NumberOutcome
 from palate.evaluation._outcomes import Outcome
 

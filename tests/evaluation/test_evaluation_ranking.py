@@ -8,7 +8,7 @@ from evaluation_rows import scores_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palate.evaluation._middle import Middle
+from palate.evaluation._medians import WeightedMedian
 from palate.evaluation._ranking import Ranking, areas_of_bins
 
 ROWS = st.lists(st.tuples(st.booleans(), st.integers(0, 6), st.integers(0, 5), st.integers(0, 3)), min_size=1)
@@ -57,11 +57,13 @@ def test_median_of_samples(rows) -> None:
     zeros = np.zeros(counts.sum())
     if counts.any():
         expected = scores_of("median_absolute_error", zeros, np.repeat(values, counts))
-        assert Middle(values, None).medians(counts[None].astype(np.uint8))[0] == pytest.approx(expected, abs=1e-12)
+        assert WeightedMedian(values, None).medians(counts[None].astype(np.uint8))[0] == pytest.approx(
+            expected, abs=1e-12
+        )
     if (weights * counts).any():
         given_weights = {"sample_weight": (weights * counts).astype(float)}
         expected = scores_of("median_absolute_error", np.zeros(len(values)), values, **given_weights)
-        found = Middle(values, weights.astype(float)).medians(counts[None].astype(np.uint8))[0]
+        found = WeightedMedian(values, weights.astype(float)).medians(counts[None].astype(np.uint8))[0]
         assert found == pytest.approx(expected, abs=1e-12)
 
 

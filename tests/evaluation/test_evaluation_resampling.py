@@ -7,11 +7,11 @@ import pytest
 from evaluation_rows import class_figures, label_figures, number_figures
 
 from palate.evaluation._class_outcome import ClassOutcome
-from palate.evaluation._groups import resample_groups
+from palate.evaluation._grouped_bootstrap import resample_groups
 from palate.evaluation._label_outcome import LabelOutcome
-from palate.evaluation._measuring import Bootstrap, measure
+from palate.evaluation._metrics import Bootstrap, measure
 from palate.evaluation._number_outcome import NumberOutcome
-from palate.evaluation._resampling import Estimator, draw, interval, resample
+from palate.evaluation._resampling import SampleMetrics, draw, interval, resample
 
 ROWS, SAMPLES = 120, 8
 RANDOM = np.random.default_rng(5)
@@ -27,7 +27,7 @@ def repeated(counts, *arrays):
 
 def check(outcome, figures, *arrays):
     """Hold the metrics of each sample against scikit-learn's of the repeated rows."""
-    found = Estimator(outcome)(COUNTS)
+    found = SampleMetrics(outcome)(COUNTS)
     for at, counts in enumerate(COUNTS):
         expected = figures(*repeated(counts, *arrays, outcome.weights))
         for name, values in found.items():
@@ -94,7 +94,7 @@ def test_one_seed_draws_one_set_of_samples() -> None:
     """The same seed gives the same samples, another one others."""
     outcome = classes_of(2, None)
     first, again, other = (
-        resample(Estimator(outcome), rows=ROWS, resamples=50, seed=seed)["roc_auc"] for seed in (0, 0, 1)
+        resample(SampleMetrics(outcome), rows=ROWS, resamples=50, seed=seed)["roc_auc"] for seed in (0, 0, 1)
     )
     assert (first == again).all()
     assert (first != other).any()
@@ -139,7 +139,7 @@ def test_groups_of_rows_spread_as_rows_do(weights) -> None:
         weights=weights,
     )
     for outcome in (classes, numbers):
-        rows = resample(Estimator(outcome), rows=len(outcome), resamples=1000, seed=0)
+        rows = resample(SampleMetrics(outcome), rows=len(outcome), resamples=1000, seed=0)
         groups, binned = resample_groups(outcome, resamples=1000, seed=0, ranked=True)
         for name, values in rows.items():
             assert groups[name].std() == pytest.approx(values.std(), rel=0.15), name

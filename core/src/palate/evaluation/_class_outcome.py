@@ -82,13 +82,13 @@ class ClassOutcome:
                 found["brier"] = sums[:, -1] / sums[:, -3]
         return found
 
-    def contests(self) -> list[tuple[Array, Array]]:
+    def rankings(self) -> list[tuple[Array, Array]]:
         if self.scores is None:
             return []
         wanted = range(len(self.columns)) if self.positive is None else (self.columns.index(self.positive),)
         return [(self.truth == self.columns[at], self.scores[:, at]) for at in wanted]
 
-    def distances(self) -> list[Array]:
+    def absolute_errors(self) -> list[Array]:
         return []
 
     def undefined(self) -> Undefined:

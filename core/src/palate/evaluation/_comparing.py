@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 
 from palate.errors import InvalidOption
-from palate.evaluation._custom import CustomMetric
+from palate.evaluation._accumulator import Totals
+from palate.evaluation._custom_metrics import CustomMetric
+from palate.evaluation._data_pass import PassResult, run_pass
 from palate.evaluation._evaluating import make_evaluation, open_model, require_sklearn
-from palate.evaluation._measuring import Bootstrap
+from palate.evaluation._metrics import Bootstrap
 from palate.evaluation._outcomes import Array
-from palate.evaluation._reading import Read, read_all
 from palate.evaluation._settings import MAX_HELD_BYTES, Settings, names_of
-from palate.evaluation._tally import Totals
 from palate.evaluation.errors import TaskUnknown
 from palate.evaluation.results import Comparison, Difference, Evaluation, Label, Metric, Task
 from palate.pyfunc import PyFuncModel
@@ -77,7 +77,7 @@ def compare_models(
     )
     with ExitStack() as stack:
         opened = [open_model(model, stack, trust=trust, isolate=isolate) for model in (a, b)]
-        read = read_all([model for model, _ in opened], data, target=target, weights=weights, settings=settings)
+        read = run_pass([model for model, _ in opened], data, target=target, weights=weights, settings=settings)
         _check_tasks(read)
         evaluations = [
             make_evaluation(each, uri, weights, settings, latency=latency, importance=importance)
@@ -88,13 +88,13 @@ def compare_models(
     return Comparison(a=first, b=second, confidence=confidence, differences=differences)
 
 
-def _check_tasks(read: Sequence[Read]) -> None:
-    tasks = [each.totals.layout.task for each in read]
+def _check_tasks(read: Sequence[PassResult]) -> None:
+    tasks = [each.totals.spec.task for each in read]
     if tasks[0] != tasks[1]:
         reason = f"the first model was measured as {tasks[0]}, the second as {tasks[1]}"
         raise TaskUnknown(read[0].subject.target.title, reason=reason, choices=tuple(dict.fromkeys(tasks)))
     if tasks[0] == "binary":
-        looked_for = [str(each.subject.labels.met[each.totals.layout.positive or 0]) for each in read]
+        looked_for = [str(each.subject.labels.met[each.totals.spec.positive or 0]) for each in read]
         if looked_for[0] != looked_for[1]:
             reason = f"it is {looked_for[0]!r:.40} for the first model, and {looked_for[1]!r:.40} for the second"
             raise InvalidOption("positive", reason=reason, hint="pass positive=")

@@ -9,13 +9,13 @@ from importlib import metadata
 from typing import Any, Final
 
 from palate.errors import DependencyMissing
-from palate.evaluation._custom import CustomMetric
+from palate.evaluation._custom_metrics import CustomMetric
+from palate.evaluation._data_pass import PassResult, run_pass
 from palate.evaluation._importance import measure_importance
 from palate.evaluation._latency import measure_latency
-from palate.evaluation._layout import make_outcome
-from palate.evaluation._measuring import Bootstrap
-from palate.evaluation._reading import Read, read_all
+from palate.evaluation._metrics import Bootstrap
 from palate.evaluation._settings import MAX_HELD_BYTES, Settings, names_of
+from palate.evaluation._task_spec import make_outcome
 from palate.evaluation.results import Evaluation, Importance, Label, Task
 from palate.loading import load_model
 from palate.pyfunc import PyFuncModel
@@ -95,7 +95,7 @@ def evaluate_model(
     )
     with ExitStack() as stack:
         opened, uri = open_model(model, stack, trust=trust, isolate=isolate)
-        read = read_all([opened], data, target=target, weights=weights, settings=settings)[0]
+        read = run_pass([opened], data, target=target, weights=weights, settings=settings)[0]
         return make_evaluation(read, uri, weights, settings, latency=latency, importance=importance)
 
 
@@ -117,25 +117,25 @@ def require_sklearn() -> None:
 
 
 def make_evaluation(
-    read: Read, uri: str, weights: Any, settings: Settings, *, latency: bool, importance: bool
+    read: PassResult, uri: str, weights: Any, settings: Settings, *, latency: bool, importance: bool
 ) -> Evaluation:
     """Return what was found of one model."""
     subject, totals = read.subject, read.totals
-    model, layout = subject.model, totals.layout
+    model, spec = subject.model, totals.spec
     timed = measure_latency(model, read.sample, read.names, subject.asked.first) if latency else None
-    label = None if layout.positive is None else subject.labels.met[layout.positive]
+    label = None if spec.positive is None else subject.labels.met[spec.positive]
     return Evaluation(
         uri=uri,
         digest=model.location.digest,
         name=model.location.name,
         version=None if model.location.version is None else int(model.location.version),
         flavor=model.flavor,
-        task=layout.task,
+        task=spec.task,
         target=subject.target.title,
         data=read.dataset.description,
         rows=subject.rows,
         skipped=subject.skipped,
-        classes=layout.classes,
+        classes=spec.classes,
         positive=label,
         weights=None if weights is None else weights if isinstance(weights, str) else "the weights given",
         confidence=settings.bootstrap.confidence,
@@ -153,15 +153,15 @@ def make_evaluation(
     )
 
 
-def _importance(read: Read, settings: Settings) -> tuple[Importance, ...]:
+def _importance(read: PassResult, settings: Settings) -> tuple[Importance, ...]:
     """Return how much each input matters, by accuracy or R² on some of the rows."""
-    subject, layout = read.subject, read.totals.layout
+    subject, spec = read.subject, read.totals.spec
     assert subject.family is not None
     name = _IMPORTANT[subject.family]
 
     def score(inputs: Any, rows: int) -> float:
         part = subject.judge(inputs, [column.slice(0, rows) for column in read.cells], rows)
-        outcome = make_outcome(subject, layout, part)
+        outcome = make_outcome(subject, spec, part)
         return float(outcome.values(outcome.sums().total())[name][0])
 
     return measure_importance(read.sample, read.names, score, seed=settings.bootstrap.seed)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from palate.evaluation._display_text import label_text, percent_text
 from palate.evaluation._gate_file import Gate
 from palate.evaluation._gate_rules import Rule, Scope
-from palate.evaluation._numbers import label_text, percent_text
 from palate.evaluation.results import Comparison, Evaluation, Label, Metric, Slice
 from palate.locations import shown_uri
 

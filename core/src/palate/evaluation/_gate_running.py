@@ -10,7 +10,7 @@ from typing import Any, cast
 from palate.datasets import open_dataset
 from palate.errors import InvalidOption, VersionNotFound
 from palate.evaluation._comparing import compare_models
-from palate.evaluation._custom import CustomMetric
+from palate.evaluation._custom_metrics import CustomMetric
 from palate.evaluation._evaluating import evaluate_model, open_model
 from palate.evaluation._gate_file import Gate
 from palate.evaluation._gate_judging import GateResult, check_gate

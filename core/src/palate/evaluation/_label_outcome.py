@@ -78,12 +78,12 @@ class LabelOutcome:
                 found[f"{name}_weighted"] = _or_zero(np.einsum("ij,ij->i", each, true), total)
         return found
 
-    def contests(self) -> list[tuple[Array, Array]]:
+    def rankings(self) -> list[tuple[Array, Array]]:
         if self.scores is None:
             return []
         return [(self.truth[:, at], self.scores[:, at]) for at in range(len(self.names))]
 
-    def distances(self) -> list[Array]:
+    def absolute_errors(self) -> list[Array]:
         return []
 
     def undefined(self) -> Undefined:

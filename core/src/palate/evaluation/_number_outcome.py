@@ -66,10 +66,10 @@ class NumberOutcome:
                 "mape": (shares / total).mean(axis=1),
             }
 
-    def contests(self) -> list[tuple[Array, Array]]:
+    def rankings(self) -> list[tuple[Array, Array]]:
         return []
 
-    def distances(self) -> list[Array]:
+    def absolute_errors(self) -> list[Array]:
         return list(np.abs(self.predicted - self.truth).T)
 
     def undefined(self) -> Undefined:

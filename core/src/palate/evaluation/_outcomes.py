@@ -41,10 +41,10 @@ class Outcome(Protocol):
     def values(self, sums: Array) -> Values:
         """Return the metrics that follow from sums, of which there is a row for each sample."""
 
-    def contests(self) -> list[tuple[Array, Array]]:
+    def rankings(self) -> list[tuple[Array, Array]]:
         """Return, for each ROC AUC that the metric is a mean of, which rows are of the class and all scores."""
 
-    def distances(self) -> list[Array]:
+    def absolute_errors(self) -> list[Array]:
         """Return, for each target, how far off the predictions are, of which the median is a metric."""
 
     def exact(self) -> dict[str, float]:

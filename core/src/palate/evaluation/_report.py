@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from palate.errors import DependencyMissing, SaveFailed
 from palate.evaluation import _report_tables as tables
-from palate.evaluation._drawing import Picture
-from palate.evaluation._drawing_pictures import LEVELS, pictures_of
-from palate.evaluation._numbers import (
+from palate.evaluation._display_text import (
     interval_text,
     label_text,
     metric_title,
     number_text,
     percent_text,
 )
+from palate.evaluation._svg_pictures import LEVELS, pictures_of
+from palate.evaluation._svg_shapes import Picture
 from palate.evaluation.gate import GateResult
 from palate.evaluation.results import Comparison, Evaluation
 from palate.locations import shown_uri
@@ -159,7 +159,7 @@ class Model:
     title: str
     facts: tuple[tuple[str, str, bool], ...]
     pictures: tuple[Picture, ...]
-    confusion: tables.Confusions | None
+    confusion: tables.ConfusionTable | None
     metrics: tuple[tables.Row, ...]
     slices: tuple[tables.SliceGroup, ...]
     importance: tuple[tables.Row, ...]

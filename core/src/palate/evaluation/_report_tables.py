@@ -6,14 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from palate.evaluation._drawing import Picture
-from palate.evaluation._drawing_pictures import LARGEST_TABLE, level_of
-from palate.evaluation._drawing_strips import Ruler, Span
-from palate.evaluation._numbers import interval_text, label_text, metric_title, number_text, short_text, signed_text
+from palate.evaluation._display_text import (
+    interval_text,
+    label_text,
+    metric_title,
+    number_text,
+    short_text,
+    signed_text,
+)
+from palate.evaluation._svg_intervals import Ruler, Span
+from palate.evaluation._svg_pictures import LARGEST_TABLE, level_of
+from palate.evaluation._svg_shapes import Picture
 from palate.evaluation.results import Comparison, Confusion, Difference, Evaluation, Metric, Slice
 
 __all__ = [
-    "Confusions",
+    "ConfusionTable",
     "Row",
     "SliceGroup",
     "SliceTable",
@@ -88,7 +95,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Confusions:
+class ConfusionTable:
     """A confusion matrix as a table, or the most frequent mistakes of one that is too large for that.
 
     Attributes:
@@ -212,13 +219,13 @@ def importance_rows(evaluation: Evaluation) -> tuple[Row, ...]:
     )
 
 
-def confusion_of(confusion: Confusion | None) -> Confusions | None:
+def confusion_of(confusion: Confusion | None) -> ConfusionTable | None:
     """Return a confusion matrix as tables; None where there is none."""
     if confusion is None or not confusion.labels:
         return None
     labels = tuple(map(label_text, confusion.labels))
     if len(labels) > LARGEST_TABLE:
-        return Confusions(labels=(), rows=(), mistakes=_mistakes(labels, confusion.counts))
+        return ConfusionTable(labels=(), rows=(), mistakes=_mistakes(labels, confusion.counts))
     rows = tuple(
         (
             short_text(label, _LONGEST),
@@ -227,7 +234,7 @@ def confusion_of(confusion: Confusion | None) -> Confusions | None:
         for row, (label, counts) in enumerate(zip(labels, confusion.counts, strict=True))
     )
     heads = tuple((label, short_text(label, _LONGEST_HEAD)) for label in labels)
-    return Confusions(labels=heads, rows=rows, mistakes=())
+    return ConfusionTable(labels=heads, rows=rows, mistakes=())
 
 
 def _cell(count: float, whole: float, *, is_hit: bool) -> Cell:

@@ -14,11 +14,11 @@ from typing import Final
 
 import numpy as np
 
-from palate.evaluation._middle import Middle
+from palate.evaluation._medians import WeightedMedian
 from palate.evaluation._outcomes import Array, Outcome, Values
 from palate.evaluation._ranking import Ranking
 
-__all__ = ["MIN_ROWS", "Estimator", "draw", "interval", "resample"]
+__all__ = ["MIN_ROWS", "SampleMetrics", "draw", "interval", "resample"]
 
 MIN_ROWS: Final = 10
 """For fewer rows, what is drawn from them says nothing of others."""
@@ -28,7 +28,7 @@ _BLOCK: Final = 1 << 19
 _MAX_UNDEFINED: Final = 0.1
 
 
-class Estimator:
+class SampleMetrics:
     """The metrics of any sample of some rows.
 
     Args:
@@ -39,8 +39,8 @@ class Estimator:
         self._outcome = outcome
         self._sums = outcome.sums()
         weights = outcome.weights
-        self._rankings = [Ranking(truth, scores, weights) for truth, scores in outcome.contests()]
-        self._middles = [Middle(values, weights) for values in outcome.distances()]
+        self._rankings = [Ranking(truth, scores, weights) for truth, scores in outcome.rankings()]
+        self._medians = [WeightedMedian(values, weights) for values in outcome.absolute_errors()]
 
     def __call__(self, counts: Array) -> Values:
         """Return the metrics of each sample; *counts* says how often each row is in it: a row for each sample."""
@@ -49,8 +49,8 @@ class Estimator:
             areas = [ranking.areas(counts) for ranking in self._rankings]
             found["roc_auc"] = np.mean([roc for roc, _precision in areas], axis=0)
             found["pr_auc"] = np.mean([precision for _roc, precision in areas], axis=0)
-        if self._middles:
-            found["median_absolute_error"] = np.mean([middle.medians(counts) for middle in self._middles], axis=0)
+        if self._medians:
+            found["median_absolute_error"] = np.mean([each.medians(counts) for each in self._medians], axis=0)
         return found
 
 

@@ -8,9 +8,9 @@ from typing import Final, get_args
 
 from palate.errors import InvalidOption
 from palate.evaluation._class_outcome import CLASS_METRICS
-from palate.evaluation._custom import CustomMetric, check_metrics
+from palate.evaluation._custom_metrics import CustomMetric, check_metrics
 from palate.evaluation._label_outcome import LABEL_METRICS
-from palate.evaluation._measuring import Bootstrap
+from palate.evaluation._metrics import Bootstrap
 from palate.evaluation._number_outcome import NUMBER_METRICS
 from palate.evaluation.results import Label, Task
 

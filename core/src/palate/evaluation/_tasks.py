@@ -18,8 +18,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
-from palate.evaluation._answers import Answer
-from palate.evaluation._given import Given, numbers
+from palate.evaluation._column_source import ColumnSource, numbers
+from palate.evaluation._model_output import ModelOutput
 from palate.evaluation.errors import TaskUnknown
 from palate.evaluation.results import Task
 
@@ -46,7 +46,9 @@ class Found:
     note: str = ""
 
 
-def find_family(task: Task | None, given: Given, cells: list[Any], answer: Answer, methods: tuple[str, ...]) -> Found:
+def find_family(
+    task: Task | None, given: ColumnSource, cells: list[Any], answer: ModelOutput, methods: tuple[str, ...]
+) -> Found:
     """Return what is measured, from the first rows.
 
     Args:
@@ -73,7 +75,7 @@ def find_family(task: Task | None, given: Given, cells: list[Any], answer: Answe
     return _of_whole_numbers(given, np.unique(values), answer)
 
 
-def _of_several(given: Given, cells: list[Any]) -> Found:
+def _of_several(given: ColumnSource, cells: list[Any]) -> Found:
     for column in cells:
         values = numbers(column, given)
         if not np.isin(values[~np.isnan(values)], (0.0, 1.0)).all():
@@ -81,7 +83,7 @@ def _of_several(given: Given, cells: list[Any]) -> Found:
     return Found("labels")
 
 
-def _of_whole_numbers(given: Given, true: np.ndarray[Any, Any], answer: Answer) -> Found:
+def _of_whole_numbers(given: ColumnSource, true: np.ndarray[Any, Any], answer: ModelOutput) -> Found:
     if answer.width > 1:
         return Found("classes", f"'{answer.method}' returns {answer.width} numbers a row, read as one for each class.")
     if not answer.is_number:

@@ -14,13 +14,13 @@ from typing import Any, Final
 import numpy as np
 
 from palate.errors import MethodNotFound
-from palate.evaluation._answers import Answer, arrow_cells
 from palate.evaluation._labels import Labels
+from palate.evaluation._model_output import ModelOutput, arrow_cells
 from palate.evaluation._tasks import Family
 from palate.evaluation.errors import InvalidPredictions
 from palate.pyfunc import PyFuncModel
 
-__all__ = ["Asked", "Predicted", "are_scores", "read_predicted"]
+__all__ = ["CalledMethods", "Predictions", "are_scores", "read_predicted"]
 
 _SCORE_METHODS: Final = ("predict_proba", "decision_function")
 _SUM_TOLERANCE: Final = 1e-3
@@ -28,7 +28,7 @@ _SUM_TOLERANCE: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CalledMethods:
     """The methods that are called: one that says what is predicted, and one that gives scores.
 
     Attributes:
@@ -42,7 +42,7 @@ class Asked:
     scores: str | None
 
     @classmethod
-    def of(cls, model: PyFuncModel, method: str | None) -> Asked:
+    def of(cls, model: PyFuncModel, method: str | None) -> CalledMethods:
         """Return what to call; *method* is the only one that is, if it is given. Raises MethodNotFound."""
         first = method or model.default_method
         if first not in model.methods:
@@ -55,7 +55,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Predicted:
+class Predictions:
     """What was predicted for some rows.
 
     Attributes:
@@ -76,13 +76,13 @@ class Predicted:
 
 def read_predicted(
     family: Family,
-    answer: Answer | None,
-    scores: Answer | None,
+    answer: ModelOutput | None,
+    scores: ModelOutput | None,
     *,
     targets: Sequence[str],
     width: int,
     labels: Labels,
-) -> Predicted:
+) -> Predictions:
     """Return what the answers of a model say.
 
     Args:
@@ -106,10 +106,10 @@ def read_predicted(
         raise InvalidPredictions(method, reason="they are no numbers", hint="pass task=, or method= for another method")
     values = _matrix(answer, targets, width).astype(np.float64, copy=False)
     usable = np.isfinite(values).all(axis=1)
-    return Predicted(values=values, scores=None, names=None, probable=False, usable=usable)
+    return Predictions(values=values, scores=None, names=None, probable=False, usable=usable)
 
 
-def _read_classes(answer: Answer | None, scores: Answer | None, labels: Labels) -> Predicted:
+def _read_classes(answer: ModelOutput | None, scores: ModelOutput | None, labels: Labels) -> Predictions:
     values, usable = None, None
     if answer is not None:
         values = labels.encode_predicted(arrow_cells(answer))
@@ -120,10 +120,10 @@ def _read_classes(answer: Answer | None, scores: Answer | None, labels: Labels) 
         usable = finite if usable is None else usable & finite
     names = scores.names if scores is not None else None
     assert usable is not None
-    return Predicted(values=values, scores=matrix, names=names, probable=probable, usable=usable)
+    return Predictions(values=values, scores=matrix, names=names, probable=probable, usable=usable)
 
 
-def are_scores(answer: Answer) -> bool:
+def are_scores(answer: ModelOutput) -> bool:
     """Whether what ``predict`` returns are scores: several a row, or numbers with fractions."""
     if answer.width > 1:
         if not answer.is_number:
@@ -138,7 +138,7 @@ def are_scores(answer: Answer) -> bool:
 _ONE: Final = "predict one class a row, or one number for each class"
 
 
-def _class_scores(scores: Answer) -> tuple[np.ndarray[Any, Any], bool]:
+def _class_scores(scores: ModelOutput) -> tuple[np.ndarray[Any, Any], bool]:
     """Return a column of scores for each class, and whether they are probabilities."""
     values = _floats(scores)
     whole = bool(np.isfinite(values).all())
@@ -156,7 +156,7 @@ def _within(values: np.ndarray[Any, Any]) -> bool:
     return bool(((finite >= 0) & (finite <= 1)).all())
 
 
-def _floats(answer: Answer) -> np.ndarray[Any, Any]:
+def _floats(answer: ModelOutput) -> np.ndarray[Any, Any]:
     if not answer.is_number:
         raise InvalidPredictions(
             answer.method, reason="its scores are no numbers", hint="return a number for each class"
@@ -164,7 +164,9 @@ def _floats(answer: Answer) -> np.ndarray[Any, Any]:
     return answer.values if answer.values.dtype.kind == "f" else answer.values.astype(np.float64)
 
 
-def _read_labels(answer: Answer | None, scores: Answer | None, targets: Sequence[str], width: int) -> Predicted:
+def _read_labels(
+    answer: ModelOutput | None, scores: ModelOutput | None, targets: Sequence[str], width: int
+) -> Predictions:
     rows = len(answer.values) if answer is not None else 0
     chances = None if scores is None else _matrix(scores, targets, width)
     values = None if answer is None else _matrix(answer, targets, width)
@@ -181,7 +183,7 @@ def _read_labels(answer: Answer | None, scores: Answer | None, targets: Sequence
     elif values.dtype.kind not in "biuf" or not np.isin(values[usable], (0, 1)).all():
         method = answer.method if answer is not None else "predict"
         raise InvalidPredictions(method, reason="a label is neither 0 nor 1", hint="predict 0 or 1 for each label")
-    return Predicted(values=values == 1, scores=chances, names=None, probable=probable, usable=usable)
+    return Predictions(values=values == 1, scores=chances, names=None, probable=probable, usable=usable)
 
 
 def _has_fractions(values: np.ndarray[Any, Any]) -> bool:
@@ -189,7 +191,7 @@ def _has_fractions(values: np.ndarray[Any, Any]) -> bool:
     return bool((finite != np.floor(finite)).any())
 
 
-def _matrix(answer: Answer, targets: Sequence[str], width: int) -> np.ndarray[Any, Any]:
+def _matrix(answer: ModelOutput, targets: Sequence[str], width: int) -> np.ndarray[Any, Any]:
     """Return a column for each target, in the target's order."""
     values = answer.values if answer.values.ndim == 2 else answer.values[:, None]
     if values.shape[1] != width:

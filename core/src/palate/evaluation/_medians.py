@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Middle"]
+__all__ = ["WeightedMedian"]
 
 
-class Middle:
+class WeightedMedian:
     """The median as scikit-learn has it: where half of the weight lies between two values, the mean of both.
 
     Args:

@@ -10,11 +10,11 @@ import numpy as np
 
 from palate.evaluation.errors import InvalidPredictions
 
-__all__ = ["Answer", "arrow_cells", "read_answer"]
+__all__ = ["ModelOutput", "arrow_cells", "read_output"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ModelOutput:
     """What a method returned for some rows.
 
     Attributes:
@@ -38,7 +38,7 @@ class Answer:
         return self.values.dtype.kind in "iuf"
 
 
-def read_answer(raw: Any, *, method: str, rows: int) -> Answer:
+def read_output(raw: Any, *, method: str, rows: int) -> ModelOutput:
     """Return what a method returned for *rows* rows. Raises InvalidPredictions."""
     values, names = _values_of(raw, method)
     if values.ndim == 0 or len(values) != rows:
@@ -53,10 +53,10 @@ def read_answer(raw: Any, *, method: str, rows: int) -> Answer:
         values = values[:, 0]
     if values.dtype.kind not in "biufUSOT":
         raise InvalidPredictions(method, reason=f"values of the type {values.dtype}", hint="classes or numbers are")
-    return Answer(method=method, values=values, names=names)
+    return ModelOutput(method=method, values=values, names=names)
 
 
-def arrow_cells(answer: Answer) -> Any:
+def arrow_cells(answer: ModelOutput) -> Any:
     """Return one-dimensional values as an Arrow array. Raises InvalidPredictions."""
     import pyarrow as pa
 

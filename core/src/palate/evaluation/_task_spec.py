@@ -9,22 +9,22 @@ import numpy as np
 
 from palate.errors import InvalidOption
 from palate.evaluation._class_outcome import ClassOutcome
-from palate.evaluation._columns_order import find_columns
+from palate.evaluation._evaluated_model import EvaluatedModel, PredictedRows
 from palate.evaluation._label_outcome import LabelOutcome
 from palate.evaluation._labels import label_order
 from palate.evaluation._number_outcome import NumberOutcome
 from palate.evaluation._outcomes import Array
-from palate.evaluation._subject import Part, Subject
+from palate.evaluation._score_columns import find_columns
 from palate.evaluation.errors import InvalidTarget
 from palate.evaluation.results import Label, Task
 
-__all__ = ["Layout", "Rows", "class_form", "find_layout", "make_outcome", "sorted_layout"]
+__all__ = ["Rows", "TaskSpec", "class_form", "find_task_spec", "make_outcome", "with_sorted_classes"]
 
 Rows: TypeAlias = ClassOutcome | LabelOutcome | NumberOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class TaskSpec:
     """What rows are made an outcome by.
 
     Attributes:
@@ -48,7 +48,7 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
-def find_layout(subject: Subject, part: Part, *, final: bool = True) -> Layout:
+def find_task_spec(subject: EvaluatedModel, part: PredictedRows, *, final: bool = True) -> TaskSpec:
     """Return how the rows of a subject are laid out.
 
     Args:
@@ -63,10 +63,10 @@ def find_layout(subject: Subject, part: Part, *, final: bool = True) -> Layout:
     scale = 1.0 if part.weights is None else float(part.weights.max()) or 1.0
     none = np.empty(0, dtype=np.int64)
     if subject.family == "numbers":
-        return Layout(task="regression", order=none, center=part.truth.mean(axis=0), scale=scale)
+        return TaskSpec(task="regression", order=none, center=part.truth.mean(axis=0), scale=scale)
     if subject.family == "labels":
         names = subject.target.names or tuple(map(str, range(subject.target.width)))
-        return Layout(task="multilabel", classes=names, order=none, center=none, scale=scale)
+        return TaskSpec(task="multilabel", classes=names, order=none, center=none, scale=scale)
     columns, notes = None, []
     if part.scores is not None:
         columns, note = find_columns(
@@ -79,7 +79,7 @@ def find_layout(subject: Subject, part: Part, *, final: bool = True) -> Layout:
             method=subject.asked.scores or subject.asked.first,
         )
         notes += [note] if note else []
-    found = Layout(
+    found = TaskSpec(
         task="multiclass",
         order=none,
         center=none,
@@ -88,25 +88,25 @@ def find_layout(subject: Subject, part: Part, *, final: bool = True) -> Layout:
         notes=tuple(notes),
     )
     if final:
-        return sorted_layout(subject, found)
+        return with_sorted_classes(subject, found)
     # Who is looked for is known once the model has named its two classes.
     two = columns is not None and len(subject.labels.met) == 2
     return replace(found, positive=_find_positive(subject)[1] if two else None)
 
 
-def sorted_layout(subject: Subject, layout: Layout) -> Layout:
-    """Return the layout with all classes that were met until now."""
+def with_sorted_classes(subject: EvaluatedModel, spec: TaskSpec) -> TaskSpec:
+    """Return the spec with all classes that were met until now."""
     if subject.family != "classes":
-        return layout
+        return spec
     task, positive, note = _find_positive(subject)
     met = subject.labels.met
     order = np.array(sorted(range(len(met)), key=lambda code: label_order(met[code])), dtype=np.int64)
-    notes = (*layout.notes, note) if note and note not in layout.notes else layout.notes
+    notes = (*spec.notes, note) if note and note not in spec.notes else spec.notes
     classes = tuple(met[code] for code in order)
-    return replace(layout, task=task, positive=positive, order=order, classes=classes, notes=notes)
+    return replace(spec, task=task, positive=positive, order=order, classes=classes, notes=notes)
 
 
-def _find_positive(subject: Subject) -> tuple[Task, int | None, str]:
+def _find_positive(subject: EvaluatedModel) -> tuple[Task, int | None, str]:
     """Return whether there are two classes or more, and which of two is looked for."""
     labels, settings = subject.labels, subject.settings
     if settings.task == "multiclass" or (len(labels.met) > 2 and settings.task is None and settings.positive is None):
@@ -130,7 +130,7 @@ def _find_positive(subject: Subject) -> tuple[Task, int | None, str]:
     )
 
 
-def _code_of(subject: Subject, positive: Label) -> int:
+def _code_of(subject: EvaluatedModel, positive: Label) -> int:
     """Return the code of the class that the caller looks for, which a command line gives as text."""
     met = subject.labels.met
     for code, label in enumerate(met):
@@ -142,7 +142,7 @@ def _code_of(subject: Subject, positive: Label) -> int:
     raise InvalidOption("positive", reason=f"{positive!r:.40} is no class", hint=f"there is {known}")
 
 
-def _add_opposite(subject: Subject) -> None:
+def _add_opposite(subject: EvaluatedModel) -> None:
     """Add what a single class is told from, where that is plain."""
     label = subject.labels.met[0]
     if label not in (0, 1):
@@ -152,41 +152,41 @@ def _add_opposite(subject: Subject) -> None:
     subject.labels.add(not label if isinstance(label, bool) else 1 - int(label))
 
 
-def make_outcome(subject: Subject, layout: Layout, part: Part, *, sort: bool = True) -> Rows:
+def make_outcome(subject: EvaluatedModel, spec: TaskSpec, part: PredictedRows, *, sort: bool = True) -> Rows:
     """Return rows as an outcome, classes in sorted order; or, while more may be met, in the order of their codes."""
-    weights = None if part.weights is None else part.weights / layout.scale
+    weights = None if part.weights is None else part.weights / spec.scale
     if subject.family == "numbers":
-        return NumberOutcome(truth=part.truth, predicted=part.predicted, center=layout.center, weights=weights)
+        return NumberOutcome(truth=part.truth, predicted=part.predicted, center=spec.center, weights=weights)
     if subject.family == "labels":
-        names = tuple(map(str, layout.classes))
+        names = tuple(map(str, spec.classes))
         return LabelOutcome(
             truth=part.truth, predicted=part.predicted, names=names, scores=part.scores, weights=weights
         )
-    columns, predicted = layout.columns, part.predicted
+    columns, predicted = spec.columns, part.predicted
     if subject.by_scores:
         assert columns is not None
         predicted = np.array(columns)[predicted]
-    form = class_form(subject, layout, sort=sort)
+    form = class_form(subject, spec, sort=sort)
     places = np.arange(len(subject.labels.met))
     if sort:
-        places[layout.order] = np.arange(len(layout.order))
+        places[spec.order] = np.arange(len(spec.order))
     scores = None if form.scores is None else part.scores
     return replace(form, truth=places[part.truth], predicted=places[predicted], scores=scores, weights=weights)
 
 
-def class_form(subject: Subject, layout: Layout, *, sort: bool = True) -> ClassOutcome:
+def class_form(subject: EvaluatedModel, spec: TaskSpec, *, sort: bool = True) -> ClassOutcome:
     """Return an outcome of classes without rows."""
     none = np.empty(0, dtype=np.int64)
-    columns, positive = layout.columns or (), layout.positive
+    columns, positive = spec.columns or (), spec.positive
     if sort:
-        places = {int(code): place for place, code in enumerate(layout.order)}
+        places = {int(code): place for place, code in enumerate(spec.order)}
         columns = tuple(places[code] for code in columns)
         positive = None if positive is None else places[positive]
     known = columns and (positive is None or positive in columns)
     return ClassOutcome(
         truth=none,
         predicted=none,
-        classes=layout.classes if sort else tuple(subject.labels.met),
+        classes=spec.classes if sort else tuple(subject.labels.met),
         positive=positive,
         scores=np.empty((0, len(columns))) if known else None,
         columns=columns,

@@ -1,7 +1,7 @@
-"""Rows that are too many to hold, summed up as they pass: sums exactly, scores and distances in fine bins.
+"""Rows that are too many to hold, summed up as they pass: sums exactly, scores and errors in fine bins.
 
 The edges of bins come from the rows that were held before memory was used up: each bin had about as many of those, and
-each value its own where there were few. Intervals come from groups of rows (``_groups``).
+each value its own where there were few. Intervals come from groups of rows (``_grouped_bootstrap``).
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Final, Generic, TypeVar
 import numpy as np
 
 from palate.evaluation._class_outcome import ClassOutcome, why_undefined
-from palate.evaluation._groups import Bins, Groups, median_of_bins, quantile_bins
+from palate.evaluation._grouped_bootstrap import Bins, Groups, median_of_bins, quantile_bins
 from palate.evaluation._label_outcome import LabelOutcome, why_no_areas
-from palate.evaluation._measuring import Bootstrap, Measured, make_metrics, shifted
+from palate.evaluation._metrics import Bootstrap, MeasuredMetrics, make_metrics, shifted
 from palate.evaluation._number_outcome import NumberOutcome
 from palate.evaluation._outcomes import Array, Undefined, Values
 from palate.evaluation._ranking import areas_of_bins
 from palate.evaluation._resampling import MIN_ROWS
 
-__all__ = ["Folded", "sorted_classes"]
+__all__ = ["StreamingMetrics", "sorted_classes"]
 
 _Rows = TypeVar("_Rows", ClassOutcome, LabelOutcome, NumberOutcome)
 _FINE: Final = 1 << 16
@@ -29,7 +29,7 @@ _MAX_CURVES: Final = 100
 _NOT_COUNTED: Final = "No value: rows were too many to hold."
 
 
-class Folded(Generic[_Rows]):
+class StreamingMetrics(Generic[_Rows]):
     """Rows of one task as they pass.
 
     Attributes:
@@ -42,25 +42,25 @@ class Folded(Generic[_Rows]):
             bins, and have no intervals.
     """
 
-    def __init__(self, first: _Rows, bootstrap: Bootstrap, *, whole: Folded[_Rows] | None = None) -> None:
-        contests, distances = first.contests(), first.distances()
-        count = len(contests) + len(distances)
+    def __init__(self, first: _Rows, bootstrap: Bootstrap, *, whole: StreamingMetrics[_Rows] | None = None) -> None:
+        rankings, errors = first.rankings(), first.absolute_errors()
+        count = len(rankings) + len(errors)
         self.rows = 0
         self.unknown: set[int] = set()
-        self.contests: list[Bins] = []
-        self.distances: list[Bins] = []
+        self.score_bins: list[Bins] = []
+        self.error_bins: list[Bins] = []
         self._bootstrap = bootstrap
         self._ranked = whole is None and count <= _MAX_CURVES
         self._groups = Groups(first, seed=bootstrap.seed, ranked=self._ranked)
         if whole is None:
             bins = _FINE if count <= _MANY_CURVES else _FEWER
-            self.contests = [quantile_bins(scores, bins, 1) for _truth, scores in contests]
-            self.distances = [quantile_bins(values, bins, 1) for values in distances]
+            self.score_bins = [quantile_bins(scores, bins, 1) for _truth, scores in rankings]
+            self.error_bins = [quantile_bins(values, bins, 1) for values in errors]
         elif count <= _MANY_CURVES:
-            self.contests = [bins.wider(_FEWER) for bins in whole.contests]
-            self.distances = [bins.wider(_FEWER) for bins in whole.distances]
+            self.score_bins = [bins.wider(_FEWER) for bins in whole.score_bins]
+            self.error_bins = [bins.wider(_FEWER) for bins in whole.error_bins]
         self._classes = len(first.classes) if isinstance(first, ClassOutcome) else 0
-        self._greatest = np.zeros(len(distances))
+        self._greatest = np.zeros(len(errors))
 
     def add(self, outcome: _Rows) -> None:
         """Add rows."""
@@ -71,15 +71,15 @@ class Folded(Generic[_Rows]):
             self._meet_classes(outcome)
         self._groups.add(outcome, self._groups.deal(len(outcome)))
         alone = np.zeros(len(outcome), dtype=np.int64)
-        if self.contests:
-            for bins, (truth, scores) in zip(self.contests, outcome.contests(), strict=True):
+        if self.score_bins:
+            for bins, (truth, scores) in zip(self.score_bins, outcome.rankings(), strict=True):
                 bins.add(scores, truth, alone, outcome.weights)
-        if distances := outcome.distances():
-            self._greatest = np.maximum(self._greatest, [values.max() for values in distances])
-            for bins, values in zip(self.distances, distances, strict=False):
+        if errors := outcome.absolute_errors():
+            self._greatest = np.maximum(self._greatest, [values.max() for values in errors])
+            for bins, values in zip(self.error_bins, errors, strict=False):
                 bins.add(values, np.zeros(len(values), dtype=bool), alone, outcome.weights)
 
-    def measure(self, form: _Rows, order: Array | None = None) -> Measured:
+    def measure(self, form: _Rows, order: Array | None = None) -> MeasuredMetrics:
         """Return the figures of all rows.
 
         Args:
@@ -87,7 +87,7 @@ class Folded(Generic[_Rows]):
             order: of classes, the code under which each one of *form* was met.
         """
         if self._groups.sums is None:
-            return Measured(metrics=())
+            return MeasuredMetrics(metrics=())
         if order is not None:
             self._sort_classes(order)
         total = self._groups.sums.sum(axis=0, keepdims=True)
@@ -101,23 +101,23 @@ class Folded(Generic[_Rows]):
     def coarseness(self) -> list[str]:
         """Return how far bins may be off, one sentence for each kind of metric that comes from them."""
         notes = []
-        if self.contests:
-            count = max(len(bins.edges) for bins in self.contests)
-            off = max(map(_most_misplaced, self.contests))
+        if self.score_bins:
+            count = max(len(bins.edges) for bins in self.score_bins)
+            off = max(map(_most_misplaced, self.score_bins))
             notes.append(f"Scores were counted in {count:,} bins: ROC AUC is off by at most {off:.1g}.")
-        if self.distances:
-            width = max(map(_middle_width, self.distances))
+        if self.error_bins:
+            width = max(map(_middle_width, self.error_bins))
             notes.append(f"The median error comes from bins: it is off by at most {width:.1g}.")
         return notes
 
     def _of_bins(self) -> dict[str, float]:
         found: dict[str, float] = {}
-        if self.contests:
-            areas = [areas_of_bins(*bins.sides(), single=bins.single) for bins in self.contests]
+        if self.score_bins:
+            areas = [areas_of_bins(*bins.sides(), single=bins.single) for bins in self.score_bins]
             found["roc_auc"] = float(np.mean([roc[0] for roc, _precision in areas]))
             found["pr_auc"] = float(np.mean([precision[0] for _roc, precision in areas]))
-        if self.distances:
-            medians = [median_of_bins(bins, bins.counts[0])[0] for bins in self.distances]
+        if self.error_bins:
+            medians = [median_of_bins(bins, bins.counts[0])[0] for bins in self.error_bins]
             found["median_absolute_error"] = float(np.mean(medians))
         return found
 

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from palate.datasets import Chunk, Dataset, open_dataset
-from palate.evaluation._given import Given, require_columns
+from palate.evaluation._accumulator import Accumulator, Totals
+from palate.evaluation._column_source import ColumnSource, require_columns
+from palate.evaluation._evaluated_model import EvaluatedModel, RowContext, read_weights
 from palate.evaluation._settings import Settings
 from palate.evaluation._slices import SliceColumn
-from palate.evaluation._subject import Side, Subject, read_weights
-from palate.evaluation._tally import Tally, Totals
 from palate.evaluation.errors import NoRows
 from palate.pyfunc import PyFuncModel
 
-__all__ = ["Read", "input_names", "read_all"]
+__all__ = ["PassResult", "input_names", "run_pass"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
+class PassResult:
     """What a pass over the data found of one model.
 
     Attributes:
@@ -31,7 +31,7 @@ class Read:
         dataset: where the rows came from.
     """
 
-    subject: Subject
+    subject: EvaluatedModel
     totals: Totals
     names: list[str] | None
     sample: Chunk
@@ -39,7 +39,9 @@ class Read:
     dataset: Dataset
 
 
-def read_all(models: Sequence[PyFuncModel], data: Any, *, target: Any, weights: Any, settings: Settings) -> list[Read]:
+def run_pass(
+    models: Sequence[PyFuncModel], data: Any, *, target: Any, weights: Any, settings: Settings
+) -> list[PassResult]:
     """Read the data once, and ask each model about all of it.
 
     Raises:
@@ -47,14 +49,17 @@ def read_all(models: Sequence[PyFuncModel], data: Any, *, target: Any, weights: 
     """
     signature = models[0].signature
     dataset = data if isinstance(data, Dataset) else open_dataset(data, schema=signature.inputs if signature else None)
-    truth, weight = Given(target, role="target"), None if weights is None else Given(weights, role="weights")
+    truth, weight = (
+        ColumnSource(target, role="target"),
+        None if weights is None else ColumnSource(weights, role="weights"),
+    )
     free = {*truth.names, *(weight.names if weight else ())}
     inputs = [input_names(model, dataset, free) for model in models]
     for model, names in zip(models, inputs, strict=True):
         declared = model.signature is not None and model.signature.inputs is not None
         require_columns(dataset, truth, inputs=names if declared and names else ())
     columns = [SliceColumn(name) for name in settings.by]
-    for given in (weight, Given(settings.by, role="column to divide by") if settings.by else None):
+    for given in (weight, ColumnSource(settings.by, role="column to divide by") if settings.by else None):
         if given is not None:
             require_columns(dataset, given)
     reader = _Reader(models, settings, truth, weight, columns, inputs)
@@ -87,50 +92,52 @@ class _Reader:
         self,
         models: Sequence[PyFuncModel],
         settings: Settings,
-        target: Given,
-        weights: Given | None,
+        target: ColumnSource,
+        weights: ColumnSource | None,
         columns: list[SliceColumn],
         inputs: list[list[str] | None],
     ) -> None:
         self._target, self._weights, self._columns, self._inputs = target, weights, columns, inputs
-        self._subjects = [Subject(model, target, settings) for model in models]
+        self._subjects = [EvaluatedModel(model, target, settings) for model in models]
         limit = settings.max_held_bytes // len(models)
         title = weights.title if weights else ""
-        self._tallies = [Tally(subject, columns, max_held_bytes=limit, weights=title) for subject in self._subjects]
+        self._accumulators = [
+            Accumulator(subject, columns, max_held_bytes=limit, weights=title) for subject in self._subjects
+        ]
         self._rows = 0
         self._sample: tuple[Chunk, list[Any]] | None = None
 
     def read(self, chunk: Chunk) -> None:
         """Ask every model about some rows."""
-        side = Side(
+        side = RowContext(
             cells=self._target.read(chunk, self._rows),
             weights=None if self._weights is None else self._read_weights(chunk),
             slices=tuple(column.read(chunk.column(column.name)) for column in self._columns),
             start=self._rows,
         )
-        for subject, tally, names in zip(self._subjects, self._tallies, self._inputs, strict=True):
+        for subject, accumulator, names in zip(self._subjects, self._accumulators, self._inputs, strict=True):
             part = subject.read(chunk.inputs(names), len(chunk), side)
             if part is not None:
-                tally.add(part)
+                accumulator.add(part)
         if self._sample is None and self._subjects[0].rows:
             self._sample = (chunk, side.cells)
         self._rows += len(chunk)
 
-    def finish(self, dataset: Dataset) -> list[Read]:
+    def finish(self, dataset: Dataset) -> list[PassResult]:
         """Return what was found."""
         for given in (self._target, self._weights):
             if given is not None:
                 given.check_length(self._rows)
         found = []
-        for subject, tally, names in zip(self._subjects, self._tallies, self._inputs, strict=True):
+        for subject, accumulator, names in zip(self._subjects, self._accumulators, self._inputs, strict=True):
             subject.finish()
             if not subject.rows or self._sample is None:
                 raise NoRows(dataset.description, skipped=subject.skipped)
             chunk, cells = self._sample
             found.append(
-                Read(
+                PassResult(
                     subject=subject,
-                    totals=tally.finish(),
+                    totals=accumulator.finish(),
                     names=names,
                     sample=chunk,
                     cells=cells,

@@ -11,10 +11,10 @@ from palate.datasets import Chunk, Dataset
 from palate.errors import InvalidInput
 from palate.evaluation.errors import EvaluationError, InvalidTarget, InvalidWeights, TargetNotFound
 
-__all__ = ["Given", "all_missing", "flags", "numbers", "require_columns"]
+__all__ = ["ColumnSource", "all_missing", "flags", "numbers", "require_columns"]
 
 
-class Given:
+class ColumnSource:
     """Columns of the data by name, or values that are in memory already, a row for each row of the data.
 
     Attributes:
@@ -60,7 +60,7 @@ class Given:
         return InvalidTarget(self.title, reason=reason, hint="give one value for each row of the data, in its order")
 
 
-def require_columns(dataset: Dataset, given: Given, *, inputs: Sequence[str] = ()) -> None:
+def require_columns(dataset: Dataset, given: ColumnSource, *, inputs: Sequence[str] = ()) -> None:
     """Raise TargetNotFound for a column that is not there, and for a target that is one of the model's *inputs*."""
     known = dataset.columns or ()
     for name in given.names:
@@ -77,7 +77,7 @@ def all_missing(cells: Any) -> bool:
     return bool(pc.all(cells.is_null(nan_is_null=True)).as_py()) if len(cells) else True
 
 
-def numbers(cells: Any, given: Given) -> np.ndarray[Any, Any]:
+def numbers(cells: Any, given: ColumnSource) -> np.ndarray[Any, Any]:
     """Return Arrow cells as float64, NaN where they are missing. Raises InvalidTarget for text."""
     import pyarrow as pa
 
@@ -93,7 +93,7 @@ def numbers(cells: Any, given: Given) -> np.ndarray[Any, Any]:
     return values
 
 
-def flags(cells: Any, given: Given) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def flags(cells: Any, given: ColumnSource) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return Arrow cells that are 0 or 1 as truth values, and where they are there. Raises InvalidTarget."""
     values = numbers(cells, given)
     there = ~np.isnan(values)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
-from palate.evaluation._numbers import tick_texts
+from palate.evaluation._display_text import tick_texts
 
 __all__ = [
     "HEIGHT",

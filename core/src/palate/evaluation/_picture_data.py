@@ -20,7 +20,7 @@ __all__ = [
     "calibration_sums",
     "confusion_of",
     "curves_of",
-    "draw_pictures",
+    "picture_data",
     "residual_edges",
     "residuals_of",
 ]
@@ -33,7 +33,7 @@ _RESIDUAL_BINS: Final = 40
 _SAMPLE: Final = 1000
 
 
-def draw_pictures(outcome: ClassOutcome | LabelOutcome | NumberOutcome, *, scale: float, seed: int) -> Pictures:
+def picture_data(outcome: ClassOutcome | LabelOutcome | NumberOutcome, *, scale: float, seed: int) -> Pictures:
     """Return what can be drawn of rows; *scale* is by what their weights were divided."""
     if isinstance(outcome, NumberOutcome):
         return Pictures(residuals=_residuals(outcome, scale, seed)) if outcome.truth.shape[1] == 1 else Pictures()
@@ -52,7 +52,7 @@ def draw_pictures(outcome: ClassOutcome | LabelOutcome | NumberOutcome, *, scale
     roc: list[Curve | None] = []
     pr: list[Curve | None] = []
     calibration = []
-    for label, (truth, scores) in list(zip(labels, outcome.contests(), strict=False))[:MAX_CURVES]:
+    for label, (truth, scores) in list(zip(labels, outcome.rankings(), strict=False))[:MAX_CURVES]:
         both = curves_of(label, truth, scores, outcome.weights)
         roc, pr = [*roc, both[0]], [*pr, both[1]]
         if probable and scores.min() >= 0 and scores.max() <= 1:

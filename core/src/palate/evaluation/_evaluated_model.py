@@ -8,23 +8,23 @@ from typing import Any, Final
 
 import numpy as np
 
-from palate.evaluation._answers import Answer, read_answer
-from palate.evaluation._given import Given, all_missing, flags, numbers
+from palate.evaluation._column_source import ColumnSource, all_missing, flags, numbers
 from palate.evaluation._labels import Labels
+from palate.evaluation._model_output import ModelOutput, read_output
 from palate.evaluation._outcomes import Array
-from palate.evaluation._predictor import Asked, Predicted, are_scores, read_predicted
+from palate.evaluation._predictions import CalledMethods, Predictions, are_scores, read_predicted
 from palate.evaluation._settings import Settings
 from palate.evaluation._tasks import Family, find_family
 from palate.evaluation.errors import InvalidPredictions, InvalidTarget, InvalidWeights
 from palate.pyfunc import PyFuncModel
 
-__all__ = ["Part", "Side", "Subject", "read_weights"]
+__all__ = ["EvaluatedModel", "PredictedRows", "RowContext", "read_weights"]
 
 _NAN_HINT: Final = "a model has to predict a number, or a class, for each row; look at these rows"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class RowContext:
     """What is known of some rows beside what was predicted.
 
     Attributes:
@@ -41,7 +41,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class PredictedRows:
     """Rows with what is true and what was predicted, classes as the codes in which they were met.
 
     Attributes:
@@ -49,7 +49,7 @@ class Part:
         predicted: the same; for classes that only the scores tell, the number of the greatest column.
         scores: in the model's order of columns, or None.
         weights: of the rows, or None.
-        slices: as in ``Side``.
+        slices: as in ``RowContext``.
     """
 
     truth: Array
@@ -68,7 +68,7 @@ class Part:
         return sum(array.nbytes for array in arrays if array is not None)
 
     @classmethod
-    def joined(cls, parts: Sequence[Part]) -> Part:
+    def joined(cls, parts: Sequence[PredictedRows]) -> PredictedRows:
         """Return all rows of some parts."""
         first = parts[0]
         return cls(
@@ -85,7 +85,7 @@ def _joined(arrays: Sequence[Array | None]) -> Array | None:
     return np.concatenate(there) if len(there) == len(arrays) else None
 
 
-class Subject:
+class EvaluatedModel:
     """One model and what it says of the rows.
 
     Attributes:
@@ -101,9 +101,9 @@ class Subject:
         rows: rows that are evaluated.
     """
 
-    def __init__(self, model: PyFuncModel, target: Given, settings: Settings) -> None:
+    def __init__(self, model: PyFuncModel, target: ColumnSource, settings: Settings) -> None:
         self.model, self.target, self.settings = model, target, settings
-        self.asked = Asked.of(model, settings.method)
+        self.asked = CalledMethods.of(model, settings.method)
         self.family: Family | None = None
         self.labels = Labels(target.title)
         self.by_scores = False
@@ -115,7 +115,7 @@ class Subject:
         self._unusable = 0
         self._first_unusable: int | None = None
 
-    def read(self, inputs: Any, rows: int, side: Side) -> Part | None:
+    def read(self, inputs: Any, rows: int, side: RowContext) -> PredictedRows | None:
         """Ask the model about some rows, and return those that can be evaluated; None where the target has none.
 
         Raises:
@@ -125,7 +125,7 @@ class Subject:
         if any(all_missing(column) for column in side.cells):
             self.skipped += rows
             return None
-        first = read_answer(self.model.call(self.asked.first, inputs), method=self.asked.first, rows=rows)
+        first = read_output(self.model.call(self.asked.first, inputs), method=self.asked.first, rows=rows)
         if self.family is None:
             found = find_family(self.settings.task, self.target, side.cells, first, self.model.methods)
             self.family = found.family
@@ -161,7 +161,7 @@ class Subject:
             raise InvalidTarget(self.target.title, reason=f"it is infinite in {infinite:,} rows", hint=hint)
         return values, ~np.isnan(values).any(axis=1)
 
-    def _predict(self, first: Answer, inputs: Any, rows: int) -> Predicted:
+    def _predict(self, first: ModelOutput, inputs: Any, rows: int) -> Predictions:
         assert self.family is not None
         answer, scores = self._second(first, inputs, rows)
         if self.family == "classes" and answer is not None:
@@ -172,7 +172,7 @@ class Subject:
         names = self.target.names
         return read_predicted(self.family, answer, scores, targets=names, width=self.target.width, labels=self.labels)
 
-    def _second(self, first: Answer, inputs: Any, rows: int) -> tuple[Answer | None, Answer | None]:
+    def _second(self, first: ModelOutput, inputs: Any, rows: int) -> tuple[ModelOutput | None, ModelOutput | None]:
         """Return what is predicted and the scores, one of which is the answer that is there already."""
         asked = self.asked
         if self.family == "numbers" or (asked.scores is None and asked.predicted == asked.first):
@@ -181,18 +181,18 @@ class Subject:
             return None, first
         method = asked.scores if asked.predicted == asked.first else asked.predicted
         assert method is not None
-        second = read_answer(self.model.call(method, inputs), method=method, rows=rows)
+        second = read_output(self.model.call(method, inputs), method=method, rows=rows)
         return (first, second) if asked.predicted == asked.first else (second, first)
 
-    def judge(self, inputs: Any, cells: list[Any], rows: int) -> Part:
+    def judge(self, inputs: Any, cells: list[Any], rows: int) -> PredictedRows:
         """Ask the model about some of the rows again, in other inputs, without counting them."""
-        first = read_answer(self.model.call(self.asked.first, inputs), method=self.asked.first, rows=rows)
+        first = read_output(self.model.call(self.asked.first, inputs), method=self.asked.first, rows=rows)
         truth, there = self._read_truth(cells)
         predicted = self._predict(first, inputs, rows)
-        side = Side(cells=cells, weights=None, slices=(), start=0)
+        side = RowContext(cells=cells, weights=None, slices=(), start=0)
         return _part(truth, predicted, side, np.flatnonzero(there & predicted.usable))
 
-    def _keep(self, truth: Array, there: Array, predicted: Predicted, side: Side) -> Part:
+    def _keep(self, truth: Array, there: Array, predicted: Predictions, side: RowContext) -> PredictedRows:
         self.skipped += int((~there).sum())
         if (bad := there & ~predicted.usable).any():
             if self._first_unusable is None:
@@ -206,7 +206,7 @@ class Subject:
         return _part(truth, predicted, side, rows)
 
 
-def _part(truth: Array, predicted: Predicted, side: Side, rows: Array) -> Part:
+def _part(truth: Array, predicted: Predictions, side: RowContext, rows: Array) -> PredictedRows:
     """Return some rows of what was read."""
     values, whole = predicted.values, len(rows) == len(truth)
     if values is None:
@@ -216,7 +216,7 @@ def _part(truth: Array, predicted: Predicted, side: Side, rows: Array) -> Part:
     def some(array: Array) -> Array:
         return array if whole else array[rows]
 
-    return Part(
+    return PredictedRows(
         truth=some(truth),
         predicted=some(values),
         scores=None if predicted.scores is None else some(predicted.scores),
@@ -225,7 +225,7 @@ def _part(truth: Array, predicted: Predicted, side: Side, rows: Array) -> Part:
     )
 
 
-def read_weights(given: Given, cells: Any, start: int) -> Array:
+def read_weights(given: ColumnSource, cells: Any, start: int) -> Array:
     """Return the weights of some rows. Raises InvalidWeights."""
     values = numbers(cells, given)
     for bad, word in ((~np.isfinite(values), "missing, NaN or infinite"), (values < 0, "negative")):

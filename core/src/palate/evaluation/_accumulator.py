@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 
 from palate.evaluation._class_outcome import ClassOutcome
-from palate.evaluation._custom import call_metrics, metric_name
-from palate.evaluation._folded import Folded
-from palate.evaluation._folded_pictures import FoldedPictures
+from palate.evaluation._custom_metrics import call_metrics, metric_name
+from palate.evaluation._evaluated_model import EvaluatedModel, PredictedRows
 from palate.evaluation._label_outcome import LabelOutcome
-from palate.evaluation._layout import Layout, Rows, class_form, find_layout, make_outcome, sorted_layout
-from palate.evaluation._measuring import Measured, measure
+from palate.evaluation._metrics import MeasuredMetrics, measure
 from palate.evaluation._number_outcome import NumberOutcome
 from palate.evaluation._outcomes import Array
-from palate.evaluation._pictures import draw_pictures
+from palate.evaluation._picture_data import picture_data
 from palate.evaluation._slices import Division, SliceColumn
-from palate.evaluation._subject import Part, Subject
+from palate.evaluation._streaming_metrics import StreamingMetrics
+from palate.evaluation._streaming_pictures import StreamingPictures
+from palate.evaluation._task_spec import Rows, TaskSpec, class_form, find_task_spec, make_outcome, with_sorted_classes
 from palate.evaluation.errors import InvalidWeights
 from palate.evaluation.results import Metric, Pictures, Slice
 
-__all__ = ["Tally", "Totals"]
+__all__ = ["Accumulator", "Totals"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Totals:
     """What was found of a model.
 
     Attributes:
-        layout: the task and its classes.
+        spec: the task and its classes.
         measured: the figures of all rows.
         slices: those of parts of them.
         pictures: what can be drawn.
@@ -41,8 +41,8 @@ class Totals:
         rows: all rows, where they were held.
     """
 
-    layout: Layout
-    measured: Measured
+    spec: TaskSpec
+    measured: MeasuredMetrics
     slices: tuple[Slice, ...]
     pictures: Pictures
     exact: bool
@@ -50,7 +50,7 @@ class Totals:
     rows: Rows | None
 
 
-class Tally:
+class Accumulator:
     """Rows as they come.
 
     Args:
@@ -60,14 +60,16 @@ class Tally:
         weights: what the weights are called, for an error.
     """
 
-    def __init__(self, subject: Subject, columns: Sequence[SliceColumn], *, max_held_bytes: int, weights: str) -> None:
+    def __init__(
+        self, subject: EvaluatedModel, columns: Sequence[SliceColumn], *, max_held_bytes: int, weights: str
+    ) -> None:
         self._subject, self._columns, self._limit, self._weights = subject, columns, max_held_bytes, weights
-        self._parts: list[Part] = []
+        self._parts: list[PredictedRows] = []
         self._held = 0
         self._weighty = False
-        self._passing: _Passing | None = None
+        self._passing: _StreamedRows | None = None
 
-    def add(self, part: Part) -> None:
+    def add(self, part: PredictedRows) -> None:
         """Take rows in."""
         if part.weights is not None:
             self._weighty |= bool(part.weights.any())
@@ -85,25 +87,25 @@ class Tally:
             raise InvalidWeights(self._weights, reason="they are 0 in all rows")
         if self._passing is not None:
             return self._passing.finish()
-        part = Part.joined(self._parts)
-        layout = find_layout(self._subject, part)
-        rows = make_outcome(self._subject, layout, part)
+        part = PredictedRows.joined(self._parts)
+        spec = find_task_spec(self._subject, part)
+        rows = make_outcome(self._subject, spec, part)
         settings = self._subject.settings
         measured = measure(rows, settings.bootstrap)
-        true, predicted = values_of(rows)
+        true, predicted = _user_values(rows)
         custom = call_metrics(settings.metrics, true, predicted, rows.weights)
         slices, notes = self._slices(rows, part)
         return Totals(
-            layout=layout,
+            spec=spec,
             measured=replace(measured, metrics=(*measured.metrics, *custom)),
             slices=slices,
-            pictures=draw_pictures(rows, scale=picture_scale(layout, len(rows)), seed=settings.bootstrap.seed),
+            pictures=picture_data(rows, scale=_picture_scale(spec, len(rows)), seed=settings.bootstrap.seed),
             exact=True,
-            notes=(*layout.notes, *notes),
+            notes=(*spec.notes, *notes),
             rows=rows,
         )
 
-    def _slices(self, rows: Rows, part: Part) -> tuple[tuple[Slice, ...], list[str]]:
+    def _slices(self, rows: Rows, part: PredictedRows) -> tuple[tuple[Slice, ...], list[str]]:
         found, notes = [], []
         for column, values in zip(self._columns, part.slices, strict=True):
             division = column.divide(values)
@@ -118,22 +120,22 @@ class Tally:
 
     def _pass_on(self) -> None:
         """Sum up what is held, and from now on what comes."""
-        part = Part.joined(self._parts)
-        self._passing = _Passing(self._subject, self._columns, part)
+        part = PredictedRows.joined(self._parts)
+        self._passing = _StreamedRows(self._subject, self._columns, part)
         for held in self._parts:
             self._passing.add(held)
         self._parts = []
 
 
-class _Passing:
+class _StreamedRows:
     """Rows that are not held."""
 
-    def __init__(self, subject: Subject, columns: Sequence[SliceColumn], first: Part) -> None:
+    def __init__(self, subject: EvaluatedModel, columns: Sequence[SliceColumn], first: PredictedRows) -> None:
         self._subject, self._columns = subject, columns
-        self._layout = find_layout(subject, first, final=False)
+        self._spec = find_task_spec(subject, first, final=False)
         rows = self._outcome(first)
         bootstrap = subject.settings.bootstrap
-        self._all: Folded[Any] = Folded(rows, bootstrap)
+        self._all: StreamingMetrics[Any] = StreamingMetrics(rows, bootstrap)
         self._divisions = [column.divide(values) for column, values in zip(columns, first.slices, strict=True)]
         self._parts = [
             [self._part(rows, division, values, place) for place in range(len(division.parts))]
@@ -141,28 +143,28 @@ class _Passing:
         ]
         self._left = [0] * len(columns)
         self._held = len(first)
-        self._pictures = FoldedPictures(rows, seed=bootstrap.seed)
+        self._pictures = StreamingPictures(rows, seed=bootstrap.seed)
 
-    def _part(self, rows: Rows, division: Division, values: Array, place: int) -> Folded[Any]:
+    def _part(self, rows: Rows, division: Division, values: Array, place: int) -> StreamingMetrics[Any]:
         some = rows.take(np.flatnonzero(division.assign(values) == place))
-        return Folded(some, self._subject.settings.bootstrap, whole=self._all)
+        return StreamingMetrics(some, self._subject.settings.bootstrap, whole=self._all)
 
-    def _outcome(self, part: Part) -> Rows:
-        return make_outcome(self._subject, self._layout, part, sort=False)
+    def _outcome(self, part: PredictedRows) -> Rows:
+        return make_outcome(self._subject, self._spec, part, sort=False)
 
-    def add(self, part: Part) -> None:
+    def add(self, part: PredictedRows) -> None:
         rows = self._outcome(part)
         self._all.add(rows)
         self._pictures.add(rows)
         for at, (division, values) in enumerate(zip(self._divisions, part.slices, strict=True)):
             assigned = division.assign(values)
             self._left[at] += int((assigned < 0).sum())
-            for place, folded in enumerate(self._parts[at]):
-                folded.add(rows.take(np.flatnonzero(assigned == place)))
+            for place, streamed in enumerate(self._parts[at]):
+                streamed.add(rows.take(np.flatnonzero(assigned == place)))
 
     def finish(self) -> Totals:
-        layout = sorted_layout(self._subject, self._layout)
-        form, order = self._form(layout), layout.order if self._subject.family == "classes" else None
+        spec = with_sorted_classes(self._subject, self._spec)
+        form, order = self._form(spec), spec.order if self._subject.family == "classes" else None
         measured = self._all.measure(form, order)
         custom = tuple(
             Metric(name=metric_name(each), value=None, greater_is_better=None, note=_NOT_HELD)
@@ -171,23 +173,23 @@ class _Passing:
         notes = [f"Only {self._held:,} rows were held; the others were summed up as they passed."]
         notes += [*self._all.coarseness(), *self._left_out()]
         return Totals(
-            layout=layout,
+            spec=spec,
             measured=replace(measured, metrics=(*measured.metrics, *custom)),
             slices=self._slices(form, order),
-            pictures=self._pictures.draw(form, order, self._all, scale=picture_scale(layout, self._all.rows)),
-            exact=not (self._all.contests or self._all.distances),
-            notes=(*layout.notes, *notes),
+            pictures=self._pictures.draw(form, order, self._all, scale=_picture_scale(spec, self._all.rows)),
+            exact=not (self._all.score_bins or self._all.error_bins),
+            notes=(*spec.notes, *notes),
             rows=None,
         )
 
-    def _form(self, layout: Layout) -> Rows:
+    def _form(self, spec: TaskSpec) -> Rows:
         if self._subject.family == "classes":
-            return class_form(self._subject, layout)
+            return class_form(self._subject, spec)
         none = np.empty((0, self._subject.target.width))
         if self._subject.family == "numbers":
-            return NumberOutcome(truth=none, predicted=none, center=layout.center)
-        scores = none if self._all.contests else None
-        names = tuple(map(str, layout.classes))
+            return NumberOutcome(truth=none, predicted=none, center=spec.center)
+        scores = none if self._all.score_bins else None
+        names = tuple(map(str, spec.classes))
         return LabelOutcome(truth=none, predicted=none, names=names, scores=scores)
 
     def _slices(self, form: Rows, order: Array | None) -> tuple[Slice, ...]:
@@ -196,12 +198,12 @@ class _Passing:
                 column=division.column,
                 value=value,
                 label=label,
-                rows=folded.rows,
-                metrics=folded.measure(form, order).metrics,
+                rows=streamed.rows,
+                metrics=streamed.measure(form, order).metrics,
             )
             for division, parts in zip(self._divisions, self._parts, strict=True)
-            for (value, label), folded in zip(division.parts, parts, strict=True)
-            if folded.rows
+            for (value, label), streamed in zip(division.parts, parts, strict=True)
+            if streamed.rows
         )
 
     def _left_out(self) -> list[str]:
@@ -215,7 +217,7 @@ class _Passing:
 _NOT_HELD = "No value: it needs all rows, which are too many to hold."
 
 
-def values_of(rows: Rows) -> tuple[Array, Array]:
+def _user_values(rows: Rows) -> tuple[Array, Array]:
     """Return what is true and what was predicted as the user knows it: classes, 0 and 1, or numbers."""
     if isinstance(rows, ClassOutcome):
         classes = np.array(rows.classes)
@@ -226,6 +228,6 @@ def values_of(rows: Rows) -> tuple[Array, Array]:
     return (rows.truth[:, 0], rows.predicted[:, 0]) if one else (rows.truth, rows.predicted)
 
 
-def picture_scale(layout: Layout, rows: int) -> float:
+def _picture_scale(spec: TaskSpec, rows: int) -> float:
     """Return by what weights are multiplied to be those of the data again, unless their sum is no number."""
-    return layout.scale if math.isfinite(layout.scale * max(rows, 1)) else 1.0
+    return spec.scale if math.isfinite(spec.scale * max(rows, 1)) else 1.0

@@ -10,12 +10,12 @@ from typing import Final
 
 import numpy as np
 
-from palate.evaluation._groups import resample_groups
+from palate.evaluation._grouped_bootstrap import resample_groups
 from palate.evaluation._outcomes import Array, Outcome, Undefined, Values
-from palate.evaluation._resampling import MIN_ROWS, Estimator, interval, resample
+from palate.evaluation._resampling import MIN_ROWS, SampleMetrics, interval, resample
 from palate.evaluation.results import Metric
 
-__all__ = ["Bootstrap", "Measured", "make_metrics", "measure", "shifted"]
+__all__ = ["Bootstrap", "MeasuredMetrics", "make_metrics", "measure", "shifted"]
 
 _DRAWN_ROWS: Final = 450_000
 """Rows, times what has to be sorted, of which whole samples are drawn; of more, samples of groups of rows are."""
@@ -40,14 +40,14 @@ class Bootstrap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class MeasuredMetrics:
     """Figures, and for each that has an interval its values in the samples, by which models are compared."""
 
     metrics: tuple[Metric, ...]
     samples: Values = field(default_factory=dict)
 
 
-def measure(outcome: Outcome, bootstrap: Bootstrap) -> Measured:
+def measure(outcome: Outcome, bootstrap: Bootstrap) -> MeasuredMetrics:
     """Return the figures of rows that are all there, of which there is at least one."""
     if outcome.weights is not None and not outcome.weights.any():
         undefined = {name: "The weight of all its rows is 0." for name, _greater in outcome.order}
@@ -68,7 +68,7 @@ def make_metrics(
     samples: Values,
     reason: str,
     bootstrap: Bootstrap,
-) -> Measured:
+) -> MeasuredMetrics:
     """Return figures with their intervals.
 
     Args:
@@ -90,17 +90,17 @@ def make_metrics(
         if bootstrap.resamples and low is None:
             note = note or _WITHOUT.get(name, reason)
         metrics.append(Metric(name=name, value=value, low=low, high=high, greater_is_better=greater, note=note))
-    return Measured(metrics=tuple(metrics), samples=samples)
+    return MeasuredMetrics(metrics=tuple(metrics), samples=samples)
 
 
 def _exact_areas(outcome: Outcome, undefined: Undefined) -> dict[str, float]:
     from sklearn import metrics
 
-    contests, found = outcome.contests(), {}
+    rankings, found = outcome.rankings(), {}
     judges = {"roc_auc": metrics.roc_auc_score, "pr_auc": metrics.average_precision_score}
     for name, judge in judges.items():
-        if contests and name not in undefined:
-            areas = [judge(truth, scores, sample_weight=outcome.weights) for truth, scores in contests]
+        if rankings and name not in undefined:
+            areas = [judge(truth, scores, sample_weight=outcome.weights) for truth, scores in rankings]
             found[name] = float(np.mean(areas))
     return found
 
@@ -112,9 +112,9 @@ def _sample(outcome: Outcome, bootstrap: Bootstrap, exact: Mapping[str, float]) 
         return {}, ""
     if rows < MIN_ROWS:
         return {}, f"No interval: there are fewer than {MIN_ROWS} rows."
-    rankings = len(outcome.contests()) + len(outcome.distances())
+    rankings = len(outcome.rankings()) + len(outcome.absolute_errors())
     if rows * (2 + rankings) <= _DRAWN_ROWS:
-        return resample(Estimator(outcome), rows=rows, resamples=resamples, seed=seed), ""
+        return resample(SampleMetrics(outcome), rows=rows, resamples=resamples, seed=seed), ""
     ranked = rankings <= _MAX_RANKINGS
     reason = "" if ranked else f"No interval: there are {rankings} curves."
     values, binned = resample_groups(outcome, resamples=resamples, seed=seed, ranked=ranked)

@@ -96,12 +96,12 @@ class Groups:
     def __init__(self, outcome: Outcome, *, seed: int, ranked: bool = True) -> None:
         self._random = np.random.default_rng([seed, 1])
         self._seed = seed
-        contests = outcome.contests() if ranked else []
-        distances = outcome.distances() if ranked else []
-        bins = max(_LEAST_BINS, min(_BINS, _ALL_BINS // max(1, len(contests) + len(distances))))
+        rankings = outcome.rankings() if ranked else []
+        errors = outcome.absolute_errors() if ranked else []
+        bins = max(_LEAST_BINS, min(_BINS, _ALL_BINS // max(1, len(rankings) + len(errors))))
         self.sums: Array | None = None
-        self.contests = [quantile_bins(scores, bins, GROUPS) for _truth, scores in contests]
-        self.distances = [quantile_bins(values, bins, GROUPS) for values in distances]
+        self.score_bins = [quantile_bins(scores, bins, GROUPS) for _truth, scores in rankings]
+        self.error_bins = [quantile_bins(values, bins, GROUPS) for values in errors]
 
     def deal(self, rows: int) -> Array:
         """Return the group of each of the next rows."""
@@ -111,11 +111,11 @@ class Groups:
         """Add rows, each to its group."""
         sums = outcome.sums().of_groups(groups, GROUPS)
         self.sums = sums if self.sums is None else self.sums + sums
-        if self.contests:
-            for bins, (truth, scores) in zip(self.contests, outcome.contests(), strict=True):
+        if self.score_bins:
+            for bins, (truth, scores) in zip(self.score_bins, outcome.rankings(), strict=True):
                 bins.add(scores, truth, groups, outcome.weights)
-        if self.distances:
-            for bins, values in zip(self.distances, outcome.distances(), strict=True):
+        if self.error_bins:
+            for bins, values in zip(self.error_bins, outcome.absolute_errors(), strict=True):
                 bins.add(values, np.zeros(len(values), dtype=bool), groups, outcome.weights)
 
     def resample(self, outcome: Outcome, resamples: int) -> Values:
@@ -130,13 +130,13 @@ class Groups:
 
     def _of_bins(self, counts: Array) -> Values:
         found: Values = {}
-        if self.contests:
-            sides = ((*bins.sides(), bins.single) for bins in self.contests)
+        if self.score_bins:
+            sides = ((*bins.sides(), bins.single) for bins in self.score_bins)
             areas = [areas_of_bins(counts @ true, counts @ false, single=single) for true, false, single in sides]
             found["roc_auc"] = np.mean([roc for roc, _precision in areas], axis=0)
             found["pr_auc"] = np.mean([precision for _roc, precision in areas], axis=0)
-        if self.distances:
-            medians = [median_of_bins(bins, counts @ bins.counts[0]) for bins in self.distances]
+        if self.error_bins:
+            medians = [median_of_bins(bins, counts @ bins.counts[0]) for bins in self.error_bins]
             found["median_absolute_error"] = np.mean(medians, axis=0)
         return found
 
@@ -148,7 +148,7 @@ def resample_groups(outcome: Outcome, *, resamples: int, seed: int, ranked: bool
         outcome: the rows.
         resamples: how many samples.
         seed: of the generator.
-        ranked: whether scores and distances are counted, without which what is made of these is left out.
+        ranked: whether scores and errors are counted, without which what is made of these is left out.
     """
     groups = Groups(outcome, seed=seed, ranked=ranked)
     groups.add(outcome, groups.deal(len(outcome)))

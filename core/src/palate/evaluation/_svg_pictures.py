@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
-from palate.evaluation._drawing import HEIGHT, WIDTH, Axes, KeyEntry, Mark, Path, Picture, Words, box, spread
-from palate.evaluation._numbers import label_text, number_text, short_text
+from palate.evaluation._display_text import label_text, number_text, short_text
+from palate.evaluation._svg_shapes import HEIGHT, WIDTH, Axes, KeyEntry, Mark, Path, Picture, Words, box, spread
 from palate.evaluation.results import Calibration, Confusion, Curve, Evaluation, Residuals
 
 __all__ = ["LARGEST_TABLE", "LEVELS", "level_of", "pictures_of"]

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from palate.evaluation._drawing import Dot, Mark, Path, Picture, Scale, spread
+from palate.evaluation._svg_shapes import Dot, Mark, Path, Picture, Scale, spread
 
 __all__ = ["Ruler", "Span"]
 

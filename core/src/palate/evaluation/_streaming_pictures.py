@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from palate.evaluation._class_outcome import ClassOutcome
-from palate.evaluation._folded import Folded
 from palate.evaluation._label_outcome import LabelOutcome
 from palate.evaluation._number_outcome import NumberOutcome
 from palate.evaluation._outcomes import Array
-from palate.evaluation._pictures import (
+from palate.evaluation._picture_data import (
     CALIBRATION_BINS,
     MAX_CURVES,
     calibration_of,
@@ -21,12 +20,13 @@ from palate.evaluation._pictures import (
     residual_edges,
     residuals_of,
 )
+from palate.evaluation._streaming_metrics import StreamingMetrics
 from palate.evaluation.results import Label, Pictures
 
-__all__ = ["FoldedPictures"]
+__all__ = ["StreamingPictures"]
 
 
-class FoldedPictures:
+class StreamingPictures:
     """Sums for pictures.
 
     Args:
@@ -37,7 +37,7 @@ class FoldedPictures:
     def __init__(self, first: ClassOutcome | LabelOutcome | NumberOutcome, *, seed: int) -> None:
         self._first, self._seed = first, seed
         self._cells = np.zeros((0, 0))
-        self._calibration: list[Array] = [np.zeros((3, CALIBRATION_BINS)) for _ in first.contests()[:MAX_CURVES]]
+        self._calibration: list[Array] = [np.zeros((3, CALIBRATION_BINS)) for _ in first.rankings()[:MAX_CURVES]]
         self._edges = np.empty(0)
         if isinstance(first, NumberOutcome):
             self._edges = residual_edges((first.predicted - first.truth)[:, 0])
@@ -51,13 +51,13 @@ class FoldedPictures:
             return
         if isinstance(rows, ClassOutcome):
             self._add_cells(rows)
-        for sums, (truth, scores) in zip(self._calibration, rows.contests(), strict=False):
+        for sums, (truth, scores) in zip(self._calibration, rows.rankings(), strict=False):
             if scores.size and scores.min() >= 0 and scores.max() <= 1:
                 sums += np.stack(calibration_sums(truth, scores, rows.weights))
             else:
                 sums += np.nan  # no probabilities
 
-    def draw(self, form: Any, order: Array | None, folded: Folded[Any], *, scale: float) -> Pictures:
+    def draw(self, form: Any, order: Array | None, streamed: StreamingMetrics[Any], *, scale: float) -> Pictures:
         """Return the pictures; *form* has no rows, and *order* is the code under which each of its classes was met."""
         if isinstance(self._first, NumberOutcome):
             if self._first.truth.shape[1] > 1:
@@ -66,7 +66,7 @@ class FoldedPictures:
         labels: list[Label] = list(form.names) if isinstance(form, LabelOutcome) else _labels(form)
         curves = [
             curves_of(label, *_pseudo_rows(bins.counts[:, 0]))
-            for label, bins in list(zip(labels, folded.contests, strict=False))[:MAX_CURVES]
+            for label, bins in list(zip(labels, streamed.score_bins, strict=False))[:MAX_CURVES]
         ]
         confusion = None
         if order is not None:
