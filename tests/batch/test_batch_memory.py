@@ -25,9 +25,9 @@ print(report.rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("format", "rows"), [("parquet", 3_000_000), ("csv", 1_000_000)])
+@pytest.mark.parametrize(("format", "rows"), [("parquet", 2_000_000), ("csv", 800_000)])
 def test_memory_is_bounded_whatever_the_size(tmp_path, format, rows) -> None:
-    """One row group of 720 MB, and text of 500 MB: whoever reads either as a whole needs more than the bound."""
+    """One row group of 480 MB, and text of more than 400 MB: whoever reads either as a whole needs more than the bound."""
     from sklearn.linear_model import LinearRegression
 
     random = np.random.default_rng(0)
