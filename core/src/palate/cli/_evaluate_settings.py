@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from palate.cli._delimiter import read_delimiter
 from palate.errors import InvalidOption
 from palate.evaluation import Gate, make_gate, read_gate
 
@@ -45,16 +46,8 @@ def gate_of(file: str | None, rules: Sequence[str], settings: dict[str, Any]) ->
 
 def settings_of(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that were given."""
-    if (delimiter := options.get("delimiter")) is not None:
-        options = {**options, "delimiter": _character(delimiter)}
-    return {name: value for name, value in options.items() if value is not None and value != ()}
-
-
-def _character(delimiter: str) -> str:
-    named = {"tab": "\t", r"\t": "\t"}.get(delimiter, delimiter)
-    if len(named) != 1 or named in '\r\n"':
-        raise InvalidOption("--delimiter", reason=f"'{delimiter}' is not one character", hint="give one, or 'tab'")
-    return named
+    read = {**options, "delimiter": read_delimiter(options.get("delimiter"))}
+    return {name: value for name, value in read.items() if value is not None and value != ()}
 
 
 def load_metric(text: str) -> Callable[..., Any]:
@@ -67,10 +60,11 @@ def load_metric(text: str) -> Callable[..., Any]:
     if spec is None or spec.loader is None or not path.is_file():
         raise InvalidOption("--metric", reason=f"'{file}' is no file of Python", hint="write FILE.py:FUNCTION")
     module = importlib.util.module_from_spec(spec)
+    # It stays there: the function may import what stands beside it only when it is called.
     sys.path.insert(0, str(path.resolve().parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as exc:
+    except Exception as exc:  # a file of the user's own may raise anything
         raise InvalidOption("--metric", reason=f"'{file}': {type(exc).__name__}: {exc}", hint="mend the file") from exc
     function = getattr(module, name, None)
     if not callable(function):

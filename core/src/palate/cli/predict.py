@@ -10,6 +10,7 @@ import click
 
 from palate import Isolation
 from palate.amounts import read_size
+from palate.cli._delimiter import read_delimiter
 from palate.cli._ending import ending_orderly
 from palate.cli._output import json_option, model_speaks_aside, trust_option
 from palate.cli._predict_files import can_stream, predict_on_cluster, predict_streamed
@@ -125,7 +126,7 @@ def command(
     """
     sources = (*files, *inputs) or (STANDARD,)
     rows = {name: value for name, value in by_rows.items() if _is_said(value)}
-    separator = _read_delimiter(delimiter)
+    separator = read_delimiter(delimiter)
     calling: dict[str, Any] = {"method": method, "params": _params(params)}
     opening: dict[str, Any] = {
         "trust": trust,
@@ -172,15 +173,6 @@ def _isolation(
     if not asked and environment is None and timeout is None and memory_limit is None:
         return False
     return Isolation(environment=environment or "auto", timeout=timeout, memory_limit=memory_limit)
-
-
-def _read_delimiter(delimiter: str | None) -> str | None:
-    if delimiter is None:
-        return None
-    named = {"tab": "\t", r"\t": "\t"}.get(delimiter, delimiter)
-    if len(named) != 1 or named in '\r\n"':
-        raise InvalidOption("--delimiter", reason=f"'{delimiter}' is not one character", hint="give one, or 'tab'")
-    return named
 
 
 def _params(pairs: tuple[str, ...]) -> dict[str, Any]:

@@ -1,9 +1,22 @@
-"""What a model is worth: metrics, comparison, reports and gates."""
+"""What a model is worth: metrics, comparison, reports and gates. Needs ``pip install palate[evaluate]``."""
 
 from palate.evaluation._comparing import compare_models
 from palate.evaluation._evaluating import evaluate_model
 from palate.evaluation._gate_running import run_gate
 from palate.evaluation._report import write_json, write_report
+from palate.evaluation.errors import (
+    EvaluationError,
+    InvalidPredictions,
+    InvalidSlice,
+    InvalidTarget,
+    InvalidWeights,
+    LabelsDiffer,
+    MetricFailed,
+    NoRows,
+    TargetNotFound,
+    TaskUnknown,
+    TooManyClasses,
+)
 from palate.evaluation.gate import Gate, GateResult, InvalidGate, Judgement, check_gate, make_gate, read_gate
 from palate.evaluation.results import (
     Calibration,
@@ -29,18 +42,29 @@ __all__ = [
     "Curve",
     "Difference",
     "Evaluation",
+    "EvaluationError",
     "Gate",
     "GateResult",
     "Importance",
     "InvalidGate",
+    "InvalidPredictions",
+    "InvalidSlice",
+    "InvalidTarget",
+    "InvalidWeights",
     "Judgement",
     "Label",
+    "LabelsDiffer",
     "Latency",
     "Metric",
+    "MetricFailed",
+    "NoRows",
     "Pictures",
     "Residuals",
     "Slice",
+    "TargetNotFound",
     "Task",
+    "TaskUnknown",
+    "TooManyClasses",
     "check_gate",
     "compare_models",
     "evaluate_model",
