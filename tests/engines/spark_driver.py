@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from driver_errors import errors_of
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import lit, struct
@@ -18,7 +20,8 @@ from palate.batch.engines import predict_on_engine, spark_predict, spark_udf
 def main(address: str, report: str, models: str, rows: str, out: str) -> None:
     """Predict in every way; provoke errors."""
     builder = SparkSession.builder.master(address).config("spark.executorEnv.HOME", f"{out}/nobody")
-    spark = builder.config("spark.ui.enabled", "false").getOrCreate()
+    # What does not fit does not fit the next time either.
+    spark = builder.config("spark.ui.enabled", "false").config("spark.task.maxFailures", "1").getOrCreate()
     frame = spark.read.parquet(rows)
     driver = Driver(spark, frame, Path(models), Path(out))
     driver.predict_frames()
@@ -105,11 +108,19 @@ class Driver:
         done = predict_on_engine("spark", models / "boosted", rows, out / "job", keys=["id"])
         errors = errors_of(
             taken=lambda: predict_on_engine("spark", models / "boosted", rows, out / "job"),
-            gaps=lambda: predict_on_engine("spark", models / "telling", out / "gaps", out / "no", trust=True),
+            gaps=lambda: predict_on_engine("spark", models / "telling", _write_gaps(out), out / "no", trust=True),
         )
         again = predict_on_engine("spark", models / "boosted", rows, out / "job", keys=["id"], overwrite=True)
         names = sorted(path.name for path in out.iterdir() if path.name not in self.written)
         return {**done.to_dict(), **errors, "again": again.rows, "left": names}
+
+
+def _write_gaps(out: Path) -> Path:
+    """Write two rows, one of which has a gap."""
+    (out / "gaps").mkdir()
+    gaps = pa.table({"id": [1, 2], "a": [0.5, 0.5], "b": [0.5, 0.5], "c": pa.array([1, None], pa.int64())})
+    pq.write_table(gaps, out / "gaps" / "part-0.parquet")
+    return out / "gaps"
 
 
 if __name__ == "__main__":

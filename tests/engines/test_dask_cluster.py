@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from engine_clusters import Cluster, dask_cluster
+from engine_clusters import Cluster, Done, dask_cluster
 from processes import wait_until
 
 pytestmark = pytest.mark.slow
@@ -27,20 +25,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield cluster
 
 
-@dataclass(frozen=True)
-class Done:
-    """What a driver did."""
-
-    out: Path
-    report: dict[str, Any]
-
-
 @pytest.fixture(scope="module")
 def done(cluster: Cluster, models: Path, rows: Path) -> Done:
     """Run the driver once."""
-    out = cluster.folder / "out"
-    out.mkdir()
-    return Done(out, cluster.run(Path(__file__).with_name("dask_driver.py"), models, rows, out))
+    return cluster.run(Path(__file__).with_name("dask_driver.py"), models, rows)
 
 
 def test_no_archive_is_left(done: Done, cluster: Cluster) -> None:

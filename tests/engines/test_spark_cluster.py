@@ -6,14 +6,12 @@ import os
 import re
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from engine_clusters import Cluster, spark_cluster
+from engine_clusters import Cluster, Done, spark_cluster
 from processes import is_running, wait_until
 
 pytestmark = pytest.mark.slow
@@ -30,24 +28,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield cluster
 
 
-@dataclass(frozen=True)
-class Done:
-    """What a driver did."""
-
-    out: Path
-    report: dict[str, Any]
-
-
 @pytest.fixture(scope="module")
 def done(cluster: Cluster, models: Path, rows: Path) -> Done:
     """Run the driver once."""
-    out = cluster.folder / "out"
-    out.mkdir()
-    gaps = pa.table({"id": [1, 2], "a": [0.5, 0.5], "b": [0.5, 0.5], "c": pa.array([1, None], pa.int64())})
-    (out / "gaps").mkdir()
-    pq.write_table(gaps, out / "gaps" / "part-0.parquet")
-    report = cluster.run(Path(__file__).with_name("spark_driver.py"), models, rows, out)
-    return Done(out, report)
+    return cluster.run(Path(__file__).with_name("spark_driver.py"), models, rows)
 
 
 def test_no_archive_is_left(done: Done, cluster: Cluster) -> None:

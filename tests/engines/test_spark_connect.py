@@ -21,11 +21,11 @@ def test_answers_come_through_a_server(
 ) -> None:
     """Frames and functions of columns predict the same; mistakes are told by the driver, or in the task's words."""
     with spark_connect(tmp_path / "connect") as cluster:
-        out = tmp_path / "out"
-        report = cluster.run(Path(__file__).with_name("connect_driver.py"), models, rows, out)
+        done = cluster.run(Path(__file__).with_name("connect_driver.py"), models, rows)
+    report = done.report
     assert report["class"] == "pyspark.sql.connect.session"
-    assert read_answer(out / "telling") == expected("telling")
-    assert read_answer(out / "labels") == expected("labels")
+    assert read_answer(done.out / "telling") == expected("telling")
+    assert read_answer(done.out / "labels") == expected("labels")
     assert report["missing"].startswith(
         "InvalidInput: The input does not fit the model's signature: inputs.b: this column"
     )

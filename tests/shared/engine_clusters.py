@@ -24,7 +24,7 @@ import pytest
 from cluster_models import LOG_VARIABLE
 from processes import is_running, wait_until
 
-__all__ = ["Cluster", "Told", "dask_cluster", "engines_python", "ray_cluster", "spark_cluster", "spark_connect"]
+__all__ = ["Cluster", "Done", "Told", "dask_cluster", "engines_python", "ray_cluster", "spark_cluster", "spark_connect"]
 
 _FOLDER: Final = Path(__file__).resolve().parents[2] / ".venv-engines"
 _TOKEN: Final = "PALATE_TEST_CLUSTER"
@@ -53,6 +53,14 @@ class Told:
     parent: int
     machine: int
     what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a driver did: predictions in folders below *out*, and its report."""
+
+    out: Path
+    report: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -124,13 +132,15 @@ class Cluster:
 
     def end(self, driver: subprocess.Popen[bytes]) -> Any:
         """Wait for a driver; return its report."""
-        driver.wait(timeout=170)
+        driver.wait(timeout=_PATIENCE * 4)
         assert driver.returncode == 0, (self.folder / "driver.log").read_text(errors="replace")[-6000:]
         return json.loads(self._report.read_text())
 
-    def run(self, script: Path, *arguments: object) -> Any:
-        """Run a driver; return its report."""
-        return self.end(self.begin(script, *arguments))
+    def run(self, script: Path, *arguments: object) -> Done:
+        """Run a driver, which is also given a folder for predictions."""
+        out = self.folder / "out"
+        out.mkdir()
+        return Done(out, self.end(self.begin(script, *arguments, out)))
 
     @property
     def _report(self) -> Path:
