@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from palate.evaluation._outcomes import Array, Undefined, Values
+from palate.evaluation._outcomes import Array, Undefined, Values, take_rows
 from palate.evaluation._sums import Sums
 from palate.evaluation.results import Label
 
-__all__ = ["CLASS_METRICS", "ClassOutcome", "class_values", "why_undefined"]
+__all__ = ["CLASS_METRICS", "ClassOutcome", "why_undefined"]
 
 _BINARY = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
 _AVERAGED = tuple(f"{name}_{average}" for average in ("macro", "micro", "weighted") for name in _BINARY[2:])
@@ -56,26 +56,19 @@ class ClassOutcome:
         return [(name, name not in _LOSSES) for name in (*names, *ranked, *losses, "mcc")]
 
     def take(self, rows: Array) -> ClassOutcome:
-        return replace(
-            self,
-            truth=self.truth[rows],
-            predicted=self.predicted[rows],
-            scores=None if self.scores is None else self.scores[rows],
-            weights=None if self.weights is None else self.weights[rows],
-        )
+        return take_rows(self, rows, columns=("truth", "predicted", "scores", "weights"))
 
     def sums(self) -> Sums:
-        cells, true, predicted, spread = self._cells()
+        cells, _true, _predicted, spread = self._cells()
         columns = [np.ones(len(self))]
         if self.probable:
             columns += self._losses()
-        del true, predicted
         return Sums(dense=np.stack(columns, axis=1), weights=self.weights, cells=cells, spread=spread)
 
     def values(self, sums: Array) -> Values:
         count = len(self.classes)
         true, predicted, right = sums[:, :count], sums[:, count : 2 * count], sums[:, 2 * count : 3 * count]
-        found = class_values(true, predicted, right, self.positive)
+        found = _class_values(true, predicted, right, self.positive)
         if self.probable:
             with np.errstate(invalid="ignore", divide="ignore"):
                 found["log_loss"] = sums[:, -2] / sums[:, -3]
@@ -148,6 +141,20 @@ class ClassOutcome:
         found[list(self.columns)] = np.arange(len(self.columns))
         return found
 
+    def confusion(self) -> Array:
+        """Return the weight of the rows of each true class, a row of the matrix, and each predicted one."""
+        count = len(self.classes)
+        return np.bincount(self._pairs(), weights=self.weights, minlength=count * count).reshape(count, count)
+
+    def ranked_classes(self) -> list[Label]:
+        """Return the class that each of ``rankings`` tells from the rest."""
+        if self.positive is not None:
+            return [self.classes[self.positive]]
+        return [self.classes[code] for code in self.columns]
+
+    def _pairs(self) -> Array:
+        return self.truth.astype(np.int64) * len(self.classes) + self.predicted
+
     def unknown(self) -> list[Label]:
         """Return the classes of rows that the model has no score for."""
         unknown = np.flatnonzero(self._column_of_class() < 0)
@@ -157,8 +164,7 @@ class ClassOutcome:
         """Return the cell of each row, true and predicted class of each cell, and what a row of each adds."""
         from scipy.sparse import coo_matrix
 
-        count = len(self.classes)
-        pairs = self.truth.astype(np.int64) * count + self.predicted
+        count, pairs = len(self.classes), self._pairs()
         present = np.flatnonzero(np.bincount(pairs, minlength=count * count))
         cells = np.searchsorted(present, pairs)
         true, predicted = np.divmod(present, count)
@@ -170,7 +176,7 @@ class ClassOutcome:
         return cells, true, predicted, spread
 
 
-def class_values(true: Array, predicted: Array, right: Array, positive: int | None) -> Values:
+def _class_values(true: Array, predicted: Array, right: Array, positive: int | None) -> Values:
     """Return what follows from how many rows are of each class, are predicted to be, and are both.
 
     Each has a row for each sample. A metric that divides by nothing is NaN; inside an average over classes, a class

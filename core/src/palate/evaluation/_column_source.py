@@ -11,7 +11,7 @@ from palate.datasets import Chunk, Dataset
 from palate.errors import InvalidInput
 from palate.evaluation.errors import EvaluationError, InvalidTarget, InvalidWeights, TargetNotFound
 
-__all__ = ["ColumnSource", "all_missing", "flags", "numbers", "require_columns"]
+__all__ = ["ColumnSource", "all_missing", "flags", "numbers", "require_columns", "to_floats"]
 
 
 class ColumnSource:
@@ -77,20 +77,24 @@ def all_missing(cells: Any) -> bool:
     return bool(pc.all(cells.is_null(nan_is_null=True)).as_py()) if len(cells) else True
 
 
+def to_floats(cells: Any) -> np.ndarray[Any, Any]:
+    """Return Arrow cells that are numbers as float64, NaN where they are missing."""
+    import pyarrow as pa
+
+    return np.asarray(cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+
+
 def numbers(cells: Any, given: ColumnSource) -> np.ndarray[Any, Any]:
     """Return Arrow cells as float64, NaN where they are missing. Raises InvalidTarget for text."""
     import pyarrow as pa
 
     try:
-        values = np.asarray(cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
-    except TypeError:  # a ChunkedArray takes no zero_copy_only in older releases of pyarrow
-        values = np.asarray(cells.cast(pa.float64(), safe=False).to_numpy())
+        return to_floats(cells)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
         reason = f"it holds cells of the type {cells.type}, not numbers"
         if given.role == "weights":
             raise InvalidWeights(given.title, reason=reason) from exc
         raise InvalidTarget(given.title, reason=reason, hint="give a column of numbers") from exc
-    return values
 
 
 def flags(cells: Any, given: ColumnSource) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -17,6 +17,7 @@ from palate.evaluation._data_pass import PassResult, run_pass
 from palate.evaluation._evaluating import make_evaluation, open_model, require_sklearn
 from palate.evaluation._metrics import Bootstrap
 from palate.evaluation._outcomes import Array
+from palate.evaluation._resampling import percentiles
 from palate.evaluation._settings import MAX_HELD_BYTES, Settings, names_of
 from palate.evaluation.errors import TaskUnknown
 from palate.evaluation.results import Comparison, Difference, Evaluation, Label, Metric, Task
@@ -129,8 +130,7 @@ def _difference(a: Metric, b: Metric, samples: Array | None, mcnemar: float | No
     low = high = p_value = None
     if value is not None and samples is not None and a.low is not None and b.low is not None:
         there = samples[np.isfinite(samples)]
-        outside = (1 - confidence) / 2
-        low, high = (float(end) for end in np.quantile(there, (outside, 1 - outside)))
+        low, high = percentiles(there, confidence)
         p_value = bootstrap_p_value(there, value)
     return Difference(
         name=a.name,

@@ -15,7 +15,7 @@ from palate.evaluation._slices import SliceColumn
 from palate.evaluation.errors import NoRows
 from palate.pyfunc import PyFuncModel
 
-__all__ = ["PassResult", "input_names", "run_pass"]
+__all__ = ["PassResult", "run_pass"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ def run_pass(
         None if weights is None else ColumnSource(weights, role="weights"),
     )
     free = {*truth.names, *(weight.names if weight else ())}
-    inputs = [input_names(model, dataset, free) for model in models]
+    inputs = [_input_names(model, dataset, free) for model in models]
     for model, names in zip(models, inputs, strict=True):
         declared = model.signature is not None and model.signature.inputs is not None
         require_columns(dataset, truth, inputs=names if declared and names else ())
@@ -69,7 +69,7 @@ def run_pass(
     return reader.finish(dataset)
 
 
-def input_names(model: PyFuncModel, dataset: Dataset, free: set[str]) -> list[str] | None:
+def _input_names(model: PyFuncModel, dataset: Dataset, free: set[str]) -> list[str] | None:
     """Return the columns that a model is given: those of its signature, or all that are neither target nor weights."""
     if dataset.columns is None:
         return None

@@ -11,77 +11,20 @@ from typing import Final
 
 import numpy as np
 
+from palate.evaluation._binning import quantile_bins
+from palate.evaluation._medians import median_of_bins
 from palate.evaluation._outcomes import Array, Outcome, Values
 from palate.evaluation._ranking import areas_of_bins
 from palate.evaluation._resampling import draw
 
-__all__ = ["GROUPS", "Bins", "Groups", "median_of_bins", "quantile_bins", "resample_groups"]
+__all__ = ["Groups", "resample_groups"]
 
-GROUPS: Final = 1000
+_GROUPS: Final = 1000
+"""Of a thousand, the spread is known to some two percent."""
 _BINS: Final = 512
 _LEAST_BINS: Final = 64
 _ALL_BINS: Final = 5120
-_SAMPLE: Final = 200_000
-
-
-def quantile_bins(values: Array, bins: int, groups: int) -> Bins:
-    """Return at most *bins* bins in which values lie in about equal numbers, or one for each value of a few."""
-    some = np.sort(values[:: max(1, len(values) // _SAMPLE)].astype(np.float64))
-    different = np.unique(some)
-    if len(different) <= bins:
-        # Values that come again and again are all that there are; others are only the first of many.
-        return Bins(different, groups, single=len(different) <= len(some) / 2)
-    edges = np.unique(some[np.linspace(0, len(some) - 1, bins).astype(np.int64)])
-    return Bins(edges, groups, single=False)
-
-
-class Bins:
-    """Weight by group, side and bin: the bin of a value is the first edge that is not less than it.
-
-    Args:
-        edges: in rising order.
-        groups: how many groups there are.
-        single: whether each edge is the only value of its bin, as far as is known.
-    """
-
-    def __init__(self, edges: Array, groups: int, *, single: bool) -> None:
-        self.edges, self.single = edges, single
-        self.counts = np.zeros((2, groups, len(edges) + 1))
-
-    def wider(self, bins: int) -> Bins:
-        """Return at most *bins* empty bins, for one group, of which each takes several of these in."""
-        step = -(-len(self.edges) // bins)
-        edges = self.edges if step == 1 else np.unique(np.append(self.edges[::step], self.edges[-1]))
-        return Bins(edges, 1, single=self.single and step == 1)
-
-    def add(self, values: Array, sides: Array, groups: Array, weights: Array | None) -> None:
-        """Count rows."""
-        shape = self.counts.shape
-        place = np.searchsorted(self.edges, values)
-        at = (sides.astype(np.int64) * shape[1] + groups) * shape[2] + place
-        size = shape[0] * shape[1] * shape[2]
-        self.counts += np.bincount(at, weights=weights, minlength=size).reshape(shape)
-
-    def sides(self) -> tuple[Array, Array]:
-        """Return the weight of rows of the class and of the rest, by group and bin, the highest values first."""
-        return self.counts[1][:, ::-1], self.counts[0][:, ::-1]
-
-
-def median_of_bins(bins: Bins, weights: Array) -> Array:
-    """Return the medians of bins, for each row of weights, as if values were spread evenly in each bin."""
-    edges = bins.edges
-    sums = np.cumsum(weights, axis=1)
-    half = sums[:, -1:] / 2
-    at = np.minimum((sums < half).sum(axis=1), len(edges) - 1)
-    if bins.single:
-        return np.asarray(edges[at])
-    rows = np.arange(len(weights))
-    inside = weights[rows, at]
-    before = sums[rows, at] - inside
-    low, part = edges[np.maximum(at - 1, 0)], np.zeros(len(at))
-    np.divide(half[:, 0] - before, inside, out=part, where=inside > 0)
-    found: Array = low + (edges[at] - low) * part
-    return found
+"""Bins of all curves together, in each group: some 80 MB with both sides, as long as there are at most eighty."""
 
 
 class Groups:
@@ -100,16 +43,16 @@ class Groups:
         errors = outcome.absolute_errors() if ranked else []
         bins = max(_LEAST_BINS, min(_BINS, _ALL_BINS // max(1, len(rankings) + len(errors))))
         self.sums: Array | None = None
-        self.score_bins = [quantile_bins(scores, bins, GROUPS) for _truth, scores in rankings]
-        self.error_bins = [quantile_bins(values, bins, GROUPS) for values in errors]
+        self.score_bins = [quantile_bins(scores, bins, _GROUPS) for _truth, scores in rankings]
+        self.error_bins = [quantile_bins(values, bins, _GROUPS) for values in errors]
 
     def deal(self, rows: int) -> Array:
         """Return the group of each of the next rows."""
-        return self._random.integers(0, GROUPS, size=rows)
+        return self._random.integers(0, _GROUPS, size=rows)
 
     def add(self, outcome: Outcome, groups: Array) -> None:
         """Add rows, each to its group."""
-        sums = outcome.sums().of_groups(groups, GROUPS)
+        sums = outcome.sums().of_groups(groups, _GROUPS)
         self.sums = sums if self.sums is None else self.sums + sums
         if self.score_bins:
             for bins, (truth, scores) in zip(self.score_bins, outcome.rankings(), strict=True):
@@ -121,12 +64,12 @@ class Groups:
     def resample(self, outcome: Outcome, resamples: int) -> Values:
         """Return the metrics of each of some samples; *outcome* says how they follow from sums."""
         assert self.sums is not None
-        counts = draw(np.random.default_rng([self._seed, 2]), GROUPS, resamples).astype(np.float64)
+        counts = draw(np.random.default_rng([self._seed, 2]), _GROUPS, resamples).astype(np.float64)
         return outcome.values(counts @ self.sums) | self._of_bins(counts)
 
     def binned(self) -> dict[str, float]:
         """Return what the bins make of all rows."""
-        return {name: float(values[0]) for name, values in self._of_bins(np.ones((1, GROUPS))).items()}
+        return {name: float(values[0]) for name, values in self._of_bins(np.ones((1, _GROUPS))).items()}
 
     def _of_bins(self, counts: Array) -> Values:
         found: Values = {}

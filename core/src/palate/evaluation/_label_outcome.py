@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from palate.evaluation._outcomes import Array, Undefined, Values
+from palate.evaluation._outcomes import Array, Undefined, Values, take_rows
 from palate.evaluation._sums import Sums
 
 __all__ = ["LABEL_METRICS", "LabelOutcome", "why_no_areas"]
@@ -48,13 +48,7 @@ class LabelOutcome:
         return [(name, name != "hamming_loss") for name in (*_ROWS, *_AVERAGED, *ranked)]
 
     def take(self, rows: Array) -> LabelOutcome:
-        return replace(
-            self,
-            truth=self.truth[rows],
-            predicted=self.predicted[rows],
-            scores=None if self.scores is None else self.scores[rows],
-            weights=None if self.weights is None else self.weights[rows],
-        )
+        return take_rows(self, rows, columns=("truth", "predicted", "scores", "weights"))
 
     def sums(self) -> Sums:
         both, either = self.truth & self.predicted, self.truth | self.predicted

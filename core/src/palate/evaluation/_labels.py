@@ -11,14 +11,16 @@ import numpy as np
 from palate.evaluation.errors import InvalidTarget, LabelsDiffer, TooManyClasses
 from palate.evaluation.results import Label
 
-__all__ = ["MAX_CLASSES", "Labels", "Vocabulary", "distinct", "label_order", "plain_label"]
+__all__ = ["Labels", "Vocabulary", "label_order"]
 
-MAX_CLASSES: Final = 1000
+_MAX_CLASSES: Final = 1000
+"""A column with more of them is no class, but a number, an identifier or free text."""
+_HINT: Final = "pass task='regression' if it is a number; else give classes as text, whole numbers or truth values"
 _TRUTHS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _Convert: TypeAlias = Callable[[Label], Label]
 
 
-def plain_label(value: object) -> Label:
+def _plain_label(value: object) -> Label:
     """Return a cell as a label: a whole number as int, NaN and None as None.
 
     Raises:
@@ -35,7 +37,7 @@ def plain_label(value: object) -> Label:
     raise ValueError(f"a {type(value).__name__} is no class")
 
 
-def distinct(cells: Any) -> tuple[np.ndarray[Any, Any], list[object]]:
+def _distinct(cells: Any) -> tuple[np.ndarray[Any, Any], list[object]]:
     """Return the code of each cell of an Arrow array, -1 where it is missing, and the values by code."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -49,6 +51,13 @@ def distinct(cells: Any) -> tuple[np.ndarray[Any, Any], list[object]]:
         encoded = encoded.combine_chunks()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     return codes.astype(np.int32, copy=False), encoded.dictionary.to_pylist()
+
+
+def _recoded(codes: np.ndarray[Any, Any], mapping: Sequence[int]) -> np.ndarray[Any, Any]:
+    """Return for each code the one that it is mapped to; -1 stays, as the last place of the table."""
+    table = np.array([*mapping, -1], dtype=np.int32)
+    found: np.ndarray[Any, Any] = table[codes]
+    return found
 
 
 def label_order(label: Label) -> tuple[bool, Any]:
@@ -81,10 +90,8 @@ class Vocabulary:
 
     def encode(self, cells: Any, convert: Callable[[object], Label]) -> np.ndarray[Any, Any]:
         """Return the code of each cell of an Arrow array, -1 where it is missing."""
-        codes, values = distinct(cells)
-        mapping = np.array([*(self.add(convert(value)) for value in values), -1], dtype=np.int32)
-        found: np.ndarray[Any, Any] = mapping[codes]  # -1 is the last one
-        return found
+        codes, values = _distinct(cells)
+        return _recoded(codes, [self.add(convert(value)) for value in values])
 
 
 class Labels:
@@ -95,7 +102,7 @@ class Labels:
         self._convert: _Convert | None = None
         self._true: dict[Label, None] = {}
         self._known = Vocabulary(
-            MAX_CLASSES, lambda found: TooManyClasses(self._target, found=found, limit=MAX_CLASSES)
+            _MAX_CLASSES, lambda found: TooManyClasses(self._target, found=found, limit=_MAX_CLASSES)
         )
 
     @property
@@ -115,10 +122,8 @@ class Labels:
     def encode_predicted(self, cells: Any) -> np.ndarray[Any, Any]:
         """Return the codes of what was predicted. Raises LabelsDiffer, InvalidTarget, TooManyClasses."""
         self._check_type(cells)
-        codes, values = distinct(cells)
-        mapping = np.array([*self.codes(values), -1], dtype=np.int32)
-        found: np.ndarray[Any, Any] = mapping[codes]
-        return found
+        codes, values = _distinct(cells)
+        return _recoded(codes, self.codes(values))
 
     def codes(self, labels: Iterable[object]) -> list[int]:
         """Return the code of each of the model's own labels. Raises LabelsDiffer, InvalidTarget, TooManyClasses."""
@@ -127,7 +132,7 @@ class Labels:
     def read(self, labels: Iterable[object]) -> list[Label]:
         """Return the model's own labels as the target writes them. Raises LabelsDiffer, InvalidTarget."""
         try:
-            plain = [plain_label(label) for label in labels]
+            plain = [_plain_label(label) for label in labels]
         except ValueError as exc:
             raise InvalidTarget(self._target, reason=f"the model predicts what is no class: {exc}", hint=_HINT) from exc
         return self._reconcile(plain)
@@ -140,7 +145,7 @@ class Labels:
 
     def _read_true(self, value: object) -> Label:
         try:
-            label = plain_label(value)
+            label = _plain_label(value)
         except ValueError as exc:
             raise InvalidTarget(self._target, reason=str(exc), hint=_HINT) from exc
         if label is not None:
@@ -161,9 +166,6 @@ class Labels:
         if len(set(converted)) < len(set(labels)):  # "1" and "1.0" would become one class
             raise LabelsDiffer(self._target, true=list(self._true)[:5], predicted=given)
         return converted
-
-
-_HINT: Final = "pass task='regression' if it is a number; else give classes as text, whole numbers or truth values"
 
 
 def _conversion(true: Sequence[Label], predicted: Sequence[Label]) -> _Convert:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from palate.evaluation._outcomes import Array, Undefined, Values
+from palate.evaluation._outcomes import Array, Undefined, Values, take_rows
 from palate.evaluation._sums import Sums
 
-__all__ = ["NUMBER_METRICS", "NumberOutcome"]
+__all__ = ["NUMBER_METRICS", "NumberOutcome", "why_no_r2"]
 
 NUMBER_METRICS = ("rmse", "mae", "r2", "mape", "median_absolute_error", "max_error")
+"""All names that a metric of numbers has, the most telling first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +40,7 @@ class NumberOutcome:
         return [(name, name == "r2") for name in NUMBER_METRICS]
 
     def take(self, rows: Array) -> NumberOutcome:
-        weights = None if self.weights is None else self.weights[rows]
-        return replace(self, truth=self.truth[rows], predicted=self.predicted[rows], weights=weights)
+        return take_rows(self, rows, columns=("truth", "predicted", "weights"))
 
     def sums(self) -> Sums:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -73,12 +72,8 @@ class NumberOutcome:
         return list(np.abs(self.predicted - self.truth).T)
 
     def undefined(self) -> Undefined:
-        if len(self) < 2:
-            return {"r2": "It needs two rows."}
         counted = self.truth if self.weights is None else self.truth[self.weights > 0]
-        if (counted == counted[0]).all(axis=0).any():
-            return {"r2": "The target is the same in all rows."}
-        return {}
+        return why_no_r2(len(self), is_constant=bool((counted == counted[0]).all(axis=0).any()))
 
     def exact(self) -> dict[str, float]:
         from sklearn import metrics
@@ -91,9 +86,15 @@ class NumberOutcome:
                 "r2": metrics.r2_score(*pair, **given),
                 "mape": metrics.mean_absolute_percentage_error(*pair, **given),
                 "median_absolute_error": metrics.median_absolute_error(*pair, **given),
-                "max_error": float(np.mean([metrics.max_error(*column) for column in _columns(*pair)])),
+                # It is the one metric of scikit-learn's that takes one target only.
+                "max_error": float(
+                    np.mean([metrics.max_error(*each) for each in zip(*map(np.transpose, pair), strict=True)])
+                ),
             }
 
 
-def _columns(truth: Array, predicted: Array) -> list[tuple[Any, Any]]:
-    return list(zip(truth.T, predicted.T, strict=True))
+def why_no_r2(rows: int, *, is_constant: bool) -> Undefined:
+    """Return why R² has no value, if it has none, for so many rows, in which a target is constant or not."""
+    if rows < 2:
+        return {"r2": "It needs two rows."}
+    return {"r2": "The target is the same in all rows."} if is_constant else {}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeAlias
+from dataclasses import replace
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
 from palate.evaluation._sums import Sums
 
-__all__ = ["Array", "Outcome", "Undefined", "Values"]
+__all__ = ["Array", "Outcome", "Undefined", "Values", "take_rows"]
+
+_Rows = TypeVar("_Rows", bound=Any)
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Values: TypeAlias = dict[str, Array]
@@ -52,3 +55,10 @@ class Outcome(Protocol):
 
     def undefined(self) -> Undefined:
         """Return why metrics have no value for these rows; those that are left out have one."""
+
+
+def take_rows(outcome: _Rows, rows: Array, *, columns: Sequence[str]) -> _Rows:
+    """Return some rows of a dataclass, by their numbers; *columns* are its fields that have a value for each row."""
+    held = {name: getattr(outcome, name) for name in columns}
+    taken: _Rows = replace(outcome, **{name: None if each is None else each[rows] for name, each in held.items()})
+    return taken

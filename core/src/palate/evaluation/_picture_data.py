@@ -21,16 +21,22 @@ __all__ = [
     "confusion_of",
     "curves_of",
     "picture_data",
+    "ranked_labels",
     "residual_edges",
     "residuals_of",
 ]
 
 _CURVE_POINTS: Final = 200
+"""One for each unit and a half of the width of a picture."""
 MAX_CURVES: Final = 20
+"""A report tells six of them apart, and draws the others alike."""
 _MAX_CONFUSED: Final = 100
+"""Of more classes, a square of the matrix would be smaller than three units."""
 CALIBRATION_BINS: Final = 10
+"""As many as people expect: tenths of a probability."""
 _RESIDUAL_BINS: Final = 40
 _SAMPLE: Final = 1000
+"""Rows that are drawn as points: a cloud of more hides its own shape."""
 
 
 def picture_data(outcome: ClassOutcome | LabelOutcome | NumberOutcome, *, scale: float, seed: int) -> Pictures:
@@ -39,30 +45,26 @@ def picture_data(outcome: ClassOutcome | LabelOutcome | NumberOutcome, *, scale:
         return Pictures(residuals=_residuals(outcome, scale, seed)) if outcome.truth.shape[1] == 1 else Pictures()
     confusion, probable = None, True
     if isinstance(outcome, ClassOutcome):
-        count = len(outcome.classes)
-        pairs = outcome.truth.astype(np.int64) * count + outcome.predicted
-        cells = np.bincount(pairs, weights=outcome.weights, minlength=count * count).reshape(count, count)
-        confusion = confusion_of(outcome.classes, cells * scale)
-        labels: list[Label] = [outcome.classes[code] for code in outcome.columns]
-        if outcome.positive is not None:
-            labels, probable = [outcome.classes[outcome.positive]], outcome.probable
-        probable = outcome.probable
-    else:
-        labels = list(outcome.names)
-    roc: list[Curve | None] = []
-    pr: list[Curve | None] = []
-    calibration = []
-    for label, (truth, scores) in list(zip(labels, outcome.rankings(), strict=False))[:MAX_CURVES]:
-        both = curves_of(label, truth, scores, outcome.weights)
-        roc, pr = [*roc, both[0]], [*pr, both[1]]
-        if probable and scores.min() >= 0 and scores.max() <= 1:
-            calibration.append(calibration_of(label, *calibration_sums(truth, scores, outcome.weights), scale))
+        confusion, probable = confusion_of(outcome.classes, outcome.confusion() * scale), outcome.probable
+    # Without scores there are no rankings, though there are classes.
+    ranked = list(zip(ranked_labels(outcome), outcome.rankings(), strict=False))[:MAX_CURVES]
+    curves = [curves_of(label, truth, scores, outcome.weights) for label, (truth, scores) in ranked]
+    calibration = [
+        calibration_of(label, *calibration_sums(truth, scores, outcome.weights), scale)
+        for label, (truth, scores) in ranked
+        if probable and scores.min() >= 0 and scores.max() <= 1
+    ]
     return Pictures(
-        roc=tuple(curve for curve in roc if curve),
-        pr=tuple(curve for curve in pr if curve),
+        roc=tuple(roc for roc, _ in curves if roc),
+        pr=tuple(pr for _, pr in curves if pr),
         calibration=tuple(calibration),
         confusion=confusion,
     )
+
+
+def ranked_labels(outcome: ClassOutcome | LabelOutcome) -> list[Label]:
+    """Return the class or the label that each ranking of an outcome, and so each of its curves, is of."""
+    return outcome.ranked_classes() if isinstance(outcome, ClassOutcome) else list(outcome.names)
 
 
 def curves_of(label: Label, truth: Array, scores: Array, weights: Array | None) -> tuple[Curve | None, Curve | None]:

@@ -25,6 +25,7 @@ __all__ = ["CalledMethods", "Predictions", "are_scores", "read_predicted"]
 _SCORE_METHODS: Final = ("predict_proba", "decision_function")
 _SUM_TOLERANCE: Final = 1e-3
 """How far a row of probabilities may be from 1: half precision has three digits."""
+_ONE: Final = "predict one class a row, or one number for each class"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,25 +125,24 @@ def _read_classes(answer: ModelOutput | None, scores: ModelOutput | None, labels
 
 
 def are_scores(answer: ModelOutput) -> bool:
-    """Whether what ``predict`` returns are scores: several a row, or numbers with fractions."""
+    """Whether what ``predict`` returns are scores: several a row, or numbers with fractions.
+
+    Raises:
+        InvalidPredictions: several values a row that are no numbers.
+    """
     if answer.width > 1:
         if not answer.is_number:
             raise InvalidPredictions(answer.method, reason="several values a row that are no numbers", hint=_ONE)
         return True
     if answer.values.dtype.kind != "f":
         return False
-    values = answer.values[np.isfinite(answer.values)]
-    return bool((values != np.floor(values)).any())
-
-
-_ONE: Final = "predict one class a row, or one number for each class"
+    return _has_fractions(answer.values)
 
 
 def _class_scores(scores: ModelOutput) -> tuple[np.ndarray[Any, Any], bool]:
     """Return a column of scores for each class, and whether they are probabilities."""
     values = _floats(scores)
-    whole = bool(np.isfinite(values).all())
-    inside = bool(((values >= 0) & (values <= 1)).all()) if whole else _within(values)
+    inside = _within(values)
     if values.ndim == 1:
         probable = inside and scores.method != "decision_function"
         return np.stack((1 - values, values) if probable else (-values, values), axis=1), probable
@@ -152,6 +152,7 @@ def _class_scores(scores: ModelOutput) -> tuple[np.ndarray[Any, Any], bool]:
 
 
 def _within(values: np.ndarray[Any, Any]) -> bool:
+    """Whether all numbers that are finite lie from 0 to 1."""
     finite = values[np.isfinite(values)]
     return bool(((finite >= 0) & (finite <= 1)).all())
 

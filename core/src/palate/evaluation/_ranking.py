@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-__all__ = ["Ranking", "areas_of_bins"]
+from palate.evaluation._outcomes import Array
 
-_Array: TypeAlias = "np.ndarray[Any, Any]"
+__all__ = ["Ranking", "areas_of_bins"]
 
 
 class Ranking:
@@ -20,7 +20,7 @@ class Ranking:
         weights: of the rows, or None.
     """
 
-    def __init__(self, truth: _Array, scores: _Array, weights: _Array | None) -> None:
+    def __init__(self, truth: Array, scores: Array, weights: Array | None) -> None:
         order = np.argsort(-scores, kind="stable")
         self._positives, self._negatives = order[truth[order]], order[~truth[order]]
         positive = -scores[self._positives]  # ascending, as searchsorted needs it
@@ -34,7 +34,7 @@ class Ranking:
         if weights is not None:
             self._weights = (weights[self._positives], weights[self._negatives])
 
-    def areas(self, counts: _Array) -> tuple[_Array, _Array]:
+    def areas(self, counts: Array) -> tuple[Array, Array]:
         """Return ROC AUC and average precision of each sample, NaN where they are not defined.
 
         Args:
@@ -56,8 +56,8 @@ class Ranking:
 
 
 def _areas(
-    positive: _Array, true: _Array, before: _Array, upto: _Array, all_true: _Array, all_false: _Array
-) -> tuple[_Array, _Array]:
+    positive: Array, true: Array, before: Array, upto: Array, all_true: Array, all_false: Array
+) -> tuple[Array, Array]:
     """Return both areas from what stands, at each row of the class, before it and up to it."""
     with np.errstate(divide="ignore", invalid="ignore"):
         outranked = np.einsum("ij,ij->i", positive, before)
@@ -72,7 +72,7 @@ def _areas(
     return roc, precision
 
 
-def areas_of_bins(positive: _Array, negative: _Array, *, single: bool) -> tuple[_Array, _Array]:
+def areas_of_bins(positive: Array, negative: Array, *, single: bool) -> tuple[Array, Array]:
     """Return both areas from the weight of both sides in bins of the score, the highest first: a row for each sample.
 
     Args:

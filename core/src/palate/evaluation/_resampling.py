@@ -18,7 +18,7 @@ from palate.evaluation._medians import WeightedMedian
 from palate.evaluation._outcomes import Array, Outcome, Values
 from palate.evaluation._ranking import Ranking
 
-__all__ = ["MIN_ROWS", "SampleMetrics", "draw", "interval", "resample"]
+__all__ = ["MIN_ROWS", "SampleMetrics", "draw", "interval", "percentiles", "resample"]
 
 MIN_ROWS: Final = 10
 """For fewer rows, what is drawn from them says nothing of others."""
@@ -26,6 +26,7 @@ MIN_ROWS: Final = 10
 _BLOCK: Final = 1 << 19
 """How many counts are drawn at once: what follows from them stays in a processor's cache."""
 _MAX_UNDEFINED: Final = 0.1
+"""The share of samples that may be without a value: what the others tell is then still about the same metric."""
 
 
 class SampleMetrics:
@@ -87,6 +88,11 @@ def interval(values: Array | None, confidence: float) -> tuple[float | None, flo
     missing = 1 - len(there) / len(values)
     if missing > _MAX_UNDEFINED:
         return None, None, f"No interval: it has no value in {missing:.0%} of the samples."
+    return *percentiles(there, confidence), ""
+
+
+def percentiles(samples: Array, confidence: float) -> tuple[float, float]:
+    """Return both ends of the interval in which the middle *confidence* of some numbers lies."""
     outside = (1 - confidence) / 2
-    low, high = np.quantile(there, (outside, 1 - outside))
-    return float(low), float(high), ""
+    low, high = np.quantile(samples, (outside, 1 - outside))
+    return float(low), float(high)

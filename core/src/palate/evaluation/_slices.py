@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from palate.evaluation._column_source import to_floats
 from palate.evaluation._labels import Vocabulary, label_order
 from palate.evaluation._outcomes import Array
 from palate.evaluation.errors import InvalidSlice
@@ -16,10 +17,13 @@ from palate.evaluation.results import Label
 __all__ = ["Division", "SliceColumn"]
 
 _MAX_SLICES: Final = 50
+"""The most frequent values, each a slice: each is measured and resampled by itself."""
 _MAX_SINGLE_NUMBERS: Final = 10
+"""So many different numbers are slices of their own; more are divided into ranges."""
 _RANGES: Final = 5
 _MAX_VALUES: Final = 10_000
-MISSING: Final = "(missing)"
+"""A column with more values is an identifier, or free text."""
+_MISSING: Final = "(missing)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +77,11 @@ class SliceColumn:
         self._values = Vocabulary(_MAX_VALUES, self._too_many)
 
     def read(self, cells: Any) -> Array:
-        """Return what is kept of cells: numbers with NaN, or codes with -1, where they are missing."""
+        """Return what is kept of Arrow cells: float64 with NaN, or int32 codes with -1, where they are missing.
+
+        Raises:
+            InvalidSlice: cells of a type that has no few values, or too many different ones.
+        """
         import pyarrow as pa
 
         kind = cells.type
@@ -81,7 +89,7 @@ class SliceColumn:
             self._numeric = bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
             self._whole = bool(pa.types.is_integer(kind))
         if self._numeric:
-            return np.asarray(cells.cast(pa.float64(), safe=False).to_numpy())
+            return to_floats(cells)
         if pa.types.is_nested(kind) or pa.types.is_binary(kind):
             raise InvalidSlice(self.name, reason=f"its cells are of the type {kind}")
         return self._values.encode(cells, _plain)
@@ -100,7 +108,7 @@ class SliceColumn:
         places[chosen] = np.arange(len(chosen))
         if (codes < 0).any():
             places[-1] = len(parts)
-            parts.append((None, MISSING))
+            parts.append((None, _MISSING))
         note = ""
         if left := int((counts > 0).sum()) - len(chosen):
             rows = int(counts.sum() - counts[chosen].sum())
@@ -109,7 +117,7 @@ class SliceColumn:
 
     def _divide_numbers(self, values: Array) -> Division:
         there = values[~np.isnan(values)]
-        tail: list[tuple[Label, str]] = [(None, MISSING)] if len(there) < len(values) else []
+        tail: list[tuple[Label, str]] = [(None, _MISSING)] if len(there) < len(values) else []
         different = np.unique(there)
         if len(different) <= _MAX_SINGLE_NUMBERS:
             shown: list[Label] = [int(one) if self._whole else float(one) for one in different]

@@ -10,22 +10,28 @@ from typing import Final, Generic, TypeVar
 
 import numpy as np
 
+from palate.evaluation._binning import Bins, quantile_bins
 from palate.evaluation._class_outcome import ClassOutcome, why_undefined
-from palate.evaluation._grouped_bootstrap import Bins, Groups, median_of_bins, quantile_bins
+from palate.evaluation._grouped_bootstrap import Groups
 from palate.evaluation._label_outcome import LabelOutcome, why_no_areas
+from palate.evaluation._medians import median_of_bins
 from palate.evaluation._metrics import Bootstrap, MeasuredMetrics, make_metrics, shifted
-from palate.evaluation._number_outcome import NumberOutcome
+from palate.evaluation._number_outcome import NumberOutcome, why_no_r2
 from palate.evaluation._outcomes import Array, Undefined, Values
 from palate.evaluation._ranking import areas_of_bins
 from palate.evaluation._resampling import MIN_ROWS
 
-__all__ = ["StreamingMetrics", "sorted_classes"]
+__all__ = ["StreamingMetrics"]
 
 _Rows = TypeVar("_Rows", ClassOutcome, LabelOutcome, NumberOutcome)
 _FINE: Final = 1 << 16
+"""Bins of each curve: ROC AUC is off by some 1e-5, and both sides take 1 MiB."""
 _FEWER: Final = 1 << 12
+"""Bins of each curve where there are many, and of each slice: 64 KiB for both sides."""
 _MANY_CURVES: Final = 20
+"""More curves than this have fewer bins, and none in slices."""
 _MAX_CURVES: Final = 100
+"""More curves than this have no intervals: each would be counted in a thousand groups."""
 _NOT_COUNTED: Final = "No value: rows were too many to hold."
 
 
@@ -143,9 +149,7 @@ class StreamingMetrics(Generic[_Rows]):
         if isinstance(form, LabelOutcome):
             count = len(form.names)
             return why_no_areas(form.names, total[:count], float(total[-1])) if form.scores is not None else {}
-        if self.rows < 2:
-            return {"r2": "It needs two rows."}
-        return {"r2": "The target is the same in all rows."} if np.isnan(values["r2"]) else {}
+        return why_no_r2(self.rows, is_constant=bool(np.isnan(values["r2"])))
 
     def _meet_classes(self, outcome: ClassOutcome) -> None:
         """Make room for classes that come late, and note those that the model has no score for."""
@@ -163,10 +167,10 @@ class StreamingMetrics(Generic[_Rows]):
         sums = _widened(self._groups.sums, self._classes, count)
         blocks: list[Array] = [sums[:, at * count : (at + 1) * count][:, order] for at in range(3)]
         self._groups.sums = np.hstack((*blocks, sums[:, 3 * count :]))
-        self.unknown = set(sorted_classes(np.array(sorted(self.unknown), dtype=np.int64), order).tolist())
+        self.unknown = set(_sorted_classes(np.array(sorted(self.unknown), dtype=np.int64), order).tolist())
 
 
-def sorted_classes(codes: Array, order: Array) -> Array:
+def _sorted_classes(codes: Array, order: Array) -> Array:
     """Return codes in the order in which classes were met as places in the sorted order, *order* being its codes."""
     places = np.empty(len(order), dtype=np.int64)
     places[order] = np.arange(len(order))

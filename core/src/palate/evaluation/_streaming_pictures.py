@@ -17,11 +17,12 @@ from palate.evaluation._picture_data import (
     calibration_sums,
     confusion_of,
     curves_of,
+    ranked_labels,
     residual_edges,
     residuals_of,
 )
 from palate.evaluation._streaming_metrics import StreamingMetrics
-from palate.evaluation.results import Label, Pictures
+from palate.evaluation.results import Pictures
 
 __all__ = ["StreamingPictures"]
 
@@ -63,15 +64,14 @@ class StreamingPictures:
             if self._first.truth.shape[1] > 1:
                 return Pictures()
             return Pictures(residuals=residuals_of(self._edges, self._residuals * scale, self._first, self._seed))
-        labels: list[Label] = list(form.names) if isinstance(form, LabelOutcome) else _labels(form)
+        labels = ranked_labels(form)
         curves = [
             curves_of(label, *_pseudo_rows(bins.counts[:, 0]))
             for label, bins in list(zip(labels, streamed.score_bins, strict=False))[:MAX_CURVES]
         ]
         confusion = None
         if order is not None:
-            cells = np.zeros((len(order), len(order)))
-            cells[: len(self._cells), : len(self._cells)] = self._cells
+            cells = _widened(self._cells, len(order))
             confusion = confusion_of(form.classes, cells[np.ix_(order, order)] * scale)
         probable = not isinstance(form, ClassOutcome) or form.probable
         calibration = [
@@ -87,19 +87,13 @@ class StreamingPictures:
         )
 
     def _add_cells(self, rows: ClassOutcome) -> None:
-        count = len(rows.classes)
-        if count > len(self._cells):
-            cells = np.zeros((count, count))
-            cells[: len(self._cells), : len(self._cells)] = self._cells
-            self._cells = cells
-        pairs = rows.truth.astype(np.int64) * count + rows.predicted
-        self._cells += np.bincount(pairs, weights=rows.weights, minlength=count * count).reshape(count, count)
+        self._cells = _widened(self._cells, len(rows.classes))
+        self._cells += rows.confusion()
 
 
-def _labels(form: ClassOutcome) -> list[Label]:
-    if form.positive is not None:
-        return [form.classes[form.positive]]
-    return [form.classes[code] for code in form.columns]
+def _widened(cells: Array, count: int) -> Array:
+    """Return a confusion matrix with room for *count* classes, those that came first in its corner."""
+    return np.pad(cells, (0, count - len(cells)))
 
 
 def _pseudo_rows(counts: Array) -> tuple[Array, Array, Array]:
