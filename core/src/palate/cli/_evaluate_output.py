@@ -15,7 +15,6 @@ __all__ = ["echo_broken", "echo_comparison", "echo_evaluation", "echo_gate"]
 # As many as a terminal has room for; --report and --json have them all.
 _SLICE_FIGURES = 4
 _LONGEST = 40
-_VERDICTS = {"a": "A is better", "b": "B is better", "": "may be chance"}
 
 
 def echo_evaluation(found: Evaluation) -> None:
@@ -36,11 +35,10 @@ def echo_comparison(found: Comparison) -> None:
     click.echo()
     rows = [("FIGURE", "A", "B", "B - A", _interval_head(found.confidence, found.b.resamples), "P", "VERDICT")]
     for one in found.differences:
-        verdict = "cannot be told" if one.difference is None else _VERDICTS[one.better]
         p = "-" if one.p_value is None else f"{one.p_value:.3g}"
         difference = _number(one.difference)
         interval = _interval(one.low, one.high)
-        rows.append((_cut(one.name), _number(one.a), _number(one.b), difference, interval, p, verdict))
+        rows.append((_cut(one.name), _number(one.a), _number(one.b), difference, interval, p, one.verdict))
     echo_table(rows)
     _echo_slices(found.b)
     _echo_latency([("A", found.a), ("B", found.b)])

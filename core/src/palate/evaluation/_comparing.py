@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,7 +17,8 @@ from palate.evaluation._evaluating import make_evaluation, open_model, require_s
 from palate.evaluation._metrics import Bootstrap
 from palate.evaluation._outcomes import Array
 from palate.evaluation._resampling import percentiles
-from palate.evaluation._settings import MAX_HELD_BYTES, Settings, names_of
+from palate.evaluation._settings import BATCH_ROWS, MAX_HELD_BYTES, Settings, names_of
+from palate.evaluation._significance import bootstrap_p_value, holm, mcnemar_p_value
 from palate.evaluation.errors import TaskUnknown
 from palate.evaluation.results import Comparison, Difference, Evaluation, Label, Metric, Task
 from palate.pyfunc import PyFuncModel
@@ -46,7 +46,7 @@ def compare_models(
     importance: bool = False,
     trust: bool = False,
     isolate: bool = False,
-    batch_rows: int = 65_536,
+    batch_rows: int = BATCH_ROWS,
     max_held_bytes: int = MAX_HELD_BYTES,
 ) -> Comparison:
     """Evaluate two models on the same rows, and say which differences between them are real.
@@ -106,11 +106,12 @@ def _differences(
 ) -> tuple[Difference, ...]:
     """Return the difference in each metric that both have, with what is real among them."""
     pairs = [(metric, b.metric(metric.name)) for metric in a.metrics if _has(b, metric.name)]
-    rows = len(first.rows) if first.rows is not None else 0
     found = []
     for one, other in pairs:
         samples = _paired(first, second, one.name)
-        mcnemar = _mcnemar(first, second) if one.name == "accuracy" and rows else None
+        mcnemar = None
+        if one.name == "accuracy" and first.rows is not None and second.rows is not None:
+            mcnemar = mcnemar_p_value(first.rows, second.rows)
         found.append(_difference(one, other, samples, mcnemar, confidence))
     return _judged(found, confidence)
 
@@ -146,31 +147,6 @@ def _difference(a: Metric, b: Metric, samples: Array | None, mcnemar: float | No
     )
 
 
-def bootstrap_p_value(samples: Array, value: float) -> float:
-    """Return how often a difference as great would be chance: twice the share of samples on the other side of 0.
-
-    Where no sample is, their number says only that it is rare; how rare is then told from their spread.
-    """
-    beyond = min(int((samples <= 0).sum()), int((samples >= 0).sum()))
-    counted = min(1.0, 2 * (beyond + 1) / (len(samples) + 1))
-    spread = float(samples.std())
-    if beyond or spread == 0:
-        return counted
-    return min(counted, math.erfc(abs(value) / spread / math.sqrt(2)))
-
-
-def _mcnemar(first: Totals, second: Totals) -> float | None:
-    """Return the p value of McNemar's exact test, which takes no weights: of the rows of which one model is right."""
-    from scipy.stats import binomtest
-
-    a, b = first.rows, second.rows
-    if a is None or b is None or a.weights is not None:
-        return None
-    only_a = int(((a.predicted == a.truth) & (b.predicted != b.truth)).sum())
-    only_b = int(((a.predicted != a.truth) & (b.predicted == b.truth)).sum())
-    return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
-
-
 def _judged(differences: Sequence[Difference], confidence: float) -> tuple[Difference, ...]:
     """Return the differences with Holm's correction, and which model is better where one is."""
     p_values = [each.p_value for each in differences]
@@ -180,15 +156,6 @@ def _judged(differences: Sequence[Difference], confidence: float) -> tuple[Diffe
         p_value = None if each.p_value is None else next(corrected)
         found.append(replace(each, p_value=p_value, better=_better(each, p_value, 1 - confidence)))
     return tuple(found)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p values multiplied by how many hypotheses are left, never less than that of a smaller one."""
-    corrected, greatest = [0.0] * len(p_values), 0.0
-    for rank, at in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        greatest = max(greatest, min(1.0, p_values[at] * (len(p_values) - rank)))
-        corrected[at] = greatest
-    return corrected
 
 
 def _better(each: Difference, p_value: float | None, alpha: float) -> Literal["a", "b", ""]:

@@ -52,7 +52,7 @@ def _call(function: CustomMetric, true: Array, predicted: Array, weights: Array 
     # Copies: a function that sorts or changes what it is given must not change it for the next one.
     try:
         found: Any = function(true.copy(), predicted.copy(), **given)
-    except Exception as exc:
+    except Exception as exc:  # a function of the user's own may raise anything
         raise MetricFailed(name, reason=f"{type(exc).__name__}: {exc!s:.200}") from exc
     greater = getattr(function, "greater_is_better", None)
     note = _ONCE

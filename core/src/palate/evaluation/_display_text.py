@@ -20,7 +20,7 @@ __all__ = [
     "tick_texts",
 ]
 
-NOTHING: Final = "\N{EN DASH}"
+_NOTHING: Final = "\N{EN DASH}"
 _MINUS: Final = "\N{MINUS SIGN}"
 _TITLES: Final = {
     "accuracy": "Accuracy",
@@ -31,7 +31,7 @@ _TITLES: Final = {
     "jaccard": "Jaccard index",
     "log_loss": "Log loss",
     "mae": "Mean absolute error",
-    "mape": "Mean absolute % error",
+    "mape": "Mean absolute percentage error, as a share",
     "max_error": "Largest error",
     "mcc": "Matthews correlation",
     "median_absolute_error": "Median absolute error",
@@ -75,7 +75,7 @@ def short_text(text: str, most: int) -> str:
 def number_text(value: float | None) -> str:
     """Return a number with about four digits, or a dash where there is none."""
     if value is None or math.isnan(value):
-        return NOTHING
+        return _NOTHING
     if math.isinf(value):
         return f"{_MINUS if value < 0 else ''}∞"
     return _with(value, _digits(abs(value)))

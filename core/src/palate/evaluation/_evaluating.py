@@ -14,7 +14,7 @@ from palate.evaluation._data_pass import PassResult, run_pass
 from palate.evaluation._importance import measure_importance
 from palate.evaluation._latency import measure_latency
 from palate.evaluation._metrics import Bootstrap
-from palate.evaluation._settings import MAX_HELD_BYTES, Settings, names_of
+from palate.evaluation._settings import BATCH_ROWS, MAX_HELD_BYTES, Settings, names_of
 from palate.evaluation._task_spec import make_outcome
 from palate.evaluation.results import Evaluation, Importance, Label, Task
 from palate.loading import load_model
@@ -23,7 +23,7 @@ from palate.pyfunc import PyFuncModel
 __all__ = ["evaluate_model", "make_evaluation", "open_model", "require_sklearn"]
 
 _SOFTWARE: Final = ("palate", "scikit-learn", "numpy")
-_IMPORTANT: Final = {"classes": "accuracy", "labels": "subset_accuracy", "numbers": "r2"}
+_IMPORTANCE_METRICS: Final = {"classes": "accuracy", "labels": "subset_accuracy", "numbers": "r2"}
 
 
 def evaluate_model(
@@ -45,7 +45,7 @@ def evaluate_model(
     importance: bool = False,
     trust: bool = False,
     isolate: bool = False,
-    batch_rows: int = 65_536,
+    batch_rows: int = BATCH_ROWS,
     max_held_bytes: int = MAX_HELD_BYTES,
 ) -> Evaluation:
     """Measure what a model is worth on rows of which it is known what is true.
@@ -157,7 +157,7 @@ def _importance(read: PassResult, settings: Settings) -> tuple[Importance, ...]:
     """Return how much each input matters, by accuracy or R² on some of the rows."""
     subject, spec = read.subject, read.totals.spec
     assert subject.family is not None
-    name = _IMPORTANT[subject.family]
+    name = _IMPORTANCE_METRICS[subject.family]
 
     def score(inputs: Any, rows: int) -> float:
         part = subject.judge(inputs, [column.slice(0, rows) for column in read.cells], rows)
@@ -173,6 +173,6 @@ def _software() -> Mapping[str, str]:
     for package in _SOFTWARE:
         try:
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
+        except metadata.PackageNotFoundError:  # a package on the path that was never installed has no metadata
             continue
     return found

@@ -20,7 +20,7 @@ from palate.storage import read_yaml
 __all__ = ["Gate", "InvalidGate", "make_gate", "read_gate"]
 
 _MAX_BYTES: Final = 1 << 20
-Reading: TypeAlias = Callable[[object], Any]
+_Reading: TypeAlias = Callable[[object], Any]
 
 
 class InvalidGate(InvalidOption):
@@ -181,7 +181,7 @@ def _confidence(value: object) -> float:
     return value
 
 
-_READINGS: Final[dict[str, Reading]] = {
+_READINGS: Final[dict[str, _Reading]] = {
     "baseline": _text,
     "data": _texts,
     "target": _texts,

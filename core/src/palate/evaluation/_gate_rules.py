@@ -32,6 +32,7 @@ _NUMBER: Final = r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 _NAME: Final = r"[^\W\d]\w*"
 _QUOTED: Final = r"\"[^\"]+\"|'[^']+'"
 _LONGEST: Final = 1000
+"""Characters of a rule: ten times as many as the longest that says something."""
 
 
 class RuleSyntax(ValueError):

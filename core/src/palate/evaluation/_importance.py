@@ -13,7 +13,9 @@ from palate.evaluation.results import Importance
 __all__ = ["measure_importance"]
 
 _REPEATS: Final = 5
+"""Shuffles of each column, as scikit-learn's permutation_importance has by default."""
 _ROWS: Final = 2000
+"""Rows that are shuffled: each column asks the model five times about all of them."""
 
 
 def measure_importance(

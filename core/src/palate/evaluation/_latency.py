@@ -14,7 +14,9 @@ from palate.pyfunc import PyFuncModel
 __all__ = ["measure_latency"]
 
 _CALLS: Final = 200
+"""So many that the 99th percentile does not hang on a single call."""
 _WARM_UP: Final = 5
+"""Calls that are not timed: frameworks compile, and fill caches, in their first ones."""
 _SECONDS: Final = 2.0
 
 

@@ -24,7 +24,7 @@ __all__ = [
     "Row",
     "SliceGroup",
     "SliceTable",
-    "confusion_of",
+    "confusion_table",
     "difference_rows",
     "importance_rows",
     "metric_rows",
@@ -32,10 +32,13 @@ __all__ = [
 ]
 
 _MOST_ROWS: Final = 40
+"""Slices in a table; all of them are in the JSON."""
 _MOST_MISTAKES: Final = 20
 _MOST_COLUMNS: Final = 30
 _LONGEST: Final = 60
+"""Characters of a label: a table with longer ones is wider than a page."""
 _LONGEST_HEAD: Final = 24
+"""The same above a column of the confusion matrix, where labels stand side by side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +183,6 @@ def difference_rows(comparison: Comparison) -> tuple[Row, ...]:
 def _difference_row(found: Difference) -> Row:
     span = Span(found.difference, found.low, found.high)
     kind = {"a": "worse", "b": "better", "": ""}[found.better]
-    verdict = {"a": "A is better", "b": "B is better", "": "may be chance"}[found.better]
-    if found.difference is None:
-        verdict = "cannot be told"
     chance = "" if found.p_value is None else f"p {_p_text(found.p_value)}, {found.test}"
     return Row(
         title=metric_title(found.name),
@@ -192,7 +192,7 @@ def _difference_row(found: Difference) -> Row:
             number_text(found.b),
             signed_text(found.difference),
             interval_text(found.low, found.high, signed=True),
-            verdict,
+            found.verdict,
         ),
         strip=Ruler([span], reference=0.0).strip(span, kind=kind),
         note=chance,
@@ -219,7 +219,7 @@ def importance_rows(evaluation: Evaluation) -> tuple[Row, ...]:
     )
 
 
-def confusion_of(confusion: Confusion | None) -> ConfusionTable | None:
+def confusion_table(confusion: Confusion | None) -> ConfusionTable | None:
     """Return a confusion matrix as tables; None where there is none."""
     if confusion is None or not confusion.labels:
         return None

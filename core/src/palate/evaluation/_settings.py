@@ -14,10 +14,12 @@ from palate.evaluation._metrics import Bootstrap
 from palate.evaluation._number_outcome import NUMBER_METRICS
 from palate.evaluation.results import Label, Task
 
-__all__ = ["MAX_HELD_BYTES", "Settings", "names_of"]
+__all__ = ["BATCH_ROWS", "MAX_HELD_BYTES", "Settings", "names_of"]
 
+BATCH_ROWS: Final = 65_536
 MAX_HELD_BYTES: Final = 2_000_000_000
 _MAX_RESAMPLES: Final = 100_000
+"""Of each metric, all samples are kept in memory, 800 kB of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +38,15 @@ class Settings:
         max_held_bytes: how much memory what is true and what was predicted may take, before rows are summed up.
     """
 
-    task: Task | None = None
-    positive: Label = None
-    classes: tuple[Label, ...] | None = None
-    method: str | None = None
-    by: tuple[str, ...] = ()
-    metrics: tuple[CustomMetric, ...] = ()
+    task: Task | None
+    positive: Label
+    classes: tuple[Label, ...] | None
+    method: str | None
+    by: tuple[str, ...]
+    metrics: tuple[CustomMetric, ...]
     bootstrap: Bootstrap
-    batch_rows: int = 65_536
-    max_held_bytes: int = MAX_HELD_BYTES
+    batch_rows: int
+    max_held_bytes: int
 
     def __post_init__(self) -> None:
         if self.task is not None and self.task not in get_args(Task):

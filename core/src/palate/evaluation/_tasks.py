@@ -35,6 +35,7 @@ _FAMILIES: Final[dict[Task, Family]] = {
     "regression": "numbers",
 }
 _MAX_INTEGER_CLASSES: Final = 100
+"""Integers with more different values are rather counts or identifiers than classes."""
 _SCORES: Final = frozenset({"predict_proba", "decision_function"})
 
 
@@ -102,7 +103,7 @@ def _of_whole_numbers(given: ColumnSource, true: np.ndarray[Any, Any], answer: M
             return Found("classes", note)
         reason = "it is 0 and 1, and the predictions are numbers beyond these"
         raise TaskUnknown(given.title, reason=reason, choices=("binary", "regression"))
-    # What a regression tree predicts may be whole too, but it is seldom one of a few values of the target.
+    # What a regression tree predicts may be whole too, but seldom are most of it among a few values of the target.
     if whole and len(true) <= _MAX_INTEGER_CLASSES and (zero_one or np.isin(predicted, true).mean() > 0.5):
         reason = "target and predictions are whole numbers, though the model predicts floats"
         raise TaskUnknown(given.title, reason=reason, choices=("multiclass", "regression"))

@@ -258,6 +258,13 @@ class Difference:
     greater_is_better: bool | None
     test: str
 
+    @property
+    def verdict(self) -> str:
+        """Which model is better, in words."""
+        if self.difference is None:
+            return "cannot be told"
+        return {"a": "A is better", "b": "B is better", "": "may be chance"}[self.better]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
