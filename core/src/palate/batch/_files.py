@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BatchReport", "predict_files"]
 
-_BATCH_ROWS: Final = 65536
+_BATCH_ROWS: Final = 65_536
 _MOST_BAD: Final = 10_000
 _LONGEST_NAME: Final = 255  # in bytes
 
@@ -74,7 +74,7 @@ def predict_files(
     max_errors: int = _MOST_BAD,
     resume: bool = False,
     overwrite: bool = False,
-    batch_rows: int = _BATCH_ROWS,
+    batch_rows: int | None = None,
     workers: int = 1,
     trust: bool = False,
     isolate: bool | Isolation = False,
@@ -104,7 +104,8 @@ def predict_files(
         max_errors: how many rows may be skipped.
         resume: go on with an interrupted job for this output, if there is one.
         overwrite: replace an output folder; drop what an interrupted job has done.
-        batch_rows: how many rows the model is given at once, at most.
+        batch_rows: how many rows the model is given at once, at most; by default 65,536. Where a row's prediction
+            may depend on the others of its call, it has to be said.
         workers: how many processes, each with the model, predict at the same time. One is in this process, unless
             *isolate* says otherwise; several are always isolated.
         trust: see ``load_model``, as *isolate* and *signed_by*.
@@ -126,7 +127,7 @@ def predict_files(
         RemoteFailed: a server that has the input, or gets the output, failed.
         PalateError: the model cannot be opened; see ``load_model``.
     """
-    _check_numbers(batch_rows=batch_rows, workers=workers)
+    _check_numbers(batch_rows=_BATCH_ROWS if batch_rows is None else batch_rows, workers=workers)
     _check_errors(on_error, errors, max_errors)
     with writing(os.fspath(output)):
         place = choose_destination(output, output_format)
@@ -136,7 +137,8 @@ def predict_files(
         opened = _open_models(model, workers, stack, trust=trust, isolate=isolate, signed_by=signed_by)
         scorers = [Scorer(one, method=method, params=params, keys=keys) for one in opened]
         first = scorers[0]
-        _require_independent(first)
+        if batch_rows is None:
+            first.require_independent()
         schema = first.model.signature.inputs if first.model.signature is not None else None
         dataset = open_dataset(inputs, format=format, delimiter=delimiter, schema=schema)
         if first.outputs is not None:
@@ -155,16 +157,14 @@ def predict_files(
             scorers,
             dataset,
             stage,
-            batch_rows=batch_rows,
+            batch_rows=batch_rows or _BATCH_ROWS,
             on_error=on_error,
             max_errors=max_errors,
             report=progress,
         )
         with writing(place.output):
             job.run()
-        if (changed := dataset.find_changed()) is not None:
-            hint = "run it again, with overwrite, when nobody writes to it"
-            raise InvalidData(changed, reason="it changed while it was read", hint=hint)
+        _require_unchanged(dataset)
         _publish(place, stage, first, side, overwrite=overwrite)
         return _report(place, stage, side, resumed, job.progress.seconds)
 
@@ -207,19 +207,18 @@ def _open_models(
     return opened
 
 
-def _require_independent(scorer: Scorer) -> None:
-    if not scorer.model.rows_are_independent(scorer.method):
-        reason = f"what '{scorer.method}' answers for a row depends on the other rows of the call"
-        hint = "predict on all rows in one call, with load_model(uri).predict(data)"
-        raise InvalidOption("model", reason=reason, hint=hint)
-
-
 def _refuse_own_input(place: Destination, side: Path | None, dataset: Dataset) -> None:
     for name, _, _ in dataset.fingerprint:
         if place.holds(name):
             raise InvalidOption("output", reason=f"'{name}' is the input", hint="choose another place")
         if side is not None and os.path.realpath(name) == os.path.realpath(side):
             raise InvalidOption("errors", reason=f"'{name}' is the input", hint="choose another file")
+
+
+def _require_unchanged(dataset: Dataset) -> None:
+    if (changed := dataset.find_changed()) is not None:
+        hint = "run it again, with overwrite, when nobody writes to it"
+        raise InvalidData(changed, reason="it changed while it was read", hint=hint)
 
 
 def _describe(scorer: Scorer, dataset: Dataset, params: Mapping[str, object] | None) -> dict[str, Any]:

@@ -124,6 +124,19 @@ class Scorer:
             reason = f"they are not what the signature promises of '{self.method}': {str(exc).splitlines()[0]}"
             raise UnsupportedOutput("arrow", reason=reason) from exc
 
+    def require_independent(self) -> None:
+        """Raise InvalidOption where a row's prediction may depend on the others of its call, so that batches change it.
+
+        That is so for some models, and nobody knows it of code that does not say.
+        """
+        if not self.model.rows_are_independent(self.method):
+            reason = f"what '{self.method}' answers for a row may depend on the other rows of the call"
+            hint = (
+                "predict on all rows in one call, with load_model(uri).predict(data); or, if you know that it does not"
+            )
+            hint += ", say how many rows a call has, with batch_rows (CLI: --batch-rows)"
+            raise InvalidOption("model", reason=reason, hint=hint)
+
     def check(self, schema: pa.Schema) -> None:
         """Hold the columns of a table against the signature before any row is read.
 
