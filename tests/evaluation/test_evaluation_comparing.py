@@ -12,7 +12,7 @@ from evaluation_rows import scores_of
 
 from palate.errors import InvalidOption
 from palate.evaluation import compare_models, evaluate_model
-from palate.evaluation._comparing import bootstrap_p_value, holm
+from palate.evaluation._significance import bootstrap_p_value, holm
 from palate.evaluation.errors import TaskUnknown
 
 QUICK = {"latency": False}

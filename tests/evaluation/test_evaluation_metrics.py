@@ -15,6 +15,7 @@ from palate.evaluation._number_outcome import NumberOutcome
 from palate.evaluation._outcomes import Outcome
 
 PLAIN = Bootstrap(confidence=0.95, resamples=0, seed=0)
+MAY_BE_UNDEFINED = {"precision", "recall", "f1", "mcc", "roc_auc", "pr_auc", "r2"}
 WEIGHTS = st.integers(0, 3).map(lambda number: number / 2)
 
 
@@ -25,6 +26,7 @@ def check(outcome: Outcome, expected: dict[str, float]) -> None:
     sums = outcome.values(outcome.sums().total())
     for metric in found:
         if metric.value is None:
+            assert metric.name in MAY_BE_UNDEFINED
             assert metric.note, metric.name
             continue
         assert metric.value == pytest.approx(expected[metric.name], rel=1e-9, abs=1e-9), metric.name
@@ -108,7 +110,8 @@ def test_labels(rows, weighted: bool) -> None:
 def test_numbers(rows, weighted: bool, offset: float) -> None:
     """Two targets of any numbers, also far from 0, where squares would cancel."""
     columns = [np.array(column) for column in zip(*rows, strict=True)]
-    truth, predicted = (np.stack(columns[at : at + 2], axis=1) + offset for at in (0, 2))
+    # A float near 1e9 has seven digits behind the point: what is finer is rounding, of which scikit-learn makes an R².
+    truth, predicted = (np.stack(columns[at : at + 2], axis=1).round(3) + offset for at in (0, 2))
     weights = columns[4] + 0.5
     outcome = NumberOutcome(
         truth=truth, predicted=predicted, center=truth.mean(axis=0), weights=weights if weighted else None
@@ -118,6 +121,7 @@ def test_numbers(rows, weighted: bool, offset: float) -> None:
     sums = outcome.values(outcome.sums().total())
     for name, metric in found.items():
         if metric.value is None:
+            assert name in MAY_BE_UNDEFINED
             assert metric.note
             continue
         assert metric.value == pytest.approx(expected[name], rel=1e-9, abs=1e-9, nan_ok=True), name

@@ -21,9 +21,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import palate
+from palate import evaluation
 from palate.datasets import open_dataset
 from palate.errors import InvalidOption
-from palate.evaluation import evaluate_model
+from palate.evaluation import errors, evaluate_model
 from palate.evaluation.errors import MetricFailed
 
 QUICK = {"resamples": 0, "latency": False}
@@ -272,6 +273,13 @@ def test_model_without_a_signature(tmp_path) -> None:
     frame = data.data.assign(y=data.target, w=1.0)
     found = evaluate_model(str(tmp_path / "m"), frame, target="y", weights="w", **QUICK)
     assert found.metric("accuracy").value > 0.8
+
+
+def test_errors_are_offered() -> None:
+    """All that can go wrong can be imported from ``palate.evaluation``, as from ``palate.evaluation.errors``."""
+    for name in errors.__all__:
+        assert getattr(evaluation, name) is getattr(errors, name)
+        assert name in evaluation.__all__
 
 
 def test_import_is_cheap() -> None:

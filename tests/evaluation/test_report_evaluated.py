@@ -65,6 +65,15 @@ def evaluated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return folder, found
 
 
+def test_every_metric_has_a_title(evaluated: tuple[Path, Evaluation], tmp_path: Path) -> None:
+    """People are shown what a metric is called in words, beside the name by which a rule asks for it."""
+    _, found = evaluated
+    write_report(found, tmp_path / "a.html")
+    shown = re.findall(r'<bdi>([^<]+)</bdi> <code class="figure-name">(\w+)</code>', (tmp_path / "a.html").read_text())
+    assert {name for _, name in shown} == {metric.name for metric in found.metrics}
+    assert [title for title, name in shown if title == name or "_" in title] == []
+
+
 def test_a_report_shows_what_was_found(evaluated: tuple[Path, Evaluation], tmp_path: Path) -> None:
     """Each figure of the evaluation stands in the report, and each picture that its task has."""
     _, found = evaluated
