@@ -10,7 +10,7 @@ from palate.cli._ending import ending_orderly
 from palate.cli._evaluate_output import echo_broken, echo_comparison, echo_evaluation, echo_gate
 from palate.cli._evaluate_settings import Subjects, find_subjects, gate_of, load_metric, settings_of
 from palate.cli._output import echo_json, json_option, model_speaks_aside, trust_option
-from palate.datasets import open_dataset
+from palate.datasets import STREAMED_FORMATS, open_dataset
 from palate.errors import InvalidOption
 from palate.evaluation import (
     Comparison,
@@ -26,8 +26,6 @@ from palate.evaluation import (
 from palate.loading import load_model
 
 __all__ = ["command"]
-
-_FORMATS = ("arrow", "csv", "jsonl", "npy", "parquet")
 
 
 @click.command("evaluate")
@@ -48,7 +46,9 @@ _FORMATS = ("arrow", "csv", "jsonl", "npy", "parquet")
     help="Whether predictions are timed; by default yes, and with a gate if a rule asks.",
 )
 @click.option("--importance", is_flag=True, help="Shuffle each input, to see how much it matters.")
-@click.option("--format", "format_", type=click.Choice(_FORMATS), help="Of DATA, if its name does not tell.")
+@click.option(
+    "--format", "format_", type=click.Choice(sorted(STREAMED_FORMATS)), help="Of DATA, if its name does not tell."
+)
 @click.option("--delimiter", help="Between the cells of csv: one character, or 'tab'.")
 @click.option("--report", metavar="FILE.html", help="Write a report with pictures: one file that needs nothing else.")
 @click.option("--gate", "gate_file", metavar="GATE.yaml", help="Rules to keep, and how to evaluate for them.")

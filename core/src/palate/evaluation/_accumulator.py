@@ -66,27 +66,27 @@ class Accumulator:
         self._subject, self._columns, self._limit, self._weights = subject, columns, max_held_bytes, weights
         self._parts: list[PredictedRows] = []
         self._held = 0
-        self._weighty = False
-        self._passing: _StreamedRows | None = None
+        self._any_weight = False
+        self._streamed: _StreamedRows | None = None
 
     def add(self, part: PredictedRows) -> None:
         """Take rows in."""
         if part.weights is not None:
-            self._weighty |= bool(part.weights.any())
-        if self._passing is not None:
-            self._passing.add(part)
+            self._any_weight |= bool(part.weights.any())
+        if self._streamed is not None:
+            self._streamed.add(part)
             return
         self._parts.append(part)
         self._held += part.nbytes
         if self._held > self._limit and len(part):
-            self._pass_on()
+            self._stream()
 
     def finish(self) -> Totals:
         """Return what was found; there has to be at least one row."""
-        if self._weights and not self._weighty:
+        if self._weights and not self._any_weight:
             raise InvalidWeights(self._weights, reason="they are 0 in all rows")
-        if self._passing is not None:
-            return self._passing.finish()
+        if self._streamed is not None:
+            return self._streamed.finish()
         part = PredictedRows.joined(self._parts)
         spec = find_task_spec(self._subject, part)
         rows = make_outcome(self._subject, spec, part)
@@ -118,17 +118,23 @@ class Accumulator:
                     found.append(Slice(column=column.name, value=value, label=label, rows=len(some), metrics=metrics))
         return tuple(found), notes
 
-    def _pass_on(self) -> None:
-        """Sum up what is held, and from now on what comes."""
+    def _stream(self) -> None:
+        """Sum up what is held, and from now on what comes: memory is used up."""
         part = PredictedRows.joined(self._parts)
-        self._passing = _StreamedRows(self._subject, self._columns, part)
+        self._streamed = _StreamedRows(self._subject, self._columns, part)
         for held in self._parts:
-            self._passing.add(held)
+            self._streamed.add(held)
         self._parts = []
 
 
 class _StreamedRows:
-    """Rows that are not held."""
+    """Rows that are not held, but summed up as they pass.
+
+    Args:
+        subject: the model.
+        columns: by which rows are divided.
+        first: rows by which bins, slices and scales are chosen; ``add`` is called with them too.
+    """
 
     def __init__(self, subject: EvaluatedModel, columns: Sequence[SliceColumn], first: PredictedRows) -> None:
         self._subject, self._columns = subject, columns

@@ -26,11 +26,11 @@ class ClassOutcome:
     """Rows with one class each.
 
     Attributes:
-        truth: the class of each row, as its number in *classes*.
-        predicted: the class that was predicted.
+        truth: the class of each row, as its number in *classes* (integers).
+        predicted: the class that was predicted, in the same way.
         classes: all of them, sorted.
         positive: of two classes, the number of the one that is looked for; None for the measures of many classes.
-        scores: a column for each class that the model knows, or None.
+        scores: a column of floats for each class that the model knows, or None.
         columns: the class of each column of scores.
         probable: whether the scores are probabilities.
         weights: of the rows, or None.

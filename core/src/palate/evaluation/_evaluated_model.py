@@ -1,4 +1,4 @@
-"""A model that is being evaluated: asked chunk by chunk, its answers held, or summed up where they are too many."""
+"""A model that is being evaluated: asked chunk by chunk, its predictions put beside what is true of the rows."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class RowContext:
     """What is known of some rows beside what was predicted.
 
     Attributes:
-        cells: the columns of the target.
-        weights: of the rows, or None.
-        slices: of each column by which rows are divided, numbers or codes.
+        cells: the columns of the target, as Arrow arrays.
+        weights: of the rows (float64), or None.
+        slices: of each column by which rows are divided, numbers (float64) or codes (int32).
         start: the number of the first row.
     """
 
@@ -45,7 +45,7 @@ class PredictedRows:
     """Rows with what is true and what was predicted, classes as the codes in which they were met.
 
     Attributes:
-        truth: codes; or a column for each label or target.
+        truth: codes (int32, one a row); or a column for each label (bool) or target (float64).
         predicted: the same; for classes that only the scores tell, the number of the greatest column.
         scores: in the model's order of columns, or None.
         weights: of the rows, or None.
@@ -226,7 +226,7 @@ def _part(truth: Array, predicted: Predictions, side: RowContext, rows: Array) -
 
 
 def read_weights(given: ColumnSource, cells: Any, start: int) -> Array:
-    """Return the weights of some rows. Raises InvalidWeights."""
+    """Return the weights of some rows (float64), the first of which is row *start*. Raises InvalidWeights."""
     values = numbers(cells, given)
     for bad, word in ((~np.isfinite(values), "missing, NaN or infinite"), (values < 0, "negative")):
         if count := int(bad.sum()):

@@ -26,8 +26,8 @@ class LabelOutcome:
     """Rows with several labels each.
 
     Attributes:
-        truth: which labels each row has: a column for each.
-        predicted: which it was predicted to have.
+        truth: which labels each row has: a column of truth values for each.
+        predicted: which it was predicted to have, in the same columns.
         names: of the labels.
         scores: the same columns, high where a label is said to be there; or None.
         weights: of the rows, or None.

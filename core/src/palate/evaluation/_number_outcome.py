@@ -21,8 +21,8 @@ class NumberOutcome:
     """Rows with one number for each target; a metric is the mean of those of the targets.
 
     Attributes:
-        truth: a column of numbers for each target.
-        predicted: the same.
+        truth: a column of float64 for each target.
+        predicted: the same columns.
         center: a number for each target, near what is true, from which squares are taken so that none cancels another.
         weights: of the rows, or None.
     """

@@ -60,12 +60,12 @@ class Predictions:
     """What was predicted for some rows.
 
     Attributes:
-        values: codes of classes; truth values, a column for each label; or numbers, a column for each target. None for
-            classes that only the scores tell.
-        scores: a column for each class, in the model's order, or for each label; None where there are none.
+        values: codes of classes (int32, one a row); truth values (bool), a column for each label; or numbers (float64),
+            a column for each target. None for classes that only the scores tell.
+        scores: a column of floats for each class, in the model's order, or for each label; None where there are none.
         names: of the columns of scores, where the model names them.
         probable: whether the scores are probabilities.
-        usable: which rows have a prediction that is a value and not NaN or infinite.
+        usable: a truth value for each row: whether it has a prediction that is a value and not NaN or infinite.
     """
 
     values: np.ndarray[Any, Any] | None

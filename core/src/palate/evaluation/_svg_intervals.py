@@ -17,6 +17,7 @@ __all__ = ["Ruler", "Span"]
 _WIDTH: Final = 150
 _HEIGHT: Final = 18
 _EDGE: Final = 7
+"""Free on both sides, so that no point is cut off: its radius is 3.6."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,11 @@ LEVELS: Final = 8
 
 _UNIT: Final = (0.0, 1.0)
 LARGEST_TABLE: Final = 15
+"""Classes of a confusion matrix that is shown as a table with numbers; a larger one is drawn."""
 _GRID_SIDE: Final = 288
+"""The side of a drawn confusion matrix: what axes leave free of the width of a picture."""
 _LONGEST: Final = 60
+"""Characters of a label in a key, which stands in one line."""
 
 Line = TypeVar("Line", Curve, Calibration)
 

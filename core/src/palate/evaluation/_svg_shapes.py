@@ -32,7 +32,7 @@ __all__ = [
 
 WIDTH: Final = 360
 HEIGHT: Final = 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 12, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 12, 46  # room for numbers and titles beside the axes
 _TICKS: Final = 5
 _LARGEST: Final = 1e150  # no difference of two such numbers is infinite
 

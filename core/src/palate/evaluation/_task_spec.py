@@ -1,4 +1,4 @@
-"""Rows of a model as an outcome: classes in sorted order, and the class of each column of scores."""
+"""What the rows of a model are measured as: its task, classes in sorted order, the class of each column of scores."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Rows: TypeAlias = ClassOutcome | LabelOutcome | NumberOutcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSpec:
-    """What rows are made an outcome by.
+    """What rows are measured as.
 
     Attributes:
         task: the task.
         classes: all classes, in the order of *order*; or the names of labels; empty for numbers.
-        order: the code of each class, in sorted order.
+        order: the code of each class, in sorted order (int64).
         positive: of two classes, the code of the one that is looked for.
         columns: the code of each column of scores; None where there are none.
         center: of numbers, a value for each target that squares are taken from.
@@ -49,7 +49,7 @@ class TaskSpec:
 
 
 def find_task_spec(subject: EvaluatedModel, part: PredictedRows, *, final: bool = True) -> TaskSpec:
-    """Return how the rows of a subject are laid out.
+    """Return what a model's rows are measured as: task, classes, and what each column of scores is of.
 
     Args:
         subject: the model.
@@ -95,7 +95,7 @@ def find_task_spec(subject: EvaluatedModel, part: PredictedRows, *, final: bool 
 
 
 def with_sorted_classes(subject: EvaluatedModel, spec: TaskSpec) -> TaskSpec:
-    """Return the spec with all classes that were met until now."""
+    """Return *spec* with all classes that were met until now."""
     if subject.family != "classes":
         return spec
     task, positive, note = _find_positive(subject)
