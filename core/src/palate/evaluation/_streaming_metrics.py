@@ -12,13 +12,11 @@ import numpy as np
 
 from palate.evaluation._binning import Bins, quantile_bins
 from palate.evaluation._class_outcome import ClassOutcome, why_undefined
-from palate.evaluation._grouped_bootstrap import Groups
+from palate.evaluation._grouped_bootstrap import Groups, count_in_bins, metrics_of_bins
 from palate.evaluation._label_outcome import LabelOutcome, why_no_areas
-from palate.evaluation._medians import median_of_bins
 from palate.evaluation._metrics import Bootstrap, MeasuredMetrics, make_metrics, shifted
 from palate.evaluation._number_outcome import NumberOutcome, why_no_r2
 from palate.evaluation._outcomes import Array, Undefined, Values
-from palate.evaluation._ranking import areas_of_bins
 from palate.evaluation._resampling import MIN_ROWS
 
 __all__ = ["StreamingMetrics"]
@@ -42,7 +40,7 @@ class StreamingMetrics(Generic[_Rows]):
         rows: how many there were.
 
     Args:
-        first: some rows that pass by themselves too; bins are laid out for what they hold.
+        first: some rows from which the edges of bins are taken; ``add`` is called with them too.
         bootstrap: how intervals are made.
         whole: what all rows are counted in, if these are only a part of them: scores of a part are counted in wider
             bins, and have no intervals.
@@ -52,7 +50,7 @@ class StreamingMetrics(Generic[_Rows]):
         rankings, errors = first.rankings(), first.absolute_errors()
         count = len(rankings) + len(errors)
         self.rows = 0
-        self.unknown: set[int] = set()
+        self._unknown: set[int] = set()
         self.score_bins: list[Bins] = []
         self.error_bins: list[Bins] = []
         self._bootstrap = bootstrap
@@ -76,14 +74,9 @@ class StreamingMetrics(Generic[_Rows]):
         if isinstance(outcome, ClassOutcome):
             self._meet_classes(outcome)
         self._groups.add(outcome, self._groups.deal(len(outcome)))
-        alone = np.zeros(len(outcome), dtype=np.int64)
-        if self.score_bins:
-            for bins, (truth, scores) in zip(self.score_bins, outcome.rankings(), strict=True):
-                bins.add(scores, truth, alone, outcome.weights)
+        count_in_bins(outcome, np.zeros(len(outcome), dtype=np.int64), self.score_bins, self.error_bins)
         if errors := outcome.absolute_errors():
             self._greatest = np.maximum(self._greatest, [values.max() for values in errors])
-            for bins, values in zip(self.error_bins, errors, strict=False):
-                bins.add(values, np.zeros(len(values), dtype=bool), alone, outcome.weights)
 
     def measure(self, form: _Rows, order: Array | None = None) -> MeasuredMetrics:
         """Return the figures of all rows.
@@ -97,7 +90,8 @@ class StreamingMetrics(Generic[_Rows]):
         if order is not None:
             self._sort_classes(order)
         total = self._groups.sums.sum(axis=0, keepdims=True)
-        values = {name: float(each[0]) for name, each in form.values(total).items()} | self._of_bins()
+        found = form.values(total) | metrics_of_bins(self.score_bins, self.error_bins, np.ones((1, 1)))
+        values = {name: float(each[0]) for name, each in found.items()}
         if len(self._greatest):
             values["max_error"] = float(np.mean(self._greatest))
         samples, reason = self._sample(form, values)
@@ -116,17 +110,6 @@ class StreamingMetrics(Generic[_Rows]):
             notes.append(f"The median error comes from bins: it is off by at most {width:.1g}.")
         return notes
 
-    def _of_bins(self) -> dict[str, float]:
-        found: dict[str, float] = {}
-        if self.score_bins:
-            areas = [areas_of_bins(*bins.sides(), single=bins.single) for bins in self.score_bins]
-            found["roc_auc"] = float(np.mean([roc[0] for roc, _precision in areas]))
-            found["pr_auc"] = float(np.mean([precision[0] for _roc, precision in areas]))
-        if self.error_bins:
-            medians = [median_of_bins(bins, bins.counts[0])[0] for bins in self.error_bins]
-            found["median_absolute_error"] = float(np.mean(medians))
-        return found
-
     def _sample(self, form: _Rows, values: dict[str, float]) -> tuple[Values, str]:
         if not self._bootstrap.resamples:
             return {}, ""
@@ -144,7 +127,7 @@ class StreamingMetrics(Generic[_Rows]):
     def _missing(self, form: _Rows, total: Array, values: dict[str, float]) -> Undefined:
         if isinstance(form, ClassOutcome):
             count = len(form.classes)
-            unknown = [form.classes[code] for code in sorted(self.unknown)]
+            unknown = [form.classes[code] for code in sorted(self._unknown)]
             return why_undefined(form, total[:count], total[count : 2 * count], unknown)
         if isinstance(form, LabelOutcome):
             count = len(form.names)
@@ -158,7 +141,7 @@ class StreamingMetrics(Generic[_Rows]):
                 self._groups.sums = _widened(self._groups.sums, self._classes, count)
             self._classes = count
         if outcome.scores is not None:
-            self.unknown |= set(np.unique(outcome.truth).tolist()) - set(outcome.columns)
+            self._unknown |= set(np.unique(outcome.truth).tolist()) - set(outcome.columns)
 
     def _sort_classes(self, order: Array) -> None:
         """Put sums, which are in the order in which classes were met, into another."""
@@ -167,7 +150,7 @@ class StreamingMetrics(Generic[_Rows]):
         sums = _widened(self._groups.sums, self._classes, count)
         blocks: list[Array] = [sums[:, at * count : (at + 1) * count][:, order] for at in range(3)]
         self._groups.sums = np.hstack((*blocks, sums[:, 3 * count :]))
-        self.unknown = set(_sorted_classes(np.array(sorted(self.unknown), dtype=np.int64), order).tolist())
+        self._unknown = set(_sorted_classes(np.array(sorted(self._unknown), dtype=np.int64), order).tolist())
 
 
 def _sorted_classes(codes: Array, order: Array) -> Array:
