@@ -6,7 +6,6 @@ from palate.batch._scoring import Scorer, output_schema
 from palate.batch.engines import (
     ENGINES,
     Engine,
-    EngineFailed,
     EngineRun,
     dask_predict,
     predict_on_engine,
@@ -16,6 +15,7 @@ from palate.batch.engines import (
 )
 from palate.batch.errors import (
     BadRow,
+    EngineFailed,
     JobBusy,
     JobDiffers,
     JobUnfinished,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from palate.batch._first_line import first_line
 from palate.batch._scoring import Scorer
 from palate.batch.errors import BadRow
 from palate.datasets import Chunk
@@ -117,8 +118,7 @@ def _explain(exc: Exception) -> str:
         return "; ".join(f"{_column(problem.where)}: {problem.message}" for problem in exc.problems)
     if isinstance(exc, PalateError):
         return str(exc)
-    said = str(exc).strip().splitlines() or [""]  # frameworks add a page of advice
-    return f"the model failed: {type(exc).__name__}: {said[0]}"
+    return f"the model failed: {type(exc).__name__}: {first_line(exc)}"
 
 
 def _column(where: tuple[str | int, ...]) -> str:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from palate.batch._pieces import read_pieces, unify_schemas
+from palate.batch._pieces import narrow_texts, read_pieces, unify_schemas
+from palate.batch._replacing import drop, replace_folder
 from palate.batch._stage import Mark, Stage
 from palate.batch._writing import check_schema, write_rows
 from palate.batch.errors import OutputExists, WriteFailed
 from palate.codecs import DataFormat, format_of
 from palate.datasets import STREAMED_FORMATS
-from palate.errors import InvalidOption
+from palate.errors import InvalidOption, PalateError
 from palate.remote import Bucket
 from palate.storage import sync_directory, user_folder
 
@@ -56,7 +56,7 @@ class Destination(ABC):
 
     def restore(self) -> None:
         """Drop what a job that was killed had half made, and put back what it had moved away. Raises OSError."""
-        _drop(self.stage_folder / _MADE)
+        drop(self.stage_folder / _MADE)
 
     @abstractmethod
     def holds(self, name: str) -> bool:
@@ -67,20 +67,22 @@ class Destination(ABC):
         """Let the output appear, made of what the stage has. Raises WriteFailed, OutputExists, RemoteFailed."""
 
     def write_file(self, path: Path, stage: Stage, marks: Sequence[tuple[int, Mark]], schema: pa.Schema) -> None:
-        """Write the predictions of some parts. Raises OSError."""
-        pieces = [stage.piece(part, number) for part, mark in marks for number in range(mark.pieces)]
+        """Write the predictions of some parts. Raises OSError, and what ``write_rows`` raises."""
+        pieces = [piece for part, mark in marks for piece in stage.pieces(part, mark)]
         rows = sum(mark.rows for _, mark in marks)
         write_rows(path, self.format, schema, read_pieces(pieces, schema), rows=rows)
 
-    def find_schema(self, stage: Stage, empty: pa.Schema) -> pa.Schema:
+    def find_schema(self, stage: Stage, empty: pa.Schema, texts: Collection[str]) -> pa.Schema:
         """Return the columns of the output, which are those of *empty* where there are no rows.
+
+        Of the columns *texts* nothing told the type but what is in them.
 
         Raises:
             UnsupportedOutput: predictions of different rows have no type in common.
             InvalidOption: the format has no form for them.
         """
-        pieces = [stage.piece(part, n) for part, mark in sorted(stage.done.items()) for n in range(mark.pieces)]
-        schema = unify_schemas(pieces) if pieces else empty
+        pieces = [piece for part, mark in stage.parts for piece in stage.pieces(part, mark)]
+        schema = narrow_texts(unify_schemas(pieces), pieces, texts) if pieces else empty
         check_schema(self.format, schema)
         return schema
 
@@ -108,9 +110,9 @@ def writing(output: str) -> Iterator[None]:
     """Turn what the disk says in the block into WriteFailed."""
     try:
         yield
+    except PalateError:  # some of which are OSErrors as well
+        raise
     except OSError as exc:
-        if isinstance(exc, WriteFailed) or type(exc).__module__.startswith("palate"):
-            raise
         raise WriteFailed(output, cause=exc) from exc
 
 
@@ -136,8 +138,8 @@ class _File(Destination):
         del overwrite
         made = stage.folder / _MADE
         with writing(self.output):
-            _drop(made)
-            self.write_file(made, stage, sorted(stage.done.items()), schema)
+            drop(made)
+            self.write_file(made, stage, stage.parts, schema)
             made.replace(self._path)
             sync_directory(self._path.parent)
 
@@ -174,17 +176,12 @@ class _Folder(Destination):
     def publish(self, stage: Stage, schema: pa.Schema, *, overwrite: bool) -> None:
         made = stage.folder / _MADE
         with writing(self.output):
-            _drop(made)
+            drop(made)
             made.mkdir()
             _write_parts(self, made, stage, schema)
             sync_directory(made)
             self.check_free(overwrite=overwrite)
-            old = stage.folder / _REPLACED
-            _drop(old)
-            with suppress(FileNotFoundError):
-                self._path.rename(old)
-            made.rename(self._path)
-            sync_directory(self._path.parent)
+            replace_folder(self._path, made, aside=stage.folder / _REPLACED)
 
 
 def _stage_beside(path: Path) -> Path:
@@ -192,14 +189,6 @@ def _stage_beside(path: Path) -> Path:
     if len(os.fsencode(name)) > _LONGEST_NAME:
         name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
     return path.parent / f".{name}.palate-batch"
-
-
-def _drop(path: Path) -> None:
-    """Remove what an earlier attempt may have left. Raises OSError."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _require_replaceable(output: str, names: Iterable[str]) -> None:
@@ -212,7 +201,7 @@ def _require_replaceable(output: str, names: Iterable[str]) -> None:
 
 def _write_parts(place: Destination, folder: Path, stage: Stage, schema: pa.Schema) -> list[Path]:
     """Write a file for each part that has rows; one without any, if none has, as it has the names of the columns."""
-    parts = [[(part, mark)] for part, mark in sorted(stage.done.items()) if mark.rows] or [[]]
+    parts = [[(part, mark)] for part, mark in stage.parts if mark.rows] or [[]]
     written = []
     for number, marks in enumerate(parts):
         written.append(folder / f"part-{number:05}.{place.format}")
@@ -251,8 +240,8 @@ class _BucketFile(Destination):
         del overwrite
         made = stage.folder / _MADE
         with writing(self.output):
-            _drop(made)
-            self.write_file(made, stage, sorted(stage.done.items()), schema)
+            drop(made)
+            self.write_file(made, stage, stage.parts, schema)
         self._bucket.upload(self._key, made)
 
 
@@ -280,7 +269,7 @@ class _BucketFolder(Destination):
     def publish(self, stage: Stage, schema: pa.Schema, *, overwrite: bool) -> None:
         made = stage.folder / _MADE
         with writing(self.output):
-            _drop(made)
+            drop(made)
             made.mkdir()
             written = _write_parts(self, made, stage, schema)
             (made / _SUCCESS).touch()

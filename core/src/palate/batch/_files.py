@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from palate.batch._scoring import Scorer
 from palate.batch._stage import Stage, open_stage
 from palate.batch._writing import check_schema
 from palate.codecs import DataFormat
-from palate.datasets import Dataset, open_dataset
+from palate.datasets import Dataset, open_dataset, require_pyarrow
 from palate.errors import InvalidData, InvalidOption
 from palate.pyfunc import PyFuncModel
 from palate.storage import sync_directory
@@ -129,6 +129,7 @@ def predict_files(
     """
     _check_numbers(batch_rows=_BATCH_ROWS if batch_rows is None else batch_rows, workers=workers)
     _check_errors(on_error, errors, max_errors)
+    require_pyarrow()
     with writing(os.fspath(output)):
         place = choose_destination(output, output_format)
         place.check_free(overwrite=overwrite)
@@ -140,19 +141,19 @@ def predict_files(
         if batch_rows is None:
             first.require_independent()
         schema = first.model.signature.inputs if first.model.signature is not None else None
-        dataset = open_dataset(inputs, format=format, delimiter=delimiter, schema=schema)
+        dataset = open_dataset(inputs, format=format, delimiter=delimiter, schema=schema, texts=keys)
         if first.outputs is not None:
             check_schema(place.format, first.outputs)
         _refuse_own_input(place, side, dataset)
         if dataset.columns is not None:
             first.check_names(dataset.columns)
-        described = {**_describe(first, dataset, params), "format": format, "delimiter": delimiter}
+        described = _describe(first, dataset, params, format, delimiter)
         begun = open_stage(
             place.stage_folder, place.output, described, resume=resume, overwrite=overwrite, restore=place.restore
         )
         with writing(place.output):
             stage = stack.enter_context(begun)
-        resumed = sum(mark.rows for mark in stage.done.values())
+        resumed = stage.rows
         job = Job(
             scorers,
             dataset,
@@ -165,7 +166,7 @@ def predict_files(
         with writing(place.output):
             job.run()
         _require_unchanged(dataset)
-        _publish(place, stage, first, side, overwrite=overwrite)
+        _publish(place, stage, first, side, texts=dataset.untyped, overwrite=overwrite)
         return _report(place, stage, side, resumed, job.progress.seconds)
 
 
@@ -221,7 +222,13 @@ def _require_unchanged(dataset: Dataset) -> None:
         raise InvalidData(changed, reason="it changed while it was read", hint=hint)
 
 
-def _describe(scorer: Scorer, dataset: Dataset, params: Mapping[str, object] | None) -> dict[str, Any]:
+def _describe(
+    scorer: Scorer,
+    dataset: Dataset,
+    params: Mapping[str, object] | None,
+    format: DataFormat | None,
+    delimiter: str | None,
+) -> dict[str, Any]:
     """Return what the predictions follow from, in the words of ``JobDiffers``."""
     location = scorer.model.location
     return {
@@ -230,6 +237,8 @@ def _describe(scorer: Scorer, dataset: Dataset, params: Mapping[str, object] | N
         "params": {name: repr(value) for name, value in (params or {}).items()},
         "keys": scorer.keys,
         "input": dataset.fingerprint,
+        "format": format,
+        "delimiter": delimiter,
     }
 
 
@@ -246,8 +255,10 @@ def _side_file(place: Destination, errors: str | Path | None) -> Path:
     return side
 
 
-def _publish(place: Destination, stage: Stage, scorer: Scorer, side: Path | None, *, overwrite: bool) -> None:
-    schema = place.find_schema(stage, _empty_schema(scorer))
+def _publish(
+    place: Destination, stage: Stage, scorer: Scorer, side: Path | None, *, texts: Collection[str], overwrite: bool
+) -> None:
+    schema = place.find_schema(stage, _empty_schema(scorer), texts)
     if side is not None:
         with writing(str(side)):
             _gather_rejects(stage, side)
@@ -259,7 +270,7 @@ def _gather_rejects(stage: Stage, side: Path) -> None:
     made = side.with_name(f".palate-errors-{os.getpid()}")
     try:
         with made.open("wb") as file:
-            for part, mark in sorted(stage.done.items()):
+            for part, mark in stage.parts:
                 if mark.rejected:
                     with stage.rejects(part).open("rb") as lines:
                         shutil.copyfileobj(lines, file)
@@ -282,8 +293,8 @@ def _empty_schema(scorer: Scorer) -> pa.Schema:
 def _report(place: Destination, stage: Stage, side: Path | None, resumed: int, seconds: float) -> BatchReport:
     return BatchReport(
         output=place.output,
-        rows=sum(mark.rows for mark in stage.done.values()),
-        rejected=sum(mark.rejected for mark in stage.done.values()),
+        rows=stage.rows,
+        rejected=stage.rejected,
         rejects=None if side is None else str(side),
         resumed=resumed,
         seconds=seconds,

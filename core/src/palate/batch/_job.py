@@ -103,7 +103,7 @@ class Job:
         self._counting = threading.Lock()
         self._stop = threading.Event()
         self._rows = self._done = self._resumed = 0
-        self._rejected = sum(mark.rejected for mark in stage.done.values())
+        self._rejected = stage.rejected
         self._began = time.monotonic()
 
     def run(self) -> None:

@@ -9,11 +9,16 @@ from palate.schema import AnyType, Array, ColSpec, FieldType, Map, Object, Schem
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["NAMELESS", "output_fields"]
+__all__ = ["NAMELESS", "number_names", "output_fields"]
 
 
 NAMELESS: Final = "prediction"
 """What a column of predictions is called that nothing names; of several, with their numbers."""
+
+
+def number_names(name: str, count: int) -> list[str]:
+    """Return what several columns of one name are called: name_0, name_1, …; the name itself if there is only one."""
+    return [name] if count == 1 else [f"{name}_{place}" for place in range(count)]
 
 
 def output_fields(outputs: Schema | None) -> tuple[pa.Field, ...] | None:
@@ -21,9 +26,8 @@ def output_fields(outputs: Schema | None) -> tuple[pa.Field, ...] | None:
     if outputs is None or not len(outputs):
         return None
     fields: list[pa.Field] = []
-    for position, spec in enumerate(outputs):
-        base = NAMELESS if len(outputs) == 1 else f"{NAMELESS}_{position}"
-        name = base if spec.name is None else str(spec.name)
+    for spec, nameless in zip(outputs, number_names(NAMELESS, len(outputs)), strict=True):
+        name = nameless if spec.name is None else str(spec.name)
         found = _tensor_fields(spec, name) if isinstance(spec, TensorSpec) else _column_fields(spec, name)
         if found is None:
             return None
@@ -50,8 +54,7 @@ def _tensor_fields(spec: TensorSpec, name: str) -> list[pa.Field] | None:
     except (pa.ArrowException, TypeError):
         return None
     if len(spec.shape) == 2:
-        width = spec.shape[1]
-        return [pa.field(name if width == 1 else f"{name}_{place}", kind) for place in range(width)]
+        return [pa.field(column, kind) for column in number_names(name, spec.shape[1])]
     for size in reversed(spec.shape[1:]):
         kind = pa.list_(kind, size)
     return [pa.field(name, kind)]

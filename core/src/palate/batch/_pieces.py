@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from palate.batch._first_line import first_line
 from palate.batch._stage import Stage
+from palate.datasets import possible_types
 from palate.errors import UnsupportedOutput
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["PieceWriter", "read_pieces", "unify_schemas"]
+__all__ = ["PieceWriter", "narrow_texts", "read_pieces", "unify_schemas"]
 
 
 class PieceWriter:
@@ -56,13 +58,13 @@ class PieceWriter:
             self._writer = self._sink = self._schema = None
 
     def abandon(self) -> None:
-        """Close the file of a part that will not be finished."""
+        """Close the file of a part that will not be finished. Raises OSError."""
         if self._sink is not None:
             self._sink.close()
 
 
 def read_pieces(paths: Iterable[Path], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yield the rows of pieces, with the types of *schema*."""
+    """Yield the rows of pieces, with the types of *schema*. Raises UnsupportedOutput where a value has none of these."""
     import pyarrow as pa
 
     for path in paths:
@@ -81,7 +83,7 @@ def _conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     try:
         return rows.select(schema.names).cast(schema)
     except pa.ArrowException as exc:  # a whole number, say, that no decimal is equal to
-        raise UnsupportedOutput("arrow", reason=f"they are of other types in other rows: {_line(exc)}") from exc
+        raise UnsupportedOutput("arrow", reason=f"they are of other types in other rows: {first_line(exc)}") from exc
 
 
 def unify_schemas(paths: Sequence[Path]) -> pa.Schema:
@@ -100,8 +102,27 @@ def unify_schemas(paths: Sequence[Path]) -> pa.Schema:
     try:
         return pa.unify_schemas(schemas, promote_options="permissive")
     except pa.ArrowException as exc:
-        raise UnsupportedOutput("arrow", reason=f"they have no type in common in all rows: {_line(exc)}") from exc
+        raise UnsupportedOutput("arrow", reason=f"they have no type in common in all rows: {first_line(exc)}") from exc
 
 
-def _line(exc: Exception) -> str:
-    return (str(exc).splitlines() or [type(exc).__name__])[0]
+def narrow_texts(schema: pa.Schema, paths: Sequence[Path], names: Collection[str]) -> pa.Schema:
+    """Return the same columns, but that texts of which nothing told the type have the narrowest that all of them allow.
+
+    Args:
+        schema: of all pieces.
+        paths: the pieces.
+        names: the columns that this is about.
+    """
+    import pyarrow as pa
+
+    for name in names:
+        place = schema.get_field_index(name)
+        kinds: tuple[str, ...] | None = None
+        empty = True
+        for rows in read_pieces(paths, schema):
+            texts = rows.column(name)
+            empty = empty and texts.null_count == len(texts)
+            kinds = possible_types(texts) if kinds is None else possible_types(texts, kinds)
+        if kinds and not empty:
+            schema = schema.set(place, pa.field(name, pa.type_for_alias(kinds[0])))
+    return schema

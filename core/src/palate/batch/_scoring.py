@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from palate.batch._output_types import NAMELESS, output_fields
+from palate.batch._first_line import first_line
+from palate.batch._output_types import NAMELESS, number_names, output_fields
 from palate.batch.errors import RowsDiffer
 from palate.datasets import Chunk, Place, TableChunk, missing_column
 from palate.errors import InvalidInput, InvalidOption, MethodNotFound, Problem, UnsupportedOutput
 from palate.matrix import Matrix
 from palate.pyfunc import PyFuncModel
-from palate.schema import TensorSpec
+from palate.schema import ColSpec, TensorSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Scorer", "output_schema"]
+__all__ = ["Scorer", "is_required", "output_schema", "read_keys"]
 
 _NOWHERE: Final = Place("the rows", 0)
 
@@ -56,16 +57,12 @@ class Scorer:
         self.method = model.default_method if method is None else method
         if self.method not in model.signatures:
             raise MethodNotFound(self.method, available=model.methods)
-        if isinstance(keys, str):
-            raise InvalidOption("keys", reason="it is one text", hint=f"give a list: [{keys!r:.60}]")
-        if twice := [key for key in keys if keys.count(key) > 1]:
-            raise InvalidOption("keys", reason=f"'{twice[0]:.60}' is named twice", hint="name each column once")
-        self.keys = tuple(keys)
+        self.keys = read_keys(keys)
         self._params = dict(params or {})
         self._names = _input_names(model)
         self.columns = None if self._names is None else tuple(dict.fromkeys((*self._names, *self.keys)))
         outputs = model.signatures[self.method].outputs
-        self._declared = frozenset(str(field.name) for field in outputs or ())
+        self._declared = frozenset(str(spec.name) for spec in outputs or () if spec.name is not None)
         self.outputs = output_fields(outputs)
 
     def score(self, rows: pa.Table | pa.RecordBatch) -> pa.Table:
@@ -93,9 +90,7 @@ class Scorer:
         if answer.num_rows != len(chunk):
             raise RowsDiffer(self.method, given=len(chunk), answered=answer.num_rows)
         typed = self._with_types(_with_names(answer, self.method, self._declared))
-        if clashing := [name for name in typed.column_names if name in keys]:
-            hint = "leave that key out, or rename the column"
-            raise InvalidOption("keys", reason=f"the predictions have a column '{clashing[0]:.60}' too", hint=hint)
+        _refuse_clash(self.keys, typed.column_names)
         return pa.table({**keys, **dict(zip(typed.column_names, typed.columns, strict=True))})
 
     def _take_inputs(self, chunk: Chunk) -> Any:
@@ -121,7 +116,7 @@ class Scorer:
         try:
             return answer.cast(wanted)
         except (pa.ArrowException, ValueError) as exc:
-            reason = f"they are not what the signature promises of '{self.method}': {str(exc).splitlines()[0]}"
+            reason = f"they are not what the signature promises of '{self.method}': {first_line(exc)}"
             raise UnsupportedOutput("arrow", reason=reason) from exc
 
     def require_independent(self) -> None:
@@ -132,9 +127,9 @@ class Scorer:
         if not self.model.rows_are_independent(self.method):
             reason = f"what '{self.method}' answers for a row may depend on the other rows of the call"
             hint = (
-                "predict on all rows in one call, with load_model(uri).predict(data); or, if you know that it does not"
+                "predict on all rows in one call, with load_model(uri).predict(data); or, if you know that it does "
+                "not, say how many rows a call has, with batch_rows (CLI: --batch-rows)"
             )
-            hint += ", say how many rows a call has, with batch_rows (CLI: --batch-rows)"
             raise InvalidOption("model", reason=reason, hint=hint)
 
     def check(self, schema: pa.Schema) -> None:
@@ -151,9 +146,9 @@ class Scorer:
     def check_names(self, names: Sequence[str]) -> None:
         """Raise InvalidInput unless the columns of these names are all that the model and the keys need."""
         inputs = self.model.signature.inputs if self.model.signature is not None else None
-        needed = [spec.name for spec in inputs or () if isinstance(spec, TensorSpec) or spec.required]
-        missing = [name for name in needed if self._names is not None and str(name) not in names]
-        problems = [Problem(("inputs", str(name)), "missing", "this column is missing") for name in missing]
+        needed = [str(spec.name) for spec in inputs or () if is_required(spec)] if self._names is not None else []
+        missing = [name for name in needed if name not in names]
+        problems = [Problem(("inputs", name), "missing", "this column is missing") for name in missing]
         problems += [missing_column(key, names).problems[0] for key in self.keys if key not in names]
         if problems:
             raise InvalidInput(problems)
@@ -169,7 +164,7 @@ def output_schema(model: PyFuncModel, *, method: str | None = None, keys: Iterab
 
     Raises:
         MethodNotFound: the model has no such method.
-        InvalidOption: the signature does not tell what the method returns.
+        InvalidOption: the signature does not tell what the method returns, or a key is called as a prediction is.
     """
     import pyarrow as pa
 
@@ -179,7 +174,30 @@ def output_schema(model: PyFuncModel, *, method: str | None = None, keys: Iterab
         reason = f"the signature does not tell what '{scorer.method}' returns"
         hint = "save the model with a signature that has outputs, or with an input example"
         raise InvalidOption("signature", reason=reason, hint=hint)
-    return pa.schema([*keys, *fields])
+    kept = list(keys)
+    _refuse_clash([key.name for key in kept], [field.name for field in fields])
+    return pa.schema([*kept, *fields])
+
+
+def read_keys(keys: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of keys. Raises InvalidOption for a text, whose letters would be taken for names, or for twins."""
+    if isinstance(keys, str):
+        raise InvalidOption("keys", reason="it is one text", hint=f"give a list: [{keys!r:.60}]")
+    if twice := [key for key in keys if keys.count(key) > 1]:
+        raise InvalidOption("keys", reason=f"'{twice[0]:.60}' is named twice", hint="name each column once")
+    return tuple(keys)
+
+
+def is_required(spec: ColSpec | TensorSpec) -> bool:
+    """Tell whether a model cannot do without an input; a signature's tensors are all needed."""
+    return isinstance(spec, TensorSpec) or spec.required
+
+
+def _refuse_clash(keys: Iterable[str], predictions: Sequence[str]) -> None:
+    """Raise InvalidOption where a key would be lost under the name of a prediction."""
+    if clashing := [key for key in keys if key in predictions]:
+        hint = "leave that key out, or rename the column"
+        raise InvalidOption("keys", reason=f"the predictions have a column '{clashing[0]:.60}' too", hint=hint)
 
 
 def _input_names(model: PyFuncModel) -> tuple[str, ...] | None:
@@ -211,10 +229,10 @@ def _with_names(answer: pa.Table, method: str, declared: frozenset[str]) -> pa.T
     A method's name says little in a file, and ``palate.codecs`` does not know it.
     """
     names = answer.column_names
-    own = [method] if len(names) == 1 else [f"{method}_{place}" for place in range(len(names))]
+    own = number_names(method, len(names))
     if names != own or declared.intersection(own):
         return answer
-    return answer.rename_columns([NAMELESS if name == method else f"{NAMELESS}{name[len(method) :]}" for name in names])
+    return answer.rename_columns(number_names(NAMELESS, len(names)))
 
 
 def _as_matrix(rows: pa.Table) -> Matrix | None:

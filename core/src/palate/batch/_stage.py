@@ -59,9 +59,28 @@ class Stage:
         self.folder = folder
         self.done: dict[int, Mark] = {}
 
+    @property
+    def parts(self) -> list[tuple[int, Mark]]:
+        """The parts that are done, in the order of their rows."""
+        return sorted(self.done.items())
+
+    @property
+    def rows(self) -> int:
+        """How many rows of these have a prediction."""
+        return sum(mark.rows for mark in self.done.values())
+
+    @property
+    def rejected(self) -> int:
+        """How many are in the side file."""
+        return sum(mark.rejected for mark in self.done.values())
+
     def piece(self, part: int, number: int) -> Path:
         """Return where predictions of a part are, or will be."""
         return self.folder / f"{part:08}.{number}.arrow"
+
+    def pieces(self, part: int, mark: Mark) -> list[Path]:
+        """Return all files with the predictions of a part that is done."""
+        return [self.piece(part, number) for number in range(mark.pieces)]
 
     def rejects(self, part: int) -> Path:
         """Return where its bad rows are, or will be."""
@@ -75,12 +94,11 @@ class Stage:
         self.done[part] = mark
 
     def read_marks(self) -> None:
-        """Find out which parts are done. One whose mark was cut off, by a power cut, is not."""
+        """Find out which parts are done. One whose mark was cut off, by a power cut, is not. Raises OSError."""
         for path in self.folder.glob("[0-9]*.json"):
             try:
                 part, mark = int(path.stem), Mark(**json.loads(path.read_bytes()))
-                needed = [self.piece(part, number) for number in range(mark.pieces)]
-                needed += [self.rejects(part)] if mark.rejected else []
+                needed = [*self.pieces(part, mark), *([self.rejects(part)] if mark.rejected else [])]
             except (ValueError, TypeError):
                 path.unlink()
                 continue
@@ -204,4 +222,4 @@ def _require_same(folder: Path, output: str, job: Mapping[str, Any]) -> None:
 
 
 def _dump(job: Mapping[str, Any]) -> bytes:
-    return json.dumps({"format": _FORMAT, **job}, default=str).encode()
+    return json.dumps({**job, "stage format": _FORMAT}, default=str).encode()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from palate.batch._first_line import first_line
 from palate.codecs import DataFormat, plain
 from palate.errors import InvalidOption
 
@@ -35,6 +36,7 @@ def write_rows(path: Path, format: DataFormat, schema: pa.Schema, tables: Iterab
     Raises:
         OSError: the disk refuses.
         InvalidOption: the format has no form for a column.
+        UnsupportedOutput: what *tables* raises.
     """
     import pyarrow as pa
 
@@ -42,9 +44,9 @@ def write_rows(path: Path, format: DataFormat, schema: pa.Schema, tables: Iterab
         try:
             _WRITERS[format](file, schema, tables, rows)
         except pa.ArrowException as exc:
-            reason = f"{format} has no form for a column: {(str(exc).splitlines() or [type(exc).__name__])[0]}"
+            reason = f"{format} has no form for a column: {first_line(exc)}"
             hint = f"write another of {', '.join(_WRITERS)}"
-            raise InvalidOption("output_format", reason=reason.rstrip("."), hint=hint) from exc
+            raise InvalidOption("output_format", reason=reason, hint=hint) from exc
         file.flush()
         os.fsync(file.fileno())
 

@@ -1,4 +1,16 @@
-"""Errors of jobs that predict on many rows."""
+"""What can go wrong when files, or the rows of an engine, are predicted; those of a model itself are in palate.errors.
+
+PalateError
+├── RowsDiffer (RuntimeError)           the model does not give one prediction for each row
+├── BadRow (ValueError)                 a row does not fit, or the model fails on it
+├── TooManyBadRows (ValueError)         more rows are bad than may be set aside
+├── OutputExists (FileExistsError)      something is where the output shall be
+├── JobUnfinished (FileExistsError)     an interrupted job for the same output has left what it did
+├── JobDiffers (ValueError)             the job to be resumed was another one
+├── JobBusy (RuntimeError)              another process is writing the same output
+├── WriteFailed (OSError)               the disk refused
+└── EngineFailed (RuntimeError)         a job on Spark, Ray or Dask ended without its result
+"""
 
 from __future__ import annotations
 
@@ -6,6 +18,7 @@ from palate.errors import PalateError
 
 __all__ = [
     "BadRow",
+    "EngineFailed",
     "JobBusy",
     "JobDiffers",
     "JobUnfinished",
@@ -99,3 +112,11 @@ class WriteFailed(PalateError, OSError):
         reason = cause.strerror or str(cause)
         super().__init__(f"'{output}' could not be written: {reason}. {_KEPT}. Hint: see that there is room.")
         self.errno = cause.errno
+
+
+class EngineFailed(PalateError, RuntimeError):
+    """A job on an engine ended without its result; *reason* is what a task, or the engine, said."""
+
+    def __init__(self, engine: str, *, reason: str) -> None:
+        self.engine, self.reason = engine, reason
+        super().__init__(f"The job on {engine} failed, and nothing was written: {reason}")

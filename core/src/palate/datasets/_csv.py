@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +13,7 @@ from palate.codecs import read_csv
 from palate.datasets._blocks import count_records, has_stray_marks, read_blocks, split_records
 from palate.datasets._chunks import Chunk, Place, missing_column
 from palate.datasets._files import DataFile
+from palate.datasets._text_types import from_texts, possible_types
 from palate.datasets._units import Columns, Unit, reading, with_partition
 from palate.errors import InvalidData, InvalidInput, Problem
 from palate.schema import Schema
@@ -34,12 +35,6 @@ _ARROW_TYPES: Final = {
 _TRUE, _FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
 # It also reads hexadecimal numbers, and not-a-numbers with a payload as C writes them.
 _ONLY_ARROW: Final = (b"0x", b"0X", b"n(", b"N(")
-# How values are written that lose nothing when they are read, in columns of which only their cells tell the type.
-_WRITTEN: Final = {
-    "int64": r"^(0|-?[1-9][0-9]{0,17})$",
-    "double": r"^-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?$",
-    "bool": r"^([Tt]rue|TRUE|[Ff]alse|FALSE)$",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +95,7 @@ class _Form:
 
         for place, name in enumerate(table.column_names):
             if name in self.guessed:
-                table = table.set_column(place, name, _from_texts(table.column(place), self.types[name]))
+                table = table.set_column(place, name, from_texts(table.column(place), self.types[name]))
             elif name in self.types and pa.types.is_float32(self.types[name]):
                 table = table.set_column(place, name, _to_singles(table.column(place)))
         return table
@@ -172,9 +167,21 @@ class _CsvChunk(Chunk):
         try:
             return self._form.parse(self._block, [name]).column(name)
         except pa.ArrowException as exc:
-            kind = self._form.types.get(name, "text")
-            message = f"holds a cell that is no {kind} (which the cells of the first rows are), or a row has too many"
+            message = self._find_ragged() or f"holds a cell that is no {self._form.types.get(name, 'text')}"
+            if name in self._form.guessed:
+                message += ", which those of the first rows are"
             raise InvalidInput([Problem(("inputs", name), "wrong_value", message)]) from exc
+
+    def _find_ragged(self) -> str | None:
+        """Return what is wrong with the first record that has other cells than there are names; None if none has."""
+        for row, record in enumerate(self._split()):
+            try:
+                cells = len(_first_row(record.decode(errors="replace"), self._form.delimiter))
+            except csv.Error as exc:
+                return f"is in a row that is no csv (row {row}: {exc})"
+            if cells != len(self._form.names):
+                return f"is in a row of {cells} cells (row {row}), and the header has {len(self._form.names)}"
+        return None
 
     def slice(self, start: int, stop: int) -> _CsvChunk:
         records = self._split()
@@ -208,8 +215,8 @@ def csv_columns(file: DataFile, delimiter: str) -> tuple[str, ...]:
     return _take_header(file, block, delimiter)[1]
 
 
-def csv_units(file: DataFile, *, schema: Schema | None, delimiter: str) -> Iterator[Unit]:
-    """Yield the blocks of a file, which are read as they are yielded. Raises InvalidData."""
+def csv_units(file: DataFile, *, schema: Schema | None, delimiter: str, texts: Collection[str] = ()) -> Iterator[Unit]:
+    """Yield the blocks of a file, which are read as they are yielded; *texts* are never guessed. Raises InvalidData."""
     form: _Form | None = None
     row, line = 0, 1
     for number, block in enumerate(_blocks(file, delimiter)):
@@ -217,7 +224,7 @@ def csv_units(file: DataFile, *, schema: Schema | None, delimiter: str) -> Itera
         if form is None:
             header, names = _take_header(file, block, delimiter)
             body = block[len(header) :]
-            form = _form_of(file, header, names, body, schema, delimiter)
+            form = _form_of(file, header, names, body, schema, delimiter, texts)
             line += _count_lines(header)
         read = partial(_read, form, body, row, line)
         rows = count_records(body, delimiter=delimiter)
@@ -271,7 +278,13 @@ def _take_header(file: DataFile, block: bytes, delimiter: str) -> tuple[bytes, t
 
 
 def _form_of(
-    file: DataFile, header: bytes, names: tuple[str, ...], body: bytes, schema: Schema | None, delimiter: str
+    file: DataFile,
+    header: bytes,
+    names: tuple[str, ...],
+    body: bytes,
+    schema: Schema | None,
+    delimiter: str,
+    kept: Collection[str],
 ) -> _Form:
     """Return how a file is read: the signature's columns as it says, others as the cells of the first rows are."""
     import pyarrow as pa
@@ -303,35 +316,15 @@ def _form_of(
         table = form.parse(body, others)
     except pa.ArrowException:  # whoever reads the rows says what is wrong with them
         return form
-    guessed = {name: _type_of(table.column(name)) for name in others if name not in file.partition}
+    guessed = {name: _type_of(table.column(name)) for name in others if name not in {*file.partition, *kept}}
     return replace(form, types={**form.types, **guessed}, guessed=frozenset(guessed))
 
 
 def _type_of(texts: pa.ChunkedArray) -> pa.DataType:
-    """Return the narrowest type that keeps what texts say, of which 007 is none."""
     import pyarrow as pa
 
-    if texts.null_count == len(texts):
-        return pa.string()
-    return next((kind for kind in (pa.int64(), pa.float64(), pa.bool_()) if _are_all(texts, kind)), pa.string())
-
-
-def _from_texts(texts: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """Return texts as values of a type. Raises ArrowException where one of them would lose something, as 007 would."""
-    import pyarrow as pa
-
-    if not _are_all(texts, kind):
-        raise pa.ArrowInvalid(f"no {kind}")
-    return texts.cast(kind)
-
-
-def _are_all(texts: pa.ChunkedArray, kind: pa.DataType) -> bool:
-    """Tell whether all texts that are there are written as values of a type are."""
-    import pyarrow.compute as pc
-
-    pattern = _WRITTEN.get(str(kind))
-    # An empty column has no answer, and nothing in it is written otherwise.
-    return pattern is None or pc.all(pc.match_substring_regex(texts, pattern)).as_py() is not False
+    possible = possible_types(texts) if texts.null_count < len(texts) else ()
+    return pa.type_for_alias(possible[0]) if possible else pa.string()
 
 
 def _count_lines(block: bytes) -> int:

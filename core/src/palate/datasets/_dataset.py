@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -56,6 +56,11 @@ class Dataset(ABC):
     def find_changed(self) -> str | None:
         """Return the name of a file that is no longer what it was when it was found; None if all are."""
 
+    @property
+    def untyped(self) -> frozenset[str]:
+        """The columns whose values are texts because nothing tells their type."""
+        return frozenset()
+
     @abstractmethod
     def units(self) -> Iterator[Unit]:
         """Yield the parts that are read at once, in order. Raises InvalidData."""
@@ -75,7 +80,12 @@ class Dataset(ABC):
 
 
 def open_dataset(
-    inputs: Any, *, format: DataFormat | None = None, delimiter: str | None = None, schema: Schema | None = None
+    inputs: Any,
+    *,
+    format: DataFormat | None = None,
+    delimiter: str | None = None,
+    schema: Schema | None = None,
+    texts: Collection[str] = (),
 ) -> Dataset:
     """Find rows.
 
@@ -86,6 +96,7 @@ def open_dataset(
         delimiter: between the cells of csv; by default a comma, or a tab in files called .tsv.
         schema: of a model's inputs, by which text is read: a cell is of its column's type and never guessed. Of columns
             that are not in it, the first rows tell the type.
+        texts: columns of csv that are not in the schema, and stay the texts that they are, whatever the first rows say.
 
     Raises:
         DataNotFound: nothing is there.
@@ -95,9 +106,9 @@ def open_dataset(
         RemoteFailed: the server failed.
     """
     if isinstance(inputs, str | Path):
-        return _Files([inputs], format, delimiter, schema)
+        return _Files([inputs], format, delimiter, schema, texts)
     if isinstance(inputs, list | tuple) and inputs and all(isinstance(given, str | Path) for given in inputs):
-        return _Files(inputs, format, delimiter, schema)
+        return _Files(inputs, format, delimiter, schema, texts)
     return _Memory(_rows_of(inputs))
 
 
@@ -105,7 +116,12 @@ class _Files(Dataset):
     """Files of one format."""
 
     def __init__(
-        self, inputs: Sequence[str | Path], format: DataFormat | None, delimiter: str | None, schema: Schema | None
+        self,
+        inputs: Sequence[str | Path],
+        format: DataFormat | None,
+        delimiter: str | None,
+        schema: Schema | None,
+        texts: Collection[str],
     ) -> None:
         require_pyarrow()
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
@@ -116,6 +132,7 @@ class _Files(Dataset):
             raise InvalidData(self.files[0].name, reason=reason, hint=f"give one of {', '.join(STREAMED_FORMATS)}")
         self._delimiter = delimiter
         self._schema = schema
+        self._texts = frozenset(texts)
         self.size = sum(file.size for file in self.files)
         self.description = _describe(inputs, len(self.files))
         self.columns = self._find_columns()
@@ -124,6 +141,13 @@ class _Files(Dataset):
     def rows(self) -> int | None:
         count = {"parquet": parquet_rows, "npy": npy_rows}.get(self.format)
         return None if count is None else sum(map(count, self.files))
+
+    @property
+    def untyped(self) -> frozenset[str]:
+        if self.format != "csv":
+            return frozenset()
+        declared = {str(field.name) for field in self._schema or ()}
+        return self._texts - declared - {name for file in self.files for name in file.partition}
 
     @property
     def fingerprint(self) -> tuple[tuple[str, int, str], ...]:
@@ -143,7 +167,7 @@ class _Files(Dataset):
             case "arrow":
                 return arrow_units(file)
             case "csv":
-                return csv_units(file, schema=self._schema, delimiter=self._separator(file))
+                return csv_units(file, schema=self._schema, delimiter=self._separator(file), texts=self._texts)
             case "jsonl":
                 return json_units(file, schema=self._schema)
             case _:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from palate.batch.engines._shipping import Scoring, Shipment, Uri, kept_folder, shipping
+from palate.batch.engines._shipping import Scoring, Uri, kept_folder, shipping
 from palate.errors import DependencyMissing
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def dask_predict(
         given = pa.Schema.from_pandas(chosen._meta, preserve_index=False)
         shipment.scorer.check(given)
         answer = shipment.output_schema(given)
-        task = _PartitionTask(_send(shipment), shipment.scoring)
+        _send(shipment.archive)
+        task = _PartitionTask(shipment.archive, shipment.scoring)
     meta = _to_pandas(answer.empty_table(), chosen._meta)
     return chosen.map_partitions(task, meta=meta)
 
@@ -77,18 +78,16 @@ def require_dask(needed_for: str) -> None:
         raise DependencyMissing("dask[dataframe]", needed_for=needed_for, install="palate[dask]") from exc
 
 
-def _send(shipment: Shipment) -> Path:
-    """Give the archive to the workers of the client, if there is one; return where it is here."""
-    archive = shipment.archive
+def _send(archive: Path) -> None:
+    """Give the archive to the workers of the client, if there is one."""
     try:
         from distributed import default_client
         from distributed.diagnostics.plugin import UploadFile
 
         client = default_client()
-    except (ImportError, ValueError):
-        return archive
+    except (ImportError, ValueError):  # ValueError: there is no client
+        return
     client.register_plugin(UploadFile(str(archive), load=False), name=archive.stem)
-    return archive
 
 
 def _to_pandas(table: pa.Table, like: pd.DataFrame) -> pd.DataFrame:
@@ -127,6 +126,6 @@ class _PartitionTask:
             from distributed import get_worker
 
             sent = Path(get_worker().local_directory) / self.archive.name
-        except (ImportError, ValueError):
+        except (ImportError, ValueError):  # ValueError: this is no worker
             return self.archive
         return sent if sent.exists() else self.archive

@@ -1,4 +1,4 @@
-"""Errors of engines, and what of theirs was ours."""
+"""What an engine raises, told as an error of ours: by what Palate said in a task, if it was that."""
 
 from __future__ import annotations
 
@@ -7,19 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from palate.batch._first_line import first_line
+from palate.batch.errors import EngineFailed
 from palate.errors import PalateError
 
-__all__ = ["EngineFailed", "telling"]
+__all__ = ["telling"]
 
 _OURS: Final = re.compile(r"^(?:\S*\.)?palate\.[\w.]+: (?P<text>.+(?:\n  - .+)*)", re.MULTILINE)
-
-
-class EngineFailed(PalateError, RuntimeError):
-    """A job on an engine ended without its result; *reason* is what a task, or the engine, said."""
-
-    def __init__(self, engine: str, *, reason: str) -> None:
-        self.engine, self.reason = engine, reason
-        super().__init__(f"The job on {engine} failed, and nothing was written: {reason}")
 
 
 @contextmanager
@@ -34,8 +28,7 @@ def telling(engine: str) -> Iterator[None]:
 
 
 def _reason_of(exc: BaseException) -> str:
-    text = str(exc)
-    if found := list(_OURS.finditer(text)):
+    if found := list(_OURS.finditer(str(exc))):
         return found[-1]["text"]
-    lines = [line for line in text.splitlines() if line.strip()]
-    return f"{type(exc).__name__}: {lines[0]:.500}" if lines else type(exc).__name__
+    name, said = type(exc).__name__, first_line(exc)
+    return f"{name}: {said:.500}" if said else name

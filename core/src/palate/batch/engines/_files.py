@@ -18,12 +18,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
+from palate.batch._replacing import replace_folder
 from palate.batch.engines._dask import dask_predict, require_dask
-from palate.batch.engines._failures import EngineFailed, telling
+from palate.batch.engines._failures import telling
 from palate.batch.engines._ray import ray_predict, require_ray
 from palate.batch.engines._shipping import Uri
 from palate.batch.engines._spark import require_spark, spark_predict
-from palate.batch.errors import OutputExists
+from palate.batch.errors import EngineFailed, OutputExists
 from palate.errors import DataNotFound, InvalidOption
 from palate.locations import scheme_of
 
@@ -99,7 +100,9 @@ def predict_on_engine(
         if rows != expected:
             reason = f"{stage} has {rows:,} rows, and the input {expected:,}; do all nodes see that folder?"
             raise EngineFailed(engine.capitalize(), reason=reason)
-        _publish(stage, target)
+        before = stage.with_name(f"{stage.name}.before")
+        replace_folder(target, stage, aside=before)
+        shutil.rmtree(before, ignore_errors=True)  # the output is there, whatever becomes of the old one
     return EngineRun(engine=engine, path=target, rows=rows, files=files)
 
 
@@ -163,14 +166,6 @@ def _stage(target: Path) -> Iterator[Path]:
         yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
-
-
-def _publish(stage: Path, target: Path) -> None:
-    before = target.with_name(f"{stage.name}.before")
-    if target.exists():
-        target.rename(before)
-    stage.rename(target)
-    shutil.rmtree(before, ignore_errors=True)
 
 
 # -- engines -----------------------------------------------------------------------------------------------------------

@@ -22,8 +22,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from palate.batch._scoring import Scorer, output_schema
-from palate.errors import InvalidOption, WrongModel
+from palate.batch._scoring import Scorer, output_schema, read_keys
+from palate.errors import WrongModel
 from palate.loading import load_model
 from palate.locations import locate_file
 from palate.packing import ARCHIVE_SUFFIX, pack_model
@@ -162,11 +162,7 @@ class Shipment:
             InvalidOption: the signature does not tell, or a key is called as a prediction is.
         """
         keys = [given.field(key) for key in self.scorer.keys]
-        schema = output_schema(self.model, method=self.scorer.method, keys=keys)
-        if twice := [key for key in self.scorer.keys if schema.names.count(key) > 1]:
-            hint = "leave that key out, or rename the column"
-            raise InvalidOption("keys", reason=f"the predictions have a column '{twice[0]:.60}' too", hint=hint)
-        return schema
+        return output_schema(self.model, method=self.scorer.method, keys=keys)
 
 
 @contextmanager
@@ -188,8 +184,7 @@ def shipping(
     Raises:
         PalateError: what ``pack_model``, ``load_model`` and ``Scorer`` raise.
     """
-    if isinstance(keys, str):
-        raise InvalidOption("keys", reason="it is one text", hint="give a list of column names, such as ['id']")
+    names = read_keys(keys)  # before anything is packed
     packed = pack_model(uri, folder / f"{secrets.token_hex(8)}{ARCHIVE_SUFFIX}")
     # One name for the same bytes: engines take a file that they have already for the same.
     archive = packed.path.replace(folder / f"palate-{packed.sha256[:32]}{ARCHIVE_SUFFIX}")
@@ -202,7 +197,7 @@ def shipping(
         options=dict(options),
         token=secrets.token_hex(8) if options else "",
     )
-    scoring = Scoring(opening=opening, method=method, params=dict(params or {}), keys=tuple(keys))
+    scoring = Scoring(opening=opening, method=method, params=dict(params or {}), keys=names)
     # Errors name what the caller knows, and not the file that was just written.
     location = replace(locate_file(archive, uri=str(uri)), digest=packed.digest)
     model = load_model(location, trust=trust, flavor=flavor, signed_by=signed_by, isolate=isolate, **options)

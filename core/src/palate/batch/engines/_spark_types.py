@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from palate.batch._first_line import first_line
 from palate.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def conform(table: pa.Table, wanted: pa.Schema) -> pa.Table:
     try:
         return table.select(wanted.names).cast(wanted)
     except (pa.ArrowException, ValueError) as exc:
-        reason = f"the predictions do not fit: {str(exc).splitlines()[0]}"
+        reason = f"the predictions do not fit: {first_line(exc)}"
         raise InvalidOption("result_type", reason=reason, hint=_UNFIT) from exc
 
 
