@@ -64,7 +64,7 @@ class PieceWriter:
 
 
 def read_pieces(paths: Iterable[Path], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yield the rows of pieces, with the types of *schema*. Raises UnsupportedOutput where a value has none of these."""
+    """Yield the rows of pieces, with the types of *schema*. Raises UnsupportedOutput where that would alter one."""
     import pyarrow as pa
 
     for path in paths:
