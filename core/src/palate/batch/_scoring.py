@@ -180,7 +180,7 @@ def output_schema(model: PyFuncModel, *, method: str | None = None, keys: Iterab
 
 
 def read_keys(keys: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of keys. Raises InvalidOption for a text, each letter of which would be a name, and for twins."""
+    """Return the names of keys. Raises InvalidOption for a text, each letter of which would be one, and for twins."""
     if isinstance(keys, str):
         raise InvalidOption("keys", reason="it is one text", hint=f"give a list: [{keys!r:.60}]")
     if twice := [key for key in keys if keys.count(key) > 1]:
