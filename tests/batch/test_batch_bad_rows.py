@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from palate.batch import BadRow, TooManyBadRows
-from palate.errors import InvalidInput
+from palate.errors import InvalidData, InvalidInput
 
 
 def rejects(path: str = "o.parquet.errors.jsonl") -> list[dict[str, Any]]:
@@ -131,9 +131,49 @@ def test_columns_that_are_missing_are_no_rows_fault(job) -> None:
     """They are told once, before any row is read."""
     pd.DataFrame({"id": [1], "y": [1.0]}).to_parquet("in.parquet")
     for on_error in ("skip", "fail"):
-        with pytest.raises(InvalidInput, match=r"inputs\.x: this column is missing"):
+        with pytest.raises(InvalidData, match=r"'in\.parquet' .* it has no 'x' that the model takes; it has id, y"):
             job("in.parquet", "o.parquet", on_error=on_error)
     assert [path.name for path in Path().iterdir()] == ["in.parquet"]
+    Path("in.csv").write_text("id;x\n1;2\n")
+    with pytest.raises(InvalidData, match="--delimiter ';'"):
+        job("in.csv", "o.parquet", keys=[])
+
+
+def test_a_record_without_a_column_is_a_bad_row(job) -> None:
+    """Though among others that have it, it would be taken for one with a missing value."""
+    Path("in.jsonl").write_text('{"id": 0, "x": 1.0}\n{"id": 1}\n{"id": 2, "x": 3.0}\n')
+    report = job("in.jsonl", "o.parquet", on_error="skip", keys=["id"])
+    assert (report.rows, report.rejected) == (2, 1)
+    assert "row 1 does not have it" in Path("o.parquet.errors.jsonl").read_text()
+
+
+def test_what_all_rows_have_in_common_is_said_to_be_so(job, make_rows) -> None:
+    """The first row is named, and setting it aside is not what is advised."""
+    pd.DataFrame({"id": range(5), "x": list("abcde")}).to_parquet("in.parquet")
+    with pytest.raises(BadRow, match=r"Row 0 .* other rows are like that, too") as failed:
+        job("in.parquet", "o.parquet")
+    assert failed.value.like_others
+    rows = pd.DataFrame({"id": range(5), "x": ["1.0", "no", "2.0", "3.0", "4.0"]})
+    rows.to_csv("in.csv", index=False)
+    with pytest.raises(BadRow, match=r"Row 1 .* set such rows aside"):
+        job("in.csv", "o.parquet")
+
+
+def test_keys_of_csv_have_the_type_that_all_of_them_allow(job) -> None:
+    """Not that of the first ones: no row is bad, and nothing is cut, because a later one is written otherwise."""
+    for cells, kind, values in (
+        (["1", "2", ""], "int64", [1, 2, None]),
+        (["1", "2.5", "1e-05"], "double", [1.0, 2.5, 1e-05]),
+        (["0.6369616873214543", "-1", "+2.50"], "double", [0.6369616873214543, -1.0, 2.5]),
+        (["1", "2", "007"], "string", ["1", "2", "007"]),
+        (["12345678901234567890", "1", "2"], "string", ["12345678901234567890", "1", "2"]),
+        (["true", "False", ""], "bool", [True, False, None]),
+        (["2E5", "1", "2"], "string", ["2E5", "1", "2"]),
+    ):
+        Path("in.csv").write_text("key,x\n" + "".join(f"{cell},1.5\n" for cell in cells))
+        job("in.csv", "o.parquet", keys=["key"])
+        found = parquet.read_table("o.parquet").column("key")
+        assert (str(found.type), found.to_pylist()) == (kind, values)
 
 
 def test_files_with_other_columns_are_not_taken_for_missing_values(job, make_rows) -> None:

@@ -277,7 +277,7 @@ def test_keys_may_be_inputs_and_folders(models, table) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "reason"),
     [
-        ({"keys": ["nothing"]}, InvalidInput, "nothing"),
+        ({"keys": ["nothing"]}, InvalidOption, "nothing"),
         ({"keys": ["id", "id"]}, InvalidOption, "named twice"),
         ({"keys": "id"}, InvalidOption, "one text"),
         ({"params": {"mode": 3}}, InvalidInput, "mode"),

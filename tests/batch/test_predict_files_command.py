@@ -213,7 +213,7 @@ def test_a_signal_ends_it_soon_and_what_was_done_is_kept(rows_model, make_rows, 
         said = process.communicate(timeout=60)[1]
         assert time.monotonic() - began < 5
     assert process.returncode == code
-    assert "--resume goes on with it" in said
+    assert "--resume goes on with what is done" in said
     assert said.count("\n") == 1
     assert not Path("o.parquet").exists()
     line = [*line[:3], *command(rows_model, "--param", "mode=slow", "--resume", "--json")[3:]]

@@ -277,7 +277,7 @@ def test_a_key_of_another_kind_in_a_later_block_is_refused_and_never_altered(tmp
         ("", "it is empty"),
         ("\n\r\n\n", "it is empty"),
         ("\ufeff", "it is empty"),
-        ("a,b,a\n1,2,3\n", "two columns called 'a'"),
+        ("a,b,a\n1,2,3\n", "several columns called 'a'"),
         (b"\xff\xfe,b\n1,2\n", "no csv in UTF-8"),
         ('"a"b,c\n1,2\n', "no csv in UTF-8"),
     ],

@@ -128,15 +128,18 @@ def test_what_is_no_input_is_refused(given) -> None:
 
 def test_files_are_of_one_format() -> None:
     """Which is told by their names, all of them, or by the caller."""
-    put("d/a.parquet", "d/b.pq")
-    with pytest.raises(InvalidData, match=r"b\.pq.*of no known format, and 'd/a\.parquet' is parquet"):
+    put("d/a.parquet", "d/b.parq")
+    with pytest.raises(InvalidData, match=r"b\.parq.*of no known format, and 'd/a\.parquet' is parquet"):
         open_dataset("d")
-    assert names("d", format="parquet") == ["d/a.parquet", "d/b.pq"]
+    assert names("d", format="parquet") == ["d/a.parquet", "d/b.parq"]
     Path("d/c.csv").write_text("x\n1\n")
     with pytest.raises(InvalidData, match="it is csv"):
         open_dataset(["d/a.parquet", "d/c.csv"])
     with pytest.raises(InvalidData, match="does not tell its format"):
-        open_dataset("d/b.pq")
+        open_dataset("d/b.parq")
+    Path("e.csv.gz").write_bytes(b"x")
+    with pytest.raises(InvalidData, match=r"it is compressed\. Hint: unpack it"):
+        open_dataset("e.csv.gz")
     Path("e.json").write_text("[]")
     with pytest.raises(InvalidData, match="read as a whole"):
         open_dataset("e.json")

@@ -83,6 +83,7 @@ def find_bad_row(scorer: Scorer, chunk: Chunk, failure: Exception) -> Exception:
     """Return the error that names the first bad row of a chunk that failed; *failure* itself if no row alone is bad."""
     if not _may_be_a_row(failure):
         return failure
+    whole = chunk
     while len(chunk) > 1:
         middle = len(chunk) // 2
         first, second = chunk.slice(0, middle), chunk.slice(middle, len(chunk))
@@ -92,9 +93,16 @@ def find_bad_row(scorer: Scorer, chunk: Chunk, failure: Exception) -> Exception:
         if found is None:
             return failure
         chunk, failure = first, found
-    bad = BadRow(chunk.place.file, row=chunk.place.row, reason=_explain(failure))
+    reason = _explain(failure)
+    bad = BadRow(chunk.place.file, row=chunk.place.row, reason=reason, like_others=_is_last(whole, scorer, reason))
     bad.__cause__ = failure
     return bad
+
+
+def _is_last(chunk: Chunk, scorer: Scorer, reason: str) -> bool:
+    """Tell whether the last of several rows is bad for the same reason, as where the file is not the model's."""
+    last = _fails(scorer, chunk.slice(len(chunk) - 1, len(chunk))) if len(chunk) > 1 else None
+    return last is not None and _explain(last) == reason
 
 
 def _fails(scorer: Scorer, chunk: Chunk) -> Exception | None:

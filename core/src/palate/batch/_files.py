@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,7 +20,7 @@ from palate.batch._stage import Stage, open_stage
 from palate.batch._writing import check_schema
 from palate.codecs import DataFormat
 from palate.datasets import Dataset, open_dataset, require_pyarrow
-from palate.errors import InvalidData, InvalidOption
+from palate.errors import InvalidData, InvalidInput, InvalidOption
 from palate.pyfunc import PyFuncModel
 from palate.storage import sync_directory
 
@@ -118,9 +119,9 @@ def predict_files(
 
     Raises:
         BadRow, TooManyBadRows: a row is bad, or too many are.
-        InvalidInput: columns are missing, or params do not fit.
+        InvalidInput: params do not fit.
         InvalidOption: an argument does not work, or not with this model.
-        DataNotFound, InvalidData: there are no files, or they cannot be read.
+        DataNotFound, InvalidData: there are no files, they cannot be read, or have not the model's columns.
         OutputExists, JobUnfinished, JobDiffers, JobBusy: something else is where the output shall be.
         RowsDiffer, UnsupportedOutput: the predictions are no table, or not one for each row.
         WriteFailed: the disk refuses.
@@ -142,11 +143,7 @@ def predict_files(
             first.require_independent()
         schema = first.model.signature.inputs if first.model.signature is not None else None
         dataset = open_dataset(inputs, format=format, delimiter=delimiter, schema=schema, texts=keys)
-        if first.outputs is not None:
-            check_schema(place.format, first.outputs)
-        _refuse_own_input(place, side, dataset)
-        if dataset.columns is not None:
-            first.check_names(dataset.columns)
+        _check_fit(first, place, side, dataset)
         described = _describe(first, dataset, params, format, delimiter)
         begun = open_stage(
             place.stage_folder, place.output, described, resume=resume, overwrite=overwrite, restore=place.restore
@@ -206,6 +203,36 @@ def _open_models(
         if isinstance(one, IsolatedModel):
             stack.callback(one.close)
     return opened
+
+
+def _require_columns(scorer: Scorer, data: str, columns: Sequence[str]) -> None:
+    """Raise InvalidOption for a key that is not there, InvalidData for columns of the model that are not."""
+    for key in scorer.keys:
+        if key not in columns:
+            near = difflib.get_close_matches(key, columns, n=3) or list(columns[:20])
+            hint = f"there is {', '.join(near)}{' …' if len(near) < len(columns) else ''}"
+            raise InvalidOption("keys", reason=f"{data} has no column '{key:.60}'", hint=hint)
+    try:
+        scorer.check_names(columns)
+    except InvalidInput as exc:
+        missing = [str(problem.where[-1]) for problem in exc.problems]
+        more = f" and {len(missing) - 1} more columns" if len(missing) > 1 else ""
+        reason = f"it has no '{missing[0]:.60}'{more} that the model takes; it has {', '.join(columns[:10])}"
+        mark = next((mark for mark in ";\t|" if len(columns) == 1 and mark in columns[0]), None)
+        hint = "give the file that the model was made for, with a line of names if it is csv"
+        if mark is not None:
+            told = "tab" if mark == "\t" else mark
+            hint = f"if '{told}' stands between its cells, say so: delimiter (CLI: --delimiter '{told}')"
+        raise InvalidData(data, reason=reason, hint=hint) from exc
+
+
+def _check_fit(scorer: Scorer, place: Destination, side: Path | None, dataset: Dataset) -> None:
+    """Hold model, input and output against each other before any row is read. Raises InvalidInput, InvalidOption."""
+    if scorer.outputs is not None:
+        check_schema(place.format, scorer.outputs)
+    _refuse_own_input(place, side, dataset)
+    if dataset.columns is not None:
+        _require_columns(scorer, dataset.description, dataset.columns)
 
 
 def _refuse_own_input(place: Destination, side: Path | None, dataset: Dataset) -> None:

@@ -45,12 +45,12 @@ class RowsDiffer(PalateError, RuntimeError):
 class BadRow(PalateError, ValueError):
     """A row does not fit the model's signature, or the model fails on it."""
 
-    def __init__(self, file: str, *, row: int, reason: str) -> None:
-        self.file, self.row, self.reason = file, row, reason
-        super().__init__(
-            f"Row {row:,} of '{file}', counted from 0: {reason.rstrip('.')}. Hint: mend it; or set such rows aside "
-            "with on_error='skip' (CLI: --on-error skip)."
-        )
+    def __init__(self, file: str, *, row: int, reason: str, like_others: bool = False) -> None:
+        self.file, self.row, self.reason, self.like_others = file, row, reason, like_others
+        hint = "mend it; or set such rows aside with on_error='skip' (CLI: --on-error skip)"
+        if like_others:
+            hint = "other rows are like that, too: see whether the file is the model's, and is read as it was written"
+        super().__init__(f"Row {row:,} of '{file}', counted from 0: {reason.rstrip('.')}. Hint: {hint}.")
 
 
 class TooManyBadRows(PalateError, ValueError):

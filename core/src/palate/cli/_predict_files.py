@@ -59,7 +59,8 @@ def predict_streamed(
     """
     with model_speaks_aside():
         model = load_model(uri, **opening)
-    if not needed and _needs_all_rows(model, options["method"], options["format"] or format_of(sources[0])):
+    one = len(sources) == 1 and not _means_several(sources[0])
+    if one and not needed and _needs_all_rows(model, options["method"], options["format"] or format_of(sources[0])):
         return False
     several = options.get("workers", 1) > 1
     line = ProgressLine()
@@ -69,11 +70,11 @@ def predict_streamed(
             report = predict_files(given[0], sources, output, progress=line, **options, **given[1])
     except KeyboardInterrupt:
         line.clear()
-        click.echo("palate: interrupted; --resume goes on with it", err=True)
+        click.echo("palate: interrupted; --resume goes on with what is done", err=True)
         raise click.exceptions.Exit(_INTERRUPTED) from None
     except SystemExit:  # as a signal ends a command
         line.clear()
-        click.echo("palate: ended by a signal; --resume goes on with it", err=True)
+        click.echo("palate: ended by a signal; --resume goes on with what is done", err=True)
         raise
     finally:
         line.clear()

@@ -20,6 +20,7 @@ _ENDINGS: dict[str, DataFormat] = {
     "tsv": "csv",
     "arrows": "arrow",
     "feather": "arrow",
+    "pq": "parquet",
 }
 
 

@@ -41,23 +41,19 @@ def arrow_units(file: DataFile) -> Iterator[Unit]:
     """Yield the record batches of a file or a stream. Raises InvalidData."""
     with reading(file, "arrow"):
         source, reader = _open(file)
-    row, number, done = 0, 0, 0
+    count = getattr(reader, "num_record_batches", None)  # which a stream does not tell
+    row, done = 0, 0
     with source:
-        for batch in _batches(file, reader):
+        for number, batch in enumerate(_batches(file, reader, count)):
             at = source.tell()
-            size = (
-                max(at - done, 0)
-                if not hasattr(reader, "num_record_batches")
-                else file.size // reader.num_record_batches
-            )
+            size = max(at - done, 0) if count is None else file.size // count
             done = at
             read = partial(_read, file, batch, row)
             yield Unit(file=file.name, number=number, size=size, rows=batch.num_rows, read=read)
-            row, number = row + batch.num_rows, number + 1
+            row += batch.num_rows
 
 
-def _batches(file: DataFile, reader: Any) -> Iterator[Any]:
-    count = getattr(reader, "num_record_batches", None)
+def _batches(file: DataFile, reader: Any, count: int | None) -> Iterator[Any]:
     number = 0
     while count is None or number < count:
         with reading(file, "arrow"):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from palate.datasets._files import DataFile
+from palate.datasets._units import reading
 from palate.errors import InvalidData
 
 if TYPE_CHECKING:
@@ -21,22 +23,34 @@ _QUOTE: Final = b'"'
 _NEW_LINE, _RETURN, _MARK = b'\n\r"'
 
 
-def read_blocks(file: DataFile, opened: IO[bytes], *, delimiter: str | None) -> Iterator[bytes]:
+def read_blocks(file: DataFile, format: str, *, delimiter: str | None) -> Generator[bytes, None, None]:
     """Yield the bytes of a text file, without a byte-order mark, in blocks of whole records.
 
     Args:
-        file: which one it is, for errors.
-        opened: the same, open.
+        file: which one; it is open until the last block, or the end of the iterator.
+        format: what it is, for errors.
         delimiter: between the cells of csv, where a line's end between quotation marks is part of a cell (RFC 4180);
             None for text without cells, where each line is a record.
 
     Raises:
-        InvalidData: a record has no end for very long.
+        InvalidData: it cannot be read, or a record has no end for very long.
     """
-    rest = opened.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
+    with reading(file, format):
+        opened = file.open()
+    with opened:
+        read = partial(_read, file, format, opened)
+        yield from _cut(file, read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8), read, delimiter)
+
+
+def _read(file: DataFile, format: str, opened: IO[bytes], size: int) -> bytes:
+    with reading(file, format):
+        return opened.read(size)
+
+
+def _cut(file: DataFile, rest: bytes, read: Callable[[int], bytes], delimiter: str | None) -> Iterator[bytes]:
     size = _BLOCK_BYTES
     while True:
-        more = opened.read(size)
+        more = read(size)
         block = rest + more
         if not more:
             if block:

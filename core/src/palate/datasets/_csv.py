@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,7 @@ from palate.datasets._blocks import count_records, has_stray_marks, read_blocks,
 from palate.datasets._chunks import Chunk, Place, missing_column
 from palate.datasets._files import DataFile
 from palate.datasets._text_types import from_texts, possible_types
-from palate.datasets._units import Columns, Unit, reading, with_partition
+from palate.datasets._units import Columns, Unit, require_unique, with_partition
 from palate.errors import InvalidData, InvalidInput, Problem
 from palate.schema import Schema
 
@@ -32,6 +33,8 @@ _ARROW_TYPES: Final = {
     "double": "float64",
     "string": "string",
 }
+_LONGEST_HEADER: Final = 1 << 20  # what is split to find the first record; a block would take long
+_ARROW_BLOCK: Final = 1 << 20  # what Arrow parses at once, in each of its threads
 _TRUE, _FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
 # It also reads hexadecimal numbers, and not-a-numbers with a payload as C writes them.
 _ONLY_ARROW: Final = (b"0x", b"0X", b"n(", b"N(")
@@ -68,7 +71,7 @@ class _Form:
         table = arrow_csv.read_csv(
             io.BytesIO(block),
             read_options=arrow_csv.ReadOptions(
-                column_names=list(self.names), block_size=len(block) + 1 if quoted else 1 << 20
+                column_names=list(self.names), block_size=len(block) + 1 if quoted else _ARROW_BLOCK
             ),
             parse_options=arrow_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=quoted),
             convert_options=arrow_csv.ConvertOptions(
@@ -210,16 +213,15 @@ def _first_row(text: str, delimiter: str) -> list[str]:
 
 def csv_columns(file: DataFile, delimiter: str) -> tuple[str, ...]:
     """Return the names in a file's first line. Raises InvalidData."""
-    with reading(file, "csv"), file.open() as opened:
-        block = next(read_blocks(file, opened, delimiter=delimiter), b"")
-    return _take_header(file, block, delimiter)[1]
+    with closing(read_blocks(file, "csv", delimiter=delimiter)) as blocks:
+        return _take_header(file, next(blocks, b""), delimiter)[1]
 
 
 def csv_units(file: DataFile, *, schema: Schema | None, delimiter: str, texts: Collection[str] = ()) -> Iterator[Unit]:
     """Yield the blocks of a file, which are read as they are yielded; *texts* are never guessed. Raises InvalidData."""
     form: _Form | None = None
     row, line = 0, 1
-    for number, block in enumerate(_blocks(file, delimiter)):
+    for number, block in enumerate(read_blocks(file, "csv", delimiter=delimiter)):
         body = block
         if form is None:
             header, names = _take_header(file, block, delimiter)
@@ -244,22 +246,9 @@ def _read(form: _Form, body: bytes, row: int, line: int, columns: Columns, batch
         yield chunk.slice(start, min(start + batch_rows, rows))
 
 
-def _blocks(file: DataFile, delimiter: str) -> Iterator[bytes]:
-    with reading(file, "csv"):
-        opened = file.open()
-    with opened:
-        blocks = read_blocks(file, opened, delimiter=delimiter)
-        while True:
-            with reading(file, "csv"):
-                block = next(blocks, None)
-            if block is None:
-                return
-            yield block
-
-
 def _take_header(file: DataFile, block: bytes, delimiter: str) -> tuple[bytes, tuple[str, ...]]:
-    """Return the first record of a block, with its line's end, and the names in it."""
-    records = split_records(block[: 1 << 20], delimiter=delimiter)
+    """Return the first record of a block, with its line's end, and the names in it. Raises InvalidData."""
+    records = split_records(block[:_LONGEST_HEADER], delimiter=delimiter)
     hint = "give it a first line with the names of its columns"
     if not records:
         raise InvalidData(file.name, reason="it is empty", hint=hint)
@@ -268,9 +257,7 @@ def _take_header(file: DataFile, block: bytes, delimiter: str) -> tuple[bytes, t
         names = _first_row(records[0].decode(), delimiter)
     except (csv.Error, UnicodeDecodeError) as exc:
         raise InvalidData(file.name, reason="its first line is no csv in UTF-8", hint=hint) from exc
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidData(file.name, reason=f"it has two columns called {twice!r:.60}", hint="rename one")
+    require_unique(file, names)
     return header, tuple(names)
 
 

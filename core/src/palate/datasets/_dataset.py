@@ -25,7 +25,7 @@ __all__ = ["STREAMED_FORMATS", "Dataset", "open_dataset"]
 STREAMED_FORMATS: Final[tuple[DataFormat, ...]] = ("parquet", "arrow", "csv", "jsonl", "npy")
 """The formats that are read piece by piece; a JSON document can only be read as a whole."""
 
-DEFAULT_ROWS: Final = 65_536
+_BATCH_ROWS: Final = 65_536
 _MEMORY: Final = "the table"
 
 
@@ -65,7 +65,7 @@ class Dataset(ABC):
     def units(self) -> Iterator[Unit]:
         """Yield the parts that are read at once, in order. Raises InvalidData."""
 
-    def chunks(self, columns: Columns = None, *, batch_rows: int = DEFAULT_ROWS) -> Iterator[Chunk]:
+    def chunks(self, columns: Columns = None, *, batch_rows: int = _BATCH_ROWS) -> Iterator[Chunk]:
         """Yield all rows in order.
 
         Args:

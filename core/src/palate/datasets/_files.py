@@ -21,6 +21,7 @@ from palate.schema import FieldType, Schema
 __all__ = ["DataFile", "LocalFile", "RemoteFile", "find_files"]
 
 _S3: Final = "s3://"
+_COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zst", ".zip")
 _NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
 _WHOLE: Final = re.compile(r"0|-?[1-9][0-9]{0,17}")  # as whole numbers are written, which 007 is not
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -127,6 +128,8 @@ def find_files(
 
 def _common_format(files: Sequence[DataFile]) -> DataFormat:
     first = format_of(files[0].name)
+    if first is None and files[0].name.lower().endswith(_COMPRESSED):
+        raise InvalidData(files[0].name, reason="it is compressed", hint="unpack it, or compress inside of parquet")
     if first is None:
         raise InvalidData(files[0].name, reason="its name does not tell its format", hint="say which it is (--format)")
     for file in files:

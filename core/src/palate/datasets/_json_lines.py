@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,9 @@ from palate.codecs import parse_text, read_rows
 from palate.datasets._blocks import read_blocks, split_records
 from palate.datasets._chunks import Chunk, Place, missing_column
 from palate.datasets._files import DataFile
-from palate.datasets._units import Columns, Unit, reading
+from palate.datasets._units import Columns, Unit
 from palate.errors import InvalidInput, Problem
-from palate.schema import Schema
+from palate.schema import Schema, TensorSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,9 +37,22 @@ class _JsonChunk(Chunk):
     def inputs(self, names: Sequence[str] | None) -> Any:
         rows = self._read()
         if names is not None and self._schema is not None and self._schema.is_named:
+            self._require_columns(rows, self._schema)
             known = set(names)
             rows = [{k: v for k, v in row.items() if k in known} if isinstance(row, dict) else row for row in rows]
         return read_rows(rows, self._schema)
+
+    def _require_columns(self, rows: Sequence[Any], schema: Schema) -> None:
+        """Raise InvalidInput where a record lacks a column, which among others would be taken for a missing value."""
+        needed = {str(spec.name) for spec in schema if isinstance(spec, TensorSpec) or spec.required}
+        problems = [
+            Problem(("inputs", name), "missing", f"row {self.place.row + row} does not have it")
+            for row, record in enumerate(rows)
+            if isinstance(record, dict)
+            for name in sorted(needed.difference(record))
+        ]
+        if problems:
+            raise InvalidInput(problems)
 
     def column(self, name: str) -> pa.ChunkedArray:
         import pyarrow as pa
@@ -85,28 +99,20 @@ def json_columns(file: DataFile) -> tuple[str, ...] | None:
     Raises:
         InvalidData: the file cannot be read.
     """
-    with reading(file, "jsonl"), file.open() as opened:
-        lines = split_records(next(read_blocks(file, opened, delimiter=None), b""), delimiter=None)
+    with closing(read_blocks(file, "jsonl", delimiter=None)) as blocks:
+        lines = split_records(next(blocks, b""), delimiter=None)
     first = _JsonChunk(file, lines[:1], Place(file.name, 0), None).record(0) if lines else None
     return tuple(map(str, first)) if isinstance(first, dict) else None
 
 
 def json_units(file: DataFile, *, schema: Schema | None) -> Iterator[Unit]:
     """Yield the blocks of a file, which are read as they are yielded. Raises InvalidData."""
-    with reading(file, "jsonl"):
-        opened = file.open()
-    with opened:
-        blocks = read_blocks(file, opened, delimiter=None)
-        row, number = 0, 0
-        while True:
-            with reading(file, "jsonl"):
-                block = next(blocks, None)
-            if block is None:
-                return
-            lines = split_records(block, delimiter=None)
-            read = partial(_read, file, lines, row, schema)
-            yield Unit(file=file.name, number=number, size=len(block), rows=len(lines), read=read)
-            row, number = row + len(lines), number + 1
+    row = 0
+    for number, block in enumerate(read_blocks(file, "jsonl", delimiter=None)):
+        lines = split_records(block, delimiter=None)
+        read = partial(_read, file, lines, row, schema)
+        yield Unit(file=file.name, number=number, size=len(block), rows=len(lines), read=read)
+        row += len(lines)
 
 
 def _read(

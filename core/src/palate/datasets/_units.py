@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tokenize import TokenError
-from typing import Any
+from typing import Any, Final
 
 from palate.datasets._chunks import Chunk
 from palate.datasets._files import DataFile
@@ -15,6 +15,9 @@ from palate.errors import DependencyMissing, InvalidData, PalateError
 __all__ = ["Columns", "Unit", "reading", "require_pyarrow", "require_unique", "with_partition"]
 
 Columns = Sequence[str] | None
+
+# numpy reads a header as Python's own parser and, where that fails, its tokenizer do.
+_OF_NUMPY: Final = (MemoryError, RecursionError, SyntaxError, TokenError, TypeError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +41,14 @@ class Unit:
 
 @contextmanager
 def reading(file: DataFile, format: str) -> Iterator[None]:
-    """Turn what Arrow and numpy raise in the block into InvalidData."""
+    """Turn what Arrow, or for npy numpy, raises in the block into InvalidData."""
     pa = require_pyarrow()
-    # numpy reads a header as Python's own parser and, where that fails, its tokenizer do.
-    of_numpy = (MemoryError, RecursionError, SyntaxError, TokenError, TypeError, OverflowError)
+    expected = (pa.ArrowException, OSError, ValueError, EOFError, KeyError)
+    if format == "npy":
+        expected += _OF_NUMPY
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError, EOFError, KeyError, *of_numpy) as exc:
+    except expected as exc:
         if isinstance(exc, PalateError):  # the server that has it failed, say
             raise
         reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
