@@ -241,13 +241,14 @@ def test_keys_of_any_type_pass_through(job, values, output) -> None:
             job(["a.parquet", "b.parquet"], output)
         return
     job(["a.parquet", "b.parquet"], output, batch_rows=30)
-    if output == "o.parquet":
-        found = parquet.read_table(output)
+    found = read(output)
+    assert found["prediction"].tolist() == [2.0 * row for row in range(300)]
+    if output in ("o.parquet", "o.arrow"):  # text has no times and no bytes to compare
+        table = parquet.read_table(output) if output == "o.parquet" else pa.ipc.open_file(output).read_all()
         want = [parquet.read_table(name)["id"].to_pylist() for name in ("a.parquet", "b.parquet")]
-        assert found["id"].to_pylist() == [*want[0], *want[1]]
-        assert found["prediction"].to_pylist() == [2.0 * row for row in range(300)]
+        assert table["id"].to_pylist() == [*want[0], *want[1]]
     else:
-        assert Path(output).stat().st_size > 300
+        assert found["id"].isna().all() == (values[0] is None)
 
 
 @pytest.mark.parametrize("key", ["prediction", "predict"])
@@ -348,5 +349,5 @@ def test_a_folder_is_never_replaced_by_what_was_read_from_it(job, make_rows) -> 
         job("in.parquet", "data", overwrite=True)
     Path("data/thesis.tex").unlink()
     job("in.parquet", "data", overwrite=True)
-    assert [path.name for path in Path("data").iterdir()] == [f"part-0000{n}.parquet" for n in range(1)]
+    assert [path.name for path in Path("data").iterdir()] == ["part-00000.parquet"]
     assert sorted(path.name for path in Path().iterdir()) == ["data", "in.parquet"]

@@ -137,9 +137,14 @@ def test_files_cut_off_anywhere_are_refused_or_shorter(tmp_path, name) -> None:
 @pytest.mark.parametrize("name", sorted(BODIES))
 @pytest.mark.parametrize("seed", range(5))
 def test_noise_is_refused(tmp_path, name, seed) -> None:
-    """Under any name."""
+    """Under any name; of JSON lines, each by itself."""
     (tmp_path / name).write_bytes(random.Random(seed).randbytes(seed * 1000))
-    read_all(tmp_path / name)
+    if name == "x.jsonl":
+        for chunk in open_dataset(tmp_path / name, schema=SCHEMA).chunks(batch_rows=1):
+            with pytest.raises(PalateError):
+                chunk.inputs(["a", "t"])
+    else:
+        assert read_all(tmp_path / name) == "refused"
 
 
 def test_a_format_under_another_ones_name_is_refused(tmp_path) -> None:

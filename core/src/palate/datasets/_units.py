@@ -43,7 +43,7 @@ class Unit:
 def reading(file: DataFile, format: str) -> Iterator[None]:
     """Turn what Arrow, or for npy numpy, raises in the block into InvalidData."""
     pa = require_pyarrow()
-    expected = (pa.ArrowException, OSError, ValueError, EOFError, KeyError)
+    expected: tuple[type[Exception], ...] = (pa.ArrowException, OSError, ValueError, EOFError, KeyError)
     if format == "npy":
         expected += _OF_NUMPY
     try:
