@@ -157,7 +157,7 @@ def test_another_job_does_not_go_on_with_it(job, interrupted, rows_model, change
         signature = palate.load_model(rows_model, trust=True).signature
         palate.save_model(str(code), tmp_path / "other", signature=signature)
         options["model"] = str(tmp_path / "other")
-    with pytest.raises(JobDiffers, match=f"another {differs}"):
+    with pytest.raises(JobDiffers, match=f"other values of {differs}"):
         job(source, interrupted, resume=True, **options)
     assert not Path(interrupted).exists()
 

@@ -214,11 +214,11 @@ def _require_same(folder: Path, output: str, job: Mapping[str, Any]) -> None:
     try:
         found = json.loads((folder / _JOB).read_bytes())
     except (OSError, ValueError):
-        raise JobDiffers(output, differs="description, which cannot be read") from None
+        raise JobDiffers(output, differs="what it is, which cannot be read") from None
     wanted = json.loads(_dump(job))
     differing = [name for name in wanted if found.get(name) != wanted[name]]
     if differing:
-        raise JobDiffers(output, differs=" and another ".join(differing))
+        raise JobDiffers(output, differs=" and ".join(differing))
 
 
 def _dump(job: Mapping[str, Any]) -> bytes:

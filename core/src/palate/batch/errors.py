@@ -4,9 +4,9 @@ PalateError
 ├── RowsDiffer (RuntimeError)           the model does not give one prediction for each row
 ├── BadRow (ValueError)                 a row does not fit, or the model fails on it
 ├── TooManyBadRows (ValueError)         more rows are bad than may be set aside
-├── OutputExists (FileExistsError)      something is where the output shall be
-├── JobUnfinished (FileExistsError)     an interrupted job for the same output has left what it did
-├── JobDiffers (ValueError)             the job to be resumed was another one
+├── OutputExists (InvalidOption, FileExistsError)  something is where the output shall be
+├── JobUnfinished (InvalidOption, FileExistsError)  an interrupted job for the same output has left what it did
+├── JobDiffers (InvalidOption, ValueError)  the job to be resumed was another one
 ├── JobBusy (RuntimeError)              another process is writing the same output
 ├── WriteFailed (OSError)               the disk refused
 └── EngineFailed (RuntimeError)         a job on Spark, Ray or Dask ended without its result
@@ -14,7 +14,7 @@ PalateError
 
 from __future__ import annotations
 
-from palate.errors import PalateError
+from palate.errors import InvalidOption, PalateError
 
 __all__ = [
     "BadRow",
@@ -64,36 +64,33 @@ class TooManyBadRows(PalateError, ValueError):
         )
 
 
-class OutputExists(PalateError, FileExistsError):
+class OutputExists(InvalidOption, FileExistsError):
     """Something is where the output shall be."""
 
     def __init__(self, output: str, *, what: str) -> None:
-        self.output = output
-        super().__init__(
-            f"'{output}' is {what}. Hint: choose another output, or replace it with overwrite=True (CLI: --overwrite)."
-        )
+        self.output, self.what = output, what
+        hint = "choose another output, or replace it with overwrite=True (CLI: --overwrite)"
+        InvalidOption.__init__(self, "output", reason=f"'{output}' is {what}", hint=hint)
 
 
-class JobUnfinished(PalateError, FileExistsError):
+class JobUnfinished(InvalidOption, FileExistsError):
     """An earlier job for the same output was interrupted, and what it had done is still there."""
 
     def __init__(self, output: str, *, parts: int) -> None:
         self.output, self.parts = output, parts
-        super().__init__(
-            f"An interrupted job for '{output}' has finished {parts:,} parts. Hint: go on with it with resume=True "
-            "(CLI: --resume), or drop what it has done and begin anew with overwrite=True (CLI: --overwrite)."
-        )
+        told = f"an interrupted job for '{output}' has finished {parts:,} part{'' if parts == 1 else 's'}"
+        hint = "go on with it with resume=True (CLI: --resume), or drop what it has done and begin anew with "
+        InvalidOption.__init__(self, "output", reason=told, hint=f"{hint}overwrite=True (CLI: --overwrite)")
 
 
-class JobDiffers(PalateError, ValueError):
+class JobDiffers(InvalidOption, ValueError):
     """A job is to be resumed that was begun with another model, other data or other options."""
 
     def __init__(self, output: str, *, differs: str) -> None:
         self.output, self.differs = output, differs
-        super().__init__(
-            f"The interrupted job for '{output}' was begun with another {differs}, so its parts and new ones do not "
-            "belong together. Hint: begin anew with overwrite=True (CLI: --overwrite without --resume)."
-        )
+        told = f"the interrupted job for '{output}' was begun with other values of {differs}, so its parts and new ones"
+        hint = "begin anew with overwrite=True (CLI: --overwrite without --resume)"
+        InvalidOption.__init__(self, "resume", reason=f"{told} do not belong together", hint=hint)
 
 
 class JobBusy(PalateError, RuntimeError):
