@@ -9,8 +9,7 @@ from typing import Any, Final
 
 import click
 
-from palate.batch import BatchReport, predict_files
-from palate.batch.engines import EngineRun, predict_on_engine
+from palate.batch import BatchReport, EngineRun, predict_files, predict_on_engine
 from palate.cli._output import echo_json, model_speaks_aside, printable
 from palate.cli._predict_whole import STANDARD
 from palate.cli._progress import ProgressLine, duration_text

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
 import click
 
 from palate import Isolation
 from palate.amounts import read_size
+from palate.batch import ENGINES, OnError
 from palate.cli._delimiter import read_delimiter
 from palate.cli._ending import ending_orderly
 from palate.cli._output import json_option, model_speaks_aside, trust_option
 from palate.cli._predict_files import can_stream, predict_on_cluster, predict_streamed
 from palate.cli._predict_whole import STANDARD, choose_formats, predict_whole
-from palate.codecs import FORMATS, DataFormat
+from palate.codecs import FORMATS, DataFormat, delimiter_of
 from palate.errors import InvalidOption
 from palate.loading import load_model
 
 __all__ = ["command"]
+
+_OF_ENGINES: Final = frozenset({"engine", "address", "keys", "overwrite"})
 
 
 def _take_size(_: click.Context, __: click.Parameter, given: str | None) -> int | None:
@@ -77,7 +80,7 @@ def _take_size(_: click.Context, __: click.Parameter, given: str | None) -> int 
 @click.option("--key", "keys", multiple=True, metavar="COLUMN", help="A column that the output has too.")
 @click.option(
     "--on-error",
-    type=click.Choice(["fail", "skip"]),
+    type=click.Choice(get_args(OnError)),
     default="fail",
     help="What becomes of a row that does not fit: end, or write it to a side file and go on.  [default: fail]",
 )
@@ -87,7 +90,7 @@ def _take_size(_: click.Context, __: click.Parameter, given: str | None) -> int 
 @click.option("--overwrite", is_flag=True, help="Replace an output folder; drop what an interrupted run has done.")
 @click.option("--batch-rows", type=int, metavar="N", help="How many rows the model gets at once.  [default: 65536]")
 @click.option("--workers", type=int, metavar="N", help="How many processes predict, each with the model.  [default: 1]")
-@click.option("--engine", type=click.Choice(["spark", "ray", "dask"]), help="Predict on many machines.")
+@click.option("--engine", type=click.Choice(ENGINES), help="Predict on many machines.")
 @click.option("--address", metavar="ADDRESS", help="Where the engine is, such as spark://host:7077.")
 @trust_option
 @json_option
@@ -125,7 +128,7 @@ def command(
     takes it.
     """
     sources = (*files, *inputs) or (STANDARD,)
-    rows = {name: value for name, value in by_rows.items() if _is_said(value)}
+    said = {name: value for name, value in by_rows.items() if _is_said(name, value)}
     separator = read_delimiter(delimiter)
     calling: dict[str, Any] = {"method": method, "params": _params(params)}
     opening: dict[str, Any] = {
@@ -133,14 +136,15 @@ def command(
         "signed_by": signed_by or None,
         "isolate": _isolation(environment, timeout, memory_limit, asked=isolate),
     }
-    if "engine" in rows:
-        predict_on_cluster(uri, sources, output, {**rows, **opening, **calling}, as_json=as_json)
+    if "engine" in said:
+        _require_for_engine(output, said, format=input_format, output_format=output_format, delimiter=separator)
+        predict_on_cluster(uri, sources, output, {**said, **opening, **calling}, as_json=as_json)
         return
-    if "address" in rows:
+    if "address" in said:
         raise click.UsageError("--address says where an --engine is: give that too")
-    streamed = {"format": input_format, "delimiter": separator, "output_format": output_format, **calling, **rows}
+    streamed = {"format": input_format, "delimiter": separator, "output_format": output_format, **calling, **said}
     with ending_orderly():  # an environment may have to be built
-        needed = bool(rows) or len(sources) > 1
+        needed = bool(said) or len(sources) > 1
         if _is_streamed(sources, output, streamed, needed=needed):
             done = predict_streamed(uri, sources, output, streamed, opening, needed=needed, as_json=as_json)
             if done:
@@ -148,13 +152,23 @@ def command(
         formats = choose_formats(sources[0], output, input_format, output_format, as_json=as_json)
         with model_speaks_aside():
             model = load_model(uri, **opening)
-    mark = separator or ("\t" if sources[0].lower().endswith(".tsv") else ",")
-    predict_whole(model, sources[0], output, formats, delimiter=mark, **calling)
+    predict_whole(model, sources[0], output, formats, delimiter=separator or delimiter_of(sources[0]), **calling)
 
 
-def _is_said(value: object) -> bool:
+def _is_said(name: str, value: object) -> bool:
     """Tell whether an option stands at something else than what it is by default; 0 is something else than no flag."""
-    return value is not None and value is not False and value not in ((), "fail")
+    return value is not None and value is not False and value != () and (name, value) != ("on_error", "fail")
+
+
+def _require_for_engine(output: str, said: dict[str, Any], **forms: str | None) -> None:
+    """Raise InvalidOption for what no engine does, which would else be left out without a word."""
+    if output == STANDARD:
+        raise InvalidOption("--output", reason="engines write a folder", hint="name one with -o")
+    others = {name for name in said if name not in _OF_ENGINES}
+    others |= {name for name, value in forms.items() if value not in (None, "parquet")}
+    if others:
+        name = f"--{min(others).replace('_', '-')}"
+        raise InvalidOption(name, reason="engines do not have it", hint="leave it out; they read and write parquet")
 
 
 def _is_streamed(sources: tuple[str, ...], output: str, options: dict[str, Any], *, needed: bool) -> bool:

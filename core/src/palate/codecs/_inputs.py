@@ -10,7 +10,7 @@ from palate.codecs._decimals import refuse_body
 from palate.codecs._json_documents import ModelInput, parse_text, read_document, read_rows
 from palate.schema import Schema
 
-__all__ = ["FORMATS", "DataFormat", "decode_input", "format_of"]
+__all__ = ["FORMATS", "DataFormat", "decode_input", "delimiter_of", "format_of"]
 
 DataFormat: TypeAlias = Literal["csv", "json", "jsonl", "parquet", "arrow", "npy"]
 FORMATS: tuple[DataFormat, ...] = get_args(DataFormat)
@@ -27,6 +27,11 @@ _ENDINGS: dict[str, DataFormat] = {
 def format_of(name: str) -> DataFormat | None:
     """Return the format that a file name's ending tells, or None."""
     return _ENDINGS.get(name.rpartition(".")[2].lower())
+
+
+def delimiter_of(name: str) -> str:
+    """Return what stands between the cells of a csv file of that name: a tab where it is called .tsv, else a comma."""
+    return "\t" if name.lower().endswith(".tsv") else ","
 
 
 def decode_input(

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from palate.codecs import DataFormat
+from palate.codecs import DataFormat, delimiter_of
 from palate.datasets._arrow import arrow_columns, arrow_units
 from palate.datasets._chunks import ArrayChunk, Chunk, Place, TableChunk
 from palate.datasets._csv import csv_columns, csv_units
@@ -189,7 +189,7 @@ class _Files(Dataset):
         return (*found, *(name for name in file.partition if name not in found))
 
     def _separator(self, file: DataFile) -> str:
-        return self._delimiter or ("\t" if file.name.lower().endswith(".tsv") else ",")
+        return self._delimiter or delimiter_of(file.name)
 
 
 def _describe(inputs: Sequence[str | Path], count: int) -> str:
