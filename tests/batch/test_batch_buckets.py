@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,7 +14,7 @@ from object_servers import BUCKET, credentials, moto_server
 
 from palate.batch import BadRow, JobUnfinished, OutputExists
 from palate.datasets import open_dataset
-from palate.errors import DataNotFound, InvalidOption, RemoteFailed
+from palate.errors import DataNotFound, InvalidData, InvalidOption, RemoteFailed
 from palate.remote import Bucket
 
 
@@ -139,6 +140,23 @@ def test_an_upload_that_breaks_off_is_gone_on_with(job, make_rows, bucket, monke
         job("in.parquet", f"{bucket.uri}/out")
     assert job("in.parquet", f"{bucket.uri}/out", resume=True).resumed == 40
     assert len(list(Bucket(f"{bucket.uri}/out").entries())) == 5
+
+
+@pytest.mark.parametrize("source", ["in/a.parquet", "in"])
+def test_an_object_that_changes_meanwhile_gives_no_output(job, make_rows, bucket, source) -> None:
+    """Also where the new one is of the same size."""
+    bucket.upload("in/a.parquet", make_rows(30))
+    size = Path("in.parquet").stat().st_size
+    make_rows(30, bad=(7,), path="other.parquet")
+    Path("other.parquet").write_bytes(Path("other.parquet").read_bytes().ljust(size, b"\0")[:size])
+
+    def change(progress: Any) -> None:
+        if progress.rows == 30:
+            bucket.upload("in/a.parquet", Path("other.parquet"))
+
+    with pytest.raises(InvalidData, match="changed while it was read"):
+        job(f"{bucket.uri}/{source}", "o.parquet", progress=change)
+    assert not Path("o.parquet").exists()
 
 
 @pytest.mark.parametrize("given", ["nothing", "nothing.parquet", "in*.parquet"])

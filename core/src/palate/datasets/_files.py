@@ -95,8 +95,7 @@ class RemoteFile(DataFile):
         return self.bucket.open(self.key)
 
     def has_changed(self) -> bool:
-        found = self.bucket.stat(self.key)
-        return found is None or found[0] != self.size
+        return self.bucket.stat(self.key) != (self.size, self.version)
 
     @property
     def path(self) -> None:
@@ -212,7 +211,7 @@ def _local(path: Path, partition: Partition) -> LocalFile:
 
 
 def _version_of(found: os.stat_result) -> str:
-    return f"{found.st_mtime_ns}"
+    return str(found.st_mtime_ns)
 
 
 # -- buckets -----------------------------------------------------------------------------------------------------------
@@ -235,10 +234,13 @@ def _expand_address(given: str) -> Iterator[DataFile]:
     if not files:
         raise DataNotFound(given, reason="neither an object nor a folder with some is there")
     for entry in files:
+        found = (entry.size, entry.tag) if entry.tag else bucket.stat(entry.key)
+        if found is None:
+            raise DataNotFound(f"{bucket.uri}/{entry.key}", reason="it was removed just now")
         yield RemoteFile(
             name=f"{bucket.uri}/{entry.key}",
-            size=entry.size,
-            version=entry.modified.isoformat(),
+            size=found[0],
+            version=found[1],
             partition=_partition_of(entry.key.split("/")[:-1]),
             bucket=bucket,
             key=entry.key,

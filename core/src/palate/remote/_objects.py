@@ -46,11 +46,15 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """An object in a listing. A mark that a console has made for an empty folder looks like an empty object."""
+    """An object in a listing. A mark that a console has made for an empty folder looks like an empty object.
+
+    Its tag is what ``Bucket.stat`` tells, too; None from a server whose listings have none.
+    """
 
     key: str
     size: int
     modified: datetime
+    tag: str | None
 
 
 class Bucket:
@@ -170,7 +174,8 @@ class Bucket:
                 return
             for found in page:
                 if found["path"] not in ("", folder):
-                    yield Entry(key=found["path"], size=found["size"], modified=found["last_modified"])
+                    modified, tag = found["last_modified"], found["e_tag"]
+                    yield Entry(key=found["path"], size=found["size"], modified=modified, tag=tag)
 
     def upload(self, key: str, file: Path) -> None:
         """Put a file under *key*, in parts if it is large; it is there whole, or not at all.
