@@ -1,5 +1,6 @@
 """Predictions for any number of rows. Needs ``pip install palate[parquet]``."""
 
+from palate.batch._bad_rows import find_bad_row
 from palate.batch._files import BatchReport, predict_files
 from palate.batch._job import OnError, Progress
 from palate.batch._scoring import Scorer, output_schema
@@ -43,6 +44,7 @@ __all__ = [
     "TooManyBadRows",
     "WriteFailed",
     "dask_predict",
+    "find_bad_row",
     "output_schema",
     "predict_files",
     "predict_on_engine",

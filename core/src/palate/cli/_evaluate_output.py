@@ -23,7 +23,7 @@ def echo_evaluation(found: Evaluation) -> None:
     click.echo()
     head = ("FIGURE", "VALUE", _interval_head(found.confidence, found.resamples), "NOTE")
     echo_table([head, *(_figure(metric) for metric in found.metrics)])
-    _echo_slices(found)
+    _echo_slices([("", found)])
     _echo_latency([("", found)])
     _echo_importance(found)
     _echo_notes(found.notes)
@@ -40,7 +40,9 @@ def echo_comparison(found: Comparison) -> None:
         interval = _interval(one.low, one.high)
         rows.append((_cut(one.name), _number(one.a), _number(one.b), difference, interval, p, one.verdict))
     echo_table(rows)
-    _echo_slices(found.b)
+    if any(one.p_value is not None for one in found.differences):
+        click.echo("P, and so VERDICT, is corrected for the number of figures (Holm); intervals are not.")
+    _echo_slices([("A", found.a), ("B", found.b)])
     _echo_latency([("A", found.a), ("B", found.b)])
     _echo_importance(found.b)
     _echo_notes(tuple(dict.fromkeys((*found.a.notes, *found.b.notes))))
@@ -82,16 +84,21 @@ def _figure(metric: Metric) -> tuple[str, str, str, str]:
     return _cut(metric.name), _number(metric.value), _interval(metric.low, metric.high), note
 
 
-def _echo_slices(found: Evaluation) -> None:
-    if not found.slices:
+def _echo_slices(evaluations: Sequence[tuple[str, Evaluation]]) -> None:
+    """Print the slices, of two models a line of each below that of the other."""
+    first = evaluations[0][1]
+    if not first.slices:
         return
     click.echo()
-    names = [metric.name for metric in found.metrics[:_SLICE_FIGURES]]
-    rows = [("SLICE", "ROWS", *(_cut(name) for name in names))]
-    for part in found.slices:
-        values = {metric.name: _number(metric.value) for metric in part.metrics}
-        figures = (values.get(name, "-") for name in names)
-        rows.append((f"{_cut(part.column)}={_cut(part.label)}", f"{part.rows:,}", *figures))
+    names = [metric.name for metric in first.metrics[:_SLICE_FIGURES]]
+    marked = any(mark for mark, _found in evaluations)
+    rows = [("SLICE", *(["MODEL"] if marked else []), "ROWS", *(_cut(name) for name in names))]
+    for parts in zip(*(found.slices for _mark, found in evaluations), strict=True):
+        for (mark, _found), part in zip(evaluations, parts, strict=True):
+            values = {metric.name: _number(metric.value) for metric in part.metrics}
+            figures = (values.get(name, "-") for name in names)
+            title = f"{_cut(part.column)}={_cut(part.label)}"
+            rows.append((title, *([mark] if mark else []), f"{part.rows:,}", *figures))
     echo_table(rows)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from palate.cli._delimiter import read_delimiter
 from palate.errors import InvalidOption
 from palate.evaluation import Gate, make_gate, read_gate
+from palate.locations import scheme_of
 
 __all__ = ["Subjects", "find_subjects", "gate_of", "load_metric", "settings_of"]
 
@@ -25,15 +26,29 @@ class Subjects:
     data: str | None
 
 
-def find_subjects(given: Sequence[str], baseline: str | None) -> Subjects:
-    """Return what the arguments name: URI, URI DATA, or URI URI_B DATA; *baseline* is the option."""
+def find_subjects(given: Sequence[str], baseline: str | None, gate: Gate | None) -> Subjects:
+    """Return what the arguments name: URI, URI DATA, or URI URI_B DATA; *baseline* is the option.
+
+    Two models are enough where the gate has the rows.
+    """
     if not 1 <= len(given) <= 3:
         raise InvalidOption("arguments", reason=f"there are {len(given)}", hint="give URI DATA, or URI URI_B DATA")
-    if len(given) < 3:
-        return Subjects(uri=given[0], baseline=baseline, data=given[1] if len(given) == 2 else None)
+    models, data = (list(given[:2]), given[2]) if len(given) == 3 else ([given[0]], given[1] if given[1:] else None)
+    if len(given) == 2 and _is_model(given[1]):
+        if gate is None or not gate.data:
+            reason = f"'{given[1]}' is a model, and rows are missing"
+            raise InvalidOption("DATA", reason=reason, hint="give URI URI_B DATA, or a gate that names the data")
+        models, data = list(given), None
+    if len(models) == 1:
+        return Subjects(uri=models[0], baseline=baseline, data=data)
     if baseline is not None:
         raise InvalidOption("--baseline", reason="there are two models already", hint="give one, and the baseline")
-    return Subjects(uri=given[1], baseline=given[0], data=given[2])
+    return Subjects(uri=models[1], baseline=models[0], data=data)
+
+
+def _is_model(text: str) -> bool:
+    """Whether an argument is the address of a model and not of rows, as far as it tells without a look at a server."""
+    return scheme_of(text) == "models" or Path(text, "MLmodel").is_file()
 
 
 def gate_of(file: str | None, rules: Sequence[str], settings: dict[str, Any]) -> Gate | None:

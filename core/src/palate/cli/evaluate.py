@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import click
 
@@ -10,7 +10,7 @@ from palate.cli._ending import ending_orderly
 from palate.cli._evaluate_output import echo_broken, echo_comparison, echo_evaluation, echo_gate
 from palate.cli._evaluate_settings import Subjects, find_subjects, gate_of, load_metric, settings_of
 from palate.cli._output import echo_json, json_option, model_speaks_aside, trust_option
-from palate.datasets import STREAMED_FORMATS, open_dataset
+from palate.datasets import STREAMED_FORMATS
 from palate.errors import InvalidOption
 from palate.evaluation import (
     Comparison,
@@ -23,7 +23,6 @@ from palate.evaluation import (
     run_gate,
     write_report,
 )
-from palate.loading import load_model
 
 __all__ = ["command"]
 
@@ -88,9 +87,9 @@ def command(
     confidence; f1 >= baseline - 0.01 with 95% confidence; rmse <= 1.05 * baseline; p99 latency <= 5 ms;
     recall >= 0.8 for each region of at least 50 rows.
     """
-    subjects = find_subjects(arguments, baseline)
     settings = settings_of({**options, "format": format_})
     gate = gate_of(gate_file, rules, settings)
+    subjects = find_subjects(arguments, baseline, gate)
     own = {
         "metrics": [load_metric(text) for text in metrics],
         "importance": importance,
@@ -127,16 +126,11 @@ def _evaluate(subjects: Subjects, settings: dict[str, Any], own: dict[str, Any])
         raise InvalidOption("DATA", reason="it is missing", hint="give URI and DATA, or a gate that names the data")
     if not settings.get("target"):
         raise InvalidOption("--target", reason="it is missing", hint="name the column with what is true")
-    trust, isolate = own.pop("trust"), own.pop("isolate")
-    form = {name: settings.pop(name, None) for name in ("format", "delimiter")}
-    model = load_model(subjects.uri, trust=trust, isolate=isolate)
-    schema = model.signature.inputs if model.signature else None
-    dataset = open_dataset(subjects.data, schema=schema, **cast("Any", form))
     target = settings.pop("target")
     options = {**settings, **own, "target": target[0] if len(target) == 1 else list(target)}
     if subjects.baseline is None:
-        return evaluate_model(model, dataset, **options)
-    return compare_models(load_model(subjects.baseline, trust=trust, isolate=isolate), model, dataset, **options)
+        return evaluate_model(subjects.uri, subjects.data, **options)
+    return compare_models(subjects.baseline, subjects.uri, subjects.data, **options)
 
 
 def _echo(result: Evaluation | Comparison, judged: GateResult | None) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from palate.codecs import DataFormat
 from palate.errors import InvalidOption
 from palate.evaluation._accumulator import Totals
 from palate.evaluation._custom_metrics import CustomMetric
@@ -46,6 +47,8 @@ def compare_models(
     importance: bool = False,
     trust: bool = False,
     isolate: bool = False,
+    format: DataFormat | None = None,
+    delimiter: str | None = None,
     batch_rows: int = BATCH_ROWS,
     max_held_bytes: int = MAX_HELD_BYTES,
 ) -> Comparison:
@@ -59,7 +62,8 @@ def compare_models(
         b: the second one, such as the one that shall replace it; differences are *b* - *a*.
         data, target, task, positive, classes, by, weights, method, metrics: as for ``evaluate_model``.
         confidence: of all intervals; a difference is real if its corrected p value is less than 1 - *confidence*.
-        resamples, seed, latency, importance, trust, isolate, batch_rows, max_held_bytes: as for ``evaluate_model``.
+        resamples, seed, latency, importance, trust, isolate, format, delimiter, batch_rows, max_held_bytes: as
+            for ``evaluate_model``.
 
     Raises:
         EvaluationError, InvalidOption, InvalidInput, DependencyMissing: as for ``evaluate_model``.
@@ -72,6 +76,8 @@ def compare_models(
         method=method,
         by=names_of(by),
         metrics=tuple(metrics),
+        format=format,
+        delimiter=delimiter,
         bootstrap=Bootstrap(confidence=confidence, resamples=resamples, seed=seed),
         batch_rows=batch_rows,
         max_held_bytes=max_held_bytes,
@@ -98,7 +104,7 @@ def _check_tasks(read: Sequence[PassResult]) -> None:
         looked_for = [str(each.subject.labels.met[each.totals.spec.positive or 0]) for each in read]
         if looked_for[0] != looked_for[1]:
             reason = f"it is {looked_for[0]!r:.40} for the first model, and {looked_for[1]!r:.40} for the second"
-            raise InvalidOption("positive", reason=reason, hint="pass positive=")
+            raise InvalidOption("positive", reason=reason, hint="pass positive= (CLI: --positive)")
 
 
 def _differences(

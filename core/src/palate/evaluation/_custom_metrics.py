@@ -19,6 +19,7 @@ CustomMetric: TypeAlias = Callable[..., float | Mapping[str, float]]
 """Called with y_true and y_pred, and with sample_weight if it takes that; returns a number, or several by name."""
 
 _ONCE = "No interval: a function of your own is called once."
+_NO_NUMBER = "The function returned NaN, or an infinite number."
 
 
 def check_metrics(functions: Sequence[CustomMetric], taken: Sequence[str] = ()) -> None:
@@ -59,9 +60,10 @@ def _call(function: CustomMetric, true: Array, predicted: Array, weights: Array 
     if weights is not None and not given:
         note = f"It takes no sample_weight, so each row counts once. {note}"
     named = {f"{name}_{key}": value for key, value in found.items()} if isinstance(found, Mapping) else {name: found}
+    numbers = {key: _number(name, value) for key, value in named.items()}
     return [
-        Metric(name=key, value=_number(name, value), greater_is_better=greater, note=note)
-        for key, value in named.items()
+        Metric(name=key, value=value, greater_is_better=greater, note=_NO_NUMBER if value is None else note)
+        for key, value in numbers.items()
     ]
 
 

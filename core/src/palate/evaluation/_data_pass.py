@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from palate.datasets import Chunk, Dataset, open_dataset
+from palate.datasets import Chunk, Dataset
+from palate.errors import PalateError
 from palate.evaluation._accumulator import Accumulator, Totals
 from palate.evaluation._column_source import ColumnSource, require_columns
-from palate.evaluation._evaluated_model import EvaluatedModel, RowContext, read_weights
+from palate.evaluation._evaluated_model import EvaluatedModel, PredictedRows, RowContext, read_weights
+from palate.evaluation._failing_rows import explain_failure
+from palate.evaluation._model_inputs import input_names, inputs_note, open_rows, require_inputs
 from palate.evaluation._settings import Settings
 from palate.evaluation._slices import SliceColumn
 from palate.evaluation.errors import NoRows
@@ -47,14 +50,14 @@ def run_pass(
     Raises:
         EvaluationError: something does not fit; the class says what.
     """
-    signature = models[0].signature
-    dataset = data if isinstance(data, Dataset) else open_dataset(data, schema=signature.inputs if signature else None)
     truth, weight = (
         ColumnSource(target, role="target"),
         None if weights is None else ColumnSource(weights, role="weights"),
     )
+    named = bool(truth.names or settings.by or (weight and weight.names))
+    dataset = open_rows(data, models, named=named, format=settings.format, delimiter=settings.delimiter)
     free = {*truth.names, *(weight.names if weight else ())}
-    inputs = [_input_names(model, dataset, free) for model in models]
+    inputs = [input_names(model, dataset, free, settings.by) for model in models]
     for model, names in zip(models, inputs, strict=True):
         declared = model.signature is not None and model.signature.inputs is not None
         require_columns(dataset, truth, inputs=names if declared and names else ())
@@ -62,22 +65,13 @@ def run_pass(
     for given in (weight, ColumnSource(settings.by, role="column to divide by") if settings.by else None):
         if given is not None:
             require_columns(dataset, given)
+    for model in models:
+        require_inputs(model, dataset)
     reader = _Reader(models, settings, truth, weight, columns, inputs)
     wanted = None if dataset.columns is None or None in inputs else _wanted(dataset, inputs, free, settings.by)
     for chunk in dataset.chunks(wanted, batch_rows=settings.batch_rows):
         reader.read(chunk)
     return reader.finish(dataset)
-
-
-def _input_names(model: PyFuncModel, dataset: Dataset, free: set[str]) -> list[str] | None:
-    """Return the columns that a model is given: those of its signature, or all that are neither target nor weights."""
-    if dataset.columns is None:
-        return None
-    declared = model.signature.inputs if model.signature is not None else None
-    if declared is not None and declared.is_named:
-        named = {str(field.name) for field in declared.fields}
-        return [name for name in dataset.columns if name in named]
-    return [name for name in dataset.columns if name not in free]
 
 
 def _wanted(dataset: Dataset, inputs: Sequence[list[str] | None], free: set[str], by: Sequence[str]) -> list[str]:
@@ -99,6 +93,8 @@ class _Reader:
     ) -> None:
         self._target, self._weights, self._columns, self._inputs = target, weights, columns, inputs
         self._subjects = [EvaluatedModel(model, target, settings) for model in models]
+        for subject, names in zip(self._subjects, inputs, strict=True):
+            subject.notes += filter(None, [inputs_note(subject.model, names)])
         limit = settings.max_held_bytes // len(models)
         title = weights.title if weights else ""
         self._accumulators = [
@@ -116,12 +112,22 @@ class _Reader:
             start=self._rows,
         )
         for subject, accumulator, names in zip(self._subjects, self._accumulators, self._inputs, strict=True):
-            part = subject.read(chunk.inputs(names), len(chunk), side)
+            part = self._ask(subject, chunk, names, side)
             if part is not None:
                 accumulator.add(part)
         if self._sample is None and self._subjects[0].rows:
             self._sample = (chunk, side.cells)
         self._rows += len(chunk)
+
+    def _ask(
+        self, subject: EvaluatedModel, chunk: Chunk, names: list[str] | None, side: RowContext
+    ) -> PredictedRows | None:
+        try:
+            return subject.read(chunk.inputs(names), len(chunk), side)
+        except Exception as exc:  # a model may raise anything
+            if isinstance(exc, PalateError | MemoryError | ImportError):
+                raise
+            raise explain_failure(subject.model, subject.asked.first, chunk, names, exc) from exc
 
     def finish(self, dataset: Dataset) -> list[PassResult]:
         """Return what was found."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any, Final
 
+from palate.codecs import DataFormat
 from palate.errors import DependencyMissing
 from palate.evaluation._custom_metrics import CustomMetric
 from palate.evaluation._data_pass import PassResult, run_pass
@@ -45,6 +46,8 @@ def evaluate_model(
     importance: bool = False,
     trust: bool = False,
     isolate: bool = False,
+    format: DataFormat | None = None,
+    delimiter: str | None = None,
     batch_rows: int = BATCH_ROWS,
     max_held_bytes: int = MAX_HELD_BYTES,
 ) -> Evaluation:
@@ -71,6 +74,8 @@ def evaluate_model(
         importance: whether each input is shuffled to see how much it matters.
         trust: as for ``palate.load_model``, if *model* is a URI.
         isolate: the same.
+        format: of files, where their names do not tell.
+        delimiter: between the cells of csv.
         batch_rows: how many rows are predicted at once.
         max_held_bytes: how much memory target, predictions, weights and the columns of *by* may take. From then on rows
             are summed up as they pass, and figures that need them sorted come from fine bins.
@@ -79,6 +84,7 @@ def evaluate_model(
         EvaluationError: data, target or predictions do not fit; each class of ``palate.evaluation.errors`` is one way.
         InvalidOption: an argument has a value that does not work.
         InvalidInput: the data does not fit the model's signature.
+        ModelFailed: the model raised; the row is named.
         DependencyMissing: scikit-learn or pyarrow is not installed.
     """
     require_sklearn()
@@ -89,6 +95,8 @@ def evaluate_model(
         method=method,
         by=names_of(by),
         metrics=tuple(metrics),
+        format=format,
+        delimiter=delimiter,
         bootstrap=Bootstrap(confidence=confidence, resamples=resamples, seed=seed),
         batch_rows=batch_rows,
         max_held_bytes=max_held_bytes,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -11,8 +10,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from palate.errors import InvalidModelFile, InvalidOption, Problem
+from palate.errors import InvalidModelFile, InvalidOption, PalateError, Problem
 from palate.evaluation._gate_rules import Rule, RuleSyntax, parse_rule
+from palate.evaluation._near_names import meant_names
 from palate.evaluation.results import Label, Task
 from palate.locations import scheme_of
 from palate.storage import read_yaml
@@ -30,7 +30,8 @@ class InvalidGate(InvalidOption):
         self.problems = tuple(problems)
         points = "".join(f"\n  - {problem}" for problem in self.problems)
         hint = "a rule is written as 'accuracy >= 0.9' or 'f1 >= baseline - 0.01 with 95% confidence'"
-        super().__init__(source, reason=f"it is no gate:{points}\n", hint=hint)
+        self.name, self.reason = source, f"it is no gate:{points}"
+        PalateError.__init__(self, f"{source}: {self.reason}\nHint: {hint}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +208,7 @@ def _build(document: dict[Any, Any], *, source: str, digest: str, folder: Path |
         if key == "rules" or value is None:
             continue
         if key not in _READINGS:
-            problems.append(Problem((str(key),), "extra", f"there is no such key{_near(str(key), _keys())}"))
+            problems.append(Problem((str(key),), "extra", f"there is no such key: {meant_names(str(key), _keys())}"))
             continue
         try:
             found[key] = _READINGS[key](value)
@@ -223,11 +224,6 @@ def _build(document: dict[Any, Any], *, source: str, digest: str, folder: Path |
 
 def _keys() -> list[str]:
     return ["rules", *_READINGS]
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
 
 
 def _read_rules(given: object, problems: list[Problem]) -> dict[int, Rule]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 from palate.evaluation._display_text import label_text, percent_text
 from palate.evaluation._gate_file import Gate
 from palate.evaluation._gate_rules import Rule, Scope
+from palate.evaluation._near_names import meant_names
 from palate.evaluation.results import Comparison, Evaluation, Label, Metric, Slice
 from palate.locations import shown_uri
 
@@ -184,7 +184,9 @@ class _Judge:
     def _no_baseline(self) -> str:
         if self._skips:
             return "there is no baseline yet"
-        return f"there is no baseline at {shown_uri(self._named)}" if self._named else "no baseline was named"
+        if self._named:
+            return f"there is no baseline at {shown_uri(self._named)}"
+        return "no baseline was named: add 'baseline:' to the gate, or pass baseline_uri (CLI: --baseline)"
 
     def _parts(self, scope: Scope | None) -> Iterator[_Rows]:
         if scope is None:
@@ -246,6 +248,8 @@ class _Judge:
         return _compare(rule, rows, end, rule.limit.number, told)
 
     def _decide_latency(self, rule: Rule, rows: _Rows) -> Judgement:
+        if self._found.latency is None:
+            raise _Undecidable("latencies were not measured: leave out latency=False (CLI: --no-latency)")
         value = _defined(_latency(self._found, rule.subject), f"the {rule.subject} latency")
         limit = rule.limit.number
         if rule.needs_baseline:
@@ -259,10 +263,7 @@ class _Judge:
         if metric is not None:
             return metric
         known = [found.name for found in rows.metrics]
-        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        close += [other for other in known if other.startswith(f"{name}_") and other not in close]
-        told = f"did you mean {' or '.join(close)}?" if close else f"there is {', '.join(known) or 'none'}"
-        raise _Undecidable(f"there is no metric {name!r}: {told}")
+        raise _Undecidable(f"there is no metric {name!r}: {meant_names(name, known)}")
 
 
 def _check_confidence(wanted: float, found: float) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
-from palate.datasets import open_dataset
-from palate.errors import InvalidOption, VersionNotFound
+from palate.errors import InvalidOption, Problem, VersionNotFound
 from palate.evaluation._comparing import compare_models
-from palate.evaluation._custom_metrics import CustomMetric
+from palate.evaluation._custom_metrics import CustomMetric, metric_name
 from palate.evaluation._evaluating import evaluate_model, open_model
-from palate.evaluation._gate_file import Gate
+from palate.evaluation._gate_file import Gate, InvalidGate
 from palate.evaluation._gate_judging import GateResult, check_gate
+from palate.evaluation._near_names import meant_names
+from palate.evaluation._settings import METRIC_NAMES
 from palate.locations import locate
 
 __all__ = ["run_gate"]
@@ -54,6 +55,7 @@ def run_gate(
 
     Raises:
         InvalidOption: neither gate nor arguments name rows and target.
+        InvalidGate: a rule is about a metric that no evaluation has.
         PalateError: what ``evaluate_model`` and ``compare_models`` raise.
     """
     is_compared = gate.needs_baseline or baseline_uri is not None
@@ -64,10 +66,9 @@ def run_gate(
             raise InvalidOption(
                 name, reason="neither the gate nor the call names it", hint=f"add '{name}:' to the gate"
             )
+    _check_names(gate, metrics)
     with ExitStack() as stack:
         model, _ = open_model(uri, stack, trust=trust, isolate=isolate)
-        schema = model.signature.inputs if model.signature else None
-        dataset = open_dataset(_plain(rows), format=cast("Any", gate.format), delimiter=gate.delimiter, schema=schema)
         options = {
             **_options(gate),
             "metrics": tuple(metrics),
@@ -75,10 +76,24 @@ def run_gate(
             "importance": importance,
         }
         if gate.baseline is None or not is_compared or not _is_there(gate.baseline):
-            found = evaluate_model(model, dataset, **options)
+            found = evaluate_model(model, _plain(rows), **options)
             return check_gate(gate, found, allow_missing_baseline=allow_missing_baseline)
         baseline, _ = open_model(gate.baseline, stack, trust=trust, isolate=isolate)
-        return check_gate(gate, compare_models(baseline, model, dataset, **options))
+        return check_gate(gate, compare_models(baseline, model, _plain(rows), **options))
+
+
+def _check_names(gate: Gate, functions: Sequence[CustomMetric]) -> None:
+    """Raise InvalidGate for a metric that neither Palate nor a function of the user's own can give."""
+    own = [metric_name(function) for function in functions]
+    known = sorted({*METRIC_NAMES, *own})
+    problems = []
+    for number, rule in enumerate(gate.rules, 1):
+        is_own = any(rule.subject == name or rule.subject.startswith(f"{name}_") for name in own)
+        if rule.kind == "metric" and rule.subject not in METRIC_NAMES and not is_own:
+            told = f"there is no metric {rule.subject!r:.60}: {meant_names(rule.subject, known)}"
+            problems.append(Problem(("rules", number), "wrong_value", told))
+    if problems:
+        raise InvalidGate(gate.source, problems=problems)
 
 
 def _is_there(baseline: str) -> bool:
@@ -103,6 +118,8 @@ def _options(gate: Gate) -> dict[str, Any]:
         "confidence": gate.confidence,
         "resamples": gate.resamples,
         "seed": gate.seed,
+        "format": gate.format,
+        "delimiter": gate.delimiter,
     }
     return {name: value for name, value in given.items() if value is not None}
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
+from palate.codecs import DataFormat
 from palate.errors import InvalidOption
 from palate.evaluation._class_outcome import CLASS_METRICS
 from palate.evaluation._custom_metrics import CustomMetric, check_metrics
@@ -14,12 +15,14 @@ from palate.evaluation._metrics import Bootstrap
 from palate.evaluation._number_outcome import NUMBER_METRICS
 from palate.evaluation.results import Label, Task
 
-__all__ = ["BATCH_ROWS", "MAX_HELD_BYTES", "Settings", "names_of"]
+__all__ = ["BATCH_ROWS", "MAX_HELD_BYTES", "METRIC_NAMES", "Settings", "names_of"]
 
 BATCH_ROWS: Final = 65_536
 MAX_HELD_BYTES: Final = 2_000_000_000
 _MAX_RESAMPLES: Final = 100_000
 """Of each metric, all samples are kept in memory, 800 kB of them."""
+METRIC_NAMES: Final = frozenset({*CLASS_METRICS, *LABEL_METRICS, *NUMBER_METRICS})
+"""What Palate's own metrics are called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,8 @@ class Settings:
         method: the only method that is called, or None.
         by: the columns by which rows are divided.
         metrics: functions of the caller's own.
+        format: of files, or None.
+        delimiter: of csv, or None.
         bootstrap: how intervals are made.
         batch_rows: how many rows are predicted at once.
         max_held_bytes: how much memory what is true and what was predicted may take, before rows are summed up.
@@ -44,6 +49,8 @@ class Settings:
     method: str | None
     by: tuple[str, ...]
     metrics: tuple[CustomMetric, ...]
+    format: DataFormat | None
+    delimiter: str | None
     bootstrap: Bootstrap
     batch_rows: int
     max_held_bytes: int
@@ -63,7 +70,7 @@ class Settings:
         for name in ("batch_rows", "max_held_bytes"):
             if getattr(self, name) < 1:
                 raise InvalidOption(name, reason="it is less than 1", hint="leave it out")
-        check_metrics(self.metrics, taken=(*CLASS_METRICS, *LABEL_METRICS, *NUMBER_METRICS))
+        check_metrics(self.metrics, taken=tuple(METRIC_NAMES))
 
 
 def names_of(by: str | Sequence[str]) -> tuple[str, ...]:

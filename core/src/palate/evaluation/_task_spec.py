@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -15,7 +16,7 @@ from palate.evaluation._labels import label_order
 from palate.evaluation._number_outcome import NumberOutcome
 from palate.evaluation._outcomes import Array
 from palate.evaluation._score_columns import find_columns
-from palate.evaluation.errors import InvalidTarget
+from palate.evaluation.errors import InvalidTarget, LabelsDiffer
 from palate.evaluation.results import Label, Task
 
 __all__ = ["Rows", "TaskSpec", "class_form", "find_task_spec", "make_outcome", "with_sorted_classes"]
@@ -79,6 +80,7 @@ def find_task_spec(subject: EvaluatedModel, part: PredictedRows, *, final: bool 
             method=subject.asked.scores or subject.asked.first,
         )
         notes += [note] if note else []
+    notes += _compare_classes(subject, part, columns)
     found = TaskSpec(
         task="multiclass",
         order=none,
@@ -92,6 +94,27 @@ def find_task_spec(subject: EvaluatedModel, part: PredictedRows, *, final: bool 
     # Who is looked for is known once the model has named its two classes.
     two = columns is not None and len(subject.labels.met) == 2
     return replace(found, positive=_find_positive(subject)[1] if two else None)
+
+
+def _compare_classes(subject: EvaluatedModel, part: PredictedRows, columns: Sequence[int] | None) -> list[str]:
+    """Return what has to be said where the model predicts no class that the target has.
+
+    Raises:
+        LabelsDiffer: it could not, for all of its classes are others.
+    """
+    met, true = subject.labels.met, set(np.unique(part.truth).tolist())
+    predicted = set(np.unique(part.predicted).tolist())
+    if subject.by_scores:
+        assert columns is not None
+        predicted = {columns[at] for at in predicted}
+    if not true or true & predicted:
+        return []
+    # Without scores, nobody knows the classes of a model that were never predicted.
+    known = predicted | set(columns or ())
+    if not true & known and (columns is not None or min(len(true), len(predicted)) > 1):
+        theirs, ours = (sorted((met[code] for code in codes), key=label_order) for codes in (true, known))
+        raise LabelsDiffer(subject.target.title, true=theirs, predicted=ours)
+    return ["No row has a class that the model predicts for any row: see whether the target is the right one."]
 
 
 def with_sorted_classes(subject: EvaluatedModel, spec: TaskSpec) -> TaskSpec:
@@ -126,7 +149,7 @@ def _find_positive(subject: EvaluatedModel) -> tuple[Task, int | None, str]:
     return (
         "binary",
         positive,
-        f"The class that is looked for is {label!r:.60}, the last in order; positive= says another.",
+        f"The class that is looked for is {label!r:.60}, the last in order; positive (CLI: --positive) sets another.",
     )
 
 

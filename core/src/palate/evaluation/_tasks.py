@@ -92,7 +92,9 @@ def _of_whole_numbers(given: ColumnSource, true: np.ndarray[Any, Any], answer: M
     predicted = answer.values[np.isfinite(answer.values)]
     if answer.values.dtype.kind in "iu":
         if len(true) <= _MAX_INTEGER_CLASSES:
-            return Found("classes", "Target and predictions are integers, read as classes; task= says otherwise.")
+            return Found(
+                "classes", "Target and predictions are integers, read as classes; task (CLI: --task) sets another."
+            )
         reason = f"target and predictions are integers, and the target has {len(true):,} different ones"
         raise TaskUnknown(given.title, reason=reason, choices=("multiclass", "regression"))
     zero_one = np.isin(true, (0.0, 1.0)).all()

@@ -2,6 +2,9 @@
 
 EvaluationError (PalateError)
 ├── TargetNotFound (InvalidOption, LookupError)  no column of that name, or one that the model is given as an input
+├── InputsNotFound (InvalidInput, LookupError)  columns that a model needs are not in the data
+├── ModelFailed (RuntimeError)          the model raised on a row
+├── MetricNotFound (KeyError)           a result has no figure of that name
 ├── InvalidTarget (ValueError)          what is true cannot be read, or does not fit the task
 ├── InvalidWeights (ValueError)         weights that are missing, negative or all zero
 ├── InvalidPredictions (ValueError)     the model returned nothing that can be held against the target
@@ -16,22 +19,29 @@ EvaluationError (PalateError)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-from palate.errors import InvalidOption, PalateError
+from palate.errors import InvalidInput, InvalidOption, PalateError, Problem
+from palate.evaluation._near_names import listed_names, meant_names
 
 __all__ = [
     "EvaluationError",
+    "InputsNotFound",
     "InvalidPredictions",
     "InvalidSlice",
     "InvalidTarget",
     "InvalidWeights",
     "LabelsDiffer",
     "MetricFailed",
+    "MetricNotFound",
+    "ModelFailed",
     "NoRows",
     "TargetNotFound",
     "TaskUnknown",
     "TooManyClasses",
 ]
+
+_DELIMITERS: Final = {";": "';'", "\t": "tab", "|": "'|'"}
 
 
 class EvaluationError(PalateError):
@@ -50,10 +60,50 @@ class TargetNotFound(EvaluationError, InvalidOption, LookupError):
             told = "is asked for by its name, and an array has no names"
             hint = "pass an array with a value for each row"
         else:
-            more = " …" if len(self.known) > 20 else ""
             told = "is no column of the data"
-            hint = f"there is {', '.join(self.known[:20])}{more}; values of text themselves are passed as an array"
+            meant = meant_names(column, self.known)
+            others = f" There is {listed_names(self.known)}" if meant.endswith("?") else ""
+            hint = f"{meant}{others}{_delimiter_hint(self.known)}"
         InvalidOption.__init__(self, role, reason=f"{column!r:.80} {told}", hint=hint)
+
+
+class InputsNotFound(EvaluationError, InvalidInput, LookupError):
+    """Columns that a model needs are not in the data."""
+
+    def __init__(self, model: str, *, missing: Sequence[str], data: str, known: Sequence[str]) -> None:
+        self.model, self.missing, self.data, self.known = model, tuple(missing), data, tuple(known)
+        self.problems = tuple(Problem(("inputs", name), "missing", "this column is missing") for name in missing)
+        count = f"{len(self.missing)} of the columns that it needs: " if len(self.missing) > 1 else ""
+        PalateError.__init__(
+            self,
+            f"The model '{model}' cannot be evaluated on {data:.200}, which lacks {count}{_listed(self.missing)}. "
+            f"There is {listed_names(self.known)}. "
+            f"Hint: give the rows that this model was made for{_delimiter_hint(self.known)}.",
+        )
+
+
+class ModelFailed(EvaluationError, RuntimeError):
+    """A model raised when it was asked about some rows; *row* is the first one on which it fails alone, or None."""
+
+    def __init__(self, model: str, *, file: str, row: int | None, reason: str) -> None:
+        self.model, self.file, self.row, self.reason = model, file, row, reason
+        where = f"some rows of '{file}', though on none alone" if row is None else f"row {row:,} of '{file}'"
+        counted = "" if row is None else ", counted from 0"
+        super().__init__(
+            f"The model '{model}' fails on {where}{counted}: {reason.rstrip('.')}. "
+            "Hint: mend such rows, or leave them out; a model that shall take them has to be trained for it."
+        )
+
+
+class MetricNotFound(EvaluationError, KeyError):
+    """A result has no figure of that name."""
+
+    def __init__(self, metric: str, *, known: Sequence[str]) -> None:
+        self.metric, self.known = metric, tuple(known)
+        super().__init__(f"There is no metric {metric!r:.80}. Hint: {meant_names(metric, self.known)}")
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # a KeyError would show its text in quotes
 
 
 class InvalidTarget(EvaluationError, ValueError):
@@ -90,7 +140,8 @@ class LabelsDiffer(EvaluationError, TypeError):
     def __init__(self, target: str, *, true: Sequence[object], predicted: Sequence[object]) -> None:
         self.target, self.true, self.predicted = target, tuple(true), tuple(predicted)
         super().__init__(
-            f"The target '{target:.80}' holds {_kinds(self.true)}, and the model predicts {_kinds(self.predicted)}. "
+            f"The target '{target:.80}' holds {_kinds(self.true)}, and the model predicts {_kinds(self.predicted)}: "
+            "no class is the same. "
             "Hint: give a target with the values that the model was trained on."
         )
 
@@ -102,7 +153,7 @@ class TaskUnknown(EvaluationError, InvalidOption, ValueError):
         self.target, self.choices = target, tuple(choices)
         ways = " or ".join(f"task='{choice}'" for choice in self.choices)
         told = f"it is not clear what the target '{target:.80}' is: {reason}"
-        InvalidOption.__init__(self, "task", reason=told, hint=f"pass {ways}")
+        InvalidOption.__init__(self, "task", reason=told, hint=f"pass {ways} (CLI: --task)")
 
 
 class TooManyClasses(EvaluationError, ValueError):
@@ -140,6 +191,16 @@ class MetricFailed(EvaluationError, RuntimeError):
     def __init__(self, metric: str, *, reason: str, hint: str = "it is called with y_true and y_pred") -> None:
         self.metric, self.reason = metric, reason
         super().__init__(f"The metric '{metric:.80}' failed: {reason}. Hint: {hint}.")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"{name!r:.62}" for name in names[:10]) + (", …" if len(names) > 10 else "")
+
+
+def _delimiter_hint(known: Sequence[str]) -> str:
+    """Return what to do where the only column looks like a line of csv that was not divided."""
+    found = next((name for sign, name in _DELIMITERS.items() if len(known) == 1 and sign in known[0]), None)
+    return f"; it was read as one column: say what divides the cells (CLI: --delimiter {found})" if found else ""
 
 
 def _kinds(values: Sequence[object]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
+from palate.evaluation.errors import MetricNotFound
+
 __all__ = [
     "Calibration",
     "Comparison",
@@ -219,11 +221,11 @@ class Evaluation:
     notes: tuple[str, ...]
 
     def metric(self, name: str) -> Metric:
-        """Return a figure by its name. Raises KeyError."""
+        """Return a figure by its name. Raises MetricNotFound."""
         for metric in self.metrics:
             if metric.name == name:
                 return metric
-        raise KeyError(name)
+        raise MetricNotFound(name, known=[metric.name for metric in self.metrics])
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON data."""
@@ -276,11 +278,11 @@ class Comparison:
     differences: tuple[Difference, ...]
 
     def difference(self, name: str) -> Difference:
-        """Return how they differ in a metric. Raises KeyError."""
+        """Return how they differ in a metric. Raises MetricNotFound."""
         for difference in self.differences:
             if difference.name == name:
                 return difference
-        raise KeyError(name)
+        raise MetricNotFound(name, known=[difference.name for difference in self.differences])
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON data."""
