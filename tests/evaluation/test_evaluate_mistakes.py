@@ -143,6 +143,42 @@ def test_which_of_two_models_does_not_fit_is_told() -> None:
     assert "The model 'named' cannot be evaluated on without.parquet, which lacks 'bmi'" in done.stderr
 
 
+@pytest.mark.parametrize("max_held_bytes", [1, 10**9])
+def test_an_average_says_which_class_counts_as_zero(max_held_bytes: int, tmp_path: Path) -> None:
+    """A class without rows, or never predicted, enters a macro average as 0, and the figure says which it is."""
+    rows = pd.DataFrame({"x": np.tile([0.0, 1.0, 2.0], 40), "told": np.tile(["a", "b", "c"], 40)})
+    palate.save_model(
+        LogisticRegression().fit(rows[["x"]], rows["told"]), tmp_path / "m", input_example=rows[["x"]].head(3)
+    )
+    data = pd.DataFrame({"x": [0.0, 2.0, 1.0, 0.0] * 10, "told": ["a", "a", "b", "a"] * 10})
+    found = evaluate_model(str(tmp_path / "m"), data, target="told", latency=False, max_held_bytes=max_held_bytes)
+    assert found.metric("recall_macro").value == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert found.metric("recall_macro").note == "'c', of which there are no rows, counts as 0 in it."
+    data = pd.DataFrame({"x": [0.0, 1.0, 1.0, 0.0] * 10, "told": ["a", "b", "c", "a"] * 10})
+    found = evaluate_model(str(tmp_path / "m"), data, target="told", latency=False, max_held_bytes=max_held_bytes)
+    assert found.metric("precision_macro").note == "'c', which was never predicted, counts as 0 in it."
+    assert found.metric("recall_macro").note == ""
+
+
+def test_a_slice_without_a_class_says_so() -> None:
+    """The terminal tells, below the slices, in which of them an average has a class that counts as 0."""
+    rows = pd.DataFrame({"x": np.tile([0.0, 1.0, 2.0], 40), "told": np.tile(["a", "b", "c"], 40)})
+    palate.save_model(LogisticRegression().fit(rows[["x"]], rows["told"]), "four", input_example=rows[["x"]].head(3))
+    told = np.where((rows.index % 7 == 0) & (rows.index >= 60), "b", rows["told"])
+    told[60:] = np.where(told[60:] == "c", "b", told[60:])
+    rows.assign(told=told, half=np.where(rows.index < 60, "whole", "part")).to_parquet("halves.parquet")
+    done = run("four", "halves.parquet", "--target", "told", "--by", "half", "--no-latency", code=0)
+    assert "note: recall_macro in half=part: 'c', of which there are no rows, counts as 0 in it." in done.stdout
+
+
+def test_ranges_have_short_names() -> None:
+    """The edges of ranges are told with three digits."""
+    found = evaluate_model("named", "rows.parquet", target="told", by="bmi", latency=False, resamples=0)
+    numbers = [number for part in found.slices for number in re.findall(r"[\d.]+", part.label)]
+    assert numbers
+    assert all(len(number.replace(".", "").lstrip("0")) <= 3 for number in numbers)
+
+
 def test_slices_of_both_models_are_shown() -> None:
     """Each slice has a line for A and one for B; that P is corrected stands below the differences."""
     done = run("named", "plain", "rows.csv", "--target", "told", "--weights", "weight", "--by", "size", code=0)

@@ -245,3 +245,22 @@ def test_no_picture_is_cut_by_the_end_of_a_page(open_page: Any, name: str) -> No
         "[...document.querySelectorAll('details .scroll')].map(one => one.getBoundingClientRect().height)"
     )
     assert all(height > 20 for height in heights)
+
+
+@pytest.mark.parametrize("name", ["comparison", "binary", "regression"])
+@pytest.mark.parametrize("width", [320, 390])
+def test_figures_and_differences_need_no_scrolling_on_a_phone(open_page: Any, name: str, width: int) -> None:
+    """Rows of these tables stand below each other where the screen is narrow: every cell is inside it."""
+    page = open_page(name, width=width)
+    cells = "document.querySelectorAll('.cards th, .cards td, .cards svg')"
+    ends = page.evaluate(f"[...{cells}].map(one => one.getBoundingClientRect().right)")
+    assert len(ends) > 6
+    assert max(ends) <= width
+    boxes = page.evaluate(
+        "[...document.querySelectorAll('.cards')].map(one => one.parentElement)"
+        ".map(box => [box.scrollWidth, box.clientWidth])"
+    )
+    assert all(inside <= outside for inside, outside in boxes)
+    if name == "comparison":
+        assert "A is screening, version 2, " in page.inner_text(".byline")
+        assert "B is screening, version 3, " in page.inner_text(".byline")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from palate.cli._output import echo_table, one_line, printable
-from palate.evaluation import Comparison, Evaluation, GateResult, Metric
+from palate.evaluation import Comparison, Evaluation, GateResult, Metric, Slice
 from palate.locations import shown_uri
 
 __all__ = ["echo_broken", "echo_comparison", "echo_evaluation", "echo_gate"]
@@ -93,13 +93,31 @@ def _echo_slices(evaluations: Sequence[tuple[str, Evaluation]]) -> None:
     names = [metric.name for metric in first.metrics[:_SLICE_FIGURES]]
     marked = any(mark for mark, _found in evaluations)
     rows = [("SLICE", *(["MODEL"] if marked else []), "ROWS", *(_cut(name) for name in names))]
-    for parts in zip(*(found.slices for _mark, found in evaluations), strict=True):
-        for (mark, _found), part in zip(evaluations, parts, strict=True):
-            values = {metric.name: _number(metric.value) for metric in part.metrics}
-            figures = (values.get(name, "-") for name in names)
-            title = f"{_cut(part.column)}={_cut(part.label)}"
-            rows.append((title, *([mark] if mark else []), f"{part.rows:,}", *figures))
+    parts = [(mark, part) for mark, found in evaluations for part in found.slices]
+    titles = list(dict.fromkeys(_slice_title(part) for _mark, part in parts))
+    for mark, part in sorted(parts, key=lambda each: titles.index(_slice_title(each[1]))):
+        values = {metric.name: _number(metric.value) for metric in part.metrics}
+        figures = (values.get(name, "-") for name in names)
+        rows.append((_slice_title(part), *([mark] if mark else []), f"{part.rows:,}", *figures))
     echo_table(rows)
+    for mark, found in evaluations:
+        _echo_slice_notes(found, names, f" of {mark}" if mark else "")
+
+
+def _slice_title(part: Slice) -> str:
+    return f"{_cut(part.column)}={_cut(part.label)}"
+
+
+def _echo_slice_notes(found: Evaluation, names: Sequence[str], whose: str) -> None:
+    """Print what has to be known of the figures in slices; that they have no interval is not, as none is shown."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for part in found.slices:
+        for metric in part.metrics:
+            if metric.name in names and metric.note and (metric.value is None or metric.low is not None):
+                told.setdefault((metric.name, metric.note), []).append(_slice_title(part))
+    for (name, note), where in told.items():
+        more = f" and {len(where) - 3} more" if len(where) > 3 else ""
+        click.echo(printable(f"note: {name}{whose} in {', '.join(where[:3])}{more}: {note}"))
 
 
 def _echo_latency(evaluations: Sequence[tuple[str, Evaluation]]) -> None:

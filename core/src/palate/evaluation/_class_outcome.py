@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from palate.evaluation._outcomes import Array, Undefined, Values, take_rows
+from palate.evaluation._outcomes import Array, Remarks, Undefined, Values, counted_as_zero, take_rows
 from palate.evaluation._sums import Sums
 from palate.evaluation.results import Label
 
-__all__ = ["CLASS_METRICS", "ClassOutcome", "why_undefined"]
+__all__ = ["CLASS_METRICS", "ClassOutcome", "averages_of_absent", "why_undefined"]
 
 _BINARY = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
 _AVERAGED = tuple(f"{name}_{average}" for average in ("macro", "micro", "weighted") for name in _BINARY[2:])
@@ -85,9 +85,16 @@ class ClassOutcome:
         return []
 
     def undefined(self) -> Undefined:
-        true = np.bincount(self.truth, weights=self.weights, minlength=len(self.classes))
-        predicted = np.bincount(self.predicted, weights=self.weights, minlength=len(self.classes))
-        return why_undefined(self, true, predicted, self.unknown())
+        return why_undefined(self, *self._counts(), self.unknown())
+
+    def remarks(self) -> Remarks:
+        return averages_of_absent(self, *self._counts())
+
+    def _counts(self) -> tuple[Array, Array]:
+        """Return the rows, or the weight, of each class, and of each that was predicted."""
+        pair, count = (self.truth, self.predicted), len(self.classes)
+        true, predicted = (np.bincount(each, weights=self.weights, minlength=count) for each in pair)
+        return true, predicted
 
     def exact(self) -> dict[str, float]:
         from sklearn import metrics
@@ -225,7 +232,7 @@ def why_undefined(outcome: ClassOutcome, true: Array, predicted: Array, unknown:
         unknown: classes of rows that the model has no score for.
     """
     found: Undefined = {}
-    names = [f"{label!r:.40}" if isinstance(label, str) else str(label) for label in outcome.classes]
+    names = _shown(outcome)
     if (true > 0).sum() <= 1:
         found["mcc"] = "All rows are of one class."
     if (positive := outcome.positive) is not None:
@@ -243,3 +250,14 @@ def why_undefined(outcome: ClassOutcome, true: Array, predicted: Array, unknown:
         reason = f"The model does not know {', '.join(f'{label!r:.40}' for label in unknown[:5])}."
         found |= dict.fromkeys(("roc_auc", "pr_auc", "log_loss", "brier"), reason)
     return found
+
+
+def averages_of_absent(outcome: ClassOutcome, true: Array, predicted: Array) -> Remarks:
+    """Return which classes are 0 in an average over many, from how many rows are of each and are said to be."""
+    if outcome.positive is not None:
+        return {}
+    return counted_as_zero(_shown(outcome), true, predicted, true + predicted > 0)
+
+
+def _shown(outcome: ClassOutcome) -> list[str]:
+    return [f"{label!r:.40}" if isinstance(label, str) else str(label) for label in outcome.classes]

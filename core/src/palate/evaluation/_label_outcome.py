@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from palate.evaluation._outcomes import Array, Undefined, Values, take_rows
+from palate.evaluation._outcomes import Array, Remarks, Undefined, Values, counted_as_zero, take_rows
 from palate.evaluation._sums import Sums
 
 __all__ = ["LABEL_METRICS", "LabelOutcome", "why_no_areas"]
@@ -84,6 +84,13 @@ class LabelOutcome:
         counts = (self.truth.T if self.weights is None else self.truth.T * self.weights).sum(axis=1)
         total = len(self) if self.weights is None else self.weights.sum()
         return why_no_areas(self.names, counts, float(total)) if self.scores is not None else {}
+
+    def remarks(self) -> Remarks:
+        true, predicted = (
+            (each.T if self.weights is None else each.T * self.weights).sum(axis=1)
+            for each in (self.truth, self.predicted)
+        )
+        return counted_as_zero(self.names, true, predicted, np.ones(len(self.names), dtype=bool))
 
     def exact(self) -> dict[str, float]:
         from sklearn import metrics

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from palate.evaluation._grouped_bootstrap import resample_groups
-from palate.evaluation._outcomes import Array, Outcome, Undefined, Values
+from palate.evaluation._outcomes import Array, Outcome, Remarks, Undefined, Values
 from palate.evaluation._resampling import MIN_ROWS, SampleMetrics, interval, resample
 from palate.evaluation.results import Metric
 
@@ -51,14 +51,14 @@ def measure(outcome: Outcome, bootstrap: Bootstrap) -> MeasuredMetrics:
     """Return the figures of rows that are all there, of which there is at least one."""
     if outcome.weights is not None and not outcome.weights.any():
         undefined = {name: "The weight of all its rows is 0." for name, _greater in outcome.order}
-        return make_metrics(outcome, {}, undefined, {}, "", bootstrap)
+        return make_metrics(outcome, {}, undefined, {}, "", bootstrap, {})
     undefined = outcome.undefined()
     with warnings.catch_warnings():
         # What scikit-learn warns of is in the notes: metrics that divide by nothing.
         warnings.simplefilter("ignore")
         exact = outcome.exact() | _exact_areas(outcome, undefined)
     samples, reason = _sample(outcome, bootstrap, exact)
-    return make_metrics(outcome, exact, undefined, samples, reason, bootstrap)
+    return make_metrics(outcome, exact, undefined, samples, reason, bootstrap, outcome.remarks())
 
 
 def make_metrics(
@@ -68,6 +68,7 @@ def make_metrics(
     samples: Values,
     reason: str,
     bootstrap: Bootstrap,
+    remarks: Remarks,
 ) -> MeasuredMetrics:
     """Return figures with their intervals.
 
@@ -78,6 +79,7 @@ def make_metrics(
         samples: what they are in bootstrap samples.
         reason: why there are no samples.
         bootstrap: how the samples were made.
+        remarks: what has to be known of those that have a value.
     """
     metrics = []
     for name, greater in outcome.order:
@@ -89,6 +91,7 @@ def make_metrics(
         low, high, note = interval(samples.get(name), bootstrap.confidence)
         if bootstrap.resamples and low is None:
             note = note or _WITHOUT.get(name, reason)
+        note = " ".join(filter(None, (remarks.get(name), note)))
         metrics.append(Metric(name=name, value=value, low=low, high=high, greater_is_better=greater, note=note))
     return MeasuredMetrics(metrics=tuple(metrics), samples=samples)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from palate.evaluation._outcomes import Array, Undefined, Values, take_rows
+from palate.evaluation._outcomes import Array, Remarks, Undefined, Values, take_rows
 from palate.evaluation._sums import Sums
 
 __all__ = ["NUMBER_METRICS", "NumberOutcome", "why_no_r2"]
@@ -74,6 +74,9 @@ class NumberOutcome:
     def undefined(self) -> Undefined:
         counted = self.truth if self.weights is None else self.truth[self.weights > 0]
         return why_no_r2(len(self), is_constant=bool((counted == counted[0]).all(axis=0).any()))
+
+    def remarks(self) -> Remarks:
+        return {}
 
     def exact(self) -> dict[str, float]:
         from sklearn import metrics

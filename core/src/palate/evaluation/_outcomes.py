@@ -10,7 +10,7 @@ import numpy as np
 
 from palate.evaluation._sums import Sums
 
-__all__ = ["Array", "Outcome", "Undefined", "Values", "take_rows"]
+__all__ = ["Array", "Outcome", "Remarks", "Undefined", "Values", "counted_as_zero", "take_rows"]
 
 _Rows = TypeVar("_Rows", bound=Any)
 
@@ -19,6 +19,8 @@ Values: TypeAlias = dict[str, Array]
 """By the name of a metric, its value for each of some samples; NaN where it is not defined."""
 Undefined: TypeAlias = dict[str, str]
 """By the name of a metric that has no value, the sentence that says why."""
+Remarks: TypeAlias = dict[str, str]
+"""By the name of a metric, a sentence that its reader has to know."""
 
 
 class Outcome(Protocol):
@@ -56,9 +58,37 @@ class Outcome(Protocol):
     def undefined(self) -> Undefined:
         """Return why metrics have no value for these rows; those that are left out have one."""
 
+    def remarks(self) -> Remarks:
+        """Return what has to be known of metrics that have a value."""
+
 
 def take_rows(outcome: _Rows, rows: Array, *, columns: Sequence[str]) -> _Rows:
     """Return some rows of a dataclass, by their numbers; *columns* are its fields that have a value for each row."""
     held = {name: getattr(outcome, name) for name in columns}
     taken: _Rows = replace(outcome, **{name: None if each is None else each[rows] for name, each in held.items()})
     return taken
+
+
+def counted_as_zero(names: Sequence[str], true: Array, predicted: Array, counted: Array) -> Remarks:
+    """Return which classes, or labels, pull an average down because nothing is known of them.
+
+    Args:
+        names: of the classes.
+        true: rows, or weight, of each.
+        predicted: the same of what was predicted.
+        counted: whether each is part of an average where all count the same.
+    """
+    absent, unsaid = counted & (true <= 0), counted & (predicted <= 0)
+    cases = {
+        "recall_macro": (absent, "of which there are no rows"),
+        "f1_macro": (absent, "of which there are no rows"),
+        "precision_macro": (unsaid, "which was never predicted"),
+        "precision_weighted": (unsaid & (true > 0), "which was never predicted"),
+    }
+    found: Remarks = {}
+    for metric, (which, why) in cases.items():
+        chosen = [names[at] for at in np.flatnonzero(which).tolist()]
+        if chosen:
+            more = f" and {len(chosen) - 5} more" if len(chosen) > 5 else ""
+            found[metric] = f"{', '.join(chosen[:5])}{more}, {why}, counts as 0 in it."
+    return found

@@ -90,7 +90,7 @@ def _comparison(found: Comparison, gate: GateResult | None) -> dict[str, Any]:
     return {
         "title": f"{b.title} compared with {a.title}",
         "lead": _lead(found.b),
-        "byline": f"{_time(found.b)} · A {_mark(found.a)} · B {_mark(found.b)}",
+        "byline": f"{_time(found.b)} · A is {a.title}, {_mark(found.a)} · B is {b.title}, {_mark(found.b)}",
         "verdict": _verdict(found),
         "figures": (),
         "about": _about(found.b),

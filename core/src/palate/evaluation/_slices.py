@@ -121,7 +121,8 @@ class SliceColumn:
         different = np.unique(there)
         if len(different) <= _MAX_SINGLE_NUMBERS:
             shown: list[Label] = [int(one) if self._whole else float(one) for one in different]
-            parts = [*((value, f"{value:g}" if not self._whole else str(value)) for value in shown), *tail]
+            texts = list(map(str, shown)) if self._whole else _short_numbers(different)
+            parts = [*((value, text) for value, text in zip(shown, texts, strict=True)), *tail]
             return Division(column=self.name, parts=tuple(parts), numbers=different)
         edges = np.unique(np.quantile(there, np.linspace(0, 1, _RANGES + 1), method="inverted_cdf"))
         if len(edges) < 2:
@@ -133,12 +134,21 @@ class SliceColumn:
         """Return the texts of ranges, of which the first and the last have no end: more rows may follow."""
         if len(edges) == 2:
             return ["all numbers"]
-        inner = [f"{int(edge):,}" if self._whole else f"{edge:.6g}" for edge in edges[1:-1]]
+        inner = [f"{int(edge):,}" for edge in edges[1:-1]] if self._whole else _short_numbers(edges[1:-1])
         between = [f"{low} to under {high}" for low, high in pairwise(inner)]
         return [f"under {inner[0]}", *between, f"{inner[-1]} or more"]
 
     def _too_many(self, found: int) -> InvalidSlice:
         return InvalidSlice(self.name, reason=f"it has {found:,} different values or more")
+
+
+def _short_numbers(values: Array) -> list[str]:
+    """Return numbers with three digits, or as many more as tell them apart."""
+    for digits in range(3, 17):
+        texts = [f"{value:.{digits}g}" for value in values]
+        if len(set(texts)) == len(texts):
+            break
+    return texts
 
 
 def _plain(value: object) -> Label:

@@ -11,12 +11,12 @@ from typing import Final, Generic, TypeVar
 import numpy as np
 
 from palate.evaluation._binning import Bins, quantile_bins
-from palate.evaluation._class_outcome import ClassOutcome, why_undefined
+from palate.evaluation._class_outcome import ClassOutcome, averages_of_absent, why_undefined
 from palate.evaluation._grouped_bootstrap import Groups, count_in_bins, metrics_of_bins
 from palate.evaluation._label_outcome import LabelOutcome, why_no_areas
 from palate.evaluation._metrics import Bootstrap, MeasuredMetrics, make_metrics, shifted
 from palate.evaluation._number_outcome import NumberOutcome, why_no_r2
-from palate.evaluation._outcomes import Array, Undefined, Values
+from palate.evaluation._outcomes import Array, Outcome, Remarks, Undefined, Values, counted_as_zero
 from palate.evaluation._resampling import MIN_ROWS
 
 __all__ = ["StreamingMetrics"]
@@ -96,7 +96,7 @@ class StreamingMetrics(Generic[_Rows]):
             values["max_error"] = float(np.mean(self._greatest))
         samples, reason = self._sample(form, values)
         undefined = self._undefined(form, total[0], values)
-        return make_metrics(form, values, undefined, samples, reason, self._bootstrap)
+        return make_metrics(form, values, undefined, samples, reason, self._bootstrap, _remarks(form, total[0]))
 
     def coarseness(self) -> list[str]:
         """Return how far bins may be off, one sentence for each kind of metric that comes from them."""
@@ -151,6 +151,18 @@ class StreamingMetrics(Generic[_Rows]):
         blocks: list[Array] = [sums[:, at * count : (at + 1) * count][:, order] for at in range(3)]
         self._groups.sums = np.hstack((*blocks, sums[:, 3 * count :]))
         self._unknown = set(_sorted_classes(np.array(sorted(self._unknown), dtype=np.int64), order).tolist())
+
+
+def _remarks(form: Outcome, total: Array) -> Remarks:
+    """Return what has to be known of averages, from the sums of all rows."""
+    if isinstance(form, ClassOutcome):
+        count = len(form.classes)
+        return averages_of_absent(form, total[:count], total[count : 2 * count])
+    if isinstance(form, LabelOutcome):
+        count = len(form.names)
+        every = np.ones(count, dtype=bool)
+        return counted_as_zero(form.names, total[:count], total[count : 2 * count], every)
+    return {}
 
 
 def _sorted_classes(codes: Array, order: Array) -> Array:
