@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,14 +12,28 @@ from palate.evaluation._column_source import ColumnSource, all_missing, flags, n
 from palate.evaluation._labels import Labels
 from palate.evaluation._model_output import ModelOutput, read_output
 from palate.evaluation._outcomes import Array
-from palate.evaluation._predictions import CalledMethods, Predictions, are_scores, read_predicted
+from palate.evaluation._predictions import (
+    CalledMethods,
+    Predictions,
+    are_probabilities,
+    are_scores,
+    has_fractions,
+    read_predicted,
+)
 from palate.evaluation._settings import Settings
-from palate.evaluation._tasks import Family, find_family
+from palate.evaluation._tasks import Family, beyond_zero_and_one, find_family
 from palate.evaluation.errors import InvalidPredictions, InvalidTarget, InvalidWeights
 from palate.pyfunc import PyFuncModel
 
 __all__ = ["EvaluatedModel", "PredictedRows", "RowContext", "read_weights"]
 
+_TURNED_SCORES: Final = "the first rows have whole numbers, which were read as classes, and later ones have fractions"
+_SAY_CLASSES: Final = "let the model predict integers, if they are classes; if they are scores, give these rows first"
+_TURNED_MARGINS: Final = "the first rows have probabilities, and were summed up as such; later ones have other numbers"
+_TURNED_LABELS: Final = "the first rows have 0 and 1, and were summed up as labels; later ones have fractions"
+_MORE_MEMORY: Final = (
+    "pass a greater max_held_bytes, or rows in another order, so that the first ones have such numbers"
+)
 _NAN_HINT: Final = "a model has to predict a number, or a class, for each row; look at these rows"
 
 
@@ -46,14 +60,14 @@ class PredictedRows:
 
     Attributes:
         truth: codes (int32, one a row); or a column for each label (bool) or target (float64).
-        predicted: the same; for classes that only the scores tell, the number of the greatest column.
+        predicted: the same; None where only the scores tell, until ``read_scores`` has read them.
         scores: in the model's order of columns, or None.
         weights: of the rows, or None.
         slices: as in ``RowContext``.
     """
 
     truth: Array
-    predicted: Array
+    predicted: Array | None
     scores: Array | None
     weights: Array | None
     slices: tuple[Array, ...]
@@ -73,7 +87,7 @@ class PredictedRows:
         first = parts[0]
         return cls(
             truth=np.concatenate([part.truth for part in parts]),
-            predicted=np.concatenate([part.predicted for part in parts]),
+            predicted=_joined([part.predicted for part in parts]),
             scores=_joined([part.scores for part in parts]),
             weights=_joined([part.weights for part in parts]),
             slices=tuple(np.concatenate([part.slices[at] for part in parts]) for at in range(len(first.slices))),
@@ -95,6 +109,8 @@ class EvaluatedModel:
         labels: the classes met.
         by_scores: whether only scores tell the predicted class.
         probable: whether all scores were probabilities.
+        fractions: whether any score was no whole number.
+        settled: whether rows were summed up already by what ``probable`` and ``fractions`` said of the first ones.
         names: what the model calls the columns of scores.
         notes: what a reader has to know.
         skipped: rows of which nobody knows what is true.
@@ -108,10 +124,12 @@ class EvaluatedModel:
         self.labels = Labels(target.title)
         self.by_scores = False
         self.probable = True
+        self.fractions = self.settled = False
         self.names: tuple[str, ...] | None = None
         self.notes: list[str] = []
         self.skipped = self.rows = 0
         self._scored: bool | None = None
+        self._must_be_probable = False
         self._unusable = 0
         self._first_unusable: int | None = None
 
@@ -130,6 +148,7 @@ class EvaluatedModel:
             found = find_family(self.settings.task, self.target, side.cells, first, self.model.methods)
             self.family = found.family
             self.notes += [found.note] if found.note else []
+            self._must_be_probable = found.probable
         truth, there = self._read_truth(side.cells)
         predicted = self._predict(first, inputs, rows)
         return self._keep(truth, there, predicted, side)
@@ -167,6 +186,8 @@ class EvaluatedModel:
         if self.family == "classes" and answer is not None:
             if self._scored is None:
                 self._scored = are_scores(answer)
+            elif not self._scored and are_scores(answer):
+                raise InvalidPredictions(answer.method, reason=_TURNED_SCORES, hint=_SAY_CLASSES)
             if self._scored:
                 answer, scores = None, answer
         names = self.target.names
@@ -201,24 +222,52 @@ class EvaluatedModel:
         rows = np.flatnonzero(there & predicted.usable)
         self.rows += len(rows)
         self.by_scores |= predicted.values is None
-        self.probable &= predicted.probable
         self.names = predicted.names
-        return _part(truth, predicted, side, rows)
+        part = _part(truth, predicted, side, rows)
+        self._look_at(part.scores)
+        return part
+
+    def _look_at(self, scores: Array | None) -> None:
+        """Note what scores can be, of which each row may tell more. Raises InvalidPredictions, TaskUnknown."""
+        before = self.probable, self.fractions
+        assert self.family is not None
+        method = self.asked.scores or self.asked.first
+        self.probable &= scores is not None and are_probabilities(scores, method, self.family)
+        if self.family == "labels" and self.by_scores and scores is not None:
+            self.fractions |= has_fractions(scores)
+        if self._must_be_probable and not self.probable:
+            raise beyond_zero_and_one(self.target)
+        if self.settled and before != (self.probable, self.fractions):
+            reason = _TURNED_LABELS if self.fractions != before[1] else _TURNED_MARGINS
+            raise InvalidPredictions(method, reason=reason, hint=_MORE_MEMORY)
+
+    def read_scores(self, part: PredictedRows) -> PredictedRows:
+        """Return rows with what their scores say, by what all scores are. Raises InvalidPredictions."""
+        scores, predicted = part.scores, part.predicted
+        if scores is None or self.family == "numbers":
+            return part
+        if self.family == "labels":
+            if predicted is None and not self.fractions:
+                if not np.isin(scores, (0, 1)).all():
+                    hint = "predict 0 or 1 for each label"
+                    raise InvalidPredictions(self.asked.first, reason="a label is neither 0 nor 1", hint=hint)
+                return replace(part, predicted=scores == 1, scores=None)
+            return part if predicted is not None else replace(part, predicted=scores > (0.5 if self.probable else 0))
+        if scores.shape[1] == 1:
+            scores = np.hstack((1 - scores if self.probable else -scores, scores))
+        return replace(part, scores=scores, predicted=scores.argmax(axis=1) if predicted is None else predicted)
 
 
 def _part(truth: Array, predicted: Predictions, side: RowContext, rows: Array) -> PredictedRows:
     """Return some rows of what was read."""
-    values, whole = predicted.values, len(rows) == len(truth)
-    if values is None:
-        assert predicted.scores is not None
-        values = predicted.scores.argmax(axis=1).astype(np.int32)
+    whole = len(rows) == len(truth)
 
     def some(array: Array) -> Array:
         return array if whole else array[rows]
 
     return PredictedRows(
         truth=some(truth),
-        predicted=some(values),
+        predicted=None if predicted.values is None else some(predicted.values),
         scores=None if predicted.scores is None else some(predicted.scores),
         weights=None if side.weights is None else some(side.weights),
         slices=tuple(some(column) for column in side.slices),

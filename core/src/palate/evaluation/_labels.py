@@ -88,6 +88,11 @@ class Vocabulary:
             self.labels.append(label)
         return code
 
+    def rename(self, label: Label, to: Label) -> None:
+        """Write a label that was met in another way, under the same code."""
+        code = self._codes.pop(label)
+        self._codes[to], self.labels[code] = code, to
+
     def encode(self, cells: Any, convert: Callable[[object], Label]) -> np.ndarray[Any, Any]:
         """Return the code of each cell of an Arrow array, -1 where it is missing."""
         codes, values = _distinct(cells)
@@ -95,12 +100,17 @@ class Vocabulary:
 
 
 class Labels:
-    """The classes of an evaluation. The first rows tell how those of the model become those of the target."""
+    """The classes of an evaluation. What is true of all rows tells how those of the model become those of the target.
+
+    A class that the model names before the target does is written as the target does from the row on that has it.
+    """
 
     def __init__(self, target: str) -> None:
         self._target = target
         self._convert: _Convert | None = None
         self._true: dict[Label, None] = {}
+        self._predicted: dict[Label, Label] = {}
+        self._columns: dict[Label, Label] = {}
         self._known = Vocabulary(
             _MAX_CLASSES, lambda found: TooManyClasses(self._target, found=found, limit=_MAX_CLASSES)
         )
@@ -109,6 +119,16 @@ class Labels:
     def met(self) -> Sequence[Label]:
         """All labels, by code."""
         return self._known.labels
+
+    @property
+    def true(self) -> list[Label]:
+        """Those that the target has."""
+        return list(self._true)
+
+    @property
+    def modelled(self) -> list[Label]:
+        """Those that the model has predicted, or names, as the target writes them."""
+        return list(dict.fromkeys([*self._predicted.values(), *self._columns.values()]))
 
     def add(self, label: Label) -> int:
         """Return the code of a label that is written as the target writes them."""
@@ -123,19 +143,33 @@ class Labels:
         """Return the codes of what was predicted. Raises LabelsDiffer, InvalidTarget, TooManyClasses."""
         self._check_type(cells)
         codes, values = _distinct(cells)
-        return _recoded(codes, self.codes(values))
+        found = self._read_each(values)
+        self._predicted |= {given: label for given, label in found if label is not None}
+        if len(set(self._predicted.values())) < len(self._predicted):  # "1" and "1.0" would become one class
+            raise self._differ(list(self._predicted))
+        return _recoded(codes, [self._known.add(label) for _given, label in found])
 
     def codes(self, labels: Iterable[object]) -> list[int]:
         """Return the code of each of the model's own labels. Raises LabelsDiffer, InvalidTarget, TooManyClasses."""
-        return [self._known.add(label) for label in self.read(labels)]
+        found = self._read_each(labels)
+        self._columns |= {given: label for given, label in found if label is not None}
+        return [self._known.add(label) for _given, label in found]
 
     def read(self, labels: Iterable[object]) -> list[Label]:
         """Return the model's own labels as the target writes them. Raises LabelsDiffer, InvalidTarget."""
+        return [label for _given, label in self._read_each(labels)]
+
+    def read_alone(self, label: Label) -> Label:
+        """Return a label of any kind as the target writes it. Raises ValueError where it cannot be."""
+        return _conversion(self.true, [label])(label)
+
+    def _read_each(self, labels: Iterable[object]) -> list[tuple[Label, Label]]:
+        """Return each of the model's own labels, and beside it what the target writes."""
         try:
             plain = [_plain_label(label) for label in labels]
         except ValueError as exc:
             raise InvalidTarget(self._target, reason=f"the model predicts what is no class: {exc}", hint=_HINT) from exc
-        return self._reconcile(plain)
+        return list(zip(plain, self._reconcile(plain), strict=True))
 
     def _check_type(self, cells: Any) -> None:
         import pyarrow as pa
@@ -151,20 +185,45 @@ class Labels:
         if label is not None:
             if self._true and isinstance(label, str) != isinstance(next(iter(self._true)), str):
                 raise InvalidTarget(self._target, reason="it holds both text and numbers", hint="give one kind")
-            self._true.setdefault(label)
+            if label not in self._true:
+                self._true[label] = None
+                self._spell_again()
         return label
+
+    def _spell_again(self) -> None:
+        """Write the model's labels in the way of a class that the target brings only now. Raises LabelsDiffer."""
+        self._convert = None
+        before = {**self._columns, **self._predicted}
+        if not before:
+            return
+        try:
+            convert = _conversion(self.true, list(before))
+            after = {given: convert(given) for given in before}
+        except ValueError as exc:
+            raise self._differ(list(before)) from exc
+        for label, to in dict.fromkeys((before[given], after[given]) for given in before):
+            if label == to:
+                continue
+            if label in self._true or to in self._known.labels:
+                raise self._differ(list(before))
+            self._known.rename(label, to)
+        self._columns = {given: after[given] for given in self._columns}
+        self._predicted = {given: after[given] for given in self._predicted}
+
+    def _differ(self, given: Sequence[Label]) -> LabelsDiffer:
+        return LabelsDiffer(self._target, true=self.true[:5], predicted=given)
 
     def _reconcile(self, labels: Sequence[Label]) -> list[Label]:
         given = [label for label in labels if label is not None]
         try:
             if self._convert is None and given and self._true:
-                self._convert = _conversion(list(self._true), given)
+                self._convert = _conversion(self.true, given)
             convert = self._convert or (lambda label: label)
             converted = [None if label is None else convert(label) for label in labels]
         except ValueError as exc:
-            raise LabelsDiffer(self._target, true=list(self._true)[:5], predicted=given) from exc
-        if len(set(converted)) < len(set(labels)):  # "1" and "1.0" would become one class
-            raise LabelsDiffer(self._target, true=list(self._true)[:5], predicted=given)
+            raise self._differ(given) from exc
+        if len(set(converted)) < len(set(labels)):
+            raise self._differ(given)
         return converted
 
 

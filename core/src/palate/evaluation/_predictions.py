@@ -20,7 +20,7 @@ from palate.evaluation._tasks import Family
 from palate.evaluation.errors import InvalidPredictions
 from palate.pyfunc import PyFuncModel
 
-__all__ = ["CalledMethods", "Predictions", "are_scores", "read_predicted"]
+__all__ = ["CalledMethods", "Predictions", "are_probabilities", "are_scores", "has_fractions", "read_predicted"]
 
 _SCORE_METHODS: Final = ("predict_proba", "decision_function")
 _SUM_TOLERANCE: Final = 1e-3
@@ -61,17 +61,16 @@ class Predictions:
 
     Attributes:
         values: codes of classes (int32, one a row); truth values (bool), a column for each label; or numbers (float64),
-            a column for each target. None for classes that only the scores tell.
-        scores: a column of floats for each class, in the model's order, or for each label; None where there are none.
+            a column for each target. None for classes, or labels, that only the scores tell.
+        scores: as the model gave them: a column for each class, in its order, or for each label; a single column for
+            the second of two classes. None where there are none. What they say, only all rows tell.
         names: of the columns of scores, where the model names them.
-        probable: whether the scores are probabilities.
         usable: a truth value for each row: whether it has a prediction that is a value and not NaN or infinite.
     """
 
     values: np.ndarray[Any, Any] | None
     scores: np.ndarray[Any, Any] | None
     names: tuple[str, ...] | None
-    probable: bool
     usable: np.ndarray[Any, Any]
 
 
@@ -107,7 +106,7 @@ def read_predicted(
         raise InvalidPredictions(method, reason="they are no numbers", hint="pass task=, or method= for another method")
     values = _matrix(answer, targets, width).astype(np.float64, copy=False)
     usable = np.isfinite(values).all(axis=1)
-    return Predictions(values=values, scores=None, names=None, probable=False, usable=usable)
+    return Predictions(values=values, scores=None, names=None, usable=usable)
 
 
 def _read_classes(answer: ModelOutput | None, scores: ModelOutput | None, labels: Labels) -> Predictions:
@@ -115,13 +114,14 @@ def _read_classes(answer: ModelOutput | None, scores: ModelOutput | None, labels
     if answer is not None:
         values = labels.encode_predicted(arrow_cells(answer))
         usable = values >= 0
-    matrix, probable = (None, False) if scores is None else _class_scores(scores)
+    matrix = None if scores is None else _floats(scores)
     if matrix is not None:
+        matrix = matrix if matrix.ndim == 2 else matrix[:, None]
         finite = np.isfinite(matrix).all(axis=1)
         usable = finite if usable is None else usable & finite
     names = scores.names if scores is not None else None
     assert usable is not None
-    return Predictions(values=values, scores=matrix, names=names, probable=probable, usable=usable)
+    return Predictions(values=values, scores=matrix, names=names, usable=usable)
 
 
 def are_scores(answer: ModelOutput) -> bool:
@@ -136,25 +136,16 @@ def are_scores(answer: ModelOutput) -> bool:
         return True
     if answer.values.dtype.kind != "f":
         return False
-    return _has_fractions(answer.values)
+    return has_fractions(answer.values)
 
 
-def _class_scores(scores: ModelOutput) -> tuple[np.ndarray[Any, Any], bool]:
-    """Return a column of scores for each class, and whether they are probabilities."""
-    values = _floats(scores)
-    inside = _within(values)
-    if values.ndim == 1:
-        probable = inside and scores.method != "decision_function"
-        return np.stack((1 - values, values) if probable else (-values, values), axis=1), probable
-    sums = values.sum(axis=1, dtype=np.float64)
-    sums = sums[np.isfinite(sums)]
-    return values, inside and bool((np.abs(sums - 1) <= _SUM_TOLERANCE).all())
-
-
-def _within(values: np.ndarray[Any, Any]) -> bool:
-    """Whether all numbers that are finite lie from 0 to 1."""
-    finite = values[np.isfinite(values)]
-    return bool(((finite >= 0) & (finite <= 1)).all())
+def are_probabilities(scores: np.ndarray[Any, Any], method: str, family: Family) -> bool:
+    """Whether scores of some rows, all of them finite, can be probabilities."""
+    if not ((scores >= 0) & (scores <= 1)).all():
+        return False
+    if family == "labels" or scores.shape[1] == 1:
+        return method != "decision_function"
+    return bool((np.abs(scores.sum(axis=1, dtype=np.float64) - 1) <= _SUM_TOLERANCE).all())
 
 
 def _floats(answer: ModelOutput) -> np.ndarray[Any, Any]:
@@ -171,23 +162,22 @@ def _read_labels(
     rows = len(answer.values) if answer is not None else 0
     chances = None if scores is None else _matrix(scores, targets, width)
     values = None if answer is None else _matrix(answer, targets, width)
-    if values is not None and values.dtype.kind == "f" and chances is None and _has_fractions(values):
+    if values is not None and values.dtype.kind == "f" and chances is None:
         values, chances = None, values
-    probable = chances is not None and _within(chances) and (scores is None or scores.method != "decision_function")
     finite = [
         np.isfinite(part).all(axis=1) for part in (values, chances) if part is not None and part.dtype.kind in "iuf"
     ]
     usable = np.logical_and.reduce(finite) if finite else np.ones(rows, dtype=bool)
-    if values is None:
-        assert chances is not None
-        values = chances > (0.5 if probable else 0)
-    elif values.dtype.kind not in "biuf" or not np.isin(values[usable], (0, 1)).all():
-        method = answer.method if answer is not None else "predict"
-        raise InvalidPredictions(method, reason="a label is neither 0 nor 1", hint="predict 0 or 1 for each label")
-    return Predictions(values=values == 1, scores=chances, names=None, probable=probable, usable=usable)
+    if values is not None:
+        if values.dtype.kind not in "biuf" or not np.isin(values[usable], (0, 1)).all():
+            method = answer.method if answer is not None else "predict"
+            raise InvalidPredictions(method, reason="a label is neither 0 nor 1", hint="predict 0 or 1 for each label")
+        values = values == 1
+    return Predictions(values=values, scores=chances, names=None, usable=usable)
 
 
-def _has_fractions(values: np.ndarray[Any, Any]) -> bool:
+def has_fractions(values: np.ndarray[Any, Any]) -> bool:
+    """Whether some of the numbers that are finite are not whole."""
     finite = values[np.isfinite(values)]
     return bool((finite != np.floor(finite)).any())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from palate.evaluation.results import Label, Task
 
 __all__ = ["Rows", "TaskSpec", "class_form", "find_task_spec", "make_outcome", "with_sorted_classes"]
 
+_TWO_WAYS: Final = {frozenset({-1, 1}), frozenset({0, 1})}
+"""How the two classes of a binary task are written as numbers."""
 Rows: TypeAlias = ClassOutcome | LabelOutcome | NumberOutcome
 
 
@@ -61,6 +63,8 @@ def find_task_spec(subject: EvaluatedModel, part: PredictedRows, *, final: bool 
         EvaluationError: classes and scores do not fit together.
         InvalidOption: ``positive=`` or ``classes=`` are not of the classes.
     """
+    subject.settled |= not final
+    part = subject.read_scores(part)
     scale = 1.0 if part.weights is None else float(part.weights.max()) or 1.0
     none = np.empty(0, dtype=np.int64)
     if subject.family == "numbers":
@@ -103,6 +107,7 @@ def _compare_classes(subject: EvaluatedModel, part: PredictedRows, columns: Sequ
         LabelsDiffer: it could not, for all of its classes are others.
     """
     met, true = subject.labels.met, set(np.unique(part.truth).tolist())
+    assert part.predicted is not None
     predicted = set(np.unique(part.predicted).tolist())
     if subject.by_scores:
         assert columns is not None
@@ -117,6 +122,29 @@ def _compare_classes(subject: EvaluatedModel, part: PredictedRows, columns: Sequ
     return ["No row has a class that the model predicts for any row: see whether the target is the right one."]
 
 
+def _compare_all_classes(subject: EvaluatedModel) -> str:
+    """Return what has to be said where target and model share some classes only, and each has others.
+
+    Raises:
+        LabelsDiffer: one writes -1 and 1, and the other 0 and 1.
+    """
+    true, ours = subject.labels.true, subject.labels.modelled
+    only_true, only_ours = (
+        sorted(set(true) - set(ours), key=label_order),
+        sorted(set(ours) - set(true), key=label_order),
+    )
+    if not only_true or not only_ours or len(only_true) == len(true):
+        return ""
+    if subject.settings.task != "multiclass" and {frozenset(true), frozenset(ours)} == _TWO_WAYS:
+        raise LabelsDiffer(subject.target.title, true=true, predicted=ours)
+    listed = (", ".join(f"{label!r:.40}" for label in labels[:5]) for labels in (only_true, only_ours))
+    return (
+        "The target has classes that the model does not know or predict ({}), and lacks some that it does ({}).".format(
+            *listed
+        )
+    )
+
+
 def with_sorted_classes(subject: EvaluatedModel, spec: TaskSpec) -> TaskSpec:
     """Return *spec* with all classes that were met until now."""
     if subject.family != "classes":
@@ -124,7 +152,10 @@ def with_sorted_classes(subject: EvaluatedModel, spec: TaskSpec) -> TaskSpec:
     task, positive, note = _find_positive(subject)
     met = subject.labels.met
     order = np.array(sorted(range(len(met)), key=lambda code: label_order(met[code])), dtype=np.int64)
-    notes = (*spec.notes, note) if note and note not in spec.notes else spec.notes
+    if None not in (positive, spec.positive) and positive != spec.positive:
+        reason = "the first rows, which were summed up, lack the class that all others tell to be looked for"
+        raise InvalidTarget(subject.target.title, reason=reason, hint="pass positive= with the class")
+    notes = tuple(dict.fromkeys([*spec.notes, *filter(None, [_compare_all_classes(subject), note])]))
     classes = tuple(met[code] for code in order)
     return replace(spec, task=task, positive=positive, order=order, classes=classes, notes=notes)
 
@@ -159,8 +190,12 @@ def _code_of(subject: EvaluatedModel, positive: Label) -> int:
     for code, label in enumerate(met):
         if label == positive or str(label) == str(positive):
             return code
-    if len(met) < 2:
-        return subject.labels.add(positive)
+    try:
+        meant = subject.labels.read_alone(positive)
+    except ValueError:
+        meant = None
+    if meant is not None and (meant in met or len(met) < 2):
+        return subject.labels.add(meant)
     known = ", ".join(f"{label!r:.40}" for label in met)
     raise InvalidOption("positive", reason=f"{positive!r:.40} is no class", hint=f"there is {known}")
 
@@ -177,6 +212,8 @@ def _add_opposite(subject: EvaluatedModel) -> None:
 
 def make_outcome(subject: EvaluatedModel, spec: TaskSpec, part: PredictedRows, *, sort: bool = True) -> Rows:
     """Return rows as an outcome, classes in sorted order; or, while more may be met, in the order of their codes."""
+    part = subject.read_scores(part)
+    assert part.predicted is not None
     weights = None if part.weights is None else part.weights / spec.scale
     if subject.family == "numbers":
         return NumberOutcome(truth=part.truth, predicted=part.predicted, center=spec.center, weights=weights)

@@ -23,7 +23,7 @@ from palate.evaluation._model_output import ModelOutput
 from palate.evaluation.errors import TaskUnknown
 from palate.evaluation.results import Task
 
-__all__ = ["Family", "Found", "find_family"]
+__all__ = ["Family", "Found", "beyond_zero_and_one", "find_family"]
 
 Family: TypeAlias = Literal["classes", "labels", "numbers"]
 """What is measured: one class a row, several labels a row, or numbers."""
@@ -41,10 +41,17 @@ _SCORES: Final = frozenset({"predict_proba", "decision_function"})
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The family, and the sentence that says by which rule it was found where that was not plain."""
+    """What was found.
+
+    Attributes:
+        family: what is measured.
+        note: the sentence that says by which rule it was found where that was not plain.
+        probable: whether it was found because predictions were from 0 to 1, as all others have to be then.
+    """
 
     family: Family
     note: str = ""
+    probable: bool = False
 
 
 def find_family(
@@ -102,14 +109,19 @@ def _of_whole_numbers(given: ColumnSource, true: np.ndarray[Any, Any], answer: M
     if zero_one and not whole:
         if ((predicted >= 0) & (predicted <= 1)).all():
             note = f"'{answer.method}' returns numbers from 0 to 1 for a target of 0 and 1, read as probabilities of 1."
-            return Found("classes", note)
-        reason = "it is 0 and 1, and the predictions are numbers beyond these"
-        raise TaskUnknown(given.title, reason=reason, choices=("binary", "regression"))
+            return Found("classes", note, probable=True)
+        raise beyond_zero_and_one(given)
     # What a regression tree predicts may be whole too, but seldom are most of it among a few values of the target.
     if whole and len(true) <= _MAX_INTEGER_CLASSES and (zero_one or np.isin(predicted, true).mean() > 0.5):
         reason = "target and predictions are whole numbers, though the model predicts floats"
         raise TaskUnknown(given.title, reason=reason, choices=("multiclass", "regression"))
     return Found("numbers", "The target is of whole numbers and the model predicts fractions, read as regression.")
+
+
+def beyond_zero_and_one(given: ColumnSource) -> TaskUnknown:
+    """Return what is raised where numbers for a target of 0 and 1 are no probabilities."""
+    reason = "it is 0 and 1, and the predictions are numbers beyond these"
+    return TaskUnknown(given.title, reason=reason, choices=("binary", "regression"))
 
 
 def _is_number(cells: Any) -> bool:

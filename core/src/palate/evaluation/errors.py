@@ -141,7 +141,7 @@ class LabelsDiffer(EvaluationError, TypeError):
         self.target, self.true, self.predicted = target, tuple(true), tuple(predicted)
         super().__init__(
             f"The target '{target:.80}' holds {_kinds(self.true)}, and the model predicts {_kinds(self.predicted)}: "
-            "no class is the same. "
+            f"{_shared(self.true, self.predicted)}. "
             "Hint: give a target with the values that the model was trained on."
         )
 
@@ -201,6 +201,12 @@ def _delimiter_hint(known: Sequence[str]) -> str:
     """Return what to do where the only column looks like a line of csv that was not divided."""
     found = next((name for sign, name in _DELIMITERS.items() if len(known) == 1 and sign in known[0]), None)
     return f"; it was read as one column: say what divides the cells (CLI: --delimiter {found})" if found else ""
+
+
+def _shared(true: Sequence[object], predicted: Sequence[object]) -> str:
+    """Return which classes are the same."""
+    both = [label for label in true if label in predicted]
+    return f"only {_listed(list(map(str, both)))} is the same" if both else "no class is the same"
 
 
 def _kinds(values: Sequence[object]) -> str:
