@@ -290,7 +290,7 @@ def test_keys_may_be_inputs_and_folders(models, table) -> None:
         ({"max_errors": -1}, InvalidOption, "max_errors"),
         ({"on_error": "ignore"}, InvalidOption, "on_error"),
         ({"errors": "e.jsonl"}, InvalidOption, "no rows are set aside"),
-        ({"on_error": "skip", "errors": "in.parquet"}, InvalidOption, "is the input"),
+        ({"on_error": "skip", "errors": "in.parquet"}, InvalidOption, "is the input|no file of bad rows"),
         ({"on_error": "skip", "errors": "o.parquet"}, InvalidOption, "is the output"),
         ({"on_error": "skip", "errors": "."}, InvalidOption, "is a folder"),
         ({"on_error": "skip", "errors": "no/e.jsonl"}, InvalidOption, "in none"),

@@ -82,6 +82,8 @@ def agree(path: Path, text: str, schema: Schema, delimiter: str = ",") -> pd.Dat
         # A column without any value has no type that pandas would keep.
         empty = [name for name in whole if whole[name].isna().all()]
         assert parts[empty].isna().all(axis=None)
+        texts = {name: whole[name].dtype for name in whole if pd.api.types.is_string_dtype(whole[name].dtype)}
+        parts = parts.astype(texts)  # of which a chunk without any value has none
         pd.testing.assert_frame_equal(parts.drop(columns=empty).reset_index(drop=True), whole.drop(columns=empty))
     return whole
 

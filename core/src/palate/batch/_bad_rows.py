@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from palate.batch._first_line import first_line
 from palate.batch._scoring import Scorer
@@ -32,6 +32,9 @@ class Reject:
         reason: what is wrong with it.
         data: the row itself.
     """
+
+    BEGIN: ClassVar[bytes] = b'{"file": '
+    """How each line begins."""
 
     file: str
     row: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,11 @@ _REJECTS: Final = ".errors.jsonl"
 _MADE: Final = "output"
 _REPLACED: Final = "replaced"
 _SUCCESS: Final = "_SUCCESS"
+# What batch jobs write: ours, Spark's, Ray's and Dask's.
+_OF_JOBS: Final = re.compile(
+    r"\.?(part[-.][0-9]+|[0-9]+_[0-9]+_[0-9]+)[\w.-]*\.(parquet|pq|arrow|csv|jsonl|npy)(\.crc)?"
+    r"|\.?_SUCCESS(\.crc)?|_metadata|_common_metadata"
+)
 _UPLOADING: Final = "uploading"
 _LONGEST_NAME: Final = 200  # in bytes, of the 255 that file systems take
 
@@ -194,7 +200,7 @@ def _stage_beside(path: Path) -> Path:
 def _require_replaceable(output: str, names: Iterable[str]) -> None:
     """Raise InvalidOption where a folder has what is no job's output, such as somebody's only copy of something."""
     for name in names:
-        if not name.startswith(("part-", "_", ".")):
+        if not _OF_JOBS.fullmatch(name):
             reason = f"'{output}' has '{name:.100}' in it, which no job has written"
             raise InvalidOption("output", reason=reason, hint="name a folder in it, or remove it yourself")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
@@ -12,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from palate import IsolatedModel, Isolation, load_model
+from palate.batch._bad_rows import Reject
 from palate.batch._destinations import Destination, choose_destination, writing
 from palate.batch._job import Job, OnError, Progress
 from palate.batch._output_types import NAMELESS
 from palate.batch._scoring import Scorer
 from palate.batch._stage import Stage, open_stage
 from palate.batch._writing import check_schema
+from palate.batch.errors import JobDiffers
 from palate.codecs import DataFormat
 from palate.datasets import Dataset, open_dataset, require_pyarrow
 from palate.errors import InvalidData, InvalidInput, InvalidOption
@@ -150,6 +153,8 @@ def predict_files(
         )
         with writing(place.output):
             stage = stack.enter_context(begun)
+        if side is None and stage.rejected:
+            raise JobDiffers(place.output, differs="on_error: bad rows are set aside already")
         resumed = stage.rows
         job = Job(
             scorers,
@@ -279,7 +284,14 @@ def _side_file(place: Destination, errors: str | Path | None) -> Path:
         raise InvalidOption("errors", reason=f"'{side}' is a folder, or in none", hint=hint)
     if place.holds(str(side)):
         raise InvalidOption("errors", reason=f"'{side}' is the output, or in it", hint=hint)
+    if side.exists() and not _is_side_file(side):
+        raise InvalidOption("errors", reason=f"'{side}' is there, and no file of bad rows", hint=hint)
     return side
+
+
+def _is_side_file(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(Reject.BEGIN)) in (b"", Reject.BEGIN)
 
 
 def _publish(
@@ -294,7 +306,7 @@ def _publish(
 
 
 def _gather_rejects(stage: Stage, side: Path) -> None:
-    made = side.with_name(f".palate-errors-{os.getpid()}")
+    made = side.with_name(f".palate-errors-{secrets.token_hex(8)}")
     try:
         with made.open("wb") as file:
             for part, mark in stage.parts:

@@ -84,7 +84,7 @@ class Scorer:
         """Do the same for rows from a file."""
         import pyarrow as pa
 
-        keys = {key: _decoded(chunk.column(key)) for key in self.keys}
+        keys = {key: _decoded(key, chunk.column(key)) for key in self.keys}
         inputs = self._take_inputs(chunk)
         answer = self.model.call(self.method, inputs, self._params, output="arrow")
         if answer.num_rows != len(chunk):
@@ -208,11 +208,17 @@ def _input_names(model: PyFuncModel) -> tuple[str, ...] | None:
     return tuple(str(field.name) for field in inputs)
 
 
-def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _decoded(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return categories as their values: each batch has a list of its own, and a file of Arrow's takes only one."""
     import pyarrow as pa
 
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    if not pa.types.is_dictionary(column.type):
+        return column
+    try:
+        return column.cast(column.type.value_type)
+    except pa.ArrowException as exc:
+        message = f"holds categories that are too long to be written for {len(column):,} rows at once"
+        raise InvalidInput([Problem(("inputs", name), "wrong_value", message)]) from exc
 
 
 def _others(chunk: Chunk, keys: Sequence[str]) -> list[str]:

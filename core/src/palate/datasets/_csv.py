@@ -33,7 +33,7 @@ _ARROW_TYPES: Final = {
     "double": "float64",
     "string": "string",
 }
-_LONGEST_HEADER: Final = 1 << 20  # what is split to find the first record; a block would take long
+_USUAL_HEADER: Final = 1 << 20  # what is split to find the first record; a block would take long
 _ARROW_BLOCK: Final = 1 << 20  # what Arrow parses at once, in each of its threads
 _TRUE, _FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
 # It also reads hexadecimal numbers, and not-a-numbers with a payload as C writes them.
@@ -66,7 +66,8 @@ class _Form:
         """Return some columns of a block. Raises ArrowException where Arrow cannot read one as it should."""
         from pyarrow import csv as arrow_csv
 
-        included = [name for name in self.names if columns is None or name in columns]
+        wanted = set(self.names if columns is None else columns)
+        included = [name for name in self.names if name in wanted]
         quoted = b'"' in block
         table = arrow_csv.read_csv(
             io.BytesIO(block),
@@ -130,7 +131,8 @@ class _CsvChunk(Chunk):
         import pyarrow as pa
 
         form = self._form
-        wanted = form.names if self._columns is None else [name for name in form.names if name in self._columns]
+        chosen = set(form.names if self._columns is None else self._columns)
+        wanted = [name for name in form.names if name in chosen]
         if not all(name in form.types for name in wanted) or any(mark in self._block for mark in _ONLY_ARROW):
             return None
         if not form.delimiter.isascii() or has_stray_marks(self._block, delimiter=form.delimiter):
@@ -248,7 +250,9 @@ def _read(form: _Form, body: bytes, row: int, line: int, columns: Columns, batch
 
 def _take_header(file: DataFile, block: bytes, delimiter: str) -> tuple[bytes, tuple[str, ...]]:
     """Return the first record of a block, with its line's end, and the names in it. Raises InvalidData."""
-    records = split_records(block[:_LONGEST_HEADER], delimiter=delimiter)
+    records = split_records(block[:_USUAL_HEADER], delimiter=delimiter)
+    if len(records) < 2:  # it may be cut
+        records = split_records(block, delimiter=delimiter)
     hint = "give it a first line with the names of its columns"
     if not records:
         raise InvalidData(file.name, reason="it is empty", hint=hint)

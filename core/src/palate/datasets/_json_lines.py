@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from palate.codecs import parse_text, read_rows
 from palate.datasets._blocks import read_blocks, split_records
-from palate.datasets._chunks import Chunk, Place, missing_column
+from palate.datasets._chunks import Chunk, Place
 from palate.datasets._files import DataFile
 from palate.datasets._units import Columns, Unit
 from palate.errors import InvalidInput, Problem
@@ -58,10 +58,10 @@ class _JsonChunk(Chunk):
         import pyarrow as pa
 
         rows = self._read()
-        if not any(isinstance(row, dict) and name in row for row in rows):
-            raise missing_column(name, sorted({str(key) for row in rows if isinstance(row, dict) for key in row}))
-        try:
-            return pa.chunked_array([pa.array([row.get(name) if isinstance(row, dict) else None for row in rows])])
+        if any(not isinstance(row, dict) for row in rows):
+            raise InvalidInput([Problem(("inputs", name), "wrong_type", "is asked for of a line that is no object")])
+        try:  # where a record does not have it, it is missing, whatever the others in the chunk have
+            return pa.chunked_array([pa.array([row.get(name) for row in rows])])
         except (pa.ArrowException, OverflowError, UnicodeEncodeError) as exc:
             message = "holds values that have no type in common"
             raise InvalidInput([Problem(("inputs", name), "wrong_type", message)]) from exc

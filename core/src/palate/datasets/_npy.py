@@ -14,6 +14,7 @@ from palate.errors import InvalidData
 
 __all__ = ["npy_rows", "npy_units"]
 
+_MOST_DIMENSIONS: Final = 32  # numpy's own limit, before it became 64
 _UNIT_BYTES: Final = 16 << 20
 
 
@@ -24,8 +25,8 @@ def _read_header(file: DataFile, opened: IO[bytes]) -> tuple[tuple[int, ...], An
     version = np.lib.format.read_magic(opened)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read(opened)
-    if any(size < 0 for size in shape):
-        raise InvalidData(file.name, reason="its header tells of fewer rows than none", hint="write it again")
+    if any(size < 0 for size in shape) or len(shape) > _MOST_DIMENSIONS:
+        raise InvalidData(file.name, reason="its header tells of no array that there can be", hint="write it again")
     if not shape or dtype.hasobject or (fortran and len(shape) > 1):
         found = "a single value" if not shape else "pickled objects" if dtype.hasobject else "its columns one by one"
         hint = "save it with numpy.save(file, numpy.ascontiguousarray(array)), rows first, of numbers or texts"
