@@ -44,7 +44,7 @@ class RowContext:
     Attributes:
         cells: the columns of the target, as Arrow arrays.
         weights: of the rows (float64), or None.
-        slices: of each column by which rows are divided, numbers (float64) or codes (int32).
+        slices: of each column by which rows are divided, numbers (float64 or int64) or codes (int32).
         start: the number of the first row.
     """
 

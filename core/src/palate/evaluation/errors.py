@@ -179,10 +179,12 @@ class NoRows(EvaluationError, ValueError):
 class InvalidSlice(EvaluationError, InvalidOption, ValueError):
     """A column has no values by which rows can be divided."""
 
-    def __init__(self, column: str, *, reason: str) -> None:
+    def __init__(
+        self, column: str, *, reason: str, hint: str = "give a column with a few values, or of numbers"
+    ) -> None:
         self.column = column
         told = f"rows cannot be divided by '{column:.80}': {reason}"
-        InvalidOption.__init__(self, "by", reason=told, hint="give a column with a few values, or of numbers")
+        InvalidOption.__init__(self, "by", reason=told, hint=hint)
 
 
 class MetricFailed(EvaluationError, RuntimeError):
