@@ -293,5 +293,6 @@ def test_integers_with_missing_cells(tmp_path) -> None:
 
 def test_categories_that_are_numbers(tmp_path) -> None:
     """Categories are each a value of their own, however many numbers they are."""
-    cells = pd.Categorical(list(range(20)) * 2)
-    assert len(sliced(tmp_path, cells, cells)) == 20
+    frame = pd.DataFrame({"p": [0, 1] * 20, "y": [0, 1] * 20, "s": pd.Categorical(list(range(20)) * 2)})
+    model = saved(Columns(), frame[["p"]], tmp_path / "m")
+    assert len(evaluate_model(model, frame, target="y", by="s", batch_rows=10, **PLAIN).slices) == 20
