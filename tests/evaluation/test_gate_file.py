@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from palate.errors import InvalidOption
+from palate.evaluation import run_gate
 from palate.evaluation.gate import Gate, InvalidGate, make_gate, read_gate
 
 WHOLE = """\
@@ -132,6 +133,24 @@ def test_rules_can_be_added(file: Path) -> None:
     """Rules from the command line are kept besides those of the file."""
     file.write_text("rules: [accuracy >= 0.9]\n")
     assert [rule.text for rule in read_gate(file, rules=["f1 >= 0.5"]).rules] == ["accuracy >= 0.9", "f1 >= 0.5"]
+
+
+def test_rules_besides_bring_their_confidence(file: Path) -> None:
+    """Where the file names no confidence, that of a further rule is the gate's; where it does, both must be one."""
+    file.write_text("rules: [accuracy >= 0.9]\n")
+    assert read_gate(file, rules=["f1 >= 0.5 with 90% confidence"]).confidence == 0.9
+    for text in ("rules: [f1 >= 0.1]\nconfidence: 0.95\n", "rules: [f1 >= 0.1 with 95% confidence]\n"):
+        file.write_text(text)
+        assert read_gate(file, rules=["f1 >= 0.5 with 95% confidence"]).confidence == 0.95
+        with pytest.raises(InvalidGate, match=r"gate\.yaml.*\n.*rules\.1: .* is 0\.9, and that of the gate 0\.95"):
+            read_gate(file, rules=["f1 >= 0.5 with 90% confidence"])
+
+
+def test_another_confidence_is_refused_before_anything_is_evaluated() -> None:
+    """A rule that intervals of the given confidence could never keep is wrong use, whatever the model is."""
+    gate = replace(make_gate(["f1 >= 0.5 with 90% confidence"], data="rows.csv", target="y"), confidence=0.99)
+    with pytest.raises(InvalidGate, match=r"with 90% confidence': intervals are to be of 0\.99"):
+        run_gate(gate, "no-model")
 
 
 def test_an_error_names_the_gate_and_a_way_on(file: Path) -> None:

@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from evaluations import empty
+from sklearn.linear_model import LogisticRegression
+from statsmodels.stats.proportion import proportion_confint
 
+import palate
+from palate.evaluation import run_gate
 from palate.evaluation.gate import GateResult, Judgement, check_gate, make_gate
 from palate.evaluation.results import Comparison, Difference, Evaluation, Label, Latency, Metric, Slice
 
@@ -30,6 +37,7 @@ def evaluation(**changes: Any) -> Evaluation:
     """Return what was found of a model."""
     facts: dict[str, Any] = {
         "rows": 500,
+        "resamples": 1000,
         "metrics": (
             metric("accuracy", 0.9, 0.88, 0.92),
             metric("f1_macro", 0.85, 0.8, 0.9),
@@ -158,6 +166,11 @@ def test_a_figure_is_held_against_the_baseline(rule: str, found: Comparison, kep
         ("rmse <= baseline with 95% confidence", comparison(), "not compared in rmse"),
         ("accuracy >= baseline for region='(missing)'", comparison(), "accuracy of the baseline is not defined"),
         ("accuracy >= baseline - 1 with 90% confidence", comparison(), "the intervals are of 95"),
+        ("accuracy >= 0 with 95% confidence", evaluation(resamples=199), "200 are needed (CLI: --resamples)"),
+        ("accuracy >= 0 with 95% confidence", evaluation(resamples=0), "0 resamples are too few for 95"),
+        ("accuracy >= 0 with 99% confidence", evaluation(resamples=999, confidence=0.99), "1,000 are needed"),
+        ("accuracy >= baseline - 1 with 95% confidence", replace(comparison(), b=evaluation(resamples=2)), "200 are"),
+        ("accuracy >= 0 for region=west", evaluation(rows=507), "no slice region=west, and 7 rows are in no slice"),
     ],
 )
 def test_what_cannot_be_decided_is_not_passed(rule: str, result: Evaluation | Comparison | None, told: str) -> None:
@@ -227,3 +240,105 @@ def test_the_result_is_json() -> None:
     assert [rule["status"] for rule in document["rules"]] == ["passed", "failed"]
     assert document["rules"][1]["measured"] == 4.0
     assert document["digest"] == found.gate.digest
+
+
+@pytest.mark.parametrize(
+    ("rule", "rows", "statuses"),
+    [
+        ("accuracy >= 0.4 for each region", 507, ["passed", "passed", "passed", "undecidable"]),
+        ("accuracy >= 0.8 for each region", 507, ["passed", "passed", "failed", "undecidable"]),
+        ("rows >= 1 for each region", 507, ["passed", "passed", "passed", "undecidable"]),
+        ("accuracy >= 0.4 for each region of at least 7 rows", 507, ["passed", "passed", "passed", "undecidable"]),
+        ("accuracy >= 0.4 for each region of at least 8 rows", 507, ["passed", "passed", "passed"]),
+        ("accuracy >= 0.4 for each region", 500, ["passed", "passed", "passed"]),
+        ("accuracy >= 0.4 for region=north", 507, ["passed"]),
+    ],
+)
+def test_rows_in_no_slice_may_break_a_rule_for_each(rule: str, rows: int, statuses: list[str]) -> None:
+    """A rule for each slice is not kept while rows are in none, unless they are fewer than it asks for."""
+    found = judge(rule, evaluation(rows=rows))
+    assert [one.status for one in found] == statuses
+    if statuses[-1] == "undecidable":
+        assert found[-1].reason.startswith("7 rows are in no slice")
+        assert "'of at least 8 rows'" in found[-1].reason
+
+
+def test_a_small_slice_beyond_the_largest_fifty_is_not_passed_over(tmp_path: Path) -> None:
+    """Of 52 values two have no slice of their own: a model that is wrong on all rows of one does not pass."""
+    size = 52 * 40
+    rows = pd.DataFrame({"a": np.linspace(-1, 1, size), "region": [f"r{number % 52:02}" for number in range(size)]})
+    rows["y"] = (rows["a"] > 0).astype(int)
+    model = LogisticRegression().fit(rows[["a"]], rows["y"])
+    palate.save_model(model, tmp_path / "model", input_example=rows[["a"]].iloc[:3])
+    rows.loc[rows["region"] == "r51", "y"] = 1 - rows["y"]
+    rows = rows.drop(index=rows.index[rows["region"] == "r51"][:1])
+    gate = make_gate(["accuracy >= 0.5 for each region"], resamples=0, target=["y"])
+    judged = run_gate(gate, str(tmp_path / "model"), data=rows)
+    assert not judged.passed
+    assert [one.reason.partition(",")[0] for one in judged.broken] == ["79 rows are in no slice"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "kept"),
+    [
+        ("rmse <= 1e-14", 4.8e-13, False),
+        ("rmse < 1e-14", 4.8e-13, False),
+        ("rmse <= 0", 4.8e-13, False),
+        ("rmse > 0", 4.8e-13, True),
+        ("rmse <= 4.8e-13", 4.8e-13 * (1 + 1e-15), True),
+        ("rmse >= 0", 0.0, True),
+        ("rmse > 0", 0.0, False),
+    ],
+)
+def test_tiny_figures_are_told_apart(rule: str, value: float, kept: bool) -> None:
+    """Two numbers are equal by their own size, however small they are."""
+    (one,) = judge(rule, evaluation(metrics=(metric("rmse", value),)))
+    assert one.status == ("passed" if kept else "failed")
+
+
+def test_what_rounding_leaves_of_a_difference_is_nothing() -> None:
+    """Of two figures near 0.9, a difference of 1e-16 is none, though 0 is the limit; of two tiny ones it is."""
+    rule = "accuracy >= baseline with 95% confidence"
+    assert judge(rule, comparison(-1e-16, 0.1))[0].status == "passed"
+    assert judge(rule, comparison(-1e-16, 0.1, a=1e-15, b=1e-15))[0].status == "failed"
+    assert judge("accuracy >= baseline - 0.9", comparison(b=1e-17))[0].status == "passed"
+
+
+@pytest.mark.parametrize("value", [1.0, 0.0])
+@pytest.mark.parametrize(("rows", "confidence"), [(10, 0.99), (10, 0.95), (5000, 0.95)])
+def test_rows_that_all_agree_have_their_exact_interval(value: float, rows: int, confidence: float) -> None:
+    """Where every row is right, or wrong, accuracy is held against the interval that statsmodels gives it."""
+    found = evaluation(rows=rows, confidence=confidence, metrics=(metric("accuracy", value, value, value),))
+    low, high = proportion_confint(int(value * rows), rows, alpha=1 - confidence, method="beta")
+    for sign, end in ((">=", low), ("<=", high)):
+        (one,) = judge(f"accuracy {sign} 0.5 with {confidence * 100:g}% confidence", found)
+        assert one.measured == pytest.approx(end, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        evaluation(metrics=(metric("f1_macro", 1.0, 1.0, 1.0),)),
+        evaluation(metrics=(metric("f1_macro", 0.8, 0.8, 0.8 * (1 + 1e-16)),)),
+        evaluation(metrics=(metric("accuracy", 1.0, 1.0, 1.0),), weights="w"),
+        evaluation(metrics=(metric("accuracy", 0.9, 0.9, 0.9),)),
+    ],
+)
+def test_an_interval_without_width_decides_nothing(found: Evaluation) -> None:
+    """That all resamples agree says that rows are too few, or too much alike, and not that the figure is certain."""
+    (one,) = judge(f"{found.metrics[0].name} >= 0.1 with 95% confidence", found)
+    assert one.status == "undecidable"
+    assert "in all resamples of 500 rows, which tells no interval" in one.reason
+
+
+def test_models_that_never_differed_may_yet_differ() -> None:
+    """A difference without any spread decides nothing, unless accuracy bounds it or both are one model."""
+    same = comparison(0.0, 0.0)
+    other = replace(same, a=replace(same.a, digest="a" * 64))
+    accurate, rule = "accuracy >= baseline - 0.01 with 95% confidence", "rmse <= baseline + 1 with 95% confidence"
+    assert judge(accurate, other)[0].status == "passed"  # of 500 rows, none
+    (few,) = judge(accurate, replace(other, b=replace(other.b, rows=10)))
+    assert (few.status, few.measured) == ("failed", pytest.approx(-(1 - 0.025**0.1)))
+    no_spread = (difference("rmse", 2.0, 2.0, 0.0, 0.0),)
+    assert judge(rule, replace(other, differences=no_spread))[0].status == "undecidable"
+    assert judge(rule, replace(same, differences=no_spread))[0].status == "passed"

@@ -59,7 +59,7 @@ def evaluated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     rows = pd.concat([x, truth], axis=1)[1::2].assign(site=np.arange(len(x))[1::2] % 3)
     rows.to_parquet(folder / "rows.parquet")
     found = evaluate_model(
-        str(folder / "model"), str(folder / "rows.parquet"), target=list(truth), by="site", resamples=50
+        str(folder / "model"), str(folder / "rows.parquet"), target=list(truth), by="site", resamples=200
     )
     assert found.task == task
     return folder, found
@@ -109,7 +109,7 @@ def test_a_gate_judges_what_was_found(evaluated: tuple[Path, Evaluation]) -> Non
     rules = [f"{name} {signs[name]} baseline with 95% confidence" for name in defined]
     rules += [f"rows >= {found.rows}", "p99 latency <= 60 s", "rows >= 1 for each site", "rows >= 1 for site=2"]
     gate = make_gate(
-        rules, data=[str(folder / "rows.parquet")], target=found.target.split(","), resamples=50,
+        rules, data=[str(folder / "rows.parquet")], target=found.target.split(","), resamples=200,
         baseline=str(folder / "model"),
     )  # fmt: skip
     judged = run_gate(gate, str(folder / "model"))

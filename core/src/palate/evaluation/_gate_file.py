@@ -110,7 +110,7 @@ def read_gate(path: str | PathLike[str], *, rules: Sequence[str] = ()) -> Gate:
         rules: more of them, which must be kept besides.
 
     Raises:
-        InvalidGate: it cannot be read; all problems at once.
+        InvalidGate: it cannot be read, or *rules* name another confidence than the file; all problems at once.
     """
     source = os.fspath(path)
     try:
@@ -128,7 +128,7 @@ def read_gate(path: str | PathLike[str], *, rules: Sequence[str] = ()) -> Gate:
     if not isinstance(document, dict):
         raise InvalidGate(source, problems=[Problem((), "wrong_type", "it must be a mapping with a key 'rules'")])
     gate = _build(document, source=source, digest=digest, folder=Path(source).parent)
-    return replace(gate, rules=(*gate.rules, *make_gate(rules).rules)) if rules else gate
+    return _with_rules(gate, make_gate(rules)) if rules else gate
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -257,6 +257,16 @@ def _check_confidences(rules: dict[int, Rule], found: dict[str, Any], problems: 
             problems.append(Problem(("rules", number), "wrong_value", told))
     if wanted is not None:
         found["confidence"] = wanted
+
+
+def _with_rules(gate: Gate, more: Gate) -> Gate:
+    """Return a gate with the rules of another besides, and with the confidence that either names."""
+    found: dict[str, Any] = {} if gate.confidence is None else {"confidence": gate.confidence}
+    problems: list[Problem] = []
+    _check_confidences(dict(enumerate(more.rules, 1)), found, problems)
+    if problems:
+        raise InvalidGate(f"rules besides {gate.source}", problems=problems)
+    return replace(gate, rules=(*gate.rules, *more.rules), **found)
 
 
 def _place(found: dict[str, Any], folder: Path) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from palate.evaluation._display_text import label_text, percent_text
+from palate.evaluation._display_text import label_text
+from palate.evaluation._gate_certainty import Undecidable, end_of_difference, end_of_metric
 from palate.evaluation._gate_file import Gate
 from palate.evaluation._gate_rules import Rule, Scope
 from palate.evaluation._near_names import meant_names
@@ -25,6 +26,8 @@ _SIGNS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
+_ROUNDING: Final = 1e-12
+"""Two figures that differ by such a share of their terms are equal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +124,9 @@ class GateResult:
 def check_gate(gate: Gate, result: Evaluation | Comparison, *, allow_missing_baseline: bool = False) -> GateResult:
     """Hold every rule of a gate against what was found.
 
-    What cannot be decided is not passed: a metric that there is not or that is not defined, a slice without rows, an
-    interval of another confidence, a baseline that is missing.
+    What cannot be decided is not passed: a metric that there is not or that is not defined, a slice without rows, a
+    column of which some rows are in no slice, an interval of another confidence or without any width, a baseline that
+    is missing.
 
     Args:
         gate: the rules.
@@ -150,10 +154,6 @@ class _Rows:
         return next((found.value for found in self.baseline or () if found.name == name), None)
 
 
-class _Undecidable(Exception):
-    """A rule cannot be decided; the text says why."""
-
-
 class _Judge:
     """Holds rules against one result."""
 
@@ -172,14 +172,16 @@ class _Judge:
             return
         try:
             parts = list(self._parts(rule.scope))
-        except _Undecidable as exc:
+        except Undecidable as exc:
             yield _judged(rule, "undecidable", str(exc))
             return
         for rows in parts:
             try:
                 yield self._decide(rule, rows)
-            except _Undecidable as exc:
+            except Undecidable as exc:
                 yield _judged(rule, "undecidable", str(exc), where=rows.where)
+        if rule.scope is not None and rule.scope.value is None and (left := self._unseen_slices(rule.scope)):
+            yield _judged(rule, "undecidable", left)
 
     def _no_baseline(self) -> str:
         if self._skips:
@@ -197,16 +199,35 @@ class _Judge:
         if not slices:
             columns = sorted({found.column for found in self._found.slices})
             told = f"; there are slices by {', '.join(columns)}" if columns else ""
-            raise _Undecidable(f"rows were not divided by {scope.column!r}{told}")
+            raise Undecidable(f"rows were not divided by {scope.column!r}{told}")
         chosen = [found for found in slices if scope.value is None or _is_called(found, scope.value)]
         if not chosen:
             known = ", ".join(label_text(found.label) for found in slices[:10])
-            raise _Undecidable(f"there are no rows with {scope.column}={scope.value}; there is {known}")
+            left = self._rows_in_no_slice(scope.column)
+            if left:
+                told = f"there is no slice {scope.column}={scope.value}, and {left:,} rows are in no slice"
+                raise Undecidable(f"{told}; there is {known}")
+            raise Undecidable(f"there are no rows with {scope.column}={scope.value}; there is {known}")
         large = [found for found in chosen if found.rows >= scope.least_rows]
         if not large:
-            raise _Undecidable(f"no slice has {scope.least_rows} rows")
+            raise Undecidable(f"no slice has {scope.least_rows} rows")
         for found in large:
             yield self._slice(found)
+
+    def _unseen_slices(self, scope: Scope) -> str:
+        """Return why a rule for each slice is not decided by those that there are; nothing if it is.
+
+        Rare values of a column are no slices, nor are those first met when rows are already summed up. Each has at most
+        all the rows that are in none.
+        """
+        left = self._rows_in_no_slice(scope.column)
+        if left < max(scope.least_rows, 1):
+            return ""
+        told = f"{left:,} rows are in no slice, for their values of {scope.column!r} are rare, or were first met late"
+        return f"{told}: divide by a column of fewer values, or ask for slices 'of at least {left + 1} rows'"
+
+    def _rows_in_no_slice(self, column: str) -> int:
+        return self._found.rows - sum(found.rows for found in self._found.slices if found.column == column)
 
     def _slice(self, found: Slice) -> _Rows:
         others = self._baseline.slices if self._baseline else ()
@@ -223,33 +244,31 @@ class _Judge:
         if rule.confidence is not None and rule.needs_baseline:
             return self._decide_difference(rule, rows)
         metric = self._metric(rule.subject, rows)
-        limit = rule.limit.number
+        limit, terms = rule.limit.number, 0.0
         if rule.needs_baseline:
-            limit += rule.limit.factor * _defined(rows.of_baseline(rule.subject), f"{rule.subject} of the baseline")
+            terms = rule.limit.factor * _defined(rows.of_baseline(rule.subject), f"{rule.subject} of the baseline")
+            limit += terms
         value = _defined(metric.value, rule.subject, metric.note)
         if rule.confidence is None:
-            return _compare(rule, rows, value, limit, f"{rule.subject} is")
-        _check_confidence(rule.confidence, self._found.confidence)
-        end = _defined(_nearer_end(rule, metric.low, metric.high), f"the confidence interval of {rule.subject}")
+            return _compare(rule, rows, value, limit, f"{rule.subject} is", terms=terms)
+        end = end_of_metric(rule, metric, rows.rows, self._found)
         return _compare(rule, rows, end, limit, f"{rule.subject} is {value:.4g}, and its interval reaches")
 
     def _decide_difference(self, rule: Rule, rows: _Rows) -> Judgement:
         comparison = self._comparison
         assert comparison is not None  # judge has seen to that
-        assert rule.confidence is not None
         self._metric(rule.subject, rows)
         found = next((one for one in comparison.differences if one.name == rule.subject), None)
         if found is None:
-            raise _Undecidable(f"the models were not compared in {rule.subject}")
-        _check_confidence(rule.confidence, comparison.confidence)
+            raise Undecidable(f"the models were not compared in {rule.subject}")
         difference = _defined(found.difference, f"the difference in {rule.subject}")
-        end = _defined(_nearer_end(rule, found.low, found.high), f"the interval of the difference in {rule.subject}")
+        end = end_of_difference(rule, found, comparison)
         told = f"{rule.subject} differs from the baseline's by {difference:.4g}, and the interval reaches"
-        return _compare(rule, rows, end, rule.limit.number, told)
+        return _compare(rule, rows, end, rule.limit.number, told, terms=max(abs(found.a or 0), abs(found.b or 0)))
 
     def _decide_latency(self, rule: Rule, rows: _Rows) -> Judgement:
         if self._found.latency is None:
-            raise _Undecidable("latencies were not measured: leave out latency=False (CLI: --no-latency)")
+            raise Undecidable("latencies were not measured: leave out latency=False (CLI: --no-latency)")
         value = _defined(_latency(self._found, rule.subject), f"the {rule.subject} latency")
         limit = rule.limit.number
         if rule.needs_baseline:
@@ -263,17 +282,15 @@ class _Judge:
         if metric is not None:
             return metric
         known = [found.name for found in rows.metrics]
-        raise _Undecidable(f"there is no metric {name!r}: {meant_names(name, known)}")
+        raise Undecidable(f"there is no metric {name!r}: {meant_names(name, known)}")
 
 
-def _check_confidence(wanted: float, found: float) -> None:
-    if not math.isclose(wanted, found, abs_tol=1e-9):
-        raise _Undecidable(f"the intervals are of {percent_text(found)}, not of {percent_text(wanted)}")
-
-
-def _compare(rule: Rule, rows: _Rows, value: float, limit: float, told: str) -> Judgement:
-    # 0.9 - 0.01 and 0.89 are not the same float; to whoever wrote the rule they are.
-    is_equal = math.isclose(value, limit, rel_tol=1e-12, abs_tol=1e-12)
+def _compare(rule: Rule, rows: _Rows, value: float, limit: float, told: str, *, terms: float = 0.0) -> Judgement:
+    """Hold a figure against a limit; *terms* is the size of what either was added up from."""
+    # 0.9 - 0.01 and 0.89 are not the same float; to whoever wrote the rule they are. How far they are apart goes by the
+    # size of the terms, and not of what is left of them.
+    size = max(abs(value), abs(limit), abs(terms))
+    is_equal = math.isclose(value, limit, rel_tol=0, abs_tol=_ROUNDING * size)
     kept = "=" in rule.comparator if is_equal else _SIGNS[rule.comparator](value, limit)
     shown, against = _apart(value, limit)
     told = f"{told} {shown}, which is {'' if kept else 'not '}{rule.comparator} {against}"
@@ -291,15 +308,10 @@ def _judged(rule: Rule, status: Status, reason: str, *, where: str = "") -> Judg
     return Judgement(rule=rule, where=where, status=status, measured=None, limit=None, reason=reason)
 
 
-def _nearer_end(rule: Rule, low: float | None, high: float | None) -> float | None:
-    """Return the end of an interval that comes nearest to breaking a rule."""
-    return low if rule.comparator in (">=", ">") else high
-
-
 def _defined(value: float | None, what: str, note: str = "") -> float:
     if value is None or math.isnan(value):
         why = f": {note.removesuffix('.')}" if note else ""
-        raise _Undecidable(f"{what} is not defined{why}")
+        raise Undecidable(f"{what} is not defined{why}")
     return value
 
 

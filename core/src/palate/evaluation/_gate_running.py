@@ -55,7 +55,7 @@ def run_gate(
 
     Raises:
         InvalidOption: neither gate nor arguments name rows and target.
-        InvalidGate: a rule is about a metric that no evaluation has.
+        InvalidGate: a rule is about a metric that no evaluation has, or of another confidence than the gate.
         PalateError: what ``evaluate_model`` and ``compare_models`` raise.
     """
     is_compared = gate.needs_baseline or baseline_uri is not None
@@ -67,6 +67,7 @@ def run_gate(
                 name, reason="neither the gate nor the call names it", hint=f"add '{name}:' to the gate"
             )
     _check_names(gate, metrics)
+    _check_confidence(gate)
     with ExitStack() as stack:
         model, _ = open_model(uri, stack, trust=trust, isolate=isolate)
         options = {
@@ -92,6 +93,17 @@ def _check_names(gate: Gate, functions: Sequence[CustomMetric]) -> None:
         if rule.kind == "metric" and rule.subject not in METRIC_NAMES and not is_own:
             told = f"there is no metric {rule.subject!r:.60}: {meant_names(rule.subject, known)}"
             problems.append(Problem(("rules", number), "wrong_value", told))
+    if problems:
+        raise InvalidGate(gate.source, problems=problems)
+
+
+def _check_confidence(gate: Gate) -> None:
+    """Raise InvalidGate for a rule of another confidence than the gate was told, for it could never be kept."""
+    problems = [
+        Problem(("rules", number), "wrong_value", f"{rule.text!r:.200}: intervals are to be of {gate.confidence:.6g}")
+        for number, rule in enumerate(gate.rules, 1)
+        if None not in (rule.confidence, gate.confidence) and rule.confidence != gate.confidence
+    ]
     if problems:
         raise InvalidGate(gate.source, problems=problems)
 
