@@ -68,17 +68,18 @@ def make_inputs(folder: Path, rows: int) -> None:
 
 
 def run(case: str, folder: Path) -> Run:
-    """Run one case; memory is that of the process itself, as none of them starts others that do the work."""
+    """Run one case, which prints its own peak of memory in kB; none of them starts others that do the work."""
     python = MLFLOW if case.startswith("mlflow") else Path(sys.executable)
     command = [str(python), str(Path(__file__).with_name("_batch_cases.py")), case, str(folder)]
     os.sync()
     began = time.perf_counter()
-    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - began
     if status:
         raise SystemExit(f"{case} failed: {process.stderr.read().decode()[-2000:] if process.stderr else ''}")
-    return Run(wall, usage.ru_utime, usage.ru_stime, usage.ru_maxrss / 1000)
+    peak = int(process.stdout.read().split()[-1]) if process.stdout else 0
+    return Run(wall, usage.ru_utime, usage.ru_stime, peak / 1000)
 
 
 def measure(cases: list[str], folder: Path, rounds: int) -> dict[str, list[Run]]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BatchReport", "predict_files"]
 
-_BATCH_ROWS: Final = 65_536
+_BATCH_ROWS: Final = 32_768
 _MOST_BAD: Final = 10_000
 _LONGEST_NAME: Final = 255  # in bytes
 
@@ -108,7 +108,7 @@ def predict_files(
         max_errors: how many rows may be skipped.
         resume: go on with an interrupted job for this output, if there is one.
         overwrite: replace an output folder; drop what an interrupted job has done.
-        batch_rows: how many rows the model is given at once, at most; by default 65,536. Where a row's prediction
+        batch_rows: how many rows the model is given at once, at most; by default 32,768. Where a row's prediction
             may depend on the others of its call, it has to be said.
         workers: how many processes, each with the model, predict at the same time. One is in this process, unless
             *isolate* says otherwise; several are always isolated.

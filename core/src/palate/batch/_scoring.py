@@ -254,7 +254,8 @@ def _as_matrix(rows: pa.Table) -> Matrix | None:
     if len(whole) != 1:
         return None
     try:
-        values = whole[0].to_tensor(row_major=True).to_numpy()
+        # By columns, as pandas has them in memory: sooner made, and to the bit what the model predicts on a DataFrame.
+        values = whole[0].to_tensor(row_major=False).to_numpy()
     except pa.ArrowException:  # a type that it makes no tensors of
         return None
     return Matrix(values, tuple(rows.column_names))

@@ -88,7 +88,7 @@ def _take_size(_: click.Context, __: click.Parameter, given: str | None) -> int 
 @click.option("--max-errors", type=int, metavar="N", help="How many rows may be bad.  [default: 10000]")
 @click.option("--resume", is_flag=True, help="Go on with what an interrupted run has done for this output.")
 @click.option("--overwrite", is_flag=True, help="Replace an output folder; drop what an interrupted run has done.")
-@click.option("--batch-rows", type=int, metavar="N", help="How many rows the model gets at once.  [default: 65536]")
+@click.option("--batch-rows", type=int, metavar="N", help="How many rows the model gets at once.  [default: 32768]")
 @click.option("--workers", type=int, metavar="N", help="How many processes predict, each with the model.  [default: 1]")
 @click.option("--engine", type=click.Choice(ENGINES), help="Predict on many machines.")
 @click.option("--address", metavar="ADDRESS", help="Where the engine is, such as spark://host:7077.")
