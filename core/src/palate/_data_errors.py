@@ -10,7 +10,9 @@ __all__ = ["DataNotFound", "InvalidData"]
 class DataNotFound(PalateError, FileNotFoundError):
     """No file of rows is there."""
 
-    def __init__(self, place: str, *, reason: str, hint: str = "give a file, a folder or a pattern such as '*.parquet'"):
+    def __init__(
+        self, place: str, *, reason: str, hint: str = "give a file, a folder or a pattern such as '*.parquet'"
+    ) -> None:
         self.place = place
         super().__init__(f"No rows at '{place}': {reason}. Hint: {hint}.")
 
