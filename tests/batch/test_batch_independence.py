@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import palate
-from palate.batch import predict_files
+from palate.batch import JobDiffers, Progress, predict_files
 from palate.cli import main
 from palate.errors import InvalidOption
 
@@ -50,3 +50,22 @@ def test_the_command_predicts_such_a_model_in_one_call_unless_told_otherwise(pla
         )
         assert done.exit_code == 0, done.stderr
         assert pd.read_parquet("out.parquet").iloc[:, 0].tolist()[: len(wanted)] == wanted
+
+
+def test_an_interrupted_job_of_such_a_model_is_gone_on_with_by_calls_of_the_same_size(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other calls would be other predictions."""
+    monkeypatch.setattr("palate.batch._parts._PART_BYTES", 1)
+    ROWS.to_parquet("rows.parquet", row_group_size=5)
+
+    def stop(progress: Progress) -> None:
+        if progress.rows > 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_files("centred", "rows.parquet", "out.parquet", trust=True, batch_rows=5, progress=stop)
+    with pytest.raises(JobDiffers, match="batch_rows"):
+        predict_files("centred", "rows.parquet", "out.parquet", trust=True, batch_rows=2, resume=True)
+    report = predict_files("centred", "rows.parquet", "out.parquet", trust=True, batch_rows=5, resume=True)
+    assert (report.rows, report.resumed) == (10, 5)

@@ -147,7 +147,7 @@ def predict_files(
         schema = first.model.signature.inputs if first.model.signature is not None else None
         dataset = open_dataset(inputs, format=format, delimiter=delimiter, schema=schema, texts=keys)
         _check_fit(first, place, side, dataset)
-        described = _describe(first, dataset, params, format, delimiter)
+        described = _describe(first, dataset, params, format, delimiter, batch_rows)
         begun = open_stage(
             place.stage_folder, place.output, described, resume=resume, overwrite=overwrite, restore=place.restore
         )
@@ -260,6 +260,7 @@ def _describe(
     params: Mapping[str, object] | None,
     format: DataFormat | None,
     delimiter: str | None,
+    batch_rows: int | None,
 ) -> dict[str, Any]:
     """Return what the predictions follow from, in the words of ``JobDiffers``."""
     location = scorer.model.location
@@ -271,6 +272,8 @@ def _describe(
         "input": dataset.fingerprint,
         "format": format,
         "delimiter": delimiter,
+        # Where rows may depend on the others of their call, it matters which these are.
+        "batch_rows": None if scorer.model.rows_are_independent(scorer.method) else batch_rows,
     }
 
 
