@@ -76,7 +76,8 @@ def test_contents(wheels: dict[str, Path]) -> None:
         assert len(packages) == 1, name
         assert f"{packages.pop()}/py.typed" in names, name
         assert any(".dist-info/licenses/LICENSE" in entry for entry in names), name
-        kept = ("palate/_skeleton/", "palate/serving/_openapi/page.css")  # templates, and the style of a served page
+        # Templates of a flavor and of reports, and the style of a served page.
+        kept = ("palate/_skeleton/", "palate/evaluation/_templates/", "palate/serving/_openapi/page.css")
         assert name != "palate" or all(any(entry.startswith(place) for entry in names) for place in kept)
         code = [e for e in names if ".dist-info/" not in e and not e.startswith(kept)]
         assert [entry for entry in code if not entry.endswith((".py", "py.typed", ".pyi"))] == [], name
