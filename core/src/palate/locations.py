@@ -245,13 +245,20 @@ def read_one_model(
             if _stamp(location.path) == before and (renewed or not _is_discarded(location.path)):
                 raise
             renewed = True
-        except PalateError:
-            if _stamp(location.path) == before:
+        except PalateError as exc:
+            if _stamp(location.path) == before and not _leads_elsewhere(uri, location, exc):
                 raise
         else:
             if is_whole(result) or _stamp(location.path) == before:
                 return result
     return read(locate(uri, recheck=recheck, may_stay=may_stay))
+
+
+def _leads_elsewhere(uri: str | PathLike[str] | Location, location: Location, exc: PalateError) -> bool:
+    """Tell whether a URI leads to another model now, and the files of the one that was looked for are being deleted."""
+    if isinstance(uri, Location) or not isinstance(exc, ModelNotFound):
+        return False
+    return locate(uri).path != location.path
 
 
 def pin_location(uri: str | PathLike[str] | Location) -> Location:
