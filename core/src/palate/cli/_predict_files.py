@@ -56,17 +56,19 @@ def predict_streamed(
     Returns:
         False, without having done anything, where that is not *needed* and all rows at once are predicted otherwise.
     """
-    with model_speaks_aside():
-        model = load_model(uri, **opening)
-    one = len(sources) == 1 and not _means_several(sources[0])
-    if one and not needed and _needs_all_rows(model, options["method"], options["format"] or format_of(sources[0])):
-        return False
-    several = options.get("workers", 1) > 1
+    model: PyFuncModel | str = uri
+    if options.get("workers", 1) == 1:  # else each worker opens its own
+        with model_speaks_aside():
+            opened = load_model(uri, **opening)
+        read_as = options["format"] or format_of(sources[0])
+        one = len(sources) == 1 and not _means_several(sources[0])
+        if one and not needed and _needs_all_rows(opened, options["method"], read_as):
+            return False
+        model, opening = opened, {}
     line = ProgressLine()
     try:
         with model_speaks_aside():
-            given = (uri, dict(opening)) if several else (model, {})
-            report = predict_files(given[0], sources, output, progress=line, **options, **given[1])
+            report = predict_files(model, sources, output, progress=line, **options, **opening)
     except KeyboardInterrupt:
         line.clear()
         click.echo("palate: interrupted; --resume goes on with what is done", err=True)
