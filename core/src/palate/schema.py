@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from palate._field_types import (
     INTEGERS,
@@ -219,8 +219,10 @@ class TensorSpec:
         dtype: the name of a numpy dtype ("float64"), "str" and "bytes" without a width.
         shape: the size of each dimension, -1 for any.
         name: None for the only tensor of a schema.
+        required: True, as there are no optional tensors in MLflow's grammar.
     """
 
+    required: ClassVar[bool] = True
     dtype: str
     shape: tuple[int, ...]
     name: str | None = None

@@ -92,7 +92,7 @@ def _removed(field: Field, where: Place, rules: Rules) -> Change:
 def _added(field: Field, where: Place, rules: Rules) -> Change:
     if rules.side == "outputs":
         return Change(part="outputs", where=where, kind="added", detail=f"returned besides ({_text(field)})")
-    optional = isinstance(field, ColSpec) and not field.required
+    optional = not field.required
     detail = f"{'may' if optional else 'has to'} be sent besides ({_text(field)})"
     return Change(part="inputs", where=where, kind="added", detail=detail, breaks=not optional)
 

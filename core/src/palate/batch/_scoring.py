@@ -12,12 +12,11 @@ from palate.datasets import Chunk, Place, TableChunk, missing_column
 from palate.errors import InvalidInput, InvalidOption, MethodNotFound, Problem, UnsupportedOutput
 from palate.matrix import Matrix
 from palate.pyfunc import PyFuncModel
-from palate.schema import ColSpec, TensorSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Scorer", "is_required", "output_schema", "read_keys"]
+__all__ = ["Scorer", "output_schema", "read_keys"]
 
 _NOWHERE: Final = Place("the rows", 0)
 
@@ -146,7 +145,7 @@ class Scorer:
     def check_names(self, names: Sequence[str]) -> None:
         """Raise InvalidInput unless the columns of these names are all that the model and the keys need."""
         inputs = self.model.signature.inputs if self.model.signature is not None else None
-        needed = [str(spec.name) for spec in inputs or () if is_required(spec)] if self._names is not None else []
+        needed = [str(spec.name) for spec in inputs or () if spec.required] if self._names is not None else []
         missing = [name for name in needed if name not in names]
         problems = [Problem(("inputs", name), "missing", "this column is missing") for name in missing]
         problems += [missing_column(key, names).problems[0] for key in self.keys if key not in names]
@@ -186,11 +185,6 @@ def read_keys(keys: Sequence[str]) -> tuple[str, ...]:
     if twice := [key for key in keys if keys.count(key) > 1]:
         raise InvalidOption("keys", reason=f"'{twice[0]:.60}' is named twice", hint="name each column once")
     return tuple(keys)
-
-
-def is_required(spec: ColSpec | TensorSpec) -> bool:
-    """Tell whether a model cannot do without an input; a signature's tensors are all needed."""
-    return isinstance(spec, TensorSpec) or spec.required
 
 
 def _refuse_clash(keys: Iterable[str], predictions: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from palate.datasets._chunks import Chunk, Place
 from palate.datasets._files import DataFile
 from palate.datasets._units import Columns, Unit
 from palate.errors import InvalidInput, Problem
-from palate.schema import Schema, TensorSpec
+from palate.schema import Schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +44,7 @@ class _JsonChunk(Chunk):
 
     def _require_columns(self, rows: Sequence[Any], schema: Schema) -> None:
         """Raise InvalidInput where a record lacks a column, which among others would be taken for a missing value."""
-        needed = {str(spec.name) for spec in schema if isinstance(spec, TensorSpec) or spec.required}
+        needed = {str(spec.name) for spec in schema if spec.required}
         problems = [
             Problem(("inputs", name), "missing", f"row {self.place.row + row} does not have it")
             for row, record in enumerate(rows)

@@ -60,7 +60,7 @@ def require_inputs(model: PyFuncModel, dataset: Dataset) -> None:
     declared = _declared(model)
     if dataset.columns is None or declared is None or not declared.is_named:
         return
-    needed = [str(field.name) for field in declared if isinstance(field, TensorSpec) or field.required]
+    needed = [str(field.name) for field in declared if field.required]
     if missing := [name for name in needed if name not in dataset.columns]:
         raise InputsNotFound(model.location.uri, missing=missing, data=dataset.description, known=dataset.columns)
 

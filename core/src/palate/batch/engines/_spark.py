@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palate.batch._output_types import NAMELESS
-from palate.batch._scoring import Scorer, is_required
+from palate.batch._scoring import Scorer
 from palate.batch.engines._shipping import Scoring, Shipment, Uri, kept_folder, shipping
 from palate.batch.engines._spark_types import (
     conform,
@@ -235,7 +235,7 @@ def _names_to_ask_for(inputs: Schema | None) -> list[str]:
     hint = "pass struct('a', 'b', …) with the columns that the frame has"
     if inputs is None or not inputs.is_named:
         raise InvalidOption("columns", reason="the signature has no names to ask for", hint=hint)
-    if optional := [field.name for field in inputs if not is_required(field)]:
+    if optional := [field.name for field in inputs if not field.required]:
         reason = f"the signature has columns that may be missing, such as '{optional[0]}'"
         raise InvalidOption("columns", reason=reason, hint=hint)
     return [str(field.name) for field in inputs]
@@ -245,7 +245,7 @@ def _check_count(inputs: Schema | None, count: int) -> None:
     """Raise InvalidInput unless so many columns, without names, can be those of the signature."""
     if inputs is None or not inputs.is_named:
         return
-    least = sum(map(is_required, inputs))
+    least = sum(field.required for field in inputs)
     if not least <= count <= len(inputs):
         needed = ", ".join(str(field.name) for field in inputs.fields[:20])
         message = f"needs the columns {needed}, in this order; {count} were given. Hint: or one struct of them"
